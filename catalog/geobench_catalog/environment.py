@@ -1,0 +1,59 @@
+"""Facts about the software and the machine that made an entry."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("geobench-twin", "numpy", "numcodecs", "torch", "xarray", "xskillscore", "zarr")
+
+
+def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
+    """Return the installed versions of `packages`, without importing them."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), *arguments],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def commit() -> dict[str, Any]:
+    """Return git commit of the code and whether it was changed since; empty outside a checkout."""
+    root = _git("rev-parse", "--show-toplevel")
+    if root is None or not Path(__file__).is_relative_to(root) or _git("ls-files", __file__) == "":
+        return {}
+    dirty = _git("status", "--porcelain")
+    return {"git_commit": _git("rev-parse", "HEAD"), "git_dirty": bool(dirty)}
+
+
+def describe() -> dict[str, Any]:
+    """Everything about the place an entry is made in that can matter to its numbers or cost."""
+    return {
+        "python": platform.python_version(),
+        "packages": versions(),
+        **commit(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "byte_order": sys.byteorder,
+    }

@@ -1,0 +1,77 @@
+"""geobench: probabilistic forecast models judged against the known law of a twin experiment.
+
+The names below are all that a plugin needs. They are imported when they are first used, so that
+`import geobench` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from geobench.errors import GeobenchError
+from geobench.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from geobench.interfaces.experiment import Experiment, Split, TestSplit
+    from geobench.interfaces.model import EnsembleModel, Forecaster, Run, Task, Training
+    from geobench.interfaces.noise import Noise
+    from geobench.interfaces.plugin import Fields, Plugin
+    from geobench.interfaces.scorer import Context, Scorer
+    from geobench.interfaces.simulator import Simulator
+    from geobench.interfaces.state import Dimension, StateSpec, Variable
+    from geobench.training import Optimisation, optimise
+
+_HOME = {
+    "Context": "interfaces.scorer",
+    "Dimension": "interfaces.state",
+    "EnsembleModel": "interfaces.model",
+    "Experiment": "interfaces.experiment",
+    "Fields": "interfaces.plugin",
+    "Forecaster": "interfaces.model",
+    "Noise": "interfaces.noise",
+    "Optimisation": "training",
+    "Plugin": "interfaces.plugin",
+    "Run": "interfaces.model",
+    "Scorer": "interfaces.scorer",
+    "Simulator": "interfaces.simulator",
+    "Split": "interfaces.experiment",
+    "StateSpec": "interfaces.state",
+    "Task": "interfaces.model",
+    "TestSplit": "interfaces.experiment",
+    "Training": "interfaces.model",
+    "Variable": "interfaces.state",
+    "optimise": "training",
+}
+
+__all__ = [
+    "Context",
+    "Dimension",
+    "EnsembleModel",
+    "Experiment",
+    "Fields",
+    "Forecaster",
+    "GeobenchError",
+    "Noise",
+    "Optimisation",
+    "Plugin",
+    "Run",
+    "Scorer",
+    "Simulator",
+    "Split",
+    "StateSpec",
+    "Task",
+    "TestSplit",
+    "Training",
+    "Variable",
+    "hookimpl",
+    "optimise",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"geobench.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'geobench' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

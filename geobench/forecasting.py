@@ -1,0 +1,148 @@
+"""Forecasts: rows, rollouts, members, blocks.
+
+A network's output for a row depends, in the last bits, on how many rows it is given at once and on
+the row's place among them: matrix libraries choose other kernels. So a forecaster is always called
+with a whole tile, `TILE` inits by members, in which an (init, member) has its fixed place; places
+nobody asked for are filled with a row that is there. Batches, order, number of members and resuming
+then cannot change a member's bits.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from geobench.errors import GeobenchError
+from geobench.interfaces.model import Forecaster, Progress, silent
+from geobench.interfaces.noise import Noise
+from geobench.interfaces.state import StateSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+TILE = (16, 4)  # inits x members
+
+
+@dataclass
+class Cost:
+    """What a forecast has cost, counted while it ran.
+
+    Members that only fill a tile are counted like the others, so figures per member are fair.
+    """
+
+    seconds: float = 0.0
+    members: int = 0
+    evaluations: int = field(default=0, repr=False)
+
+    def summary(self, leads: int) -> dict[str, float]:
+        """Seconds per member (all leads), network evaluations per member and step."""
+        return {
+            "seconds_per_member": self.seconds / max(1, self.members),
+            "evaluations_per_step": self.evaluations / max(1, self.members * leads),
+        }
+
+    def count(self, _module: "nn.Module", inputs: tuple[object, ...]) -> None:
+        """Count one evaluation of the network for each row (a forward hook)."""
+        rows = next((len(each) for each in inputs if isinstance(each, Tensor)), 0)
+        self.evaluations += rows
+
+
+def members(
+    forecaster: Forecaster,
+    histories: Tensor,
+    rows: Sequence[tuple[int, int]],
+    *,
+    leads: int,
+    seed: int,
+    spec: StateSpec,
+    cost: Cost | None = None,
+    device: str = "cpu",
+) -> Tensor:
+    """Draw the trajectories `(row, lead, channel, *grid)` of `rows`, pairs (init, member).
+
+    `histories` is `(init, frame, channel, *grid)`: the frames up to each init time and nothing
+    later. The rows may be any subset in any order.
+    """
+    cost = cost or Cost()
+    histories = histories[:, -forecaster.history :]
+    result = torch.empty(len(rows), leads, *spec.shape)
+    tiles: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for place, (init, member) in enumerate(rows):
+        tiles[init // TILE[0], member // TILE[1]].append(place)
+    for places in tiles.values():
+        slots = {
+            (rows[p][0] % TILE[0]) * TILE[1] + rows[p][1] % TILE[1]: p for p in places
+        }
+        filled = [slots.get(slot, places[0]) for slot in range(TILE[0] * TILE[1])]
+        init = torch.tensor([rows[p][0] for p in filled])
+        member = torch.tensor([rows[p][1] for p in filled])
+        noise = Noise(seed, "forecast", init, member).to(device)
+        began = time.perf_counter()
+        with torch.inference_mode():
+            drawn = forecaster.trajectory(histories[init].to(device), noise, leads)
+        cost.seconds += time.perf_counter() - began
+        cost.members += len(filled)
+        _check_shape(drawn, len(filled), leads, spec, forecaster)
+        for slot, place in slots.items():
+            result[place] = drawn[slot].cpu()
+    return result
+
+
+def forecast(
+    forecaster: Forecaster,
+    histories: Tensor,
+    *,
+    count: int,
+    leads: int,
+    seed: int,
+    spec: StateSpec,
+    batch: int,
+    cost: Cost,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> Iterator[Tensor]:
+    """Draw `count` members of every init, `batch` inits at a time: `(init, lead, member, …)`."""
+    network = forecaster.network
+    hook = network.register_forward_pre_hook(cost.count) if network is not None else None
+    inits = len(histories)
+    try:
+        for first in range(0, inits, batch):
+            block = range(first, min(first + batch, inits))
+            rows = [(init, member) for init in block for member in range(count)]
+            drawn = members(
+                forecaster,
+                histories,
+                rows,
+                leads=leads,
+                seed=seed,
+                spec=spec,
+                cost=cost,
+                device=device,
+            )
+            yield drawn.unflatten(0, (len(block), count)).transpose(1, 2)
+            progress(block[-1] + 1, inits, "inits")
+    finally:
+        if hook is not None:
+            hook.remove()
+
+
+def _check_shape(
+    drawn: Tensor, rows: int, leads: int, spec: StateSpec, forecaster: Forecaster
+) -> None:
+    owner = f"the forecaster {type(forecaster).__name__}"
+    if drawn.ndim < 2 or drawn.shape[1] != leads:
+        raise GeobenchError(
+            f"{owner} returned a trajectory of shape {tuple(drawn.shape)}; expected "
+            f"{(rows, leads, *spec.shape)} (row, lead, channel, {', '.join(spec.grid_dims)})."
+        )
+    for lead in range(leads):
+        spec.check(drawn[:, lead], rows, owner)
+
+
+def failed(drawn: Tensor) -> Tensor:
+    """Which members hold a value that is not finite: `(init, member)` of `(init, lead, member, …)`."""
+    return ~drawn.isfinite().flatten(3).all(3).all(1)

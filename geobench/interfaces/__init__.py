@@ -1,0 +1,1 @@
+"""The contracts between the framework and its plugins."""

@@ -1,0 +1,137 @@
+"""Counter-based noise: a number depends on (seed, stream, init, member, lead) and nothing else.
+
+Philox4x32-10 (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2, 3") gives the bits;
+the key is a hash of seed and stream, the counter is (block, lead, member, init). Normal numbers
+come from a piecewise cubic inverse of the normal distribution: only integer arithmetic, table
+look-ups, single additions and multiplications, all of which round the same way everywhere, so a
+number has the same bits on every device, whatever its place in a tensor. (Box-Muller does not:
+vectorised and scalar `log` and `cos` differ in the last bit.)
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from math import prod
+from statistics import NormalDist
+from typing import Self
+
+import torch
+from torch import Tensor
+
+_WORD = 0xFFFFFFFF
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_PIECES = 64  # cubic pieces per octave of probability
+
+
+def philox(counter: Sequence[Tensor], key: tuple[int, int]) -> list[Tensor]:
+    """Ten rounds of Philox4x32 on four int64 tensors that hold 32-bit words."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(10):
+        # int64 products wrap, but keep the bits that an unsigned product would have.
+        a, b = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        c0, c2 = (b >> 32 & _WORD) ^ c1 ^ k0, (a >> 32 & _WORD) ^ c3 ^ k1
+        c1, c3 = b & _WORD, a & _WORD
+        k0, k1 = (k0 + _WEYL[0]) & _WORD, (k1 + _WEYL[1]) & _WORD
+    return [c0, c1, c2, c3]
+
+
+@cache
+def _quantiles(device: torch.device) -> Tensor:
+    """Cubic coefficients (4, octave * piece) of the upper normal quantile, for 31-bit words.
+
+    Octave e, piece p covers the probabilities 2^(e-33) (1 + (p + t)/_PIECES), 0 <= t < 1. The cubic
+    meets the quantile at four Chebyshev nodes; its error is below 1e-7.
+    """
+    nodes = torch.tensor([0.5 - 0.5 * x for x in (0.923879532511287, 0.382683432365090)])
+    nodes = torch.cat([nodes, 1 - nodes.flip(0)]).double()
+    inverse = torch.linalg.inv(torch.stack([nodes**power for power in range(4)], 1))
+    exact = NormalDist()
+    values = [
+        [-exact.inv_cdf(2.0 ** (e - 33) * (1 + (p + t) / _PIECES)) for t in nodes.tolist()]
+        for e in range(32)
+        for p in range(_PIECES)
+    ]
+    coefficients = inverse @ torch.tensor(values, dtype=torch.float64).T
+    # A fixed-point grid: a last bit that differs between maths libraries does not matter.
+    return (torch.round(coefficients * 2**36) / 2**36).to(device)
+
+
+def normal_from_word(word: Tensor) -> Tensor:
+    """Standard normal (float64) from 32 random bits; the largest magnitude is 6.3."""
+    mantissa, exponent = torch.frexp((word & 0x7FFFFFFF).double() + 0.5)
+    place = (mantissa * 2 - 1) * _PIECES
+    piece = place.floor()
+    t = place - piece
+    index = exponent.long() * _PIECES + piece.long()
+    c0, c1, c2, c3 = _quantiles(word.device)
+    size = ((c3[index] * t + c2[index]) * t + c1[index]) * t + c0[index]
+    return torch.where(word > 0x7FFFFFFF, size, -size)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The random numbers of some rows; a row is one member of one init.
+
+    The same key gives the same numbers, however often it is asked: two uses need two streams
+    (`noise.use("latent")`, `noise.use("sampler")`), two times need two leads (`noise.at(3)`).
+    """
+
+    seed: int
+    stream: str
+    init: Tensor
+    member: Tensor
+    lead: int = 0
+
+    @classmethod
+    def rows(cls, seed: int, stream: str, count: int, *, lead: int = 0) -> Self:
+        """Noise for `count` rows that are inits 0, 1, … with one member each."""
+        init = torch.arange(count)
+        return cls(seed, stream, init, torch.zeros_like(init), lead)
+
+    def __len__(self) -> int:
+        return len(self.init)
+
+    def at(self, lead: int) -> Self:
+        """Return the same rows at another lead (a whole number of output steps)."""
+        return replace(self, lead=lead)
+
+    def use(self, stream: str) -> Self:
+        """Return an independent stream for the same rows."""
+        return replace(self, stream=f"{self.stream}/{stream}")
+
+    def to(self, device: torch.device | str) -> Self:
+        """Return the same noise, made on another device; the bits are the same."""
+        return replace(self, init=self.init.to(device), member=self.member.to(device))
+
+    def words(self, *shape: int) -> Tensor:
+        """Random 32-bit words `(row, *shape)`, int64."""
+        digest = hashlib.sha256(f"{self.seed}\0{self.stream}".encode()).digest()
+        key = int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
+        count = prod(shape)
+        block = torch.arange(-(-count // 4), device=self.init.device)
+        lead = torch.full_like(block, self.lead)
+        counter = torch.broadcast_tensors(
+            block, lead, self.member[:, None] & _WORD, self.init[:, None] & _WORD
+        )
+        words = torch.stack(philox(counter, key), -1)
+        return words.flatten(1)[:, :count].reshape(len(self), *shape)
+
+    def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Independent standard normal numbers `(row, *shape)`."""
+        return normal_from_word(self.words(*shape)).to(dtype)
+
+    def uniform(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Independent numbers, uniform in the open interval (0, 1), `(row, *shape)`."""
+        # 23 bits survive the rounding to float32 without ever reaching 0 or 1.
+        bits, shift = (23, 9) if dtype == torch.float32 else (32, 0)
+        return (((self.words(*shape) >> shift).double() + 0.5) / 2**bits).to(dtype)
+
+    def integers(self, high: int, *shape: int) -> Tensor:
+        """Independent whole numbers in 0..high-1 `(row, *shape)`, `high` at most 2^31.
+
+        The chance of a number is off by at most 2^-32.
+        """
+        return self.words(*shape) * high >> 32

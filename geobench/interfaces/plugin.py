@@ -1,0 +1,85 @@
+"""A plugin is its configuration: a frozen, closed pydantic model."""
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from geobench.errors import GeobenchError
+
+
+class Fields(BaseModel):
+    """A group of configuration fields: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Plugin(Fields):
+    """What simulators, models and scorers have in common.
+
+    `Lorenz95(forcing=8)` in Python is `{use: lorenz95, forcing: 8}` in YAML. Equal fields (and
+    an equal `version`) mean equal numbers, so raise `version` when the numbers change.
+    """
+
+    name: ClassVar[str] = ""
+    version: ClassVar[str] = "1"
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse fields that hide what every plugin has."""
+        super().__pydantic_init_subclass__(**kwargs)
+        for taken in ("name", "version", "use"):
+            if taken in cls.model_fields:
+                raise TypeError(f"{cls.__name__}.{taken} is annotated as a field; write {taken} = …")
+
+    def recipe(self) -> dict[str, Any]:
+        """Everything that decides this plugin's numbers, as JSON values."""
+        return {"use": self.name, "version": self.version, **self.model_dump(mode="json")}
+
+    @classmethod
+    def configured(cls, fields: Mapping[str, Any]) -> Self:
+        """Build from untrusted fields; `GeobenchError` names each field that is wrong."""
+        return validated(cls, fields, cls.name)
+
+    @classmethod
+    def summary(cls) -> str:
+        """First line of the docstring."""
+        return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def validated(cls: type[_Model], fields: Mapping[str, Any], owner: str) -> _Model:
+    """Build `cls` from untrusted `fields`, telling every mistake on one line."""
+    try:
+        return cls.model_validate(dict(fields))
+    except ValidationError as error:
+        told = "; ".join(_tell(each, cls) for each in error.errors())
+        raise GeobenchError(f"{owner}: {told}") from error
+
+
+def _tell(error: ErrorDetails, cls: type[BaseModel]) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = _keys(cls, error["loc"][:-1])
+        close = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
+        hint = f"Did you mean '{close[0]}'?" if close else f"Keys: {', '.join(known) or 'none'}."
+        return f"there is no key '{key}'. {hint}"
+    if error["type"] == "missing":
+        return f"the key '{key}' is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{key} = {error['input']!r}: {message}" if key else message
+
+
+def _keys(cls: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    for part in path:
+        field = cls.model_fields.get(str(part))
+        kind = field.annotation if field else None
+        if not (inspect.isclass(kind) and issubclass(kind, BaseModel)):
+            return []
+        cls = kind
+    return list(cls.model_fields)

@@ -1,0 +1,59 @@
+"""The contract of a scorer: statistics per case, and a function of their means."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from geobench.interfaces.plugin import Plugin
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Orientation = Literal["lower", "higher", "one"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a scorer may know beside forecast and truth.
+
+    thresholds: climatological quantiles `(quantile, variable, *grid)`, from train alone.
+    sea: where the grid holds values `(*grid)`.
+    """
+
+    thresholds: "xr.DataArray"
+    sea: "xr.DataArray"
+
+    def average(self, field: "xr.DataArray") -> "xr.DataArray":
+        """Mean over the grid's sea cells. NaN stays NaN: a failed value is never dropped."""
+        return field.where(self.sea, 0.0).sum(self.sea.dims, skipna=False) / self.sea.sum()
+
+
+class Scorer(Plugin):
+    """Statistics per init and lead time whose means, and only they, decide the score.
+
+    Averages, weights, bins and intervals belong to the framework, so `metric` must work on means
+    over any set of cases. A NaN in a member makes the case NaN.
+    """
+
+    better: ClassVar[Orientation] = "lower"
+    """Which scores are better: lower ones, higher ones, or those near one."""
+    fair: ClassVar[bool] = False
+    """Whether its expectation does not depend on the number of members."""
+    needs_law: ClassVar[bool] = False
+    """Whether it needs draws of the true law beside the one outcome."""
+    units: ClassVar[str] = "of the variable"
+    """'of the variable', or '1' if it has none."""
+
+    @abstractmethod
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return statistics over `(init_time, lead_time, variable, …)`.
+
+        `forecast` is `(init_time, lead_time, member, variable, *grid)`, `truth` the same without
+        `member`. The member and grid dims are consumed; nothing is averaged over cases.
+        """
+
+    @abstractmethod
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Turn means of the statistics over cases into scores `(lead_time, variable, …)`."""

@@ -1,0 +1,276 @@
+"""The registry: who offers which simulator, model, scorer, experiment or command.
+
+Plugins are asked one at a time, so that an answer and a failure both have an owner. One that fails
+to import or to validate, or that offers a name that is taken, is set aside with its reason; the
+rest works.
+"""
+
+import difflib
+import importlib.metadata
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pluggy
+
+from geobench import hookspecs
+from geobench.errors import GeobenchError
+
+if TYPE_CHECKING:
+    import click
+
+    from geobench.interfaces.experiment import Experiment
+    from geobench.interfaces.model import EnsembleModel
+    from geobench.interfaces.plugin import Plugin
+    from geobench.interfaces.scorer import Scorer
+    from geobench.interfaces.simulator import Simulator
+
+GROUP = "geobench"
+_BUILTIN = "geobench-twin"
+_P = TypeVar("_P", bound="Plugin")
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One thing that a plugin offers."""
+
+    kind: str
+    name: str
+    plugin: str
+    value: Any
+
+    @property
+    def summary(self) -> str:
+        """One line about it."""
+        if self.kind == "experiment":
+            return str(read_yaml(self.value).get("title", ""))
+        return str(self.value.summary())
+
+
+class Registry:
+    """All plugins that are installed, and those named by file."""
+
+    def __init__(self, files: Iterable[Path] = ()) -> None:
+        self._manager = pluggy.PluginManager("geobench")
+        self._manager.add_hookspecs(hookspecs)
+        self.set_aside: dict[str, str] = {}
+        self.plugins: list[str] = []
+        for owner, load in [*_installed(), *((str(file), _loader(file)) for file in files)]:
+            self._register(owner, load)
+
+    def _register(self, owner: str, load: Callable[[], object]) -> None:
+        if owner in self.plugins:  # one distribution, several entry points
+            owner = f"{owner} ({len(self.plugins)})"
+        try:
+            plugin = load()
+            self._manager.register(plugin, owner)
+            self._manager.check_pending()
+        except Exception as error:
+            # pluggy keeps a plugin that fails its checks.
+            if self._manager.has_plugin(owner):
+                self._manager.unregister(name=owner)
+            self._abandon(owner, error)
+        else:
+            self.plugins.append(owner)
+
+    def _abandon(self, owner: str, error: Exception) -> None:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        known = isinstance(error, (ImportError, GeobenchError, pluggy.PluginValidationError))
+        self.set_aside[owner] = reason if known else f"{type(error).__name__}: {reason}"
+
+    def _ask(self, owner: str, hook: str) -> list[Any]:
+        """Call one hook of one plugin; set the plugin aside if that fails."""
+        others = [self._manager.get_plugin(name) for name in self.plugins if name != owner]
+        try:
+            answers = self._manager.subset_hook_caller(hook, others)()
+            return [each for answer in answers for each in answer]
+        except Exception as error:
+            self._abandon(owner, error)
+            return []
+
+    @cached_property
+    def offers(self) -> dict[tuple[str, str], Offer]:
+        """Everything that is offered, by kind and name."""
+        offers: dict[tuple[str, str], Offer] = {}
+        for owner in self.plugins:
+            mine: dict[tuple[str, str], Offer] = {}
+            try:
+                for offer in self._offered(owner):
+                    key = offer.kind, offer.name
+                    other = offers.get(key) or mine.get(key)
+                    if other:
+                        raise GeobenchError(
+                            f"offers the {offer.kind} '{offer.name}', which {other.plugin} already "
+                            f"offers; rename one or uninstall one"
+                        )
+                    mine[key] = offer
+            except Exception as error:
+                self._abandon(owner, error)
+            if owner not in self.set_aside:
+                offers |= mine
+        return offers
+
+    def _offered(self, owner: str) -> Iterable[Offer]:
+        from geobench.interfaces.model import EnsembleModel
+        from geobench.interfaces.scorer import Scorer
+        from geobench.interfaces.simulator import Simulator
+
+        kinds: dict[str, type[Plugin]] = {
+            "simulator": Simulator,
+            "model": EnsembleModel,
+            "scorer": Scorer,
+        }
+        for kind, base in kinds.items():
+            for value in self._ask(owner, f"geobench_{kind}s"):
+                yield Offer(kind, _checked(value, base, kind), owner, value)
+        for path in self._ask(owner, "geobench_experiments"):
+            yield Offer("experiment", Path(path).stem, owner, Path(path))
+
+    @cached_property
+    def commands(self) -> dict[str, "click.Command"]:
+        """Commands that plugins add; asks for nothing else, so it stays quick."""
+        found: dict[str, click.Command] = {}
+        for owner in self.plugins:
+            for command in self._ask(owner, "geobench_commands"):
+                found.setdefault(str(command.name), command)
+        return found
+
+    def offer(self, kind: str, name: str) -> Offer:
+        """Look up an offer; an unknown name is told with the likely one and what is set aside."""
+        if (kind, name) in self.offers:
+            return self.offers[kind, name]
+        known = [offered for k, offered in self.offers if k == kind]
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(known)}."
+        aside = "; ".join(f"{owner} ({reason})" for owner, reason in self.set_aside.items())
+        raise GeobenchError(
+            f"no {kind} is called '{name}'. {hint}" + (f" Not loaded: {aside}." if aside else "")
+        )
+
+    def _build(self, kind: str, recipe: object, base: type[_P]) -> _P:
+        """Make a plugin from `name` or `{use: name, …}`."""
+        fields = {"use": recipe} if isinstance(recipe, str) else recipe
+        if not isinstance(fields, Mapping) or not isinstance(fields.get("use"), str):
+            raise GeobenchError(
+                f"a {kind} is named by its plugin, 'name' or {{use: name, …}}; got {recipe!r}."
+            )
+        offered = self.offer(kind, fields["use"]).value
+        assert issubclass(offered, base)  # noqa: S101 # checked when it was offered
+        version = str(fields.get("version", offered.version))
+        if version != offered.version:
+            raise GeobenchError(
+                f"{kind} {fields['use']} is installed in version {offered.version}, and version "
+                f"{version} is asked for. Install the plugin that has it, or leave the version out."
+            )
+        own = {key: value for key, value in fields.items() if key not in ("use", "version")}
+        return offered.configured(own)
+
+    def simulator(self, recipe: object) -> "Simulator":
+        """Build a simulator from its recipe."""
+        from geobench.interfaces.simulator import Simulator
+
+        return self._build("simulator", recipe, Simulator)
+
+    def model(self, recipe: object) -> "EnsembleModel":
+        """Build a model from its recipe."""
+        from geobench.interfaces.model import EnsembleModel
+
+        return self._build("model", recipe, EnsembleModel)
+
+    def scorer(self, recipe: object) -> "Scorer":
+        """Build a scorer from its recipe."""
+        from geobench.interfaces.scorer import Scorer
+
+        return self._build("scorer", recipe, Scorer)
+
+    def experiment(self, fields: Mapping[str, Any], owner: str) -> "Experiment":
+        """Build an experiment; `use: NAME` in `fields` starts from a named one.
+
+        Its simulator comes out with every field filled in, so that equal experiments are equal.
+        """
+        from geobench.interfaces.experiment import Experiment
+        from geobench.interfaces.plugin import validated
+
+        own = dict(fields)
+        if "use" in own:
+            start = read_yaml(self.offer("experiment", str(own.pop("use"))).value)
+            own = merged(start, own)
+        experiment = validated(Experiment, own, owner)
+        simulator = self.simulator(experiment.simulator)
+        return experiment.model_copy(update={"simulator": simulator.recipe()})
+
+
+def merged(start: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `start` with `changes` laid over it, mapping by mapping."""
+    result = dict(start)
+    for key, value in changes.items():
+        old = result.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        # Another plugin has other fields: nothing of the old one's can be kept.
+        if both and value.get("use", old.get("use")) == old.get("use"):
+            result[key] = merged(old, value)
+        else:
+            result[key] = value
+    return result
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping; every way in which it can fail is one line."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise GeobenchError(f"there is no file {path}. Check the path.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise GeobenchError(f"{path} cannot be read ({error}).") from error
+    except yaml.YAMLError as error:
+        raise GeobenchError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise GeobenchError(f"{path} holds no mapping of keys to values.")
+    return content
+
+
+def _checked(value: object, base: type["Plugin"], kind: str) -> str:
+    if not (inspect.isclass(value) and issubclass(value, base)):
+        raise GeobenchError(f"offers {value!r} as a {kind}; offer a subclass of {base.__name__}")
+    if inspect.isabstract(value):
+        missing = ", ".join(sorted(value.__abstractmethods__))
+        raise GeobenchError(f"the {kind} {value.__name__} does not implement {missing}")
+    if not value.name:
+        raise GeobenchError(f"the {kind} {value.__name__} has no name; write name = '…' in it")
+    return value.name
+
+
+def _installed() -> list[tuple[str, Callable[[], object]]]:
+    """Entry points: the built-ins first, then by distribution and name."""
+    points = importlib.metadata.entry_points(group=GROUP)
+
+    def owner(point: importlib.metadata.EntryPoint) -> str:
+        return point.dist.name if point.dist else point.value
+
+    ordered = sorted(points, key=lambda p: (owner(p) != _BUILTIN, owner(p), p.name))
+    return [(owner(point), point.load) for point in ordered]
+
+
+def _loader(file: Path) -> Callable[[], ModuleType]:
+    """Return a function that imports a plugin from one Python file."""
+
+    def load() -> ModuleType:
+        if not file.is_file():
+            raise GeobenchError(f"there is no file {file}")
+        spec = importlib.util.spec_from_file_location(f"geobench_file_{file.stem}", file)
+        if spec is None or spec.loader is None:
+            raise GeobenchError(f"{file} is not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # pydantic looks annotations up here
+        spec.loader.exec_module(module)
+        return module
+
+    return load

@@ -1,0 +1,123 @@
+"""Scores: statistics of a forecast, their means, and how sure the means are."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from geobench.errors import GeobenchError
+from geobench.interfaces.model import Progress, silent
+from geobench.interfaces.scorer import Context, Scorer
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+CASE_DIMS = ("init_time", "lead_time")
+
+
+def verifying(test: "xr.Dataset", inits: "xr.Dataset", leads: int) -> "xr.Dataset":
+    """Cut from `test` the truth of each init: `(init_time, lead_time, *grid)`."""
+    import numpy as np
+    import xarray as xr
+
+    step = test["time"].values[1] - test["time"].values[0]
+    lead = np.arange(1, leads + 1)
+    position = inits["position"].values[:, None] + lead
+    cut = test.isel(
+        trajectory=xr.DataArray(inits["trajectory"].values, dims="init_time"),
+        time=xr.DataArray(position, dims=("init_time", "lead_time")),
+    )
+    cut = cut.drop_vars(["trajectory", "time", "start"])
+    return cut.assign_coords(init_time=inits["init_time"].values, lead_time=lead * step)
+
+
+def statistics(
+    scorer: Scorer,
+    forecast: "xr.Dataset",
+    truth: "xr.Dataset",
+    context: Context,
+    *,
+    block: int,
+    progress: Progress = silent,
+) -> "xr.Dataset":
+    """Apply `scorer` to blocks of inits and join its statistics along `init_time`.
+
+    Forecast and truth must have equal coordinates: nothing is matched or dropped in silence.
+    """
+    import xarray as xr
+
+    for dim in truth.dims:
+        if not truth[dim].equals(forecast[dim]):
+            raise GeobenchError(
+                f"forecast and truth differ in '{dim}' ({forecast.sizes[dim]} and "
+                f"{truth.sizes[dim]} values, not all equal). Forecast exactly the inits, lead times "
+                f"and grid of the dataset."
+            )
+    names = list(truth.data_vars)
+    parts = []
+    count = forecast.sizes["init_time"]
+    for first in range(0, count, block):
+        inits = slice(first, first + block)
+        members = forecast[names].isel(init_time=inits).to_dataarray("variable")
+        outcome = truth.isel(init_time=inits).to_dataarray("variable")
+        parts.append(_checked(scorer, scorer.statistics(members, outcome, context)))
+        progress(min(first + block, count), count, "inits")
+    return xr.concat(parts, "init_time", join="exact", coords="minimal", compat="override")
+
+
+def _checked(scorer: Scorer, found: "xr.Dataset") -> "xr.Dataset":
+    for name, statistic in found.data_vars.items():
+        left = {"member"} & set(statistic.dims)
+        if left or not set(CASE_DIMS) <= set(statistic.dims):
+            raise GeobenchError(
+                f"scorer {scorer.name} returned the statistic '{name}' with dims {statistic.dims}; "
+                f"expected init_time and lead_time among them, and no member."
+            )
+    return found
+
+
+class Resampling:
+    """Bootstrap weights over blocks of dependent inits: one row of weights per resample.
+
+    Inits of one trajectory depend on one another, so trajectories are drawn, with replacement
+    (a cluster bootstrap). The first row is the sample itself. The draw is fixed by the
+    number of blocks: entries that are compared are resampled alike, and a build can be repeated.
+    """
+
+    def __init__(self, blocks: "np.ndarray[tuple[int], np.dtype[np.int64]]", draws: int = 1000):
+        import numpy as np
+
+        _, place = np.unique(blocks, return_inverse=True)
+        count = int(place.max()) + 1
+        generator = np.random.Generator(np.random.Philox(key=20240101))
+        drawn = generator.multinomial(count, np.full(count, 1 / count), size=draws)
+        weights = np.vstack([np.ones(count), drawn])[:, place].astype(float)
+        self.weights = weights / weights.sum(1, keepdims=True)
+
+    def means(self, found: "xr.Dataset") -> "xr.Dataset":
+        """Mean statistics with a first dim `draw` in place of `init_time`."""
+        import xarray as xr
+
+        weights = xr.DataArray(self.weights, dims=("draw", "init_time"))
+        return xr.Dataset(
+            {name: xr.dot(weights, each, dim="init_time") for name, each in found.data_vars.items()}
+        )
+
+
+def scores(scorer: Scorer, found: "xr.Dataset", resampling: Resampling) -> "xr.Dataset":
+    """Score every resample: the scorer's metric with a dim `draw`, whose first is the estimate."""
+    return scorer.metric(resampling.means(found.drop_vars("init_time", errors="ignore")))
+
+
+def columns(metric: "xr.Dataset") -> Iterator[tuple[str, "xr.DataArray"]]:
+    """Split scores `(draw, lead_time, …)` into named columns `(draw, lead_time)`."""
+    for name, values in metric.data_vars.items():
+        extra = [dim for dim in values.dims if dim not in ("draw", "lead_time")]
+        stacked = values.stack(column=extra) if extra else values.expand_dims("column")
+        for place in range(stacked.sizes["column"]):
+            one = stacked.isel(column=place)
+            labels = [
+                f"{one[dim].item():.0%}" if dim == "quantile" else str(one[dim].item())
+                for dim in extra
+                if values.sizes[dim] > 1
+            ]
+            yield " ".join([str(name), *labels]), one.transpose("draw", "lead_time")

@@ -1,0 +1,103 @@
+"""Datasets: trajectories of an experiment, and the climatology of its train split."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from geobench.errors import GeobenchError
+from geobench.interfaces.experiment import Experiment
+from geobench.interfaces.model import Progress, silent
+from geobench.interfaces.noise import Noise
+from geobench.interfaces.simulator import Simulator
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+EPOCH = "2000-01-01"
+BLOCK = 1024  # trajectories advanced together
+
+
+def trajectories(
+    simulator: Simulator, noise: Noise, *, spin_up: int, steps: int, progress: Progress = silent
+) -> Tensor:
+    """Simulate `steps` stored states after `spin_up` output steps: `(row, time, channel, *grid)`."""
+    owner = f"the simulator {simulator.name}"
+    state = simulator.initial(noise)
+    simulator.spec.check(state, len(noise), owner)
+    states = []
+    for step in range(spin_up + steps):
+        if step:
+            state = simulator.advance(state, 1, noise.at(step))
+            simulator.spec.check(state, len(noise), owner)
+        if not bool(state.isfinite().all()):
+            rows = int((~state.isfinite().flatten(1).all(1)).sum())
+            raise GeobenchError(
+                f"{owner} blew up: {rows} of {len(noise)} states are not finite after {step} "
+                f"output steps. Use a shorter time step or weaker forcing."
+            )
+        if step >= spin_up:
+            states.append(state)
+        progress(step + 1, spin_up + steps, "steps")
+    return torch.stack(states, 1)
+
+
+def splits(experiment: Experiment) -> dict[str, tuple[int, int]]:
+    """Trajectories and stored steps of each split."""
+    return {
+        "train": (experiment.train.trajectories, experiment.train.steps),
+        "validation": (experiment.validation.trajectories, experiment.validation.steps),
+        "test": (experiment.test.trajectories, experiment.test_steps),
+    }
+
+
+def simulate(
+    experiment: Experiment, simulator: Simulator, split: str, progress: Progress = silent
+) -> Iterator["xr.Dataset"]:
+    """Make one split, block by block: datasets `(trajectory, time, *grid)`.
+
+    Each trajectory has its own span of dates, so that a date names one state.
+    """
+    count, steps = splits(experiment)[split]
+    for first in range(0, count, BLOCK):
+        which = torch.arange(first, min(first + BLOCK, count))
+        noise = Noise(experiment.seed, f"truth/{split}", which, torch.zeros_like(which))
+        states = trajectories(
+            simulator, noise, spin_up=experiment.spin_up, steps=steps, progress=progress
+        )
+        yield simulator.spec.dataset(
+            states.to(torch.float32).numpy(),
+            ("trajectory", "time"),
+            _times(which.numpy(), steps, simulator),
+        )
+
+
+def _times(
+    which: "np.ndarray[tuple[int], np.dtype[np.int64]]", steps: int, simulator: Simulator
+) -> dict[str, object]:
+    import numpy as np
+
+    step = np.timedelta64(round(simulator.output_step.total_seconds()), "s")
+    return {
+        "trajectory": which,
+        "time": ("time", np.arange(steps) * step, {"long_name": "time since the start"}),
+        "start": ("trajectory", np.datetime64(EPOCH, "s") + which * steps * step),
+    }
+
+
+def climatology(experiment: Experiment, train: "xr.Dataset") -> "xr.Dataset":
+    """Mean, standard deviation and quantiles of each variable and cell over the train split."""
+    import xarray as xr
+
+    loaded = train.load()
+    over = ("trajectory", "time")
+    quantiles = loaded.quantile(list(experiment.quantiles), over, skipna=False)
+    parts = {"mean": loaded.mean(over), "std": loaded.std(over), "threshold": quantiles}
+    fields = {
+        f"{name}_{kind}": part[name].astype("float32").assign_attrs(loaded[name].attrs)
+        for kind, part in parts.items()
+        for name in loaded.data_vars
+    }
+    return xr.Dataset(fields)

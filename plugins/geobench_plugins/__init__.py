@@ -1,0 +1,1 @@
+"""The built-in plugins: guests of geobench like any third party's."""

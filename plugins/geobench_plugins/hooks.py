@@ -1,0 +1,46 @@
+"""What the built-ins offer. Imports stand inside the hooks: `geobench --help` asks for commands."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geobench import hookimpl
+
+if TYPE_CHECKING:
+    from geobench import EnsembleModel, Scorer, Simulator
+
+
+@hookimpl
+def geobench_simulators() -> "list[type[Simulator]]":
+    """Lorenz95."""
+    from geobench_plugins.simulators.lorenz95 import Lorenz95
+
+    return [Lorenz95]
+
+
+@hookimpl
+def geobench_models() -> "list[type[EnsembleModel]]":
+    """References and learned models."""
+    from geobench_plugins.models.climatology import Climatology
+    from geobench_plugins.models.fgn import FGN
+    from geobench_plugins.models.flow_matching import FlowMatching
+    from geobench_plugins.models.oracle import Oracle
+    from geobench_plugins.models.persistence import Persistence
+
+    return [Oracle, Climatology, Persistence, FGN, FlowMatching]
+
+
+@hookimpl
+def geobench_scorers() -> "list[type[Scorer]]":
+    """Scores of the mean, the spread, the marginal law and its events."""
+    from geobench_plugins.scorers.brier import Brier
+    from geobench_plugins.scorers.crps import CRPS
+    from geobench_plugins.scorers.rmse import RMSE
+    from geobench_plugins.scorers.spread_skill import SpreadSkill
+
+    return [CRPS, RMSE, SpreadSkill, Brier]
+
+
+@hookimpl
+def geobench_experiments() -> list[Path]:
+    """Return the YAML files beside this one."""
+    return sorted((Path(__file__).parent / "experiments").glob("*.yaml"))

@@ -1,0 +1,1 @@
+"""Built-in ensemble models, one idea per file."""

@@ -1,0 +1,106 @@
+"""The conditional-normalisation model: noise into every layer norm, trained with fair CRPS."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from geobench import EnsembleModel, Forecaster, Optimisation, optimise
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from geobench import Noise, Run, StateSpec, Task, Training
+    from geobench_plugins.networks.noise_conditioned import NoiseConditioned
+
+
+class FGN(EnsembleModel):
+    """Functional generative network: one evaluation draws a member (Alet et al., 2025).
+
+    A global noise vector z ~ N(0, I) goes through one linear map without bias into every layer
+    norm, as scale and shift; z is fresh for each member and each step. The loss is the fair CRPS of
+    two members, at every site on its own: nothing in it rewards the right dependence between sites.
+    Departs from the paper: one seed, no rollout training, averaged weights, a network for a ring.
+    """
+
+    name = "fgn"
+
+    frames: int = Field(2, gt=0, description="past frames it sees")
+    width: int = Field(64, gt=0, description="channels")
+    blocks: int = Field(5, gt=0, description="residual blocks")
+    latent: int = Field(32, gt=0, description="length of the noise vector")
+    norm_std: float = Field(
+        1e-8, ge=0, description="std of the initial weights from noise to norms"
+    )
+    training: Optimisation = Optimisation()
+
+    def fit(self, training: "Training", run: "Run") -> Forecaster:
+        """Minimise the fair CRPS of two members over random windows of the train split."""
+        from geobench_plugins.networks.ring import initialise
+
+        network = self._network(training.task.spec)
+        network.scaling.learn(training)
+        initialise(network, run.noise("weights", 1))
+        network.to(run.device)
+        pairs = max(1, self.training.rows // 2)
+
+        def loss(step: int) -> "Tensor":
+            noise = run.noise("batch", pairs, step=step)
+            frames = training.windows(noise, self.frames + 1)
+            target = network.scaling.residual(frames[:, -2], frames[:, -1])
+            latent = noise.use("latent").normal(2, self.latent)
+            past = frames[:, :-1].repeat_interleave(2, 0)
+            drawn = network(past, latent.flatten(0, 1)).unflatten(0, (pairs, 2))
+            return fair_crps_of_two(drawn[:, 0], drawn[:, 1], target)
+
+        optimise(network, loss, self.training, run)
+        return _FGN(network, self.frames, self.latent)
+
+    def restore(self, weights: "Mapping[str, Tensor]", task: "Task") -> Forecaster:
+        """Rebuild the network and load its weights."""
+        network = self._network(task.spec)
+        network.load_state_dict(dict(weights))
+        return _FGN(network, self.frames, self.latent)
+
+    def _network(self, spec: "StateSpec") -> "NoiseConditioned":
+        from geobench_plugins.networks.noise_conditioned import NoiseConditioned
+
+        return NoiseConditioned(
+            spec,
+            frames=self.frames,
+            latent=self.latent,
+            width=self.width,
+            blocks=self.blocks,
+            norm_std=self.norm_std,
+        )
+
+
+def fair_crps_of_two(first: "Tensor", second: "Tensor", target: "Tensor") -> "Tensor":
+    """Mean over all elements of (|x - y| + |x' - y| - |x - x'|) / 2.
+
+    This is the distance from y to the interval between x and x'. All three have the same shape:
+    a shape that would broadcast raises `ValueError`.
+    """
+    if not first.shape == second.shape == target.shape:
+        raise ValueError(f"shapes differ: {first.shape}, {second.shape}, {target.shape}")
+    return 0.5 * (
+        (first - target).abs() + (second - target).abs() - (first - second).abs()
+    ).mean()
+
+
+class _FGN(Forecaster):
+    def __init__(self, network: "NoiseConditioned", frames: int, latent: int) -> None:
+        self.history = frames
+        self._network = network.eval()
+        self._latent = latent
+
+    @property
+    def network(self) -> "NoiseConditioned":
+        return self._network
+
+    def weights(self) -> "Mapping[str, Tensor]":
+        return self._network.state_dict()
+
+    def step(self, history: "Tensor", noise: "Noise") -> "Tensor":
+        residual = self._network(history, noise.use("latent").normal(self._latent))
+        return self._network.scaling.apply_residual(history[:, -1], residual)

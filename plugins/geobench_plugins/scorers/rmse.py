@@ -1,0 +1,39 @@
+"""The error of the ensemble mean."""
+
+from typing import TYPE_CHECKING
+
+from geobench import Context, Scorer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class RMSE(Scorer):
+    """Root-mean-square error of the ensemble mean, debiased for the number of members.
+
+    A mean of M members carries their sampling error, variance / M, which is subtracted before the
+    root; the root is taken after averaging. `xskillscore.rmse` has neither, and takes one root per
+    case: only its `mse` is used.
+    """
+
+    name = "rmse"
+    fair = True
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the `squared` error of the mean and the sampling `variance` of the mean."""
+        import xarray as xr
+        import xskillscore
+
+        mean = forecast.mean("member", skipna=False)
+        squared = xskillscore.mse(mean, truth, dim=[], skipna=False)
+        variance = forecast.var("member", ddof=1, skipna=False) / forecast.sizes["member"]
+        return xr.Dataset(
+            {"squared": context.average(squared), "variance": context.average(variance)}
+        )
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Take the root; the debiased square may fall below zero by chance, and then counts as 0."""
+        debiased = (means["squared"] - means["variance"]).clip(min=0)
+        return (debiased**0.5).to_dataset(name="rmse")

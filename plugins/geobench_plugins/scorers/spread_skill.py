@@ -1,0 +1,38 @@
+"""The ratio of spread to skill."""
+
+from typing import TYPE_CHECKING
+
+from geobench import Context, Scorer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class SpreadSkill(Scorer):
+    """Ratio of ensemble spread to the error of the ensemble mean; 1 is reliable.
+
+    sqrt((M + 1) / M mean(variance) / mean(squared error)), averaged before the ratio is taken: the
+    mean of ratios is biased (Fortin et al., 2014, doi:10.1175/JHM-D-14-0008.1). Without the factor a
+    perfect ensemble of 5 reads 0.91. xskillscore has no such score.
+    """
+
+    name = "spread-skill"
+    better = "one"
+    fair = True
+    units = "1"
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return `spread`, (M + 1) / M times the variance, and the `squared` error of the mean."""
+        import xarray as xr
+
+        count = forecast.sizes["member"]
+        spread = forecast.var("member", ddof=1, skipna=False) * ((count + 1) / count)
+        squared = (forecast.mean("member", skipna=False) - truth) ** 2
+        return xr.Dataset({"spread": context.average(spread), "squared": context.average(squared)})
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Take the root of the ratio."""
+        ratio: xr.DataArray = (means["spread"] / means["squared"]) ** 0.5
+        return ratio.to_dataset(name="spread/skill")

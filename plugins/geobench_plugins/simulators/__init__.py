@@ -1,0 +1,1 @@
+"""Built-in simulators, one system per file."""
