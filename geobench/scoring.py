@@ -57,8 +57,8 @@ def statistics(
     count = forecast.sizes["init_time"]
     for first in range(0, count, block):
         inits = slice(first, first + block)
-        members = forecast[names].isel(init_time=inits).to_dataarray("variable")
-        outcome = truth.isel(init_time=inits).to_dataarray("variable")
+        members = forecast[names].isel(init_time=inits).drop_attrs().to_dataarray("variable")
+        outcome = truth.isel(init_time=inits).drop_attrs().to_dataarray("variable")
         parts.append(_checked(scorer, scorer.statistics(members, outcome, context)))
         progress(min(first + block, count), count, "inits")
     return xr.concat(parts, "init_time", join="exact", coords="minimal", compat="override")

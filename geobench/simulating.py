@@ -1,6 +1,7 @@
 """Datasets: trajectories of an experiment, and the climatology of its train split."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
-EPOCH = "2000-01-01"
+# Nanosecond dates, which plain xarray decodes to, end in 2262.
+FIRST, LAST = datetime(2000, 1, 1), datetime(2262, 1, 1)  # noqa: DTZ001 # model time has no zone
 BLOCK = 1024  # trajectories advanced together
 
 
@@ -58,9 +60,15 @@ def simulate(
 ) -> Iterator["xr.Dataset"]:
     """Make one split, block by block: datasets `(trajectory, time, *grid)`.
 
-    Each trajectory has its own span of dates, so that a date names one state.
+    Each test trajectory has its own span of dates, so that a date names one test state.
     """
     count, steps = splits(experiment)[split]
+    dated = split == "test"
+    if dated and count * steps * simulator.output_step > LAST - FIRST:
+        raise GeobenchError(
+            f"{count} test trajectories of {steps} steps of {simulator.output_step} do not fit "
+            f"between {FIRST.date()} and {LAST.date()}. Use fewer or shorter ones."
+        )
     for first in range(0, count, BLOCK):
         which = torch.arange(first, min(first + BLOCK, count))
         noise = Noise(experiment.seed, f"truth/{split}", which, torch.zeros_like(which))
@@ -70,20 +78,21 @@ def simulate(
         yield simulator.spec.dataset(
             states.to(torch.float32).numpy(),
             ("trajectory", "time"),
-            _times(which.numpy(), steps, simulator),
+            _times(which.numpy(), steps, simulator, dated=dated),
         )
 
 
 def _times(
-    which: "np.ndarray[tuple[int], np.dtype[np.int64]]", steps: int, simulator: Simulator
+    which: "np.ndarray[tuple[int], np.dtype[np.int64]]", steps: int, simulator: Simulator, *, dated: bool
 ) -> dict[str, object]:
     import numpy as np
 
     step = np.timedelta64(round(simulator.output_step.total_seconds()), "s")
+    start = np.datetime64(FIRST, "s") + which * steps * step
     return {
         "trajectory": which,
         "time": ("time", np.arange(steps) * step, {"long_name": "time since the start"}),
-        "start": ("trajectory", np.datetime64(EPOCH, "s") + which * steps * step),
+        **({"start": ("trajectory", start)} if dated else {}),
     }
 
 
@@ -101,3 +110,18 @@ def climatology(experiment: Experiment, train: "xr.Dataset") -> "xr.Dataset":
         for name in loaded.data_vars
     }
     return xr.Dataset(fields)
+
+
+def inits(experiment: Experiment, test: "xr.Dataset") -> "xr.Dataset":
+    """List the test split's init times, with the trajectory and the position of each."""
+    import numpy as np
+    import xarray as xr
+
+    places = experiment.history - 1 + np.arange(experiment.test.inits) * experiment.test.every
+    start, time = test["start"].to_numpy(), test["time"].to_numpy()
+    which = np.repeat(test["trajectory"].to_numpy(), len(places))
+    position = np.tile(places, len(start))
+    return xr.Dataset(
+        {"trajectory": ("init_time", which), "position": ("init_time", position)},
+        {"init_time": start[which] + time[position]},
+    )

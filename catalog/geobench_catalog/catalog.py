@@ -126,6 +126,10 @@ class Draft:
         except OSError as error:
             raise _not_writable(self._catalog.path, error) from error
 
+    def read(self, group: str | None = None) -> "xr.Dataset":
+        """Read back what has been written."""
+        return zarr_data.read(self.path, group)
+
     def publish(self, summary: Mapping[str, Any] | None = None) -> Entry:
         """Make the entry visible, under the next free version of its name, and return it."""
         files = manifest.measure(self.path)

@@ -1,0 +1,77 @@
+"""The command line: parses and prints; everything else is done elsewhere.
+
+Imports of weight stand inside the commands, so that `geobench --help` is quick.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from geobench.cli.catalog import catalog
+from geobench.cli.leaderboard import leaderboard
+from geobench.cli.plugins import plugins
+from geobench.cli.run import run
+from geobench.cli.settings import Settings
+from geobench.cli.steps import forecast, score, simulate, train
+from geobench.errors import GeobenchError
+
+
+class _Geobench(click.Group):
+    """The built-in commands, and those that plugins add."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self.commands, *sorted(_added(ctx))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        # A plugin adds commands; it does not replace ours, and costs nothing while they run.
+        return self.commands.get(cmd_name) or _added(ctx).get(cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GeobenchError as error:
+            if ctx.params.get("debug"):
+                raise
+            click.echo(f"geobench: {' '.join(str(error).split())}", err=True)
+            sys.exit(2)
+
+
+def _added(ctx: click.Context) -> dict[str, click.Command]:
+    commands = ctx.find_object(Settings) or Settings(plugin_files=ctx.params.get("plugin", ()))
+    builtin = set(main.commands)
+    return {k: v for k, v in commands.registry.commands.items() if k not in builtin}
+
+
+@click.group(
+    cls=_Geobench, commands=None, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(package_name="geobench-twin", prog_name="geobench")
+@click.option(
+    "--catalog",
+    "catalog_path",
+    type=click.Path(path_type=Path),
+    default=Path("geobench-catalog"),
+    show_default=True,
+    envvar="GEOBENCH_CATALOG",
+    help="Folder that keeps datasets, forecasters, forecasts and scores.",
+)
+@click.option(
+    "--plugin",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A Python file with a plugin of yours; it is run.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="No progress bars.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.pass_context
+def main(
+    ctx: click.Context, catalog_path: Path, plugin: tuple[Path, ...], *, quiet: bool, debug: bool
+) -> None:
+    """Judge probabilistic forecast models against the known law of a twin experiment."""
+    ctx.obj = Settings(catalog_path=catalog_path, plugin_files=plugin, quiet=quiet, debug=debug)
+
+
+for _command in (run, leaderboard, simulate, train, forecast, score, catalog, plugins):
+    main.add_command(_command)

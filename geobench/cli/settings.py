@@ -1,0 +1,106 @@
+"""What the options before the command say, and the objects that follow from them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from geobench.errors import GeobenchError
+
+if TYPE_CHECKING:
+    from geobench_catalog import Catalog
+
+    from geobench.interfaces.model import Progress
+    from geobench.registry import Registry
+    from geobench.steps import Steps
+
+
+@dataclass
+class Settings:
+    """The options before the command."""
+
+    catalog_path: Path = Path("geobench-catalog")
+    plugin_files: tuple[Path, ...] = ()
+    quiet: bool = False
+    debug: bool = False
+
+    @cached_property
+    def registry(self) -> "Registry":
+        """All plugins."""
+        from geobench.registry import Registry
+
+        return Registry(self.plugin_files)
+
+    def plugins(self) -> "Registry":
+        """All plugins, telling which of them are set aside."""
+        _ = self.registry.offers
+        for owner, reason in self.registry.set_aside.items():
+            click.echo(f"geobench: plugin {owner} is set aside: {reason}", err=True)
+        return self.registry
+
+    def catalog(self, *, create: bool = False) -> "Catalog":
+        """Open the catalogue."""
+        from geobench_catalog import Catalog
+
+        return Catalog(self.catalog_path, create=create)
+
+    def steps(self, *, create: bool = False) -> "Steps":
+        """Everything that the steps need."""
+        from geobench.steps import Steps, unwatched
+
+        watch = unwatched if self.quiet else _watch
+        return Steps(self.catalog(create=create), self.plugins(), watch)
+
+
+@contextmanager
+def _watch(title: str) -> Iterator["Progress"]:
+    """Show a progress bar on stderr."""
+    from rich import progress
+    from rich.console import Console
+
+    columns = (
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(bar_width=24),
+        progress.TaskProgressColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(compact=True),
+        progress.TextColumn("{task.fields[text]}", markup=False),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, text="", total=None)
+
+        def report(done: int, total: int, text: str) -> None:
+            bar.update(task, completed=done, total=total, text=text)
+
+        yield report
+
+
+def assignments(texts: tuple[str, ...]) -> dict[str, Any]:
+    """Turn `a.b=1` texts into nested fields; values are YAML."""
+    import yaml
+
+    fields: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise GeobenchError(f"'{text}' sets nothing: write KEY=VALUE, for example width=32.")
+        *path, last = key.split(".")
+        place = fields
+        for part in path:
+            place = place.setdefault(part, {})
+        try:
+            place[last] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise GeobenchError(f"'{text}': the value is not YAML ({error}).") from error
+    return fields
+
+
+pass_settings = click.make_pass_decorator(Settings, ensure=True)
+set_option = click.option(
+    "--set", "-s", "changes", multiple=True, metavar="KEY=VALUE", help="Set a field, e.g. width=32."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

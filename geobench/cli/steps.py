@@ -1,0 +1,84 @@
+"""geobench simulate, train, forecast, score: one step each; each prints what it made."""
+
+from pathlib import Path
+
+import click
+
+from geobench.cli.settings import Settings, assignments, pass_settings, set_option
+
+
+@click.command()
+@click.argument("experiment")
+@click.option("--name", help="Name of the dataset; default: that of the experiment.")
+@set_option
+@pass_settings
+def simulate(
+    settings: Settings, experiment: str, name: str | None, changes: tuple[str, ...]
+) -> None:
+    """Make the dataset of EXPERIMENT, a name or a YAML file."""
+    from geobench.registry import merged, read_yaml
+
+    registry = settings.plugins()
+    file = Path(experiment)
+    start = read_yaml(file) if file.suffix in (".yaml", ".yml") else {"use": experiment}
+    own = name or (file.stem if file.suffix in (".yaml", ".yml") else experiment)
+    realised = registry.experiment(merged(start, assignments(changes)), f"experiment {own}")
+    click.echo(settings.steps(create=True).simulate(own, realised).reference)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--dataset", required=True, help="Reference of the dataset, dataset/NAME@VERSION.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--label", help="What to call it; default: the name of the model.")
+@set_option
+@pass_settings
+def train(
+    settings: Settings,
+    model: str,
+    dataset: str,
+    seed: int,
+    label: str | None,
+    changes: tuple[str, ...],
+) -> None:
+    """Fit MODEL to a dataset."""
+    steps = settings.steps()
+    built = steps.registry.model({"use": model, **assignments(changes)})
+    made = steps.train(steps.catalog.get(dataset), built, seed=seed, label=label or built.name)
+    click.echo(made.reference)
+
+
+@click.command()
+@click.argument("forecaster")
+@click.option("--members", type=click.IntRange(min=2), default=16, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--keep-failures", is_flag=True, help="Store members that are not finite.")
+@pass_settings
+def forecast(
+    settings: Settings, forecaster: str, members: int, seed: int, *, keep_failures: bool
+) -> None:
+    """Draw members of FORECASTER for every init time of its dataset's test split."""
+    steps = settings.steps()
+    fitted = steps.catalog.get(forecaster)
+    made = steps.forecast(fitted, members=members, seed=seed, keep_failures=keep_failures)
+    click.echo(made.reference)
+
+
+@click.command()
+@click.argument("forecast")
+@click.option("--scorer", "names", multiple=True, help="Default: every scorer that needs no law.")
+@pass_settings
+def score(settings: Settings, forecast: str, names: tuple[str, ...]) -> None:
+    """Score FORECAST."""
+    steps = settings.steps()
+    drawn = steps.catalog.get(forecast)
+    scorers = [
+        steps.registry.scorer(name)
+        for kind, name in steps.registry.offers
+        if kind == "scorer" and not names
+    ]
+    scorers = [steps.registry.scorer(name) for name in names] or [
+        scorer for scorer in scorers if not scorer.needs_law
+    ]
+    for scorer in scorers:
+        click.echo(steps.score(drawn, scorer).reference)

@@ -1,0 +1,138 @@
+"""Figures of a board, as SVG text to put into a page."""
+
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from geobench.leaderboard.board import Board, Column
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito (2008): told apart with any kind of colour vision; markers differ as well.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+_MARKERS = "osD^vPX"
+_STYLE = {
+    "svg.fonttype": "none",  # text stays text: it can be searched, and takes the page's font
+    "svg.hashsalt": "geobench",  # equal boards make equal pages
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e3e6ea",
+    "grid.linewidth": 0.8,
+    "axes.edgecolor": "#8a929c",
+    "axes.axisbelow": True,
+}
+
+
+def _svg(draw: Callable[["Figure"], None], width: float = 6.4, height: float = 3.9) -> str:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    # Saved within the style: part of it is only looked at then.
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        draw(figure)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    svg = text.getvalue()
+    return svg[svg.index("<svg") :]
+
+
+def _days(board: Board) -> list[float]:
+    return [hours / 24 for hours in board.lead_hours]
+
+
+def _look(row: int) -> dict[str, Any]:
+    place = row % len(_COLOURS)
+    return {"color": _COLOURS[place], "marker": _MARKERS[place], "markersize": 5}
+
+
+def _title(board: Board, row: int) -> str:
+    own = board.rows[row]
+    several = sum(each.label == own.label for each in board.rows) > 1
+    return f"{own.label} (seed {own.seed})" if several else own.label
+
+
+def _label_axes(axes: "Axes", title: str) -> None:
+    axes.set_xlabel("lead time, days")
+    axes.set_title(title, loc="left", fontweight="bold", fontsize=10.5)
+    axes.legend(frameon=False, fontsize=9)
+
+
+def excess(board: Board, column: Column) -> str:
+    """Excess over the reference against lead time, on a log scale.
+
+    Where the interval reaches zero, its lower end cannot be drawn: an arrow points down from the
+    upper end, "at most this".
+    """
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.add_subplot()
+        axes.set_yscale("log")
+        days = _days(board)
+        for row, cells in enumerate(column.cells):
+            look = _look(row)
+            clear = [(day, c.excess) for day, c in zip(days, cells, strict=True) if c.excess.low > 0]
+            unclear = [
+                (day, c.excess)
+                for day, c in zip(days, cells, strict=True)
+                if c.excess.low <= 0 < c.excess.high
+            ]
+            points = [each.value for _, each in clear]
+            bars = [
+                [each.value - each.low for _, each in clear],
+                [each.high - each.value for _, each in clear],
+            ]
+            axes.errorbar(
+                [day for day, _ in clear],
+                points,
+                bars,
+                label=_title(board, row),
+                capsize=2,
+                linewidth=1.6,
+                **look,
+            )
+            axes.plot(
+                [day for day, _ in unclear],
+                [each.high for _, each in unclear],
+                linestyle="none",
+                marker=r"$\downarrow$",
+                markersize=9,
+                color=look["color"],
+            )
+        _label_axes(axes, f"Excess {column.name} over the oracle (log scale; ↓ at most)")
+
+    return _svg(draw)
+
+
+def values(board: Board, column: Column) -> str:
+    """A score against lead time, with the ideal value if it has one."""
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.add_subplot()
+        if column.better == "one":
+            axes.axhline(1, color="#8a929c", linewidth=1, linestyle="--")
+        for row, cells in enumerate(column.cells):
+            days, scores = _days(board), [cell.score for cell in cells]
+            axes.plot(
+                days,
+                [each.value for each in scores],
+                label=_title(board, row),
+                linewidth=1.6,
+                **_look(row),
+            )
+            axes.fill_between(
+                days,
+                [each.low for each in scores],
+                [each.high for each in scores],
+                color=_look(row)["color"],
+                alpha=0.15,
+                linewidth=0,
+            )
+        _label_axes(axes, f"{column.name}" + (" (1 is reliable)" if column.better == "one" else ""))
+
+    return _svg(draw)

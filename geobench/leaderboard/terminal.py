@@ -1,0 +1,55 @@
+"""The board as a table in a terminal."""
+
+from typing import TYPE_CHECKING
+
+from geobench.leaderboard.board import Board, Row
+from geobench.leaderboard.text import headline_leads, number, with_interval
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def ranking(board: Board) -> "Table":
+    """Rank, excess, share of the gap closed at some lead times, and cost."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    first = board.columns[0]
+    leads = headline_leads(board)
+    table = Table(
+        title=f"{board.name}: mean excess {first.name} over the oracle, {board.cases} cases",
+        caption="day N: share of the gap from climatology (0) to the truth (1) that is closed. "
+        "Equal ranks: not told apart at 95 %. * is given the law itself.",
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("rank", justify="right")
+    table.add_column("model")
+    table.add_column("excess [95 %]", justify="right")
+    for lead in leads:
+        table.add_column(f"day {board.lead_hours[lead] / 24:g}", justify="right")
+    for heading in ("parameters", "evaluations", "ms/member"):
+        table.add_column(heading, justify="right")
+    for row, cells in zip(board.rows, first.cells, strict=True):
+        shares = [cells[lead].share for lead in leads]
+        table.add_row(
+            str(row.rank),
+            Text(model(board, row)),
+            "failed" if row.failed else with_interval(row.excess, 4),
+            *(number(share.value) if share else "–" for share in shares),
+            f"{row.parameters:,}",
+            f"{row.evaluations:g}",
+            number(1e3 * row.seconds_per_member, 2),
+        )
+    return table
+
+
+def model(board: Board, row: Row) -> str:
+    """A row's name, with its seed where there are several, and its marks."""
+    several = sum(each.label == row.label for each in board.rows) > 1
+    name = f"{row.label} (seed {row.seed})" if several else row.label
+    failed = f" – {row.failed} members failed" if row.failed else ""
+    suspicious = " – better than the truth: a leak or a bug" if row.suspicious else ""
+    return f"{name}{'*' if row.knows_law else ''}{failed}{suspicious}"

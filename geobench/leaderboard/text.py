@@ -1,0 +1,41 @@
+"""How numbers of a board are written, in a terminal and on a page alike."""
+
+import math
+
+from geobench.leaderboard.board import Board, Column, Estimate
+
+_HEADLINE_DAYS = (1, 3, 5, 10)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Write a number with `digits` decimals; what is not finite is a dash."""
+    if not math.isfinite(value):
+        return "–"
+    text = f"{value:,.{digits}f}"
+    return text.replace("-", "−") if float(text.replace(",", "")) else text.lstrip("-")
+
+
+def with_interval(value: Estimate, digits: int = 3) -> str:
+    """Write `value [low, high]`."""
+    if not math.isfinite(value.value):
+        return "–"
+    return (
+        f"{number(value.value, digits)} [{number(value.low, digits)}, {number(value.high, digits)}]"
+    )
+
+
+def decimals(column: Column) -> int:
+    """Decimals that show the reference's score to three or four digits."""
+    sizes = [abs(cell.score.value) for cells in column.cells for cell in cells]
+    finite = [size for size in sizes if math.isfinite(size) and size > 1e-6]
+    smallest = min(finite, default=1.0)
+    return min(5, max(2, 2 - math.floor(math.log10(smallest))))
+
+
+def headline_leads(board: Board) -> list[int]:
+    """Indices of the lead times that the ranking shows: days 1, 3, 5, 10, or the nearest there are."""
+    wanted = {
+        min(range(len(board.lead_hours)), key=lambda i: abs(board.lead_hours[i] - 24 * day))
+        for day in _HEADLINE_DAYS
+    }
+    return sorted(wanted)

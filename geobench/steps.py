@@ -1,0 +1,401 @@
+"""The four steps, each from catalogue entries to a catalogue entry: simulate, train, forecast, score.
+
+A step whose computation (recipe and parents) is in the catalogue is not done again.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from geobench_catalog import Catalog, Entry
+
+from geobench.errors import GeobenchError
+from geobench.interfaces.experiment import Experiment
+from geobench.interfaces.model import EnsembleModel, Forecaster, Progress, Run, Task, silent
+from geobench.interfaces.scorer import Scorer
+from geobench.registry import Registry
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from torch import Tensor
+
+Watch = Callable[[str], AbstractContextManager[Progress]]
+"""Called with what is about to be done; gives the progress to report to."""
+
+_CHUNK_BYTES = 2**21
+_WEIGHTS = "weights.safetensors"
+
+
+def unwatched(_title: str) -> AbstractContextManager[Progress]:
+    """Watch nothing."""
+    return nullcontext(silent)
+
+
+@contextmanager
+def blaming(owner: str) -> Iterator[None]:
+    """Turn whatever a plugin raises into an error that names the plugin."""
+    try:
+        yield
+    except GeobenchError as error:
+        told = str(error)
+        raise GeobenchError(told if told.startswith(owner) else f"{owner}: {told}") from error
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise GeobenchError(
+            f"{owner} failed with {type(error).__name__}: {reason}. Run again with --debug to see "
+            f"where, and mend the plugin."
+        ) from error
+
+
+@dataclass
+class Steps:
+    """The steps, with a catalogue to read and write, plugins to use and somebody who watches."""
+
+    catalog: Catalog
+    registry: Registry
+    watch: Watch = unwatched
+    device: str = "cpu"
+
+    # -- datasets
+
+    def find_dataset(self, experiment: Experiment) -> Entry | None:
+        """Return the dataset of an experiment, if it is there."""
+        return self.catalog.find("dataset", _experiment_recipe(experiment), {})
+
+    def simulate(self, name: str, experiment: Experiment) -> Entry:
+        """Realise an experiment: its trajectories, climatology and init times."""
+        found = self.find_dataset(experiment)
+        if found:
+            return found
+        from geobench import simulating
+
+        simulator = self.registry.simulator(experiment.simulator)
+        labels = {"dataset": name, "title": experiment.title}
+        recipe = _experiment_recipe(experiment)
+        with self.catalog.draft("dataset", name, recipe=recipe, labels=labels) as draft:
+            with blaming(f"the simulator {simulator.name}"):
+                for split in simulating.splits(experiment):
+                    with self.watch(f"simulate {name}: {split}") as progress:
+                        for block in simulating.simulate(experiment, simulator, split, progress):
+                            draft.write(
+                                block.assign_attrs(_attributes(name, recipe)),
+                                group=split,
+                                append="trajectory",
+                                chunks=_trajectory_chunks(block),
+                            )
+            train = draft.read("train")
+            draft.write(simulating.climatology(experiment, train), group="climatology")
+            draft.write(simulating.inits(experiment, draft.read("test")), group="inits")
+            return draft.publish({"states": sum(a * b for a, b in _sizes(experiment))})
+
+    # -- forecasters
+
+    def find_forecaster(self, dataset: Entry, model: EnsembleModel, seed: int) -> Entry | None:
+        """Return the forecaster that this model became on this dataset, if it is there."""
+        recipe = {"model": model.recipe(), "seed": seed}
+        return self.catalog.find("forecaster", recipe, {"dataset": dataset})
+
+    def train(self, dataset: Entry, model: EnsembleModel, *, seed: int = 0, label: str = "") -> Entry:
+        """Fit a model to the train and validation splits of a dataset."""
+        found = self.find_forecaster(dataset, model, seed)
+        if found:
+            return found
+        import safetensors.torch
+        import torch
+
+        label = label or model.name
+        name = f"{dataset.record.name}.{label}.s{seed}"
+        recipe = {"model": model.recipe(), "seed": seed}
+        with self.catalog.draft(
+            "forecaster",
+            name,
+            recipe=recipe,
+            parents={"dataset": dataset},
+            labels={"model": label, "dataset": dataset.record.name},
+        ) as draft:
+            training = self._training(dataset, model)
+            with self.watch(f"train {name}") as progress, blaming(f"the model {label}"):
+                run = Run(seed, self.device, progress)
+                forecaster = model.fit(training, run)
+                weights = {
+                    key: value.detach().cpu().contiguous()
+                    for key, value in forecaster.weights().items()
+                }
+                # What is stored must be what was fitted.
+                model.restore(weights, training.task)
+            safetensors.torch.save_file(weights, draft.path / _WEIGHTS)
+            draft.write(_training_log(run, _attributes(name, recipe)))
+            return draft.publish(
+                {
+                    "parameters": _parameters(forecaster),
+                    "sample_passes": int(run.log["passes"][-1]) if "passes" in run.log else 0,
+                    "knows_law": model.knows_law,
+                    "device": self.device,
+                    "threads": torch.get_num_threads(),
+                }
+            )
+
+    def restore(self, forecaster: Entry) -> tuple[Forecaster, Task]:
+        """Load a forecaster from the catalogue."""
+        import safetensors.torch
+
+        model = self.registry.model(forecaster.record.recipe["model"])
+        dataset = self.catalog.get(forecaster.record.parents["dataset"])
+        weights = safetensors.torch.load_file(forecaster.file(_WEIGHTS))
+        task = self._task(dataset, model)
+        with blaming(f"the model {forecaster.record.labels['model']}"):
+            restored = model.restore(weights, task)
+        if restored.network is not None:
+            restored.network.to(self.device)
+        return restored, task
+
+    # -- forecasts
+
+    def find_forecast(self, forecaster: Entry, members: int, seed: int) -> Entry | None:
+        """Return the forecast with these members, if it is there."""
+        recipe = {"members": members, "seed": seed}
+        return self.catalog.find("forecast", recipe, {"forecaster": forecaster})
+
+    def forecast(
+        self,
+        forecaster: Entry,
+        *,
+        members: int,
+        seed: int = 0,
+        label: str = "",
+        keep_failures: bool = False,
+    ) -> Entry:
+        """Draw `members` members for every init time and lead time of the test split.
+
+        A member that is not finite is an error, unless `keep_failures`: then it is stored as it is,
+        its number stands in the record, and the entry ranks below those that finish.
+        """
+        found = self.find_forecast(forecaster, members, seed)
+        if found:
+            return found
+        from geobench import forecasting
+
+        labels = dict(forecaster.record.labels)
+        labels["model"] = label or labels["model"]
+        dataset = self.catalog.get(forecaster.record.parents["dataset"])
+        experiment = self._experiment(dataset)
+        restored, task = self.restore(forecaster)
+        inits = dataset.open("inits")
+        name = f"{labels['dataset']}.{labels['model']}.s{seed}"
+        recipe = {"members": members, "seed": seed}
+        chunk, batch = _forecast_blocks(experiment.leads * members * prod(task.spec.shape) * 4)
+        cost = forecasting.Cost()
+        failed: dict[int, int] = {}
+        with self.catalog.draft(
+            "forecast", name, recipe=recipe, parents={"forecaster": forecaster}, labels=labels
+        ) as draft:
+            with self.watch(f"forecast {name}") as progress, blaming(f"the model {labels['model']}"):
+                blocks = forecasting.forecast(
+                    restored,
+                    self._histories(dataset, task, restored.history, experiment),
+                    count=members,
+                    leads=experiment.leads,
+                    seed=seed,
+                    spec=task.spec,
+                    batch=batch,
+                    cost=cost,
+                    device=self.device,
+                    progress=progress,
+                )
+                first = 0
+                for block in blocks:
+                    bad = forecasting.failed(block)
+                    failed |= {first + i: int(n) for i, n in enumerate(bad.sum(1).tolist()) if n}
+                    if failed and not keep_failures:
+                        raise GeobenchError(_failure(failed, members))
+                    coords = _forecast_coords(inits, first, block, task)
+                    stored = task.spec.dataset(
+                        block.numpy(), ("init_time", "lead_time", "member"), coords
+                    )
+                    draft.write(
+                        stored.assign_attrs(_attributes(name, recipe)),
+                        append="init_time",
+                        chunks={"init_time": chunk},
+                    )
+                    first += len(block)
+            return draft.publish(
+                {
+                    **cost.summary(experiment.leads),
+                    "failed_members": sum(failed.values()),
+                    "members": members * first,
+                }
+            )
+
+    # -- scores
+
+    def find_score(self, forecast: Entry, scorer: Scorer) -> Entry | None:
+        """Return the score of this forecast by this scorer, if it is there."""
+        return self.catalog.find("score", scorer.recipe(), self._score_parents(forecast))
+
+    def score(self, forecast: Entry, scorer: Scorer) -> Entry:
+        """Apply a scorer to every case of a forecast."""
+        found = self.find_score(forecast, scorer)
+        if found:
+            return found
+        from geobench import scoring
+
+        parents = self._score_parents(forecast)
+        dataset = parents["dataset"]
+        experiment = self._experiment(dataset)
+        name = f"{forecast.record.name}.{scorer.name}"
+        labels = {**forecast.record.labels, "scorer": scorer.name}
+        truth = scoring.verifying(
+            dataset.open("test").load(), dataset.open("inits").load(), experiment.leads
+        )
+        members = forecast.open()
+        per_init = sum(each.nbytes for each in members.data_vars.values()) // truth.sizes["init_time"]
+        with (
+            self.catalog.draft(
+                "score", name, recipe=scorer.recipe(), parents=parents, labels=labels
+            ) as draft,
+            self.watch(f"score {name}") as progress,
+            blaming(f"the scorer {scorer.name}"),
+        ):
+            found_statistics = scoring.statistics(
+                scorer,
+                members,
+                truth,
+                self._context(dataset),
+                block=_forecast_blocks(per_init)[0],
+                progress=progress,
+            )
+            draft.write(found_statistics.assign_attrs(_attributes(name, scorer.recipe())))
+            return draft.publish({"cases": truth.sizes["init_time"]})
+
+    # -- what the steps share
+
+    def _experiment(self, dataset: Entry) -> Experiment:
+        return self.registry.experiment(dataset.record.recipe, str(dataset.reference))
+
+    def _score_parents(self, forecast: Entry) -> dict[str, Entry]:
+        forecaster = self.catalog.get(forecast.record.parents["forecaster"])
+        dataset = self.catalog.get(forecaster.record.parents["dataset"])
+        return {"forecast": forecast, "dataset": dataset}
+
+    def _task(self, dataset: Entry, model: EnsembleModel) -> Task:
+        simulator = self.registry.simulator(dataset.record.recipe["simulator"])
+        law = simulator if model.knows_law else None
+        return Task(simulator.spec, simulator.output_step, law)
+
+    def _training(self, dataset: Entry, model: EnsembleModel) -> "Any":
+        import torch
+
+        from geobench.interfaces.model import Training
+
+        task = self._task(dataset, model)
+        splits = [
+            torch.from_numpy(task.spec.values(dataset.open(split))) for split in ("train", "validation")
+        ]
+        return Training(task, *(split.to(self.device) for split in splits))
+
+    def _histories(
+        self, dataset: Entry, task: Task, frames: int, experiment: Experiment
+    ) -> "Tensor":
+        """Cut from the test split the frames up to each init time: `(init, frame, channel, …)`."""
+        import torch
+
+        if frames > experiment.history:
+            raise GeobenchError(
+                f"it needs {frames} past frames, and the experiment gives {experiment.history}. "
+                f"Raise the experiment's history, or give the model fewer frames."
+            )
+        inits = dataset.open("inits")
+        states = torch.from_numpy(task.spec.values(dataset.open("test")))
+        which = torch.from_numpy(inits["trajectory"].to_numpy())
+        position = torch.from_numpy(inits["position"].to_numpy())
+        return states[which[:, None], position[:, None] + torch.arange(1 - frames, 1)]
+
+    def _context(self, dataset: Entry) -> "Any":
+        import xarray as xr
+
+        from geobench.interfaces.scorer import Context
+
+        spec = self.registry.simulator(dataset.record.recipe["simulator"]).spec
+        climatology = dataset.open("climatology").load()
+        thresholds = xr.Dataset(
+            {each.name: climatology[f"{each.name}_threshold"] for each in spec.variables}
+        )
+        sea = xr.DataArray(spec.sea, dims=spec.grid_dims)
+        return Context(thresholds.to_dataarray("variable"), sea)
+
+
+def _experiment_recipe(experiment: Experiment) -> dict[str, Any]:
+    return experiment.model_dump(mode="json", exclude={"title"})
+
+
+def _sizes(experiment: Experiment) -> list[tuple[int, int]]:
+    from geobench.simulating import splits
+
+    return list(splits(experiment).values())
+
+
+def _attributes(name: str, recipe: Mapping[str, Any]) -> dict[str, str]:
+    """Attributes that say what the data are when they have left the catalogue."""
+    return {
+        "Conventions": "CF-1.11",
+        "title": name,
+        "source": "geobench-twin",
+        "recipe": json.dumps(recipe, sort_keys=True),
+    }
+
+
+def _trajectory_chunks(block: "xr.Dataset") -> dict[str, int]:
+    """Chunks of whole trajectories: training reads random windows of them."""
+    per_trajectory = sum(each.nbytes for each in block.data_vars.values()) // block.sizes["trajectory"]
+    return {"trajectory": max(1, min(block.sizes["trajectory"], _CHUNK_BYTES // per_trajectory))}
+
+
+def _forecast_blocks(bytes_per_init: int) -> tuple[int, int]:
+    """Inits in a chunk (a power of two, some 2 MB) and in a batch (whole chunks, whole tiles)."""
+    from geobench.forecasting import TILE
+
+    chunk: int = 1 << max(0, min(10, (_CHUNK_BYTES // max(1, bytes_per_init)).bit_length() - 1))
+    return chunk, max(chunk, TILE[0])
+
+
+def _forecast_coords(inits: "xr.Dataset", first: int, block: "Tensor", task: Task) -> dict[str, Any]:
+    import numpy as np
+
+    step = np.timedelta64(round(task.output_step.total_seconds()), "s")
+    count, leads, members = block.shape[:3]
+    return {
+        "init_time": (
+            "init_time",
+            inits["init_time"].to_numpy()[first : first + count],
+            {"standard_name": "forecast_reference_time"},
+        ),
+        "lead_time": (
+            "lead_time",
+            np.arange(1, leads + 1) * step,
+            {"standard_name": "forecast_period"},
+        ),
+        "member": ("member", np.arange(members), {"standard_name": "realization"}),
+    }
+
+
+def _failure(failed: Mapping[int, int], members: int) -> str:
+    first, count = next(iter(failed.items()))
+    return (
+        f"{count} of {members} members at init {first} are not finite; stopped there. Mend or "
+        f"retrain the model, or use --keep-failures to store them as failed."
+    )
+
+
+def _training_log(run: Run, attributes: Mapping[str, str]) -> "xr.Dataset":
+    import xarray as xr
+
+    fields = {key: ("record", values) for key, values in run.log.items()}
+    return xr.Dataset(fields, attrs=dict(attributes))
+
+
+def _parameters(forecaster: Forecaster) -> int:
+    network = forecaster.network
+    return sum(p.numel() for p in network.parameters()) if network is not None else 0

@@ -1,0 +1,215 @@
+"""A study: experiments x models x seeds x scorers, run to the end, and compared."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from geobench_catalog import Entry
+from pydantic import Field
+
+from geobench.errors import GeobenchError
+from geobench.interfaces.experiment import Experiment
+from geobench.interfaces.model import EnsembleModel
+from geobench.interfaces.plugin import Fields, validated
+from geobench.interfaces.scorer import Scorer
+from geobench.leaderboard.board import Board, Competitor, compare
+from geobench.registry import Registry, read_yaml
+from geobench.steps import Steps
+
+_LABEL = r"^[a-z0-9][a-z0-9_-]{0,60}$"
+REFERENCE = "reference"
+
+
+class Reference(Fields):
+    """The forecast that all others are compared with: more draws of the law, and other ones."""
+
+    use: dict[str, Any] | str = "oracle"
+    members: int = Field(32, gt=1)
+    seed: int = Field(1_000_000, ge=0, description="another one than any model's")
+
+
+class Study(Fields):
+    """A study file."""
+
+    title: str = ""
+    experiments: dict[str, dict[str, Any]] = Field(
+        min_length=1, description="name -> experiment; `use: NAME` starts from a named one"
+    )
+    models: dict[str, dict[str, Any]] = Field(
+        min_length=1, description="label -> model plugin and its fields"
+    )
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="one training each")
+    members: int = Field(16, gt=1)
+    scorers: tuple[dict[str, Any] | str, ...] = Field(
+        ("crps", "rmse", "spread-skill", "brier"), min_length=1, description="the first one ranks"
+    )
+    reference: Reference = Reference()
+    baseline: str = Field(
+        "climatology", description="the label of the model that closes none of the gap"
+    )
+    keep_failures: bool = Field(
+        False, description="store forecasts with members that are not finite, ranked last"
+    )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model with one seed on one experiment."""
+
+    label: str
+    model: EnsembleModel
+    seed: int
+    members: int
+
+
+@dataclass
+class Outcome:
+    """What a run has made: boards to look at, and what went wrong."""
+
+    boards: list[Board] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+class Runner:
+    """A study whose every name is resolved: what is wrong with it is found before anything runs."""
+
+    def __init__(self, study: Study, registry: Registry) -> None:
+        self.study = study
+        self.experiments = {
+            _label(name, "experiment"): registry.experiment(fields, f"experiment {name}")
+            for name, fields in study.experiments.items()
+        }
+        models = {
+            _label(label, "model"): _prefixed(f"model {label}", registry.model, recipe)
+            for label, recipe in study.models.items()
+        }
+        if study.baseline not in models:
+            models = {study.baseline: registry.model(study.baseline), **models}
+        if REFERENCE in models:
+            raise GeobenchError(f"a model cannot be labelled '{REFERENCE}': rename it.")
+        self.scorers = [registry.scorer(recipe) for recipe in study.scorers]
+        reference = study.reference
+        law = registry.model(reference.use)
+        # The reference and the baseline come first: without them there is nothing to compare.
+        self.cells = [
+            Cell(REFERENCE, law, reference.seed, reference.members),
+            *(
+                Cell(label, model, seed, study.members)
+                for label, model in sorted(models.items(), key=lambda m: m[0] != study.baseline)
+                for seed in study.seeds
+            ),
+        ]
+
+    def plan(self, steps: Steps | None) -> Iterator[tuple[str, str, Entry | None]]:
+        """Go through every step: (kind, name, the entry if it is there). None: no catalogue yet."""
+        for name, experiment in self.experiments.items():
+            dataset = steps.find_dataset(experiment) if steps else None
+            yield "dataset", name, dataset
+            for cell in self.cells:
+                full = f"{name}.{cell.label}.s{cell.seed}"
+                fitted = steps and dataset and steps.find_forecaster(dataset, cell.model, cell.seed)
+                yield "forecaster", full, fitted
+                drawn = steps and fitted and steps.find_forecast(fitted, cell.members, cell.seed)
+                yield "forecast", full, drawn
+                for scorer in self.scorers:
+                    score = steps and drawn and steps.find_score(drawn, scorer)
+                    yield "score", f"{full}.{scorer.name}", score
+
+    def run(self, steps: Steps) -> Outcome:
+        """Do every step that is not done. A model that fails is told, and the others go on."""
+        outcome = Outcome()
+        for name, experiment in self.experiments.items():
+            dataset = steps.simulate(name, experiment)
+            competitors: list[Competitor] = []
+            for cell in self.cells:
+                try:
+                    competitors.append(self._compete(steps, dataset, cell))
+                except GeobenchError as error:
+                    if cell.label in (REFERENCE, self.study.baseline):
+                        raise
+                    outcome.failures.append(f"{name}: {error}")
+            outcome.boards.append(self._board(name, experiment, dataset, competitors))
+        return outcome
+
+    def boards(self, steps: Steps) -> Outcome:
+        """Compare what is in the catalogue; what is missing is told."""
+        outcome = Outcome()
+        for name, experiment in self.experiments.items():
+            dataset = steps.find_dataset(experiment)
+            competitors = []
+            for cell in self.cells if dataset else ():
+                assert dataset  # noqa: S101 # for the type checker
+                found = self._found(steps, dataset, cell)
+                if found:
+                    competitors.append(found)
+                else:
+                    outcome.failures.append(f"{name}: {cell.label} (seed {cell.seed}) is not done")
+            labels = {each.label for each in competitors}
+            if dataset is None or not {REFERENCE, self.study.baseline} <= labels:
+                raise GeobenchError(
+                    f"the catalogue {steps.catalog.path} holds no scores of the reference and the "
+                    f"baseline of '{name}'. Run the study first: geobench run."
+                )
+            outcome.boards.append(self._board(name, experiment, dataset, competitors))
+        return outcome
+
+    def _compete(self, steps: Steps, dataset: Entry, cell: Cell) -> Competitor:
+        fitted = steps.train(dataset, cell.model, seed=cell.seed, label=cell.label)
+        drawn = steps.forecast(
+            fitted,
+            members=cell.members,
+            seed=cell.seed,
+            label=cell.label,
+            keep_failures=self.study.keep_failures,
+        )
+        scores = [steps.score(drawn, scorer) for scorer in self.scorers]
+        return Competitor(cell.label, cell.seed, fitted, drawn, scores)
+
+    def _found(self, steps: Steps, dataset: Entry, cell: Cell) -> Competitor | None:
+        fitted = steps.find_forecaster(dataset, cell.model, cell.seed)
+        drawn = fitted and steps.find_forecast(fitted, cell.members, cell.seed)
+        scores = [steps.find_score(drawn, scorer) for scorer in self.scorers] if drawn else []
+        done = [score for score in scores if score]
+        if fitted is None or drawn is None or len(done) < len(self.scorers):
+            return None
+        return Competitor(cell.label, cell.seed, fitted, drawn, done)
+
+    def _board(
+        self, name: str, experiment: Experiment, dataset: Entry, competitors: list[Competitor]
+    ) -> Board:
+        reference, *others = competitors
+        return compare(
+            name,
+            experiment.title,
+            dataset,
+            self.scorers,
+            reference=reference,
+            baseline=next(each for each in others if each.label == self.study.baseline),
+            competitors=others,
+        )
+
+
+def read_study(path: Path) -> Study:
+    """Read and check a study file."""
+    return validated(Study, read_yaml(path), str(path))
+
+
+def _prefixed(
+    owner: str, build: Callable[[object], EnsembleModel], recipe: object
+) -> EnsembleModel:
+    try:
+        return build(recipe)
+    except GeobenchError as error:
+        raise GeobenchError(f"{owner}: {error}") from error
+
+
+def _label(text: str, kind: str) -> str:
+    import re
+
+    if not re.fullmatch(_LABEL, text):
+        raise GeobenchError(
+            f"'{text}' cannot label a {kind}: use lower-case letters, digits, '-' and '_', starting "
+            f"with a letter or digit."
+        )
+    return text
