@@ -74,16 +74,14 @@ def members(
     for place, (init, member) in enumerate(rows):
         tiles[init // TILE[0], member // TILE[1]].append(place)
     for places in tiles.values():
-        slots = {
-            (rows[p][0] % TILE[0]) * TILE[1] + rows[p][1] % TILE[1]: p for p in places
-        }
+        slots = {(rows[p][0] % TILE[0]) * TILE[1] + rows[p][1] % TILE[1]: p for p in places}
         filled = [slots.get(slot, places[0]) for slot in range(TILE[0] * TILE[1])]
-        init = torch.tensor([rows[p][0] for p in filled])
-        member = torch.tensor([rows[p][1] for p in filled])
-        noise = Noise(seed, "forecast", init, member).to(device)
+        which = torch.tensor([rows[p][0] for p in filled])
+        numbers = torch.tensor([rows[p][1] for p in filled])
+        noise = Noise(seed, "forecast", which, numbers).to(device)
         began = time.perf_counter()
         with torch.inference_mode():
-            drawn = forecaster.trajectory(histories[init].to(device), noise, leads)
+            drawn = forecaster.trajectory(histories[which].to(device), noise, leads)
         cost.seconds += time.perf_counter() - began
         cost.members += len(filled)
         _check_shape(drawn, len(filled), leads, spec, forecaster)
@@ -123,7 +121,7 @@ def forecast(
                 cost=cost,
                 device=device,
             )
-            yield drawn.unflatten(0, (len(block), count)).transpose(1, 2)
+            yield drawn.reshape(len(block), count, *drawn.shape[1:]).transpose(1, 2)
             progress(block[-1] + 1, inits, "inits")
     finally:
         if hook is not None:
@@ -144,5 +142,5 @@ def _check_shape(
 
 
 def failed(drawn: Tensor) -> Tensor:
-    """Which members hold a value that is not finite: `(init, member)` of `(init, lead, member, …)`."""
+    """Which members of `(init, lead, member, …)` hold a value that is not finite."""
     return ~drawn.isfinite().flatten(3).all(3).all(1)

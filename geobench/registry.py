@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 GROUP = "geobench"
 _BUILTIN = "geobench-twin"
-_P = TypeVar("_P", bound="Plugin")
 
 
 @dataclass(frozen=True)
@@ -153,15 +152,14 @@ class Registry:
             f"no {kind} is called '{name}'. {hint}" + (f" Not loaded: {aside}." if aside else "")
         )
 
-    def _build(self, kind: str, recipe: object, base: type[_P]) -> _P:
+    def _build(self, kind: str, recipe: object) -> "Plugin":
         """Make a plugin from `name` or `{use: name, …}`."""
         fields = {"use": recipe} if isinstance(recipe, str) else recipe
         if not isinstance(fields, Mapping) or not isinstance(fields.get("use"), str):
             raise GeobenchError(
                 f"a {kind} is named by its plugin, 'name' or {{use: name, …}}; got {recipe!r}."
             )
-        offered = self.offer(kind, fields["use"]).value
-        assert issubclass(offered, base)  # noqa: S101 # checked when it was offered
+        offered: type[Plugin] = self.offer(kind, fields["use"]).value
         version = str(fields.get("version", offered.version))
         if version != offered.version:
             raise GeobenchError(
@@ -173,21 +171,15 @@ class Registry:
 
     def simulator(self, recipe: object) -> "Simulator":
         """Build a simulator from its recipe."""
-        from geobench.interfaces.simulator import Simulator
-
-        return self._build("simulator", recipe, Simulator)
+        return cast("Simulator", self._build("simulator", recipe))
 
     def model(self, recipe: object) -> "EnsembleModel":
         """Build a model from its recipe."""
-        from geobench.interfaces.model import EnsembleModel
-
-        return self._build("model", recipe, EnsembleModel)
+        return cast("EnsembleModel", self._build("model", recipe))
 
     def scorer(self, recipe: object) -> "Scorer":
         """Build a scorer from its recipe."""
-        from geobench.interfaces.scorer import Scorer
-
-        return self._build("scorer", recipe, Scorer)
+        return cast("Scorer", self._build("scorer", recipe))
 
     def experiment(self, fields: Mapping[str, Any], owner: str) -> "Experiment":
         """Build an experiment; `use: NAME` in `fields` starts from a named one.
@@ -211,12 +203,11 @@ def merged(start: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     result = dict(start)
     for key, value in changes.items():
         old = result.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        # Another plugin has other fields: nothing of the old one's can be kept.
-        if both and value.get("use", old.get("use")) == old.get("use"):
-            result[key] = merged(old, value)
-        else:
-            result[key] = value
+        result[key] = value
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            # Another plugin has other fields: nothing of the old one's can be kept.
+            same = value.get("use", old.get("use")) == old.get("use")
+            result[key] = merged(old, value) if same else value
     return result
 
 

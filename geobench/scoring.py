@@ -49,8 +49,8 @@ def statistics(
         if not truth[dim].equals(forecast[dim]):
             raise GeobenchError(
                 f"forecast and truth differ in '{dim}' ({forecast.sizes[dim]} and "
-                f"{truth.sizes[dim]} values, not all equal). Forecast exactly the inits, lead times "
-                f"and grid of the dataset."
+                f"{truth.sizes[dim]} values, not all equal). Forecast exactly the inits, lead "
+                f"times and grid of the dataset."
             )
     names = list(truth.data_vars)
     parts = []

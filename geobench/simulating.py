@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     import xarray as xr
 
 # Nanosecond dates, which plain xarray decodes to, end in 2262.
-FIRST, LAST = datetime(2000, 1, 1), datetime(2262, 1, 1)  # noqa: DTZ001 # model time has no zone
+FIRST, LAST = datetime(2000, 1, 1), datetime(2262, 1, 1)  # model time has no zone
 BLOCK = 1024  # trajectories advanced together
 
 
 def trajectories(
     simulator: Simulator, noise: Noise, *, spin_up: int, steps: int, progress: Progress = silent
 ) -> Tensor:
-    """Simulate `steps` stored states after `spin_up` output steps: `(row, time, channel, *grid)`."""
+    """Simulate `steps` stored states after a spin-up: `(row, time, channel, *grid)`."""
     owner = f"the simulator {simulator.name}"
     state = simulator.initial(noise)
     simulator.spec.check(state, len(noise), owner)
@@ -83,7 +83,11 @@ def simulate(
 
 
 def _times(
-    which: "np.ndarray[tuple[int], np.dtype[np.int64]]", steps: int, simulator: Simulator, *, dated: bool
+    which: "np.ndarray[tuple[int], np.dtype[np.int64]]",
+    steps: int,
+    simulator: Simulator,
+    *,
+    dated: bool,
 ) -> dict[str, object]:
     import numpy as np
 

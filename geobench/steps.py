@@ -1,4 +1,4 @@
-"""The four steps, each from catalogue entries to a catalogue entry: simulate, train, forecast, score.
+"""The four steps, simulate, train, forecast, score: from catalogue entries to a catalogue entry.
 
 A step whose computation (recipe and parents) is in the catalogue is not done again.
 """
@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from geobench_catalog import Catalog, Entry
-
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.model import EnsembleModel, Forecaster, Progress, Run, Task, silent
 from geobench.interfaces.scorer import Scorer
 from geobench.registry import Registry
+from geobench_catalog import Catalog, Entry
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -98,7 +97,9 @@ class Steps:
         recipe = {"model": model.recipe(), "seed": seed}
         return self.catalog.find("forecaster", recipe, {"dataset": dataset})
 
-    def train(self, dataset: Entry, model: EnsembleModel, *, seed: int = 0, label: str = "") -> Entry:
+    def train(
+        self, dataset: Entry, model: EnsembleModel, *, seed: int = 0, label: str = ""
+    ) -> Entry:
         """Fit a model to the train and validation splits of a dataset."""
         found = self.find_forecaster(dataset, model, seed)
         if found:
@@ -192,7 +193,10 @@ class Steps:
         with self.catalog.draft(
             "forecast", name, recipe=recipe, parents={"forecaster": forecaster}, labels=labels
         ) as draft:
-            with self.watch(f"forecast {name}") as progress, blaming(f"the model {labels['model']}"):
+            with (
+                self.watch(f"forecast {name}") as progress,
+                blaming(f"the model {labels['model']}"),
+            ):
                 blocks = forecasting.forecast(
                     restored,
                     self._histories(dataset, task, restored.history, experiment),
@@ -251,7 +255,9 @@ class Steps:
             dataset.open("test").load(), dataset.open("inits").load(), experiment.leads
         )
         members = forecast.open()
-        per_init = sum(each.nbytes for each in members.data_vars.values()) // truth.sizes["init_time"]
+        per_init = (
+            sum(each.nbytes for each in members.data_vars.values()) // truth.sizes["init_time"]
+        )
         with (
             self.catalog.draft(
                 "score", name, recipe=scorer.recipe(), parents=parents, labels=labels
@@ -292,7 +298,8 @@ class Steps:
 
         task = self._task(dataset, model)
         splits = [
-            torch.from_numpy(task.spec.values(dataset.open(split))) for split in ("train", "validation")
+            torch.from_numpy(task.spec.values(dataset.open(split)))
+            for split in ("train", "validation")
         ]
         return Training(task, *(split.to(self.device) for split in splits))
 
@@ -349,7 +356,9 @@ def _attributes(name: str, recipe: Mapping[str, Any]) -> dict[str, str]:
 
 def _trajectory_chunks(block: "xr.Dataset") -> dict[str, int]:
     """Chunks of whole trajectories: training reads random windows of them."""
-    per_trajectory = sum(each.nbytes for each in block.data_vars.values()) // block.sizes["trajectory"]
+    per_trajectory = (
+        sum(each.nbytes for each in block.data_vars.values()) // block.sizes["trajectory"]
+    )
     return {"trajectory": max(1, min(block.sizes["trajectory"], _CHUNK_BYTES // per_trajectory))}
 
 
@@ -361,7 +370,9 @@ def _forecast_blocks(bytes_per_init: int) -> tuple[int, int]:
     return chunk, max(chunk, TILE[0])
 
 
-def _forecast_coords(inits: "xr.Dataset", first: int, block: "Tensor", task: Task) -> dict[str, Any]:
+def _forecast_coords(
+    inits: "xr.Dataset", first: int, block: "Tensor", task: Task
+) -> dict[str, Any]:
     import numpy as np
 
     step = np.timedelta64(round(task.output_step.total_seconds()), "s")

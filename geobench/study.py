@@ -5,17 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from geobench_catalog import Entry
 from pydantic import Field
 
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.model import EnsembleModel
 from geobench.interfaces.plugin import Fields, validated
-from geobench.interfaces.scorer import Scorer
 from geobench.leaderboard.board import Board, Competitor, compare
 from geobench.registry import Registry, read_yaml
 from geobench.steps import Steps
+from geobench_catalog import Entry
 
 _LABEL = r"^[a-z0-9][a-z0-9_-]{0,60}$"
 REFERENCE = "reference"
@@ -108,12 +107,15 @@ class Runner:
             yield "dataset", name, dataset
             for cell in self.cells:
                 full = f"{name}.{cell.label}.s{cell.seed}"
-                fitted = steps and dataset and steps.find_forecaster(dataset, cell.model, cell.seed)
+                fitted = drawn = None
+                if steps and dataset:
+                    fitted = steps.find_forecaster(dataset, cell.model, cell.seed)
+                if steps and fitted:
+                    drawn = steps.find_forecast(fitted, cell.members, cell.seed)
                 yield "forecaster", full, fitted
-                drawn = steps and fitted and steps.find_forecast(fitted, cell.members, cell.seed)
                 yield "forecast", full, drawn
                 for scorer in self.scorers:
-                    score = steps and drawn and steps.find_score(drawn, scorer)
+                    score = steps.find_score(drawn, scorer) if steps and drawn else None
                     yield "score", f"{full}.{scorer.name}", score
 
     def run(self, steps: Steps) -> Outcome:
@@ -209,7 +211,7 @@ def _label(text: str, kind: str) -> str:
 
     if not re.fullmatch(_LABEL, text):
         raise GeobenchError(
-            f"'{text}' cannot label a {kind}: use lower-case letters, digits, '-' and '_', starting "
-            f"with a letter or digit."
+            f"'{text}' cannot label a {kind}: use lower-case letters, digits, '-' and '_', "
+            f"starting with a letter or digit."
         )
     return text

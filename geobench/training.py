@@ -72,7 +72,7 @@ def optimise(
         # Early weights are forgotten sooner, or a short run would keep its initial state.
         decay = min(how.averaging, (1 + step) / (10 + step))
         with torch.no_grad():
-            torch._foreach_lerp_(average, parameters, 1 - decay)
+            torch._foreach_lerp_(average, [*parameters], 1 - decay)
         recent.append(value.detach())
         if (step + 1) % every == 0 or step + 1 == how.steps:
             mean = _finite(torch.stack(recent), step, how)
@@ -81,7 +81,7 @@ def optimise(
             run.log.setdefault("loss", []).append(mean)
             run.progress(step + 1, how.steps, f"loss {mean:.4f}")
     with torch.no_grad():
-        torch._foreach_copy_(parameters, average)
+        torch._foreach_copy_([*parameters], average)
 
 
 def _finite(losses: "Tensor", step: int, how: Optimisation) -> float:

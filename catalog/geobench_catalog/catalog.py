@@ -249,7 +249,9 @@ class Catalog:
         else:
             wanted = Reference.parse(reference)
         if wanted is None or not self._ref(wanted).exists():
-            raise CatalogError(f"there is no {reference} in {self.path}. {self._similar(reference)}")
+            raise CatalogError(
+                f"there is no {reference} in {self.path}. {self._similar(reference)}"
+            )
         return self._load(wanted)
 
     def entries(self, kind: Kind | None = None) -> Iterator[Entry]:

@@ -77,9 +77,10 @@ def read(folder: Path, group: str | None = None) -> "xr.Dataset":
     import xarray as xr
 
     try:
-        return xr.open_zarr(
+        opened: xr.Dataset = xr.open_zarr(
             folder / DATA, group=group, chunks=None, consolidated=False, decode_timedelta=True
         )
+        return opened
     except (OSError, ValueError, KeyError) as error:
         wanted = f"{DATA}/{group}" if group else DATA
         raise CatalogError(f"{folder}: {wanted} cannot be opened ({error}).") from error

@@ -44,9 +44,7 @@ def _added(ctx: click.Context) -> dict[str, click.Command]:
     return {k: v for k, v in commands.registry.commands.items() if k not in builtin}
 
 
-@click.group(
-    cls=_Geobench, commands=None, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=_Geobench, commands=None, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="geobench-twin", prog_name="geobench")
 @click.option(
     "--catalog",

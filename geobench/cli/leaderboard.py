@@ -47,7 +47,9 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
     except OSError as error:
-        raise GeobenchError(f"{path} cannot be written ({error.strerror}). Name another file.") from error
+        raise GeobenchError(
+            f"{path} cannot be written ({error.strerror}). Name another file."
+        ) from error
 
 
 def _finite(value: Any) -> Any:

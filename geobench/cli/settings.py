@@ -12,11 +12,10 @@ import click
 from geobench.errors import GeobenchError
 
 if TYPE_CHECKING:
-    from geobench_catalog import Catalog
-
     from geobench.interfaces.model import Progress
     from geobench.registry import Registry
     from geobench.steps import Steps
+    from geobench_catalog import Catalog
 
 
 @dataclass

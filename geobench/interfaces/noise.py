@@ -113,11 +113,9 @@ class Noise:
         count = prod(shape)
         block = torch.arange(-(-count // 4), device=self.init.device)
         lead = torch.full_like(block, self.lead)
-        counter = torch.broadcast_tensors(
-            block, lead, self.member[:, None] & _WORD, self.init[:, None] & _WORD
-        )
-        words = torch.stack(philox(counter, key), -1)
-        return words.flatten(1)[:, :count].reshape(len(self), *shape)
+        counter = (block, lead, self.member[:, None] & _WORD, self.init[:, None] & _WORD)
+        words: Tensor = torch.stack(philox(counter, key), -1).flatten(1)
+        return words[:, :count].reshape(len(self), *shape)
 
     def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Independent standard normal numbers `(row, *shape)`."""
@@ -134,4 +132,5 @@ class Noise:
 
         The chance of a number is off by at most 2^-32.
         """
-        return self.words(*shape) * high >> 32
+        products: Tensor = self.words(*shape) * high
+        return products >> 32

@@ -33,7 +33,9 @@ class Plugin(Fields):
         super().__pydantic_init_subclass__(**kwargs)
         for taken in ("name", "version", "use"):
             if taken in cls.model_fields:
-                raise TypeError(f"{cls.__name__}.{taken} is annotated as a field; write {taken} = …")
+                raise TypeError(
+                    f"{cls.__name__}.{taken} is annotated as a field; write {taken} = …"
+                )
 
     def recipe(self) -> dict[str, Any]:
         """Everything that decides this plugin's numbers, as JSON values."""

@@ -49,9 +49,11 @@ class StateSpec(Fields):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        names = [each.name for each in (*self.variables, *self.dims)]
+        names = [v.name for v in self.variables] + [dim.name for dim in self.dims]
         if len({*names, *_TAKEN}) != len(names) + len(_TAKEN):
-            raise ValueError(f"names of variables and dims must differ, also from {_TAKEN}: {names}")
+            raise ValueError(
+                f"names of variables and dims must differ, also from {_TAKEN}: {names}"
+            )
         cells = math.prod(dim.size for dim in self.dims)
         if any(not 0 <= cell < cells for cell in self.land):
             raise ValueError(f"land cells must lie in 0..{cells - 1}")
@@ -87,7 +89,8 @@ class StateSpec(Fields):
         if tuple(state.shape) != wanted or not state.is_floating_point():
             raise GeobenchError(
                 f"{owner} returned a state of shape {tuple(state.shape)} and type {state.dtype}; "
-                f"expected floating point of shape {wanted} (row, channel, {', '.join(self.grid_dims)})."
+                f"expected floating point of shape {wanted} "
+                f"(row, channel, {', '.join(self.grid_dims)})."
             )
 
     def dataset(

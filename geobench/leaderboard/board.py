@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from geobench_catalog import Entry
-
 from geobench.interfaces.scorer import Orientation, Scorer
+from geobench_catalog import Entry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,7 +141,9 @@ def compare(
         for each, rank, excess in zip(competitors, ranks, ranking, strict=True)
     ]
     # Failed entries have no excess (NaN) and stand last; ties keep the order of the estimate.
-    order = sorted(range(len(rows)), key=lambda i: (ranks[i], np.nan_to_num(ranking[i][0], nan=np.inf)))
+    order = sorted(
+        range(len(rows)), key=lambda i: (ranks[i], np.nan_to_num(ranking[i][0], nan=np.inf))
+    )
     for own in columns:
         own.cells = [own.cells[i] for i in order]
     return Board(
@@ -200,7 +201,7 @@ def estimate(draws: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Estimate:
 def _ranks(excesses: "Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]]") -> list[int]:
     """Rank 1 + the number of entries that are better beyond doubt (paired, 95 %).
 
-    Entries that cannot be told apart share a rank. A failed entry (NaN) ranks below all that finish.
+    Entries that cannot be told apart share a rank. A failed one (NaN) ranks below all that finish.
     """
     import numpy as np
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # Okabe and Ito (2008): told apart with any kind of colour vision; markers differ as well.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 _MARKERS = "osD^vPX"
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: it can be searched, and takes the page's font
     "svg.hashsalt": "geobench",  # equal boards make equal pages
     "font.family": "sans-serif",
@@ -76,7 +76,9 @@ def excess(board: Board, column: Column) -> str:
         days = _days(board)
         for row, cells in enumerate(column.cells):
             look = _look(row)
-            clear = [(day, c.excess) for day, c in zip(days, cells, strict=True) if c.excess.low > 0]
+            clear = [
+                (day, c.excess) for day, c in zip(days, cells, strict=True) if c.excess.low > 0
+            ]
             unclear = [
                 (day, c.excess)
                 for day, c in zip(days, cells, strict=True)

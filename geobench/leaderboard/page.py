@@ -11,7 +11,6 @@ from geobench.leaderboard.text import decimals, headline_leads, number, with_int
 def render(boards: Sequence[Board], *, title: str, notes: Sequence[str] = ()) -> str:
     """Render boards as a page; every name in them is escaped."""
     import jinja2
-    from markupsafe import Markup
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("geobench.leaderboard"),
@@ -32,21 +31,26 @@ def render(boards: Sequence[Board], *, title: str, notes: Sequence[str] = ()) ->
             "leads": headline_leads(board),
             "digits": [decimals(column) for column in board.columns],
             "scale": _scale(board),
-            # Markup: made by matplotlib, which escapes the text it is given.
-            "figures": [
-                (f"Excess {board.columns[0].name} over the oracle by lead time", board.columns[0].name,
-                 Markup(figures.excess(board, board.columns[0]))),  # noqa: S704
-                *(
-                    (f"{column.name} by lead time", column.name, Markup(figures.values(board, column)))  # noqa: S704
-                    for column in board.columns
-                    if column.better == "one"
-                ),
-            ],
+            "figures": _figures(board),
         }
         for board in boards
     ]
     template = environment.get_template("page.html")
     return template.render(title=title, sections=sections, notes=list(notes))
+
+
+def _figures(board: Board) -> list[tuple[str, str, str]]:
+    """(What it shows, the score it shows, SVG) of each figure."""
+    from markupsafe import Markup
+
+    first = board.columns[0]
+    drawn = [(f"Excess {first.name} over the oracle", first, figures.excess(board, first))] + [
+        (each.name, each, figures.values(board, each))
+        for each in board.columns
+        if each.better == "one"
+    ]
+    # matplotlib made the SVG, and escaped the names in it.
+    return [(f"{what} by lead time", c.name, Markup(svg)) for what, c, svg in drawn]  # noqa: S704
 
 
 def _scale(board: Board) -> tuple[float, float]:
@@ -68,5 +72,3 @@ def _position(value: float, scale: tuple[float, float]) -> float:
     if not value > 0:
         return 0.0
     return round(100 * min(1.0, max(0.0, (math.log10(value) - low) / (high - low))), 2)
-
-

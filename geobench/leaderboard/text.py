@@ -33,7 +33,7 @@ def decimals(column: Column) -> int:
 
 
 def headline_leads(board: Board) -> list[int]:
-    """Indices of the lead times that the ranking shows: days 1, 3, 5, 10, or the nearest there are."""
+    """Indices of the lead times that the ranking shows: days 1, 3, 5, 10, or the nearest ones."""
     wanted = {
         min(range(len(board.lead_hours)), key=lambda i: abs(board.lead_hours[i] - 24 * day))
         for day in _HEADLINE_DAYS

@@ -83,9 +83,7 @@ def fair_crps_of_two(first: "Tensor", second: "Tensor", target: "Tensor") -> "Te
     """
     if not first.shape == second.shape == target.shape:
         raise ValueError(f"shapes differ: {first.shape}, {second.shape}, {target.shape}")
-    return 0.5 * (
-        (first - target).abs() + (second - target).abs() - (first - second).abs()
-    ).mean()
+    return 0.5 * ((first - target).abs() + (second - target).abs() - (first - second).abs()).mean()
 
 
 class _FGN(Forecaster):

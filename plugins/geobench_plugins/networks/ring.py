@@ -23,6 +23,7 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(fan_out)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """(…, fan in) to (…, fan out)."""
         return functional.linear(x, self.weight, self.bias)
 
 
@@ -37,14 +38,16 @@ class ConditionalLayerNorm(nn.Module):
         self.affine = Linear(condition, 2 * channels, std=std)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """(row, site, channel) and (row, condition) to (row, site, channel)."""
         scale, shift = self.affine(condition)[:, None].chunk(2, -1)
         return torch.addcmul(shift, functional.layer_norm(x, x.shape[-1:]), 1 + scale)
 
 
 def neighbours(x: Tensor, reach: int = 2) -> Tensor:
-    """Put the channels of the 2 `reach` + 1 nearest sites side by side: a circular convolution's
-    input, so that a matrix product does the rest.
-    """  # noqa: D205
+    """Put the channels of the nearest sites side by side: a matrix product then convolves.
+
+    (row, site, channel) to (row, site, (2 `reach` + 1) x channel).
+    """
     return torch.cat([x.roll(shift, -2) for shift in range(-reach, reach + 1)], -1)
 
 
@@ -75,6 +78,7 @@ class Ring(nn.Module):
         self.head = Linear(width, variables, std=0.02)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """(row, site, frames) and (row, condition) to (row, site, variables)."""
         h = self.stem(neighbours(x))
         *inner, last = self.norms
         for norm, convolution, mixer in zip(inner, self.convolutions, self.mixers, strict=True):

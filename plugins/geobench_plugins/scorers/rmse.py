@@ -34,6 +34,6 @@ class RMSE(Scorer):
         )
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
-        """Take the root; the debiased square may fall below zero by chance, and then counts as 0."""
+        """Take the root; a debiased square that chance took below zero counts as 0."""
         debiased = (means["squared"] - means["variance"]).clip(min=0)
         return (debiased**0.5).to_dataset(name="rmse")
