@@ -125,7 +125,8 @@ class Noise:
         """Independent numbers, uniform in the open interval (0, 1), `(row, *shape)`."""
         # 23 bits survive the rounding to float32 without ever reaching 0 or 1.
         bits, shift = (23, 9) if dtype == torch.float32 else (32, 0)
-        return (((self.words(*shape) >> shift).double() + 0.5) / 2**bits).to(dtype)
+        places: Tensor = (self.words(*shape) >> shift).double() + 0.5
+        return (places / float(1 << bits)).to(dtype)
 
     def integers(self, high: int, *shape: int) -> Tensor:
         """Independent whole numbers in 0..high-1 `(row, *shape)`, `high` at most 2^31.

@@ -1,0 +1,241 @@
+"""The conformance kit: what every plugin must do. Inherit a class in your tests.
+
+from geobench.testing import ModelConformance
+
+class TestMyModel(ModelConformance):
+    def model(self):
+        return MyModel(width=8)
+"""
+
+from abc import ABC, abstractmethod
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from geobench.forecasting import members
+from geobench.interfaces.model import EnsembleModel, Forecaster, Run, Task, Training
+from geobench.interfaces.noise import Noise
+from geobench.interfaces.scorer import Context, Scorer
+from geobench.interfaces.simulator import Simulator
+from geobench.interfaces.state import Dimension, StateSpec, Variable
+from geobench.simulating import trajectories
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class Decay(Simulator):
+    """x' = `memory` x + sqrt(1 - memory²) N(0, 1) at every site of a ring: a law known exactly.
+
+    `steps` steps ahead, a site is N(memory^steps x, 1 - memory^(2 steps)); the climate is N(0, 1).
+    """
+
+    name = "decay"
+
+    sites: int = 8
+    memory: float = 0.8
+
+    @property
+    def spec(self) -> StateSpec:
+        """One variable on a ring."""
+        return StateSpec(
+            variables=(Variable(name="q"),),
+            dims=(Dimension(name="x", size=self.sites, periodic=True),),
+        )
+
+    @property
+    def output_step(self) -> timedelta:
+        """One day."""
+        return timedelta(days=1)
+
+    def initial(self, noise: Noise) -> Tensor:
+        """Draw from the climate."""
+        return noise.use("initial").normal(1, self.sites)
+
+    def advance(self, state: Tensor, steps: int, noise: Noise) -> Tensor:
+        """Take `steps` steps."""
+        size = (1 - self.memory**2) ** 0.5
+        for step in range(steps):
+            kick = noise.at(noise.lead + step).normal(*state.shape[1:], dtype=state.dtype)
+            state = self.memory * state + size * kick
+        return state
+
+
+class SimulatorConformance(ABC):
+    """What every simulator must do."""
+
+    @abstractmethod
+    def simulator(self) -> Simulator:
+        """Return the simulator under test, small enough for a test."""
+
+    def test_states_are_as_the_spec_says(self) -> None:
+        simulator = self.simulator()
+        noise = Noise.rows(1, "conformance", 3)
+        state = simulator.initial(noise)
+        simulator.spec.check(state, 3, simulator.name)
+        simulator.spec.check(simulator.advance(state, 1, noise.at(1)), 3, simulator.name)
+
+    def test_advance_is_pure_and_repeatable(self) -> None:
+        simulator = self.simulator()
+        noise = Noise.rows(1, "conformance", 3)
+        state = simulator.initial(noise)
+        before = state.clone()
+        generator = torch.get_rng_state()
+        once = simulator.advance(state, 2, noise.at(1))
+        again = simulator.advance(state, 2, noise.at(1))
+        assert torch.equal(once, again), "the same noise gave two results"
+        assert torch.equal(state, before), "advance changed the state it was given"
+        assert torch.equal(torch.get_rng_state(), generator), "the global generator was used"
+
+    def test_two_steps_are_one_step_twice(self) -> None:
+        simulator = self.simulator()
+        noise = Noise.rows(1, "conformance", 3)
+        state = simulator.initial(noise)
+        both = simulator.advance(state, 2, noise.at(1))
+        first = simulator.advance(state, 1, noise.at(1))
+        assert torch.equal(both, simulator.advance(first, 1, noise.at(2)))
+
+    def test_rows_are_independent(self) -> None:
+        simulator = self.simulator()
+        noise = Noise.rows(1, "conformance", 4)
+        state = simulator.initial(noise)
+        other = state.clone()
+        other[0] = state[1]
+        kept = simulator.advance(state, 2, noise.at(1))[1:]
+        assert torch.equal(kept, simulator.advance(other, 2, noise.at(1))[1:])
+
+
+class ModelConformance(ABC):
+    """What every ensemble model must do."""
+
+    @abstractmethod
+    def model(self) -> EnsembleModel:
+        """Return the model under test, with a budget small enough for a test."""
+
+    def simulator(self) -> Simulator:
+        """Return the system to learn; override it if the model needs another grid."""
+        return Decay()
+
+    def _training(self) -> Training:
+        simulator, model = self.simulator(), self.model()
+        task = Task(simulator.spec, simulator.output_step, simulator if model.knows_law else None)
+        train, validation = (
+            trajectories(simulator, Noise.rows(seed, "data", rows), spin_up=20, steps=30)
+            for seed, rows in ((0, 16), (1, 4))
+        )
+        return Training(task, train, validation)
+
+    def _fitted(self) -> tuple[Forecaster, Training]:
+        training = self._training()
+        return self.model().fit(training, Run(seed=3)), training
+
+    def _members(
+        self, forecaster: Forecaster, training: Training, rows: list[tuple[int, int]]
+    ) -> Tensor:
+        count = max(init for init, _ in rows) + 1
+        given = training.validation[:1, : forecaster.history]
+        histories = given + 0.1 * torch.arange(count).view(-1, 1, *[1] * (given.ndim - 2))
+        return members(forecaster, histories, rows, leads=3, seed=5, spec=training.task.spec)
+
+    def test_fitting_twice_gives_the_same_weights(self) -> None:
+        generator = torch.get_rng_state()
+        first, second = (self._fitted()[0].weights() for _ in range(2))
+        assert first.keys() == second.keys()
+        for key, value in first.items():
+            assert torch.equal(value, second[key]), f"weight {key} differs between two fits"
+        assert torch.equal(torch.get_rng_state(), generator), "the global generator was used"
+
+    def test_a_restored_forecaster_forecasts_the_same(self) -> None:
+        fitted, training = self._fitted()
+        restored = self.model().restore(fitted.weights(), training.task)
+        rows = [(0, 0), (1, 2)]
+        assert torch.equal(
+            self._members(fitted, training, rows), self._members(restored, training, rows)
+        )
+
+    def test_members_do_not_depend_on_batch_order_or_number(self) -> None:
+        fitted, training = self._fitted()
+        everything = [(init, member) for init in range(18) for member in range(7)]
+        whole = self._members(fitted, training, everything)
+        assert bool(whole.isfinite().all())
+        for rows in (everything[::-1], everything[:1], everything[5:100:3], everything[-2:]):
+            places = [everything.index(row) for row in rows]
+            assert torch.equal(self._members(fitted, training, rows), whole[places])
+
+
+class ScorerConformance(ABC):
+    """What every scorer must do."""
+
+    @abstractmethod
+    def scorer(self) -> Scorer:
+        """Return the scorer under test."""
+
+    def _case(self, inits: int = 6, count: int = 5) -> "tuple[xr.DataArray, xr.DataArray, Context]":
+        import numpy as np
+        import xarray as xr
+
+        leads, sites = 2, 8
+        rows = Noise.rows(0, "conformance", inits)
+        dims = ("init_time", "lead_time", "member", "variable", "x")
+        coords = {
+            "init_time": np.datetime64("2000-01-01", "ns")
+            + np.arange(inits) * np.timedelta64(1, "D"),
+            "lead_time": (1 + np.arange(leads)) * np.timedelta64(1, "D").astype("timedelta64[ns]"),
+            "variable": ["q"],
+        }
+        drawn = rows.use("members").normal(leads, count, 1, sites).numpy()
+        forecast = xr.DataArray(drawn, coords, dims)
+        outcome = rows.use("truth").normal(leads, 1, sites).numpy()
+        truth = xr.DataArray(outcome, coords, tuple(dim for dim in dims if dim != "member"))
+        thresholds = xr.DataArray(
+            np.full((2, 1, sites), [[[0.5]], [[1.0]]]),
+            {"quantile": [0.7, 0.9], "variable": ["q"]},
+            ("quantile", "variable", "x"),
+        )
+        return forecast, truth, Context(thresholds, xr.DataArray(np.ones(sites, bool), dims="x"))
+
+    def test_statistics_are_per_case(self) -> None:
+        forecast, truth, context = self._case()
+        whole = self.scorer().statistics(forecast, truth, context)
+        for statistic in whole.data_vars.values():
+            assert {"init_time", "lead_time"} <= set(statistic.dims)
+            assert not {"member", "x"} & set(statistic.dims)
+        part = slice(2, 4)
+        alone = self.scorer().statistics(
+            forecast.isel(init_time=part), truth.isel(init_time=part), context
+        )
+        import xarray as xr
+
+        xr.testing.assert_allclose(alone, whole.isel(init_time=part), rtol=1e-6)
+
+    def test_order_of_members_does_not_matter(self) -> None:
+        import xarray as xr
+
+        forecast, truth, context = self._case()
+        turned = forecast.isel(member=slice(None, None, -1))
+        xr.testing.assert_allclose(
+            self.scorer().statistics(forecast, truth, context),
+            self.scorer().statistics(turned, truth, context),
+            rtol=1e-5,
+            atol=1e-6,
+        )
+
+    def test_a_failed_member_makes_its_case_nan(self) -> None:
+        forecast, truth, context = self._case()
+        forecast[1, 0, 2, 0, 3] = float("nan")
+        found = self.scorer().statistics(forecast, truth, context).mean("variable", skipna=False)
+        for statistic in found.data_vars.values():
+            failed = statistic.isel(init_time=1, lead_time=0)
+            others = statistic.isel(init_time=[0, 2, 3, 4, 5])
+            assert bool(failed.isnull().any()), "a NaN member was dropped in silence"
+            assert bool(others.notnull().all()), "a NaN member spoilt other cases"
+
+
+__all__ = [
+    "Decay",
+    "ModelConformance",
+    "ScorerConformance",
+    "SimulatorConformance",
+]
