@@ -113,6 +113,11 @@ class Forecaster(ABC):
         states = []
         for lead in range(1, leads + 1):
             state = self.step(history, noise.at(lead))
+            if state.shape != history[:, -1].shape:
+                raise GeobenchError(
+                    f"{type(self).__name__}.step returned a state of shape {tuple(state.shape)}; "
+                    f"expected {tuple(history[:, -1].shape)} (row, channel, *grid)."
+                )
             states.append(state)
             history = torch.cat([history[:, 1:], state[:, None]], 1)
         return torch.stack(states, 1)

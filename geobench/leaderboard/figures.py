@@ -58,6 +58,9 @@ def _title(board: Board, row: int) -> str:
 
 
 def _label_axes(axes: "Axes", title: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
     axes.set_xlabel("lead time, days")
     axes.set_title(title, loc="left", fontweight="bold", fontsize=10.5)
     axes.legend(frameon=False, fontsize=9)

@@ -39,4 +39,4 @@ class Brier(Scorer):
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean score."""
-        return means
+        return means.rename(brier="Brier")

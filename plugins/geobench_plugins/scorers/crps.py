@@ -33,7 +33,7 @@ class CRPS(Scorer):
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the error less the spread."""
-        return (means["error"] - means["spread"]).to_dataset(name="crps")
+        return (means["error"] - means["spread"]).to_dataset(name="CRPS")
 
 
 def half_mean_difference(

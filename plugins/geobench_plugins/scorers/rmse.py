@@ -36,4 +36,4 @@ class RMSE(Scorer):
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Take the root; a debiased square that chance took below zero counts as 0."""
         debiased = (means["squared"] - means["variance"]).clip(min=0)
-        return (debiased**0.5).to_dataset(name="rmse")
+        return (debiased**0.5).to_dataset(name="RMSE")

@@ -1,0 +1,258 @@
+"""The catalogue: versions, atomic publication, integrity, and what it does with a damaged one."""
+
+import json
+import multiprocessing
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from geobench_catalog import Catalog, CatalogError, Entry, Reference
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return Catalog(tmp_path / "catalog", create=True)
+
+
+def _data(value: float = 0.0) -> xr.Dataset:
+    values = np.full((3, 4), value, np.float32)
+    return xr.Dataset(
+        {"q": (("init_time", "x"), values, {"units": "1"})},
+        {
+            "init_time": np.datetime64("2000-01-01", "ns") + np.arange(3) * np.timedelta64(1, "D"),
+            "x": np.arange(4.0),
+        },
+    )
+
+
+def _publish(catalog: Catalog, name: str = "a", value: float = 0.0) -> Entry:
+    with catalog.draft("dataset", name, recipe={"value": value}) as draft:
+        draft.write(_data(value))
+        return draft.publish({"states": 12})
+
+
+def _debris(catalog: Catalog) -> list[Path]:
+    return list((catalog.path / "tmp").iterdir())
+
+
+def test_what_is_published_can_be_read_by_xarray_alone(catalog: Catalog) -> None:
+    entry = _publish(catalog, value=1.5)
+    xr.testing.assert_identical(entry.open().load().drop_attrs(), _data(1.5).drop_attrs())
+    plain = xr.open_zarr(entry.path / "data.zarr", consolidated=False, chunks=None)
+    xr.testing.assert_identical(plain.load(), _data(1.5))
+    assert _debris(catalog) == []
+
+
+def test_versions_count_up_and_latest_is_the_last(catalog: Catalog) -> None:
+    entries = [_publish(catalog, value=value) for value in (0, 1, 2)]
+    assert [str(entry.reference) for entry in entries] == [f"dataset/a@{v}" for v in (1, 2, 3)]
+    assert catalog.get("dataset/a@latest").id == entries[2].id
+    assert catalog.get("dataset/a@1").id == entries[0].id
+    assert [entry.reference for entry in catalog.entries()] == [
+        Reference("dataset", "a", version) for version in (1, 2, 3)
+    ]
+
+
+def test_a_computation_is_found_by_recipe_and_parents(catalog: Catalog) -> None:
+    parent, other = _publish(catalog, "a", 0), _publish(catalog, "b", 1)
+    with catalog.draft("forecast", "f", recipe={"seed": 1}, parents={"dataset": parent}) as draft:
+        draft.write(_data())
+        made = draft.publish()
+    found = catalog.find("forecast", {"seed": 1}, {"dataset": parent})
+    assert found is not None
+    assert found.id == made.id
+    assert found.record.parents == {"dataset": "dataset/a@1"}
+    assert catalog.find("forecast", {"seed": 2}, {"dataset": parent}) is None
+    assert catalog.find("forecast", {"seed": 1}, {"dataset": other}) is None
+    assert catalog.find("score", {"seed": 1}, {"dataset": parent}) is None
+
+
+def test_the_record_tells_where_an_entry_comes_from(catalog: Catalog) -> None:
+    record = catalog.get(str(_publish(catalog).reference)).record
+    assert record.recipe == {"value": 0.0}
+    assert record.summary == {"states": 12}
+    assert record.environment["packages"]["zarr"]
+    assert record.environment["python"]
+    assert record.seconds > 0
+
+
+def test_equal_data_have_equal_digests_and_other_data_have_not(catalog: Catalog) -> None:
+    same = [_publish(catalog, name, 1.0) for name in ("a", "b")]
+    assert same[0].id != same[1].id
+    assert same[0].content_digest == same[1].content_digest
+    assert _publish(catalog, "c", 2.0).content_digest != same[0].content_digest
+
+
+def test_a_draft_that_is_left_leaves_nothing(catalog: Catalog) -> None:
+    with catalog.draft("dataset", "a", recipe={}) as draft:
+        draft.write(_data())
+    assert list(catalog.entries()) == []
+    assert _debris(catalog) == []
+
+
+def test_a_draft_is_not_visible_before_it_is_published(catalog: Catalog) -> None:
+    with catalog.draft("dataset", "a", recipe={}) as draft:
+        draft.write(_data())
+        assert list(Catalog(catalog.path).entries()) == []
+        draft.publish()
+        assert len(list(Catalog(catalog.path).entries())) == 1
+
+
+def test_appending_gives_the_whole(catalog: Catalog) -> None:
+    whole = _data(3.0)
+    with catalog.draft("forecast", "f", recipe={}) as draft:
+        for first in (0, 2):
+            piece = whole.isel(init_time=slice(first, first + 2))
+            draft.write(piece, append="init_time", chunks={"init_time": 2})
+        entry = draft.publish()
+    xr.testing.assert_equal(entry.open().load(), whole)
+
+
+def _publish_many(path: Path, count: int) -> None:
+    catalog = Catalog(path)
+    for number in range(count):
+        _publish(catalog, "shared", float(number))
+
+
+def test_writers_of_one_name_get_different_versions(catalog: Catalog) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_publish_many, args=(catalog.path, 5)) for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    versions = [entry.record.version for entry in catalog.entries("dataset")]
+    assert versions == list(range(1, 16))
+    for entry in catalog.entries():
+        entry.check()
+    assert _debris(catalog) == []
+
+
+def _chunk(entry: Entry) -> Path:
+    return max((entry.path / "data.zarr/q/c").rglob("*"), key=lambda path: path.is_file())
+
+
+def test_a_missing_chunk_is_an_error_and_not_a_fill_value(catalog: Catalog) -> None:
+    entry = _publish(catalog, value=1.0)
+    _chunk(entry).unlink()
+    with pytest.raises(CatalogError, match=r"data.zarr/q/c/0/0 is missing: the entry is damaged"):
+        entry.open()
+
+
+def test_a_truncated_chunk_is_an_error(catalog: Catalog) -> None:
+    entry = _publish(catalog, value=1.0)
+    chunk = _chunk(entry)
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    with pytest.raises(CatalogError, match=r"has \d+ bytes, not \d+"):
+        entry.open()
+
+
+def test_a_flipped_bit_in_a_chunk_is_an_error(catalog: Catalog) -> None:
+    entry = _publish(catalog, value=1.0)
+    chunk = _chunk(entry)
+    original = chunk.read_bytes()
+    for place in range(0, len(original), 5):
+        damaged = bytearray(original)
+        damaged[place] ^= 1 << place % 8
+        chunk.write_bytes(damaged)
+        with pytest.raises(ValueError, match="checksum"):
+            entry.open().load()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a@1", "'a@1' is not a reference. Write kind/name@version"),
+        ("dataset/a", "not a reference"),
+        ("dataset/a@0", "not a reference"),
+        ("dataset/a@one", "not a reference"),
+        ("dateset/a@1", "there is no kind of entry 'dateset'"),
+        ("dataset/../../etc@1", "cannot name an entry"),
+        ("dataset/A@1", "cannot name an entry"),
+        ("dataset/b@1", r"there is no dataset/b@1 in .* Did you mean dataset/a@1"),
+        ("dataset/b@latest", "there is no dataset/b@latest"),
+    ],
+)
+def test_bad_references_are_told(catalog: Catalog, text: str, told: str) -> None:
+    _publish(catalog)
+    with pytest.raises(CatalogError, match=told):
+        catalog.get(text)
+
+
+def test_a_folder_that_is_no_catalogue_is_told_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    for create in (False, True):
+        with pytest.raises(CatalogError, match=r"not a catalogue .*geobench-catalog.json"):
+            Catalog(tmp_path, create=create)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_damaged_mark_is_told_with_its_cure(catalog: Catalog) -> None:
+    _publish(catalog)
+    mark = catalog.path / "geobench-catalog.json"
+    mark.write_text('{"sche')
+    with pytest.raises(CatalogError, match=r"cannot be read .* write .*schema.* into it"):
+        Catalog(catalog.path)
+    mark.write_text('{"schema": 1}')
+    assert len(list(Catalog(catalog.path).entries())) == 1
+
+
+def test_a_newer_catalogue_is_refused(catalog: Catalog) -> None:
+    (catalog.path / "geobench-catalog.json").write_text('{"schema": 2}')
+    with pytest.raises(CatalogError, match="has catalogue schema 2; this geobench reads 1"):
+        Catalog(catalog.path)
+
+
+def test_a_reference_to_nothing_is_told_with_its_cure(catalog: Catalog) -> None:
+    entry = _publish(catalog)
+    entry.path.rename(catalog.path / "elsewhere")
+    with pytest.raises(CatalogError, match=r"dataset/a@1 points at an entry that is not there"):
+        Catalog(catalog.path).get("dataset/a@1")
+
+
+def test_a_record_of_another_shape_is_told(catalog: Catalog) -> None:
+    entry = _publish(catalog)
+    record = json.loads((entry.path / "record.json").read_text())
+    (entry.path / "record.json").write_text(json.dumps(record | {"surprise": 1}))
+    with pytest.raises(CatalogError, match=r"dataset/a@1: its record cannot be read .*surprise"):
+        Catalog(catalog.path).get("dataset/a@1")
+
+
+def test_a_reference_that_leaves_the_catalogue_is_refused(catalog: Catalog) -> None:
+    _publish(catalog)
+    (catalog.path / "refs/dataset/a@1").write_text("../../somewhere")
+    with pytest.raises(CatalogError, match="not there"):
+        Catalog(catalog.path).get("dataset/a@1")
+
+
+def test_a_catalogue_in_a_file_is_told(tmp_path: Path) -> None:
+    # (A folder without write permission would do for most users, but not for root.)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CatalogError, match=r"cannot be written \(Not a directory\)"):
+        Catalog(tmp_path / "file" / "catalog", create=True)
+
+
+def test_a_full_disk_loses_nothing(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = _publish(catalog)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("geobench_catalog.catalog._sync", full)
+    with pytest.raises(CatalogError, match=r"cannot be written \(No space left on device\)"):
+        _publish(catalog, value=1.0)
+    monkeypatch.undo()
+    assert [entry.id for entry in catalog.entries()] == [first.id]
+    assert _debris(catalog) == []
+    assert str(_publish(catalog, value=1.0).reference) == "dataset/a@2"
+
+
+def test_reading_needs_neither_torch_nor_geobench() -> None:
+    code = "import sys, geobench_catalog; print({'torch', 'geobench', 'xarray'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

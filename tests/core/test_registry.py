@@ -1,0 +1,186 @@
+"""Plugins: found by entry point or file, set aside one by one when they fail, told by name."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from geobench import GeobenchError
+from geobench.registry import Registry, merged, read_yaml
+
+GOOD = """
+from geobench import EnsembleModel, Forecaster, hookimpl
+
+class Still(EnsembleModel):
+    '''The state at init time.'''
+    name = "still"
+    factor: float = 1.0
+    def fit(self, training, run): return _Still()
+    def restore(self, weights, task): return _Still()
+
+class _Still(Forecaster):
+    def weights(self): return {}
+    def step(self, history, noise): return history[:, -1]
+
+@hookimpl
+def geobench_models():
+    return [Still]
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Callable[[str, str], Path]:
+    def write(name: str, text: str) -> Path:
+        path = tmp_path / f"{name}.py"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+Write = Callable[[str, str], Path]
+
+
+def test_the_builtins_are_all_there(registry: Registry) -> None:
+    assert registry.set_aside == {}
+    offered = set(registry.offers)
+    assert offered >= {
+        ("simulator", "lorenz95"),
+        ("experiment", "lorenz95"),
+        *(("model", m) for m in ("oracle", "climatology", "persistence", "fgn", "flow-matching")),
+        *(("scorer", s) for s in ("crps", "rmse", "spread-skill", "brier")),
+    }
+
+
+def test_everything_offered_has_a_summary_and_described_fields(registry: Registry) -> None:
+    for offer in registry.offers.values():
+        assert offer.summary, f"{offer.kind} {offer.name} says nothing of itself"
+        if offer.kind != "experiment":
+            for key, field in offer.value.model_fields.items():
+                assert field.description or key == "training", f"{offer.name}.{key}"
+
+
+def test_a_plugin_can_be_one_file(plugin: Write) -> None:
+    model = Registry([plugin("mine", GOOD)]).model({"use": "still", "factor": 2})
+    assert model.recipe() == {"use": "still", "version": "1", "factor": 2.0}
+
+
+BROKEN = {
+    "import error": ("import no_such_module\n", "No module named 'no_such_module'"),
+    "syntax error": ("def broken(:\n", "SyntaxError"),
+    "raises on import": ("1 / 0\n", "ZeroDivisionError: division by zero"),
+    "wrong hook signature": (
+        GOOD.replace("geobench_models()", "geobench_models(colour)"),
+        "'colour'",
+    ),
+    "unknown hook": (GOOD.replace("geobench_models", "geobench_modles"), "geobench_modles"),
+    "hook raises": (GOOD.replace("return [Still]", "raise KeyError('x')"), "KeyError"),
+    "hook returns no list": (GOOD.replace("return [Still]", "return 7"), "TypeError"),
+    "not a model": (GOOD.replace("return [Still]", "return [dict]"), "offer a subclass of"),
+    "abstract": (
+        GOOD.replace("    def restore(self, weights, task): return _Still()\n", ""),
+        "does not implement restore",
+    ),
+    "no name": (GOOD.replace('    name = "still"\n', ""), "has no name"),
+    "name as a field": (GOOD.replace("name =", "name: str ="), "Still.name is annotated"),
+    "taken name": (
+        GOOD.replace('"still"', '"fgn"'),
+        "offers the model 'fgn', which geobench-twin already offers",
+    ),
+    "missing file": (None, "there is no file"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Field name")  # pydantic's own, before our error
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_plugin_is_set_aside_and_nothing_else_breaks(plugin: Write, what: str) -> None:
+    text, told = BROKEN[what]
+    broken = Path("nowhere.py") if text is None else plugin("broken", text)
+    good = plugin("good", GOOD.replace('"still"', '"good-one"'))
+    registry = Registry([broken, good])
+    _ = registry.offers
+    assert list(registry.set_aside) == [str(broken)]
+    assert told in registry.set_aside[str(broken)]
+    assert "\n" not in registry.set_aside[str(broken)]
+    assert ("model", "good-one") in registry.offers
+    assert registry.offers["model", "fgn"].plugin == "geobench-twin"
+    assert ("model", "still") not in registry.offers
+    with pytest.raises(GeobenchError, match=r"no model is called 'stil'.*Not loaded: .*"):
+        registry.model("stil")
+
+
+def test_of_two_plugins_with_one_name_the_first_keeps_it_and_both_are_named(plugin: Write) -> None:
+    registry = Registry([plugin("one", GOOD), plugin("two", GOOD)])
+    assert registry.offers["model", "still"].plugin.endswith("one.py")
+    (aside,) = registry.set_aside.items()
+    assert aside[0].endswith("two.py")
+    assert "one.py already offers" in aside[1]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "told"),
+    [
+        ("fgm", "no model is called 'fgm'. Did you mean 'fgn'?"),
+        ("xyz", "There are: oracle, climatology, persistence, fgn, flow-matching."),
+        ({"use": "fgn", "widht": 3}, "fgn: there is no key 'widht'. Did you mean 'width'?"),
+        ({"use": "fgn", "width": "many"}, "fgn: width = 'many': Input should be a valid integer"),
+        (
+            {"use": "fgn", "training": {"pases": 3}},
+            "there is no key 'training.pases'. Did you mean 'passes'?",
+        ),
+        ({"use": "fgn", "width": 0, "blocks": -1}, "width = 0.*; blocks = -1"),
+        ({"width": 3}, "a model is named by its plugin"),
+        (["fgn"], "a model is named by its plugin"),
+        ({"use": "fgn", "version": "9"}, "installed in version 1, and version 9 is asked for"),
+    ],
+)
+def test_a_bad_recipe_is_told_on_one_line(registry: Registry, recipe: object, told: str) -> None:
+    with pytest.raises(GeobenchError, match=told) as error:
+        registry.model(recipe)
+    assert "\n" not in str(error.value)
+
+
+def test_a_recipe_rebuilds_the_model(registry: Registry) -> None:
+    model = registry.model({"use": "fgn", "width": 8, "training": {"passes": 10}})
+    assert registry.model(model.recipe()) == model
+    assert model != registry.model("fgn")
+
+
+def test_an_experiment_starts_from_a_named_one(registry: Registry) -> None:
+    experiment = registry.experiment(
+        {"use": "lorenz95", "leads": 3, "simulator": {"amplitude": 0.5}}, "mine"
+    )
+    assert experiment.leads == 3
+    assert experiment.simulator["amplitude"] == 0.5
+    assert experiment.simulator["forcing"] == 8.0
+    with pytest.raises(GeobenchError, match=r"mine: there is no key 'lead'. Did you mean 'leads'"):
+        registry.experiment({"use": "lorenz95", "lead": 3}, "mine")
+    with pytest.raises(GeobenchError, match=r"mine: quantiles must rise"):
+        registry.experiment({"use": "lorenz95", "quantiles": [0.9, 0.5]}, "mine")
+
+
+def test_merging_keeps_nothing_of_another_plugin() -> None:
+    start = {"simulator": {"use": "a", "x": 1}, "train": {"steps": 1, "trajectories": 2}}
+    assert merged(start, {"simulator": {"use": "b"}, "train": {"steps": 5}}) == {
+        "simulator": {"use": "b"},
+        "train": {"steps": 5, "trajectories": 2},
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"a: [1", "is not YAML"),
+        (b"- 1\n", "holds no mapping"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        (b"!!python/object/apply:os.system [ls]", "is not YAML"),
+        (None, "there is no file"),
+    ],
+)
+def test_a_bad_file_is_told_on_one_line(tmp_path: Path, content: bytes | None, told: str) -> None:
+    path = tmp_path / "study.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(GeobenchError, match=told) as error:
+        read_yaml(path)
+    assert "\n" not in str(error.value)

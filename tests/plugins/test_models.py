@@ -1,0 +1,226 @@
+"""The built-in models: what all must do, and what is each one's own."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from geobench import EnsembleModel, GeobenchError, Noise, Optimisation, Run, Task, Training
+from geobench.forecasting import members
+from geobench.simulating import trajectories
+from geobench.testing import Decay, ModelConformance
+from geobench_plugins.models.climatology import Climatology
+from geobench_plugins.models.fgn import FGN, fair_crps_of_two
+from geobench_plugins.models.flow_matching import FlowMatching, _FlowMatching
+from geobench_plugins.models.oracle import Oracle
+from geobench_plugins.models.persistence import Persistence
+from geobench_plugins.networks.residual import Scaling
+from geobench_plugins.networks.ring import Ring, initialise
+
+BRIEF = Optimisation(passes=320, rows=32, warm_up=2)
+
+
+class TestOracle(ModelConformance):
+    def model(self) -> EnsembleModel:
+        return Oracle()
+
+
+class TestClimatology(ModelConformance):
+    def model(self) -> EnsembleModel:
+        return Climatology(trajectories=5)
+
+
+class TestPersistence(ModelConformance):
+    def model(self) -> EnsembleModel:
+        return Persistence()
+
+
+class TestFGN(ModelConformance):
+    def model(self) -> EnsembleModel:
+        return FGN(width=16, blocks=2, latent=4, training=BRIEF)
+
+
+class TestFlowMatching(ModelConformance):
+    def model(self) -> EnsembleModel:
+        return FlowMatching(width=16, blocks=2, steps=2, training=BRIEF)
+
+
+def _training(simulator: Decay, rows: int = 64, *, law: bool = False) -> Training:
+    task = Task(simulator.spec, simulator.output_step, simulator if law else None)
+    states = trajectories(simulator, Noise.rows(0, "data", rows), spin_up=0, steps=50)
+    return Training(task, states, states[:4])
+
+
+def _moments(model: EnsembleModel, leads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and standard deviation of 4,000 members from one state, and the state."""
+    training = _training(Decay(), law=model.knows_law)
+    forecaster = model.fit(training, Run(seed=1))
+    history = training.validation[:1, :2]
+    rows = [(0, member) for member in range(4000)]
+    drawn = members(forecaster, history, rows, leads=leads, seed=2, spec=training.task.spec)
+    return drawn.mean(0), drawn.std(0), history[0, -1]
+
+
+def test_the_oracle_draws_the_exact_law() -> None:
+    # N(.8^k x, 1 - .8^2k). 48 numbers at 5 standard errors: false alarm 3e-5.
+    mean, std, state = _moments(Oracle(), leads=3)
+    for lead in range(3):
+        memory = 0.8 ** (lead + 1)
+        sigma = math.sqrt(1 - memory**2)
+        assert float((mean[lead] - memory * state).abs().max()) < 5 * sigma / math.sqrt(4000)
+        assert float((std[lead] - sigma).abs().max()) < 5 * sigma / math.sqrt(2 * 4000)
+
+
+def test_the_oracle_needs_the_law() -> None:
+    with pytest.raises(GeobenchError, match="hides its law"):
+        Oracle().fit(_training(Decay()), Run(seed=0))
+
+
+def test_climatology_knows_nothing_and_is_right_on_average() -> None:
+    mean, std, _ = _moments(Climatology(), leads=2)
+    # 64 x 50 states with a decorrelation time of some 9 steps hold about 360 independent ones.
+    assert float(mean.abs().max()) < 5 / math.sqrt(360)
+    assert float((std - 1).abs().max()) < 5 / math.sqrt(2 * 360)
+
+
+def test_a_climatology_member_stays_on_its_trajectory() -> None:
+    training = _training(Decay())
+    states = torch.arange(5.0)[:, None, None, None].expand(5, 30, 1, 8)
+    forecaster = Climatology().restore({"states": states}, training.task)
+    drawn = members(
+        forecaster,
+        training.train[:3, :1],
+        [(0, 0), (1, 0), (2, 5)],
+        leads=6,
+        seed=0,
+        spec=training.task.spec,
+    )
+    assert torch.equal(drawn, drawn[:, :1].expand_as(drawn))
+
+
+def test_persistence_is_the_last_frame() -> None:
+    mean, std, state = _moments(Persistence(), leads=4)
+    assert torch.allclose(mean, state.expand_as(mean), atol=1e-5)
+    assert float(std.max()) < 1e-5
+
+
+# The learned models on a law that is known: half the budget of a minute. Tolerances are bias a
+# small network may have, some four times what it showed, and far from what no learning gives.
+@pytest.mark.parametrize(
+    "model",
+    [
+        FGN(width=32, blocks=1, training=Optimisation(passes=40_000, learning_rate=5e-3)),
+        FlowMatching(width=32, blocks=1, training=Optimisation(passes=40_000, learning_rate=5e-3)),
+    ],
+    ids=["fgn", "flow-matching"],
+)
+def test_learned_models_learn_a_known_law(model: EnsembleModel) -> None:
+    mean, std, state = _moments(model, leads=2)
+    assert float(state.abs().max()) > 0.5
+    for lead in range(2):
+        memory = 0.8 ** (lead + 1)
+        assert float((mean[lead] - memory * state).abs().mean()) < 0.1
+        assert float(std[lead].mean()) == pytest.approx(math.sqrt(1 - memory**2), rel=0.1)
+
+
+def test_fair_crps_of_two_is_the_distance_to_the_interval() -> None:
+    noise = Noise.rows(0, "crps", 3)
+    first, second, target = noise.normal(1000, dtype=torch.float64)
+    low, high = torch.minimum(first, second), torch.maximum(first, second)
+    distance = (low - target).clamp(min=0) + (target - high).clamp(min=0)
+    assert torch.allclose(fair_crps_of_two(first, second, target), distance.mean(), rtol=1e-14)
+
+
+def test_crps_of_equal_members_is_the_absolute_error() -> None:
+    first, target = Noise.rows(0, "crps", 2).normal(50)
+    assert torch.allclose(fair_crps_of_two(first, first, target), (first - target).abs().mean())
+
+
+def test_crps_refuses_to_broadcast() -> None:
+    with pytest.raises(ValueError, match="shapes differ"):
+        fair_crps_of_two(torch.zeros(4, 8, 1), torch.zeros(4, 8, 1), torch.zeros(4, 1, 8))
+
+
+@pytest.mark.parametrize("norm_std", [0.0, 1e-8, 0.02])
+def test_fgn_members_differ_after_a_hundred_steps(norm_std: float) -> None:
+    training = _training(Decay())
+    brief = Optimisation(passes=6400, rows=64)
+    model = FGN(width=16, blocks=2, norm_std=norm_std, training=brief)
+    forecaster = model.fit(training, Run(seed=0))
+    drawn = members(
+        forecaster,
+        training.validation[:1, :2],
+        [(0, member) for member in range(16)],
+        leads=1,
+        seed=0,
+        spec=training.task.spec,
+    )
+    assert float(drawn.std(0).min()) > 0.01
+
+
+def test_normalised_residuals_have_variance_one() -> None:
+    training = _training(Decay(memory=0.99))
+    scaling = Scaling(1)
+    scaling.learn(training)
+    before, after = training.train[:, :-1].flatten(0, 1), training.train[:, 1:].flatten(0, 1)
+    residual = scaling.residual(before, after)
+    assert float(residual.std()) == pytest.approx(1, abs=0.01)
+    assert torch.allclose(scaling.apply_residual(before, residual), after, atol=1e-5)
+
+
+def test_the_ring_has_no_special_site() -> None:
+    network = Ring(2, 1, width=8, blocks=2, condition=3, norm_std=0.5)
+    for layer in network.mixers:
+        layer.std = 0.3  # not zero, or the blocks would do nothing
+    initialise(network, Noise.rows(0, "weights", 1))
+    network.double()
+    inputs = Noise.rows(0, "ring", 4)
+    x = inputs.normal(20, 2, dtype=torch.float64)
+    condition = inputs.use("condition").normal(3, dtype=torch.float64)
+    moved = network(x.roll(7, 1), condition)
+    assert torch.allclose(moved, network(x, condition).roll(7, 1), atol=1e-12)
+    # A site sees 2 (blocks + 1) = 6 sites to either side, and no more.
+    changed = x.clone()
+    changed[:, 0] += 1
+    differs = (network(changed, condition) != network(x, condition)).any(0).any(-1)
+    assert differs.nonzero().flatten().tolist() == [*range(7), *range(14, 20)]
+
+
+def test_global_noise_survives_the_channel_norm() -> None:
+    network = Ring(2, 1, width=8, blocks=1, condition=3, norm_std=0.5)
+    initialise(network, Noise.rows(0, "weights", 1))
+    condition = Noise.rows(0, "condition", 4).normal(3).requires_grad_()
+    network(Noise.rows(0, "ring", 4).normal(20, 2), condition).square().sum().backward()
+    assert condition.grad is not None
+    assert float(condition.grad.abs().min()) > 0
+
+
+def test_a_diverging_training_is_told() -> None:
+    wild = Optimisation(passes=6400, learning_rate=1e30, clip=1e30)
+    with pytest.raises(GeobenchError, match=r"training diverged: .* Lower learning_rate"):
+        FGN(width=8, blocks=1, training=wild).fit(_training(Decay()), Run(seed=0))
+
+
+def test_flow_matching_follows_the_exact_velocity_of_a_gaussian() -> None:
+    # With the velocity of N(0, c²) plugged in, Heun must turn N(0, 1) into N(0, c²), at second
+    # order: the map is linear, so it is measured without sampling error.
+    c = 0.5
+
+    class Exact(torch.nn.Module):
+        scaling = Scaling(1)
+
+        def forward(self, past: Tensor, noisy: Tensor, s: Tensor) -> Tensor:
+            s = s[:, None, None]
+            return noisy * (s - (1 - s) * c**2) / ((1 - s) ** 2 * c**2 + s**2)
+
+    errors = []
+    for steps in (16, 32, 64):
+        forecaster = _FlowMatching(Exact(), 2, steps)  # type: ignore[arg-type] # stands in for it
+        noise = Noise.rows(0, "flow", 3)
+        drawn = forecaster.step(torch.zeros(3, 2, 1, 8), noise)
+        start = noise.use("start of flow").normal(8, 1).transpose(1, 2)
+        errors.append(float((drawn / start - c).abs().max()))
+    orders = [math.log2(a / b) for a, b in itertools.pairwise(errors)]
+    assert all(1.7 < order < 2.6 for order in orders), (errors, orders)
