@@ -239,20 +239,25 @@ class Catalog:
         same = [entry for entry in self.entries(kind) if entry.record.key == key]
         return max(same, key=lambda entry: entry.record.created, default=None)
 
-    def get(self, reference: str) -> Entry:
-        """Return the entry `kind/name@version`; `@latest` names the newest version."""
+    def get(self, reference: str, wanted: Kind | None = None) -> Entry:
+        """Return the entry `kind/name@version`; `@latest` names the newest version.
+
+        `CatalogError` if it is not there, or not of the `wanted` kind.
+        """
         kind, slash, rest = reference.partition("/")
         name, at, version = rest.rpartition("@")
         if slash and at and version == "latest":
             latest = self.latest_version(check_kind(kind), check_name(name))
-            wanted = Reference(check_kind(kind), name, latest) if latest else None
+            resolved = Reference(check_kind(kind), name, latest)
         else:
-            wanted = Reference.parse(reference)
-        if wanted is None or not self._ref(wanted).exists():
+            resolved = Reference.parse(reference)
+        if not self._ref(resolved).exists():
             raise CatalogError(
                 f"there is no {reference} in {self.path}. {self._similar(reference)}"
             )
-        return self._load(wanted)
+        if wanted and resolved.kind != wanted:
+            raise CatalogError(f"{reference} is a {resolved.kind}; name a {wanted}.")
+        return self._load(resolved)
 
     def entries(self, kind: Kind | None = None) -> Iterator[Entry]:
         """Iterate over all entries (of one kind), by kind, name and version."""

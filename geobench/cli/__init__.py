@@ -59,6 +59,7 @@ def _added(ctx: click.Context) -> dict[str, click.Command]:
     "--plugin",
     type=click.Path(path_type=Path),
     multiple=True,
+    is_eager=True,  # known when --help lists commands
     help="A Python file with a plugin of yours; it is run.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="No progress bars.")

@@ -21,7 +21,7 @@ def leaderboard(settings: Settings, study: Path, html: Path | None, *, as_json: 
     from geobench.study import Runner, read_study
 
     read = read_study(study)
-    outcome = Runner(read, settings.plugins()).boards(settings.steps())
+    outcome = Runner(read, settings.plugins).boards(settings.steps())
     for failure in outcome.failures:
         click.echo(f"geobench: {failure}", err=True)
     if html:

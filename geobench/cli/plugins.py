@@ -50,7 +50,7 @@ def list_plugins(settings: Settings, *, as_json: bool) -> None:
 @pass_settings
 def show(settings: Settings, name: str, *, as_json: bool) -> None:
     """Show what a simulator, model, scorer or experiment is, and its fields."""
-    found = [offer for (_, offered), offer in settings.plugins().offers.items() if offered == name]
+    found = [offer for (_, offered), offer in settings.plugins.offers.items() if offered == name]
     if not found:
         known = ", ".join(sorted({offered for _, offered in settings.registry.offers}))
         raise GeobenchError(f"no plugin offers '{name}'. There are: {known}.")

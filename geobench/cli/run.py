@@ -20,7 +20,7 @@ def run(settings: Settings, study: Path, *, dry_run: bool) -> None:
     from geobench.leaderboard import terminal
     from geobench.study import Runner, read_study
 
-    runner = Runner(read_study(study), settings.plugins())
+    runner = Runner(read_study(study), settings.plugins)
     if dry_run:
         steps = settings.steps() if settings.catalog_path.exists() else None
         for kind, name, entry in runner.plan(steps):

@@ -34,8 +34,9 @@ class Settings:
 
         return Registry(self.plugin_files)
 
+    @cached_property
     def plugins(self) -> "Registry":
-        """All plugins, telling which of them are set aside."""
+        """All plugins, telling (once) which of them are set aside."""
         _ = self.registry.offers
         for owner, reason in self.registry.set_aside.items():
             click.echo(f"geobench: plugin {owner} is set aside: {reason}", err=True)
@@ -52,7 +53,7 @@ class Settings:
         from geobench.steps import Steps, unwatched
 
         watch = unwatched if self.quiet else _watch
-        return Steps(self.catalog(create=create), self.plugins(), watch)
+        return Steps(self.catalog(create=create), self.plugins, watch)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ def simulate(
     """Make the dataset of EXPERIMENT, a name or a YAML file."""
     from geobench.registry import merged, read_yaml
 
-    registry = settings.plugins()
+    registry = settings.plugins
     file = Path(experiment)
     start = read_yaml(file) if file.suffix in (".yaml", ".yml") else {"use": experiment}
     own = name or (file.stem if file.suffix in (".yaml", ".yml") else experiment)
@@ -44,7 +44,9 @@ def train(
     """Fit MODEL to a dataset."""
     steps = settings.steps()
     built = steps.registry.model({"use": model, **assignments(changes)})
-    made = steps.train(steps.catalog.get(dataset), built, seed=seed, label=label or built.name)
+    made = steps.train(
+        steps.catalog.get(dataset, "dataset"), built, seed=seed, label=label or built.name
+    )
     click.echo(made.reference)
 
 
@@ -59,7 +61,7 @@ def forecast(
 ) -> None:
     """Draw members of FORECASTER for every init time of its dataset's test split."""
     steps = settings.steps()
-    fitted = steps.catalog.get(forecaster)
+    fitted = steps.catalog.get(forecaster, "forecaster")
     made = steps.forecast(fitted, members=members, seed=seed, keep_failures=keep_failures)
     click.echo(made.reference)
 
@@ -71,7 +73,7 @@ def forecast(
 def score(settings: Settings, forecast: str, names: tuple[str, ...]) -> None:
     """Score FORECAST."""
     steps = settings.steps()
-    drawn = steps.catalog.get(forecast)
+    drawn = steps.catalog.get(forecast, "forecast")
     scorers = [
         steps.registry.scorer(name)
         for kind, name in steps.registry.offers

@@ -46,7 +46,6 @@ def test_a_study_runs_once_and_is_not_done_again(tmp_path: Path, study: Path) ->
 
     first = _geobench(catalog, "run", study)
     assert first.exit_code == 0, first.output
-    assert "flow-matching" not in first.stdout
     for label in ("oracle*", "climatology", "fgn", "fm"):
         assert label in first.stdout
     made = _digests(catalog)
@@ -190,9 +189,8 @@ def test_a_model_that_fails_is_told_and_the_others_go_on(
     assert f"geobench: tiny: {told}" in result.stderr
     assert "Traceback" not in result.stderr
     assert "fgn" in result.stdout
-    assert not any(
-        ".bad." in name and "forecast/" in name for name in _digests(tmp_path / "catalog")
-    )
+    made = _digests(tmp_path / "catalog")
+    assert not any(name.startswith("forecast/tiny.bad") for name in made)
 
 
 def test_failures_can_be_kept_and_rank_last(tmp_path: Path, study: Path) -> None:

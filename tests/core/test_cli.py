@@ -1,0 +1,185 @@
+"""The command line: light, and clear about what is wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from geobench.cli import main
+from geobench_catalog import Catalog
+
+HEAVY = {"torch", "xarray", "xskillscore", "zarr", "numpy", "matplotlib"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["plugins", "list"], ["--version"]])
+def test_help_and_plugins_import_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom geobench.cli import main\n"
+        f"try: main({arguments!r})\nexcept SystemExit as end: assert end.code == 0\n"
+        f"print('heavy:', sorted({HEAVY!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+def _geobench(catalog: Path, *arguments: object) -> Result:
+    words = ["--quiet", "--catalog", str(catalog), *map(str, arguments)]
+    return CliRunner().invoke(main, words)
+
+
+SMALL = (
+    "spin_up=2",
+    "train={trajectories: 6, steps: 8}",
+    "validation={trajectories: 2, steps: 8}",
+    "test={trajectories: 4, inits: 2, every: 3}",
+    "leads=2",
+)
+
+
+def _simulate(catalog: Path, *changes: str) -> Result:
+    options = [word for change in (*SMALL, *changes) for word in ("--set", change)]
+    return _geobench(catalog, "simulate", "lorenz95", "--name", "small", *options)
+
+
+def test_the_steps_one_by_one(tmp_path: Path) -> None:
+    catalog = tmp_path / "catalog"
+    steps = [
+        _simulate(catalog),
+        _geobench(catalog, "train", "persistence", "--dataset", "dataset/small@latest"),
+        _geobench(catalog, "forecast", "forecaster/small.persistence.s0@1", "--members", 3),
+        _geobench(catalog, "score", "forecast/small.persistence.s0@1", "--scorer", "crps"),
+    ]
+    for step in steps:
+        assert step.exit_code == 0, step.output
+    assert [step.stdout.strip() for step in steps] == [
+        "dataset/small@1",
+        "forecaster/small.persistence.s0@1",
+        "forecast/small.persistence.s0@1",
+        "score/small.persistence.s0.crps@1",
+    ]
+    # The test split: 4 trajectories with 2 inits each, all dates different.
+    stored = Catalog(catalog).get("forecast/small.persistence.s0@1").open()
+    assert dict(stored.sizes) == {"init_time": 8, "lead_time": 2, "member": 3, "x": 40}
+    assert stored.indexes["init_time"].is_unique
+
+    assert _simulate(catalog).stdout.strip() == "dataset/small@1"
+    assert _simulate(catalog, "simulator.forcing=10").stdout.strip() == "dataset/small@2"
+
+    listed = _geobench(catalog, "catalog", "list")
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == [
+        "dataset/small@1",
+        "dataset/small@2",
+        "forecaster/small.persistence.s0@1",
+        "forecast/small.persistence.s0@1",
+        "score/small.persistence.s0.crps@1",
+    ]
+    as_json = json.loads(_geobench(catalog, "catalog", "list", "--kind", "score", "--json").stdout)
+    assert [entry["name"] for entry in as_json] == ["small.persistence.s0.crps"]
+    shown = _geobench(catalog, "catalog", "show", "dataset/small@2").stdout
+    assert "forcing: 10.0" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["simulate", "lorenz96"], "no experiment is called 'lorenz96'. Did you mean 'lorenz95'?"),
+        (["simulate", "lorenz95", "-s", "leeds=3"], "no key 'leeds'. Did you mean 'leads'?"),
+        (["simulate", "lorenz95", "-s", "leads=few"], "leads = 'few': Input should be a valid int"),
+        (["simulate", "lorenz95", "-s", "leads"], "'leads' sets nothing: write KEY=VALUE"),
+        (["simulate", "nowhere.yaml"], "there is no file nowhere.yaml"),
+        (["run", "nowhere.yaml"], "there is no file nowhere.yaml. Check the path."),
+        (["plugins", "show", "nothing"], "no plugin offers 'nothing'. There are: brier"),
+        (["catalog", "list"], "is not a catalogue (it has no geobench-catalog.json)"),
+        (["train", "fgn", "--dataset", "dataset/a@1"], "is not a catalogue"),
+    ],
+)
+def test_mistakes_are_told_on_one_line(tmp_path: Path, arguments: list[str], told: str) -> None:
+    result = _geobench(tmp_path / "catalog", *arguments)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert result.stderr.startswith("geobench: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "catalog" / "entries").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["train", "fgm", "--dataset", "dataset/small@1"], "Did you mean 'fgn'?"),
+        (["train", "fgn", "--dataset", "dataset/smal@1"], "Did you mean dataset/small@1?"),
+        (["train", "fgn", "--dataset", "small"], "'small' is not a reference"),
+        (["train", "fgn", "--dataset", "dataset/small@1", "-s", "frames=7"], "windows of 8 steps"),
+        (["forecast", "dataset/small@1"], "dataset/small@1 is a dataset; name a forecaster"),
+        (["score", "dataset/small@1"], "dataset/small@1 is a dataset; name a forecast"),
+        (["catalog", "show", "forecast/x@1"], "there is no forecast/x@1"),
+    ],
+)
+def test_mistakes_with_a_catalogue_lose_nothing(
+    tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    catalog = tmp_path / "catalog"
+    _simulate(catalog, "train={trajectories: 6, steps: 7}")
+    result = _geobench(catalog, *arguments)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    entries = list(Catalog(catalog).entries())
+    assert [str(entry.reference) for entry in entries] == ["dataset/small@1"]
+    assert list((catalog / "tmp").iterdir()) == []
+
+
+def test_a_blow_up_leaves_nothing_half_written(tmp_path: Path) -> None:
+    result = _simulate(tmp_path / "catalog", "simulator={dt: 0.2, output_hours: 96}", "spin_up=50")
+    assert result.exit_code == 2
+    assert "lorenz95 blew up" in result.stderr
+    assert list(Catalog(tmp_path / "catalog").entries()) == []
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    words = ["--debug", "--catalog", str(tmp_path / "catalog"), "catalog", "list"]
+    result = CliRunner().invoke(main, words)
+    assert result.exception is not None
+    assert "not a catalogue" in str(result.exception)
+
+
+COMMAND = """
+import click
+from geobench import hookimpl
+
+@click.command()
+def greet():
+    \"\"\"Greet.\"\"\"
+    click.echo("hello")
+
+@click.command("run")
+def usurper():
+    \"\"\"Takes the place of run.\"\"\"
+
+@hookimpl
+def geobench_commands():
+    return [greet, usurper]
+"""
+
+
+def test_a_plugin_can_add_a_command_but_replaces_none(tmp_path: Path) -> None:
+    plugin = tmp_path / "greeting.py"
+    plugin.write_text(COMMAND)
+    result = CliRunner().invoke(main, ["--plugin", str(plugin), "greet"])
+    assert (result.exit_code, result.stdout) == (0, "hello\n")
+    shown = CliRunner().invoke(main, ["--plugin", str(plugin), "--help"]).stdout
+    assert "greet" in shown
+    assert "Takes the place" not in shown
+
+
+def test_plugins_set_aside_are_told_wherever_plugins_are_used(tmp_path: Path) -> None:
+    plugin = tmp_path / "broken.py"
+    plugin.write_text("import no_such_module")
+    words = ["--plugin", str(plugin), "plugins", "show", "crps"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0
+    assert "broken.py is set aside: No module named 'no_such_module'" in result.stderr
+    listed = CliRunner().invoke(main, ["--plugin", str(plugin), "plugins", "list"]).stdout
+    assert "No module named 'no_such_module'" in listed

@@ -1,0 +1,180 @@
+"""The board: intervals that cover, ranks that tie, shares that read 0 and 1; and its page."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from geobench.leaderboard import board as b
+from geobench.leaderboard import page, terminal
+from geobench.leaderboard.text import number
+from geobench.scoring import Resampling
+
+
+def test_the_interval_covers_as_often_as_it_says() -> None:
+    # 400 samples of 60 cases, truth 0. A 95 % percentile bootstrap covers some 94 % at this size;
+    # fewer than 90.5 % happens by chance with probability 0.003 at 94 %, and the seed is fixed.
+    generator = np.random.Generator(np.random.Philox(key=1))
+    resampling = Resampling(np.arange(60))
+    covered = 0
+    for _ in range(400):
+        found = xr.Dataset({"s": ("init_time", generator.standard_normal(60))})
+        interval = b.estimate(resampling.means(found)["s"].values)
+        covered += interval.low < 0 < interval.high
+    assert 0.905 < covered / 400 < 0.985
+
+
+def test_dependent_inits_are_resampled_together() -> None:
+    # 20 trajectories with 10 equal inits each: 20 cases, not 200.
+    values = np.random.Generator(np.random.Philox(key=2)).standard_normal(20)
+    cases = xr.Dataset({"s": ("init_time", np.repeat(values, 10))})
+    together = Resampling(np.repeat(np.arange(20), 10)).means(cases)["s"].values[1:].std()
+    apart = Resampling(np.arange(200)).means(cases)["s"].values[1:].std()
+    alone = Resampling(np.arange(20)).means(xr.Dataset({"s": ("init_time", values)}))["s"].values
+    assert together == pytest.approx(alone[1:].std(), rel=0.1)
+    assert apart < together / 2
+
+
+def _excesses(*values: float, error: float = 1.0) -> list[np.ndarray]:
+    generator = np.random.Generator(np.random.Philox(key=3))
+    return [
+        np.concatenate([[value], value + error * generator.standard_normal(1000)])
+        for value in values
+    ]
+
+
+def test_entries_that_cannot_be_told_apart_share_a_rank() -> None:
+    assert b._ranks(_excesses(0, 0.5, 10, 10.2, 30)) == [1, 1, 3, 3, 5]
+    assert b._ranks(_excesses(30, 0, 10)) == [3, 1, 2]
+    assert b._ranks(_excesses(np.nan, 1, 0.5)) == [3, 1, 1]
+
+
+def test_what_all_find_hard_does_not_blur_a_rank() -> None:
+    # Both go up and down together by 10; one is worse by 0.1 in every draw: paired, that is clear.
+    shared = _excesses(0, error=10)[0]
+    assert b._ranks([shared, shared + 0.1]) == [1, 2]
+
+
+@pytest.mark.parametrize("better", ["lower", "higher"])
+def test_the_share_is_0_for_the_baseline_and_1_for_the_law(better: b.Orientation) -> None:
+    sign = 1 if better == "lower" else -1
+    law, base = (sign * np.stack(_excesses(value, value, error=0.1)).T for value in (1.0, 5.0))
+    for values, share, excess in ((law, 1, 0), (base, 0, 4), ((law + base) / 2, 0.5, 2)):
+        for cell in b._cells(better, values, law, base):
+            assert cell.share is not None
+            assert cell.share.value == pytest.approx(share, abs=1e-12)
+            assert cell.excess.value == pytest.approx(excess, abs=1e-12)
+
+
+def test_there_is_no_share_where_there_is_no_gap() -> None:
+    law = np.ones((1001, 1))
+    unclear, clear = (law + np.stack(_excesses(gap, error=1.0)).T for gap in (0.5, 5.0))
+    assert b._cells("lower", law, law, unclear)[0].share is None
+    assert b._cells("lower", law, law, clear)[0].share is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(1234.5, "1,234.500"), (-0.5, "−0.500"), (-0.0001, "0.000"), (float("nan"), "–")],
+)
+def test_numbers_are_written_for_people(value: float, written: str) -> None:
+    assert number(value) == written
+
+
+def _board(label: str = "fgn", *, failed: int = 0, suspicious: bool = False) -> b.Board:
+    estimate = b.Estimate(0.02, 0.01, 0.03)
+    nothing = b.Estimate(float("nan"), float("nan"), float("nan"))
+    rows = [
+        b.Row(
+            label=name,
+            seed=0,
+            rank=rank,
+            excess=nothing if bad else estimate,
+            failed=bad,
+            knows_law=False,
+            suspicious=suspicious,
+            parameters=10,
+            sample_passes=100,
+            training_seconds=1.0,
+            evaluations=1.0,
+            seconds_per_member=0.1,
+            members=5,
+            entries={"forecaster": "forecaster/a@1", "forecast": "forecast/a@1"},
+        )
+        for name, rank, bad in ((label, 1, 0), ("other", 2, failed))
+    ]
+    columns = [
+        b.Column("CRPS", "crps", "1", "lower", True, "1"),
+        b.Column("spread/skill", "spread-skill", "1", "one", True, "1"),
+    ]
+    for column in columns:
+        share = estimate if column.better == "lower" else None
+        column.cells = [
+            [b.Cell(value, value, share)] * 3
+            for value in (estimate, nothing if failed else estimate)
+        ]
+    return b.Board(
+        name="tiny",
+        title="A twin",
+        dataset="dataset/tiny@1",
+        reference="forecast/tiny.reference@1",
+        baseline="climatology",
+        cases=10,
+        lead_hours=[24.0, 48.0, 72.0],
+        rows=rows,
+        columns=columns,
+    )
+
+
+class _Page(HTMLParser):
+    VOID = ("meta", "br", "link", "img")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_stands_alone_and_escapes_what_it_is_told() -> None:
+    evil = "<script>alert(1)</script>"
+    text = page.render([_board(evil)], title=evil, notes=[evil])
+    parsed = _Page(text)
+    assert parsed.open == []
+    tags = [tag for tag, _ in parsed.tags]
+    assert "script" not in tags
+    assert tags.count("h1") == 1
+    # The label stands in both figures too, escaped by matplotlib.
+    assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 6
+    for tag, attributes in parsed.tags:
+        for key in ("src", "href", "xlink:href", "action"):
+            target = attributes.get(key) or "#"
+            assert target.startswith("#"), f"<{tag}> fetches {target}"
+    assert not re.search(r"@import|url\((?!#)", text)
+
+
+def test_equal_boards_make_equal_pages() -> None:
+    assert page.render([_board()], title="t") == page.render([_board()], title="t")
+
+
+def test_failed_and_suspicious_entries_are_marked_on_the_page_and_in_the_terminal() -> None:
+    board = _board(failed=3, suspicious=True)
+    text = page.render([board], title="t")
+    assert "3 members failed" in text
+    assert "better than the truth: a leak or a bug" in text
+    assert "nan" not in re.sub(r"<style>.*?</style>", "", text, flags=re.S).lower()
+    assert "3 members failed" in terminal.model(board, board.rows[1])
+    assert "a leak or a bug" in terminal.model(board, board.rows[0])

@@ -1,0 +1,144 @@
+"""The benchmark's own tests: oracle in, oracle out; and no model sees the future."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from geobench import Experiment
+from geobench.registry import Registry
+from geobench.scoring import Resampling, scores
+from geobench.steps import Steps
+from geobench.study import Runner, Study
+from geobench_catalog import Entry
+
+
+def _experiment(registry: Registry, **fields: object) -> Experiment:
+    small = {
+        "train": {"trajectories": 40, "steps": 60},
+        "validation": {"trajectories": 2, "steps": 10},
+        "test": {"trajectories": 200},
+        "leads": 5,
+    }
+    return registry.experiment({"use": "lorenz95", **small, **fields}, "test")
+
+
+def _study(seed: int) -> Study:
+    return Study.model_validate(
+        {
+            "experiments": {
+                "twin": {
+                    "use": "lorenz95",
+                    "train": {"trajectories": 40, "steps": 60},
+                    "validation": {"trajectories": 2, "steps": 10},
+                    "test": {"trajectories": 200},
+                    "leads": 5,
+                    "seed": seed,
+                }
+            },
+            "models": {"oracle": {"use": "oracle"}, "climatology": {"use": "climatology"}},
+            "members": 8,
+            "reference": {"members": 24},
+        }
+    )
+
+
+def test_oracle_in_oracle_out(steps: Steps, registry: Registry) -> None:
+    """The oracle, scored like any model, has excess 0 and spread/skill 1 at every lead.
+
+    Distances are in standard errors of the bootstrap (200 cases), in all 5 leads x 6 columns plus
+    the ranking mean; |z| < 5 for a normal z is exceeded by chance with probability 6e-7, so
+    the false-alarm rate is below 2e-5 in all. The seed is fixed: the test cannot flake.
+    """
+    runner = Runner(_study(seed=11), registry)
+    (board,) = runner.run(steps).boards
+    oracle = next(i for i, row in enumerate(board.rows) if row.label == "oracle")
+    assert [column.name for column in board.columns] == [
+        "CRPS", "RMSE", "spread/skill", "Brier 90%", "Brier 95%", "Brier 99%",
+    ]  # fmt: skip
+    assert board.rows[oracle].rank == 1
+    assert not board.rows[oracle].suspicious
+    assert board.rows[oracle].excess.low < 0 < board.rows[oracle].excess.high
+    for column in board.columns:
+        for cell in column.cells[oracle]:
+            tested, wanted = (
+                (cell.score, 1.0) if column.name == "spread/skill" else (cell.excess, 0.0)
+            )
+            # The 95 % interval spans 3.92 standard errors.
+            error = (tested.high - tested.low) / 3.92
+            assert abs(tested.value - wanted) < 5 * error, (column.name, cell)
+
+
+@pytest.mark.parametrize(("defect", "column"), [("bias", "CRPS"), ("spread", "spread/skill")])
+def test_a_defect_of_the_oracle_is_noticed(
+    steps: Steps, registry: Registry, defect: str, column: str
+) -> None:
+    """The same check fails, as it must, when the oracle is spoilt a little: it can fail."""
+    dataset = steps.simulate("twin", _experiment(registry))
+    oracle = steps.forecast(steps.train(dataset, registry.model("oracle")), members=8)
+    drawn = oracle.open().load()
+    if defect == "bias":
+        spoilt = drawn + 0.15
+    else:
+        mean = drawn.mean("member")
+        spoilt = mean + 0.8 * (drawn - mean)
+    scorer = registry.scorer("crps" if defect == "bias" else "spread-skill")
+    found = [_statistics(steps, dataset, each, scorer) for each in (drawn, spoilt)]
+    resampling = Resampling(np.arange(200))
+    right, wrong = (scores(scorer, each, resampling)[column].squeeze() for each in found)
+    lead = {"lead_time": 0}
+    if defect == "bias":
+        excess = (wrong - right).isel(lead)
+        assert float(excess[0]) > 5 * float(excess[1:].std())
+    else:
+        assert abs(float(right.isel(lead)[0]) - 1) < 5 * float(right.isel(lead)[1:].std())
+        assert float(wrong.isel(lead)[0]) < 1 - 5 * float(wrong.isel(lead)[1:].std())
+
+
+def _statistics(steps: Steps, dataset: Entry, drawn: xr.Dataset, scorer: object) -> xr.Dataset:
+    from geobench import scoring
+
+    truth = scoring.verifying(dataset.open("test").load(), dataset.open("inits").load(), 5)
+    return scoring.statistics(scorer, drawn, truth, steps._context(dataset), block=64)  # type: ignore[arg-type] # any scorer
+
+
+@pytest.mark.parametrize("name", ["oracle", "climatology", "persistence", "fgn", "flow-matching"])
+def test_no_model_sees_what_comes_after_init_time(
+    steps: Steps, registry: Registry, name: str
+) -> None:
+    """Everything after every init time is replaced: the forecast keeps its bits."""
+    experiment = _experiment(
+        registry, test={"trajectories": 20}, train={"trajectories": 8, "steps": 20}
+    )
+    dataset = steps.simulate("twin", experiment)
+    test, inits = dataset.open("test").load(), dataset.open("inits").load()
+    assert set(inits["position"].values) == {experiment.history - 1}
+    with steps.catalog.draft("dataset", "other", recipe=dataset.record.recipe) as draft:
+        later = test["time"] > test["time"][experiment.history - 1]
+        for group in ("train", "validation", "climatology", "inits"):
+            draft.write(dataset.open(group).load().drop_encoding(), group=group)
+        draft.write(test.where(~later, test * -3 + 7).drop_encoding(), group="test")
+        other = draft.publish()
+    assert not other.open("test").load().equals(test)
+
+    brief = {"width": 8, "blocks": 1, "training": {"passes": 320}}
+    model = registry.model({"use": name, **(brief if name in ("fgn", "flow-matching") else {})})
+    drawn = [
+        steps.forecast(steps.train(each, model), members=3).open()["q"].load()
+        for each in (dataset, other)
+    ]
+    assert torch.equal(*(torch.from_numpy(each.values) for each in drawn))
+
+
+def test_a_forecast_with_other_cases_is_refused(steps: Steps, registry: Registry) -> None:
+    from geobench import GeobenchError
+
+    dataset = steps.simulate("twin", _experiment(registry, test={"trajectories": 20}))
+    drawn = steps.forecast(steps.train(dataset, registry.model("oracle")), members=3).open().load()
+    scorer = registry.scorer("crps")
+    for other in (drawn.isel(init_time=slice(1, None)), drawn.isel(lead_time=slice(None, -1))):
+        with pytest.raises(GeobenchError, match="forecast and truth differ in"):
+            _statistics(steps, dataset, other, scorer)
+    shifted = drawn.assign_coords(x=drawn["x"] + 1)
+    with pytest.raises(GeobenchError, match="forecast and truth differ in 'x'"):
+        _statistics(steps, dataset, shifted, scorer)
