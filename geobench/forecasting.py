@@ -122,7 +122,7 @@ def forecast(
                 device=device,
             )
             yield drawn.reshape(len(block), count, *drawn.shape[1:]).transpose(1, 2)
-            progress(block[-1] + 1, inits, "inits")
+            progress(block[-1] + 1, inits, "")
     finally:
         if hook is not None:
             hook.remove()

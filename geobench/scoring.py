@@ -60,7 +60,7 @@ def statistics(
         members = forecast[names].isel(init_time=inits).drop_attrs().to_dataarray("variable")
         outcome = truth.isel(init_time=inits).drop_attrs().to_dataarray("variable")
         parts.append(_checked(scorer, scorer.statistics(members, outcome, context)))
-        progress(min(first + block, count), count, "inits")
+        progress(min(first + block, count), count, "")
     return xr.concat(parts, "init_time", join="exact", coords="minimal", compat="override")
 
 

@@ -42,7 +42,7 @@ def trajectories(
             )
         if step >= spin_up:
             states.append(state)
-        progress(step + 1, spin_up + steps, "steps")
+        progress(step + 1, spin_up + steps, "")
     return torch.stack(states, 1)
 
 

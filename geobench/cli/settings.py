@@ -1,5 +1,6 @@
 """What the options before the command say, and the objects that follow from them."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from geobench.registry import Registry
     from geobench.steps import Steps
     from geobench_catalog import Catalog
+
+_WORTH_A_LINE = 1.0
 
 
 @dataclass
@@ -58,25 +61,31 @@ class Settings:
 
 @contextmanager
 def _watch(title: str) -> Iterator["Progress"]:
-    """Show a progress bar on stderr."""
+    """Show a progress bar on stderr while it lasts, and a line when it took a while."""
     from rich import progress
     from rich.console import Console
 
+    console = Console(stderr=True, highlight=False)
     columns = (
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(bar_width=24),
         progress.TaskProgressColumn(),
-        progress.TimeElapsedColumn(),
         progress.TimeRemainingColumn(compact=True),
         progress.TextColumn("{task.fields[text]}", markup=False),
     )
-    with progress.Progress(*columns, console=Console(stderr=True)) as bar:
+    began, last = time.perf_counter(), ""
+    with progress.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title, text="", total=None)
 
         def report(done: int, total: int, text: str) -> None:
+            nonlocal last
+            last = text
             bar.update(task, completed=done, total=total, text=text)
 
         yield report
+    seconds = time.perf_counter() - began
+    if seconds > _WORTH_A_LINE:
+        console.print(f"{title}  {seconds:.0f} s  {last}", markup=False, soft_wrap=True)
 
 
 def assignments(texts: tuple[str, ...]) -> dict[str, Any]:
