@@ -74,7 +74,9 @@ def _watch(title: str) -> Iterator["Progress"]:
         progress.TextColumn("{task.fields[text]}", markup=False),
     )
     began, last = time.perf_counter(), ""
-    with progress.Progress(*columns, console=console, transient=True) as bar:
+    with progress.Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task(title, text="", total=None)
 
         def report(done: int, total: int, text: str) -> None:
