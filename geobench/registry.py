@@ -129,6 +129,7 @@ class Registry:
             for value in self._ask(owner, f"geobench_{kind}s"):
                 yield Offer(kind, _checked(value, base, kind), owner, value)
         for path in self._ask(owner, "geobench_experiments"):
+            read_yaml(Path(path))  # a file that cannot be read is the plugin's failure
             yield Offer("experiment", Path(path).stem, owner, Path(path))
 
     @cached_property
@@ -195,7 +196,9 @@ class Registry:
             own = merged(start, own)
         experiment = validated(Experiment, own, owner)
         simulator = self.simulator(experiment.simulator)
-        return experiment.model_copy(update={"simulator": simulator.recipe()})
+        return validated(
+            Experiment, {**experiment.model_dump(), "simulator": simulator.recipe()}, owner
+        )
 
 
 def merged(start: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def columns(metric: "xr.Dataset") -> Iterator[tuple[str, "xr.DataArray"]]:
         for place in range(stacked.sizes["column"]):
             one = stacked.isel(column=place)
             labels = [
-                f"{one[dim].item():.0%}" if dim == "quantile" else str(one[dim].item())
+                f"{100 * one[dim].item():g}%" if dim == "quantile" else str(one[dim].item())
                 for dim in extra
                 if values.sizes[dim] > 1
             ]

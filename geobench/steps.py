@@ -15,7 +15,7 @@ from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.model import EnsembleModel, Forecaster, Progress, Run, Task, silent
 from geobench.interfaces.scorer import Scorer
 from geobench.registry import Registry
-from geobench_catalog import Catalog, Entry
+from geobench_catalog import Catalog, CatalogError, Entry
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,6 +38,8 @@ def blaming(owner: str) -> Iterator[None]:
     """Turn whatever a plugin raises into an error that names the plugin."""
     try:
         yield
+    except CatalogError:
+        raise  # not the plugin's fault
     except GeobenchError as error:
         told = str(error)
         raise GeobenchError(told if told.startswith(owner) else f"{owner}: {told}") from error

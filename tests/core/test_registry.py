@@ -87,6 +87,10 @@ BROKEN = {
         GOOD.replace('"still"', '"fgn"'),
         "offers the model 'fgn', which geobench-twin already offers",
     ),
+    "no experiment file": (
+        GOOD.replace("geobench_models", "geobench_experiments").replace("Still]", "'gone.yaml']"),
+        "there is no file gone.yaml",
+    ),
     "missing file": (None, "there is no file"),
 }
 
