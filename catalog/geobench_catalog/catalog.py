@@ -7,7 +7,8 @@
 
 The id is the SHA-256 of the manifest. An entry exists once its reference does: the reference is
 linked into place after the data are complete and on disk, in one step that fails when the name is
-taken. A process that dies before leaves a draft that nobody sees.
+taken. A process that dies before leaves debris that nobody sees: a draft, or an entry without a
+reference.
 """
 
 import json
@@ -16,11 +17,10 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-
-from pydantic import ValidationError
 
 from geobench_catalog import environment, manifest, zarr_data
 from geobench_catalog.errors import CatalogError
@@ -66,9 +66,29 @@ class Entry:
         manifest.check_sizes(self.path, manifest.read(self.path))
 
     def open(self, group: str | None = None) -> "xr.Dataset":
-        """Return a group of the entry's data, lazily, after `check`."""
+        """Return a group of the entry's data, lazily, after `check`.
+
+        A chunk with a flipped bit raises when it is read: within `reading` as `CatalogError`.
+        """
         self.check()
         return zarr_data.read(self.path, group)
+
+    def load(self, group: str | None = None) -> "xr.Dataset":
+        """Return a group of the entry's data in memory; `CatalogError` if any of it is damaged."""
+        with self.reading():
+            return self.open(group).load()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Tell what goes wrong while the entry's data are read as damage to this entry."""
+        try:
+            yield
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise CatalogError(
+                f"{self.reference}: its data cannot be read ({reason}). The entry is damaged: "
+                f"restore {self.path} from a copy, or remove its reference and make it again."
+            ) from error
 
     def file(self, name: str) -> Path:
         """Path of a file stored beside the data, after `check`."""
@@ -171,6 +191,7 @@ class Draft:
             target = self._catalog.path / "entries" / manifest.digest(text)
             target.parent.mkdir(exist_ok=True)
             self.path.rename(target)
+            _sync(target.parent)
         except OSError as error:
             raise _not_writable(self._catalog.path, error) from error
         return target
@@ -202,6 +223,7 @@ class Catalog:
                 f"Use the version of geobench that wrote it."
             )
         self._records: dict[str, Record] = {}
+        self.damaged: dict[Reference, str] = {}
 
     def _create(self, mark: Path) -> None:
         if self.path.is_dir() and any(self.path.iterdir()):
@@ -260,10 +282,18 @@ class Catalog:
         return self._load(resolved)
 
     def entries(self, kind: Kind | None = None) -> Iterator[Entry]:
-        """Iterate over all entries (of one kind), by kind, name and version."""
+        """Iterate over all entries (of one kind), by kind, name and version.
+
+        One that cannot be read is passed over, and told in `damaged`.
+        """
         for each in KINDS if kind is None else (kind,):
             for reference in sorted(self._references(each)):
-                yield self._load(reference)
+                try:
+                    entry = self._load(reference)
+                except CatalogError as error:
+                    self.damaged[reference] = str(error)
+                else:
+                    yield entry
 
     def latest_version(self, kind: Kind, name: str) -> int:
         """Return the highest version of `name`, 0 if there is none."""
@@ -286,13 +316,17 @@ class Catalog:
 
     def _references(self, kind: Kind) -> Iterator[Reference]:
         folder = self.path / "refs" / kind
-        if folder.is_dir():
-            for path in folder.iterdir():
+        for path in folder.iterdir() if folder.is_dir() else ():
+            # Other programs leave files of their own (.DS_Store, .nfs…): those are not ours.
+            with suppress(CatalogError):
                 yield Reference.parse(f"{kind}/{path.name}")
 
     def _load(self, reference: Reference) -> Entry:
         ref = self._ref(reference)
-        entry_id = ref.read_text("utf-8").strip()
+        try:
+            entry_id = ref.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CatalogError(f"{reference}: {ref} cannot be read ({error}).") from error
         path = self.path / "entries" / entry_id
         if not (len(entry_id) == 64 and entry_id.isalnum() and path.is_dir()):
             raise CatalogError(
@@ -315,8 +349,11 @@ class Catalog:
 
 def _read_record(path: Path, reference: Reference) -> Record:
     try:
+        measured = manifest.measure_file(path / "record.json")
+        if measured != manifest.read(path).get("record.json"):
+            raise ValueError("it is not the one that was published")
         record = Record.model_validate_json((path / "record.json").read_bytes())
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:  # pydantic's ValidationError is a ValueError
         reason = str(error).replace("\n", " ")
         raise CatalogError(
             f"{reference}: its record cannot be read ({reason}). Restore {path} from a copy, or "

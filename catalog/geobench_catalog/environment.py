@@ -5,17 +5,18 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 _PACKAGES = ("geobench-twin", "numpy", "numcodecs", "torch", "xarray", "xskillscore", "zarr")
+_PLUGINS = "geobench"  # the group of entry points
 
 
-def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
-    """Return the installed versions of `packages`, without importing them."""
+def versions() -> dict[str, str]:
+    """Return the installed versions of what makes numbers: libraries, and every plugin."""
+    plugins = importlib.metadata.entry_points(group=_PLUGINS)
     found = {}
-    for package in packages:
+    for package in sorted({*_PACKAGES, *(p.dist.name for p in plugins if p.dist)}):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

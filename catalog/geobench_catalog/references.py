@@ -27,7 +27,8 @@ class Reference(NamedTuple):
         """Read `kind/name@version`; `CatalogError` says what is wrong with anything else."""
         kind, slash, rest = text.partition("/")
         name, at, version = rest.rpartition("@")
-        if not (slash and at and version.isascii() and version.isdigit() and int(version) > 0):
+        whole = version.isascii() and version.isdigit() and len(version) < 10
+        if not (slash and at and whole and int(version) > 0):
             raise CatalogError(
                 f"'{text}' is not a reference. Write kind/name@version, for example "
                 f"dataset/lorenz95@1 or dataset/lorenz95@latest."

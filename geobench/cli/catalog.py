@@ -22,7 +22,10 @@ def list_entries(settings: Settings, kind: str | None, *, as_json: bool) -> None
     """List entries: reference, size, when it was made, how long that took."""
     from geobench_catalog.references import check_kind
 
-    entries = list(settings.catalog().entries(check_kind(kind) if kind else None))
+    opened = settings.catalog()
+    entries = list(opened.entries(check_kind(kind) if kind else None))
+    for told in opened.damaged.values():
+        click.echo(f"geobench: {told}", err=True)
     if as_json:
         listed = [{**entry.record.model_dump(mode="json"), "id": entry.id} for entry in entries]
         click.echo(json.dumps(listed, indent=1))

@@ -160,8 +160,8 @@ def test_a_flipped_bit_in_a_chunk_is_an_error(catalog: Catalog) -> None:
         damaged = bytearray(original)
         damaged[place] ^= 1 << place % 8
         chunk.write_bytes(damaged)
-        with pytest.raises(ValueError, match="checksum"):
-            entry.open().load()
+        with pytest.raises(CatalogError, match=r"dataset/a@1: its data cannot be read .*checksum"):
+            entry.load()
 
 
 @pytest.mark.parametrize(
@@ -171,6 +171,7 @@ def test_a_flipped_bit_in_a_chunk_is_an_error(catalog: Catalog) -> None:
         ("dataset/a", "not a reference"),
         ("dataset/a@0", "not a reference"),
         ("dataset/a@one", "not a reference"),
+        ("dataset/a@" + 5000 * "9", "not a reference"),
         ("dateset/a@1", "there is no kind of entry 'dateset'"),
         ("dataset/../../etc@1", "cannot name an entry"),
         ("dataset/A@1", "cannot name an entry"),
@@ -219,8 +220,21 @@ def test_a_record_of_another_shape_is_told(catalog: Catalog) -> None:
     entry = _publish(catalog)
     record = json.loads((entry.path / "record.json").read_text())
     (entry.path / "record.json").write_text(json.dumps(record | {"surprise": 1}))
-    with pytest.raises(CatalogError, match=r"dataset/a@1: its record cannot be read .*surprise"):
+    told = r"dataset/a@1: its record cannot be read .*not the one that was published"
+    with pytest.raises(CatalogError, match=told):
         Catalog(catalog.path).get("dataset/a@1")
+
+
+def test_what_is_damaged_or_foreign_does_not_hide_the_rest(catalog: Catalog) -> None:
+    bad, good = _publish(catalog, "a"), _publish(catalog, "b")
+    (bad.path / "record.json").write_text('{"kind"')
+    (catalog.path / "refs/dataset/.DS_Store").write_text("")
+    (catalog.path / "refs/dataset/c@1").mkdir()
+    opened = Catalog(catalog.path)
+    assert [entry.id for entry in opened.entries()] == [good.id]
+    assert [str(reference) for reference in opened.damaged] == ["dataset/a@1", "dataset/c@1"]
+    assert "its record cannot be read" in opened.damaged[bad.reference]
+    assert opened.find("dataset", {"value": 0.0}, {}) is not None
 
 
 def test_a_reference_that_leaves_the_catalogue_is_refused(catalog: Catalog) -> None:
