@@ -45,10 +45,12 @@ class Cost:
             "evaluations_per_step": self.evaluations / max(1, self.members * leads),
         }
 
-    def count(self, _module: "nn.Module", inputs: tuple[object, ...]) -> None:
+    def count(
+        self, _module: "nn.Module", inputs: tuple[object, ...], named: dict[str, object]
+    ) -> None:
         """Count one evaluation of the network for each row (a forward hook)."""
-        rows = next((len(each) for each in inputs if isinstance(each, Tensor)), 0)
-        self.evaluations += rows
+        tensors = (each for each in (*inputs, *named.values()) if isinstance(each, Tensor))
+        self.evaluations += max((len(each) for each in tensors if each.ndim), default=0)
 
 
 def members(
@@ -105,7 +107,9 @@ def forecast(
 ) -> Iterator[Tensor]:
     """Draw `count` members of every init, `batch` inits at a time: `(init, lead, member, …)`."""
     network = forecaster.network
-    hook = network.register_forward_pre_hook(cost.count) if network is not None else None
+    hook = None
+    if network is not None:
+        hook = network.register_forward_pre_hook(cost.count, with_kwargs=True)
     inits = len(histories)
     try:
         for first in range(0, inits, batch):

@@ -6,9 +6,11 @@ rest works.
 """
 
 import difflib
+import hashlib
 import importlib.metadata
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from geobench.errors import GeobenchError
 
 if TYPE_CHECKING:
     import click
+    import yaml
 
     from geobench.interfaces.experiment import Experiment
     from geobench.interfaces.model import EnsembleModel
@@ -70,7 +73,7 @@ class Registry:
             plugin = load()
             self._manager.register(plugin, owner)
             self._manager.check_pending()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # pluggy keeps a plugin that fails its checks.
             if self._manager.has_plugin(owner):
                 self._manager.unregister(name=owner)
@@ -78,7 +81,7 @@ class Registry:
         else:
             self.plugins.append(owner)
 
-    def _abandon(self, owner: str, error: Exception) -> None:
+    def _abandon(self, owner: str, error: BaseException) -> None:
         reason = " ".join(str(error).split()) or type(error).__name__
         known = isinstance(error, (ImportError, GeobenchError, pluggy.PluginValidationError))
         self.set_aside[owner] = reason if known else f"{type(error).__name__}: {reason}"
@@ -113,6 +116,7 @@ class Registry:
                 self._abandon(owner, error)
             if owner not in self.set_aside:
                 offers |= mine
+                _stamp(owner, mine.values())
         return offers
 
     def _offered(self, owner: str) -> Iterable[Offer]:
@@ -135,10 +139,16 @@ class Registry:
     @cached_property
     def commands(self) -> dict[str, "click.Command"]:
         """Commands that plugins add; asks for nothing else, so it stays quick."""
+        import click
+
         found: dict[str, click.Command] = {}
         for owner in self.plugins:
             for command in self._ask(owner, "geobench_commands"):
-                found.setdefault(str(command.name), command)
+                if isinstance(command, click.Command) and str(command.name) not in found:
+                    found[str(command.name)] = command
+                else:
+                    told = f"its command {command!r} is no click command, or its name is taken"
+                    self._abandon(owner, GeobenchError(told))
         return found
 
     def offer(self, kind: str, name: str) -> Offer:
@@ -219,7 +229,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = yaml.load(path.read_text("utf-8"), _loader_without_duplicates())  # noqa: S506
     except FileNotFoundError:
         raise GeobenchError(f"there is no file {path}. Check the path.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -231,15 +241,51 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
+def _loader_without_duplicates() -> "type[yaml.SafeLoader]":
+    """YAML's safe loader, which would let the second of two equal keys win in silence."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        twice = sorted({key for key in keys if isinstance(key, str) and keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key '{twice[0]}' stands there twice", node.start_mark
+            )
+        return loader.construct_mapping(node, deep=True)
+
+    Loader.add_constructor("tag:yaml.org,2002:map", mapping)
+    return Loader
+
+
 def _checked(value: object, base: type["Plugin"], kind: str) -> str:
     if not (inspect.isclass(value) and issubclass(value, base)):
         raise GeobenchError(f"offers {value!r} as a {kind}; offer a subclass of {base.__name__}")
     if inspect.isabstract(value):
         missing = ", ".join(sorted(value.__abstractmethods__))
         raise GeobenchError(f"the {kind} {value.__name__} does not implement {missing}")
-    if not value.name:
-        raise GeobenchError(f"the {kind} {value.__name__} has no name; write name = '…' in it")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,60}", value.name):
+        raise GeobenchError(
+            f"the {kind} {value.__name__} has the name {value.name!r}; write name = '…' in it, in "
+            f"lower-case letters, digits and '-'"
+        )
     return value.name
+
+
+def _stamp(owner: str, offers: Iterable[Offer]) -> None:
+    """Make the content of a plugin file part of its plugins' versions.
+
+    A file is edited and run again: what its former text has made must not pass for its results.
+    """
+    path = Path(owner)
+    if path.suffix == ".py" and path.is_file():
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        for offer in offers:
+            if offer.kind != "experiment":
+                offer.value.version = f"{offer.value.version}+{digest}"
 
 
 def _installed() -> list[tuple[str, Callable[[], object]]]:

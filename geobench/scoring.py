@@ -1,6 +1,7 @@
 """Scores: statistics of a forecast, their means, and how sure the means are."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from geobench.errors import GeobenchError
@@ -14,15 +15,17 @@ if TYPE_CHECKING:
 CASE_DIMS = ("init_time", "lead_time")
 
 
-def verifying(test: "xr.Dataset", inits: "xr.Dataset", leads: int) -> "xr.Dataset":
-    """Cut from `test` the truth of each init: `(init_time, lead_time, *grid)`."""
+def verifying(
+    test: "xr.Dataset", inits: "xr.Dataset", leads: int, names: list[str]
+) -> "xr.Dataset":
+    """Cut from `test` the truth of each init, variables `names`: `(init_time, lead_time, …)`."""
     import numpy as np
     import xarray as xr
 
     step = test["time"].values[1] - test["time"].values[0]
     lead = np.arange(1, leads + 1)
     position = inits["position"].values[:, None] + lead
-    cut = test.isel(
+    cut = test[names].isel(
         trajectory=xr.DataArray(inits["trajectory"].values, dims="init_time"),
         time=xr.DataArray(position, dims=("init_time", "lead_time")),
     )
@@ -37,11 +40,13 @@ def statistics(
     context: Context,
     *,
     block: int,
+    reading: Callable[[], AbstractContextManager[None]] = nullcontext,
     progress: Progress = silent,
 ) -> "xr.Dataset":
     """Apply `scorer` to blocks of inits and join its statistics along `init_time`.
 
-    Forecast and truth must have equal coordinates: nothing is matched or dropped in silence.
+    Forecast and truth must have equal coordinates: nothing is matched or dropped in silence. Blocks
+    of the forecast are read within `reading`.
     """
     import xarray as xr
 
@@ -57,14 +62,20 @@ def statistics(
     count = forecast.sizes["init_time"]
     for first in range(0, count, block):
         inits = slice(first, first + block)
-        members = forecast[names].isel(init_time=inits).drop_attrs().to_dataarray("variable")
+        with reading():
+            loaded = forecast[names].isel(init_time=inits).load()
+        members = loaded.drop_attrs().to_dataarray("variable")
         outcome = truth.isel(init_time=inits).drop_attrs().to_dataarray("variable")
         parts.append(_checked(scorer, scorer.statistics(members, outcome, context)))
         progress(min(first + block, count), count, "")
-    return xr.concat(parts, "init_time", join="exact", coords="minimal", compat="override")
+    found = xr.concat(parts, "init_time", join="exact", coords="minimal", compat="override")
+    _check_metric(scorer, scorer.metric(found.mean("init_time")))
+    return found
 
 
 def _checked(scorer: Scorer, found: "xr.Dataset") -> "xr.Dataset":
+    if not found.data_vars:
+        raise GeobenchError(f"scorer {scorer.name} returned no statistics.")
     for name, statistic in found.data_vars.items():
         left = {"member"} & set(statistic.dims)
         if left or not set(CASE_DIMS) <= set(statistic.dims):
@@ -73,6 +84,22 @@ def _checked(scorer: Scorer, found: "xr.Dataset") -> "xr.Dataset":
                 f"expected init_time and lead_time among them, and no member."
             )
     return found
+
+
+def _check_metric(scorer: Scorer, metric: object) -> None:
+    import xarray as xr
+
+    if not isinstance(metric, xr.Dataset) or not metric.data_vars:
+        raise GeobenchError(
+            f"scorer {scorer.name}: metric returned {type(metric).__name__}; expected a Dataset "
+            f"with at least one score."
+        )
+    for name, values in metric.data_vars.items():
+        if "lead_time" not in values.dims:
+            raise GeobenchError(
+                f"scorer {scorer.name}: its score '{name}' has dims {values.dims}; lead_time is "
+                f"missing."
+            )
 
 
 class Resampling:

@@ -62,6 +62,11 @@ def simulate(
 
     Each test trajectory has its own span of dates, so that a date names one test state.
     """
+    seconds = simulator.output_step.total_seconds()
+    if seconds < 1 or seconds % 1:
+        raise GeobenchError(
+            f"its output step is {simulator.output_step}; dates need a whole number of seconds."
+        )
     count, steps = splits(experiment)[split]
     dated = split == "test"
     if dated and count * steps * simulator.output_step > LAST - FIRST:

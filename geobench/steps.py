@@ -14,6 +14,7 @@ from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.model import EnsembleModel, Forecaster, Progress, Run, Task, silent
 from geobench.interfaces.scorer import Scorer
+from geobench.interfaces.simulator import Simulator
 from geobench.registry import Registry
 from geobench_catalog import Catalog, CatalogError, Entry
 
@@ -59,6 +60,10 @@ class Steps:
     registry: Registry
     watch: Watch = unwatched
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.device != "cpu":
+            _check_device(self.device)
 
     # -- datasets
 
@@ -122,15 +127,20 @@ class Steps:
             training = self._training(dataset, model)
             with self.watch(f"train {name}") as progress, blaming(f"the model {label}"):
                 run = Run(seed, self.device, progress)
-                forecaster = model.fit(training, run)
+                with _own_randomness():
+                    forecaster = model.fit(training, run)
+                _check_fitted(forecaster)
+                # Cloned: safetensors stores no two tensors that share memory.
                 weights = {
-                    key: value.detach().cpu().contiguous()
+                    key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
                     for key, value in forecaster.weights().items()
                 }
-                # What is stored must be what was fitted.
-                model.restore(weights, training.task)
-            safetensors.torch.save_file(weights, draft.path / _WEIGHTS)
-            draft.write(_training_log(run, _attributes(name, recipe)))
+                stored = safetensors.torch.save(weights)
+                restored = safetensors.torch.load(stored)
+                _check_equal(weights, model.restore(restored, training.task).weights())
+                log = _training_log(run, _attributes(name, recipe))
+            draft.write_file(_WEIGHTS, stored)
+            draft.write(log)
             return draft.publish(
                 {
                     "parameters": _parameters(forecaster),
@@ -147,7 +157,7 @@ class Steps:
 
         model = self.registry.model(forecaster.record.recipe["model"])
         dataset = self.catalog.get(forecaster.record.parents["dataset"])
-        weights = safetensors.torch.load_file(forecaster.file(_WEIGHTS))
+        weights = safetensors.torch.load(forecaster.content(_WEIGHTS))
         task = self._task(dataset, model)
         with blaming(f"the model {forecaster.record.labels['model']}"):
             restored = model.restore(weights, task)
@@ -167,15 +177,17 @@ class Steps:
         forecaster: Entry,
         *,
         members: int,
-        seed: int = 0,
+        seed: int | None = None,
         label: str = "",
         keep_failures: bool = False,
     ) -> Entry:
         """Draw `members` members for every init time and lead time of the test split.
 
+        `seed` is that of the noise; default: the one of the forecaster's training.
         A member that is not finite is an error, unless `keep_failures`: then it is stored as it is,
         its number stands in the record, and the entry ranks below those that finish.
         """
+        seed = int(forecaster.record.recipe["seed"]) if seed is None else seed
         found = self.find_forecast(forecaster, members, seed)
         if found:
             return found
@@ -186,8 +198,10 @@ class Steps:
         dataset = self.catalog.get(forecaster.record.parents["dataset"])
         experiment = self._experiment(dataset)
         restored, task = self.restore(forecaster)
-        inits = dataset.open("inits")
-        name = f"{labels['dataset']}.{labels['model']}.s{seed}"
+        inits = dataset.load("inits")
+        name = f"{labels['dataset']}.{labels['model']}.s{forecaster.record.recipe['seed']}"
+        if seed != forecaster.record.recipe["seed"]:
+            name += f".noise{seed}"
         recipe = {"members": members, "seed": seed}
         chunk, batch = _forecast_blocks(experiment.leads * members * prod(task.spec.shape) * 4)
         cost = forecasting.Cost()
@@ -212,7 +226,7 @@ class Steps:
                     progress=progress,
                 )
                 first = 0
-                for block in blocks:
+                for block in _repeatable(blocks):
                     bad = forecasting.failed(block)
                     failed |= {first + i: int(n) for i, n in enumerate(bad.sum(1).tolist()) if n}
                     if failed and not keep_failures:
@@ -253,8 +267,10 @@ class Steps:
         experiment = self._experiment(dataset)
         name = f"{forecast.record.name}.{scorer.name}"
         labels = {**forecast.record.labels, "scorer": scorer.name}
+        spec = self._simulator(dataset).spec
+        names = [variable.name for variable in spec.variables]
         truth = scoring.verifying(
-            dataset.open("test").load(), dataset.open("inits").load(), experiment.leads
+            dataset.load("test"), dataset.load("inits"), experiment.leads, names
         )
         members = forecast.open()
         per_init = (
@@ -273,6 +289,7 @@ class Steps:
                 truth,
                 self._context(dataset),
                 block=_forecast_blocks(per_init)[0],
+                reading=forecast.reading,
                 progress=progress,
             )
             draft.write(found_statistics.assign_attrs(_attributes(name, scorer.recipe())))
@@ -280,7 +297,19 @@ class Steps:
 
     # -- what the steps share
 
+    def _simulator(self, dataset: Entry) -> Simulator:
+        recipe = dataset.record.recipe["simulator"]
+        try:
+            return self.registry.simulator(recipe)
+        except GeobenchError as error:
+            raise GeobenchError(
+                f"{dataset.reference} was made by the simulator {recipe.get('use')} "
+                f"{recipe.get('version')}, and that is not here: {error} If it is a plugin, "
+                f"install it or name its file with --plugin."
+            ) from error
+
     def _experiment(self, dataset: Entry) -> Experiment:
+        self._simulator(dataset)
         return self.registry.experiment(dataset.record.recipe, str(dataset.reference))
 
     def _score_parents(self, forecast: Entry) -> dict[str, Entry]:
@@ -289,9 +318,10 @@ class Steps:
         return {"forecast": forecast, "dataset": dataset}
 
     def _task(self, dataset: Entry, model: EnsembleModel) -> Task:
-        simulator = self.registry.simulator(dataset.record.recipe["simulator"])
+        simulator = self._simulator(dataset)
         law = simulator if model.knows_law else None
-        return Task(simulator.spec, simulator.output_step, law)
+        history = self._experiment(dataset).history
+        return Task(simulator.spec, simulator.output_step, history, law)
 
     def _training(self, dataset: Entry, model: EnsembleModel) -> "Any":
         import torch
@@ -300,7 +330,7 @@ class Steps:
 
         task = self._task(dataset, model)
         splits = [
-            torch.from_numpy(task.spec.values(dataset.open(split)))
+            torch.from_numpy(task.spec.values(dataset.load(split)))
             for split in ("train", "validation")
         ]
         return Training(task, *(split.to(self.device) for split in splits))
@@ -316,8 +346,8 @@ class Steps:
                 f"it needs {frames} past frames, and the experiment gives {experiment.history}. "
                 f"Raise the experiment's history, or give the model fewer frames."
             )
-        inits = dataset.open("inits")
-        states = torch.from_numpy(task.spec.values(dataset.open("test")))
+        inits = dataset.load("inits")
+        states = torch.from_numpy(task.spec.values(dataset.load("test")))
         which = torch.from_numpy(inits["trajectory"].to_numpy())
         position = torch.from_numpy(inits["position"].to_numpy())
         return states[which[:, None], position[:, None] + torch.arange(1 - frames, 1)]
@@ -327,8 +357,8 @@ class Steps:
 
         from geobench.interfaces.scorer import Context
 
-        spec = self.registry.simulator(dataset.record.recipe["simulator"]).spec
-        climatology = dataset.open("climatology").load()
+        spec = self._simulator(dataset).spec
+        climatology = dataset.load("climatology")
         thresholds = xr.Dataset(
             {each.name: climatology[f"{each.name}_threshold"] for each in spec.variables}
         )
@@ -398,14 +428,75 @@ def _failure(failed: Mapping[int, int], members: int) -> str:
     first, count = next(iter(failed.items()))
     return (
         f"{count} of {members} members at init {first} are not finite; stopped there. Mend or "
-        f"retrain the model, or use --keep-failures to store them as failed."
+        f"retrain the model, or store them as failed: keep_failures: true in a study, "
+        f"--keep-failures with geobench forecast."
     )
 
 
+def _repeatable(blocks: "Iterator[Tensor]") -> "Iterator[Tensor]":
+    while True:
+        with _own_randomness():
+            block = next(blocks, None)
+        if block is None:
+            return
+        yield block
+
+
+@contextmanager
+def _own_randomness() -> Iterator[None]:
+    """Raise if torch's global generator is drawn from: then no result could be repeated."""
+    import torch
+
+    before = torch.get_rng_state()
+    yield
+    if not torch.equal(torch.get_rng_state(), before):
+        raise GeobenchError(
+            "it draws from torch's global generator. Draw from the noise it is given: "
+            "noise.normal(…) in step, run.noise(…) in fit."
+        )
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise GeobenchError(f"the device '{device}' cannot be used: {reason}") from error
+
+
+def _check_fitted(forecaster: object) -> None:
+    import torch
+
+    if not isinstance(forecaster, Forecaster):
+        raise GeobenchError(f"fit returned {type(forecaster).__name__}; return a Forecaster.")
+    for key, value in forecaster.weights().items():
+        if not (isinstance(key, str) and isinstance(value, torch.Tensor)):
+            raise GeobenchError(
+                f"weights() holds {key!r}: {type(value).__name__}; map names to tensors."
+            )
+
+
+def _check_equal(fitted: "Mapping[str, Tensor]", restored: "Mapping[str, Tensor]") -> None:
+    """Raise unless what is stored is what was fitted."""
+    import torch
+
+    if fitted.keys() != restored.keys():
+        raise GeobenchError(
+            f"restore(weights).weights() has {sorted(restored)}, and weights() had "
+            f"{sorted(fitted)}. Return from weights() all that restore needs."
+        )
+    for key, value in fitted.items():
+        if not torch.equal(value, restored[key].detach().cpu()):
+            raise GeobenchError(f"the weight '{key}' is another one after restore(weights).")
+
+
 def _training_log(run: Run, attributes: Mapping[str, str]) -> "xr.Dataset":
+    """One variable for each series, each along a dim of its own: they may differ in length."""
     import xarray as xr
 
-    fields = {key: ("record", values) for key, values in run.log.items()}
+    fields = {key: (f"{key}_record", values) for key, values in run.log.items()}
     return xr.Dataset(fields, attrs=dict(attributes))
 
 

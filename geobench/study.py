@@ -1,16 +1,19 @@
 """A study: experiments x models x seeds x scorers, run to the end, and compared."""
 
+import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.model import EnsembleModel
 from geobench.interfaces.plugin import Fields, validated
+from geobench.interfaces.scorer import Scorer
 from geobench.leaderboard.board import Board, Competitor, compare
 from geobench.registry import Registry, read_yaml
 from geobench.steps import Steps
@@ -35,10 +38,10 @@ class Study(Fields):
     experiments: dict[str, dict[str, Any]] = Field(
         min_length=1, description="name -> experiment; `use: NAME` starts from a named one"
     )
-    models: dict[str, dict[str, Any]] = Field(
+    models: dict[str, dict[str, Any] | str] = Field(
         min_length=1, description="label -> model plugin and its fields"
     )
-    seeds: tuple[int, ...] = Field((0,), min_length=1, description="one training each")
+    seeds: tuple[NonNegativeInt, ...] = Field((0,), min_length=1, description="one training each")
     members: int = Field(16, gt=1)
     scorers: tuple[dict[str, Any] | str, ...] = Field(
         ("crps", "rmse", "spread-skill", "brier"), min_length=1, description="the first one ranks"
@@ -67,7 +70,7 @@ class Outcome:
     """What a run has made: boards to look at, and what went wrong."""
 
     boards: list[Board] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
+    failures: list[GeobenchError] = field(default_factory=list)
 
 
 class Runner:
@@ -90,6 +93,7 @@ class Runner:
         self.scorers = [registry.scorer(recipe) for recipe in study.scorers]
         reference = study.reference
         law = registry.model(reference.use)
+        _check(study, self.scorers, law)
         # The reference and the baseline come first: without them there is nothing to compare.
         self.cells = [
             Cell(REFERENCE, law, reference.seed, reference.members),
@@ -119,20 +123,29 @@ class Runner:
                     yield "score", f"{full}.{scorer.name}", score
 
     def run(self, steps: Steps) -> Outcome:
-        """Do every step that is not done. A model that fails is told, and the others go on."""
+        """Do every step that is not done. What fails is told, and the rest goes on."""
         outcome = Outcome()
         for name, experiment in self.experiments.items():
-            dataset = steps.simulate(name, experiment)
-            competitors: list[Competitor] = []
-            for cell in self.cells:
-                try:
-                    competitors.append(self._compete(steps, dataset, cell))
-                except GeobenchError as error:
-                    if cell.label in (REFERENCE, self.study.baseline):
-                        raise
-                    outcome.failures.append(f"{name}: {error}")
-            outcome.boards.append(self._board(name, experiment, dataset, competitors))
+            try:
+                dataset = steps.simulate(name, experiment)
+                competitors = self._compete(steps, name, dataset, outcome)
+                outcome.boards.append(self._board(name, experiment, dataset, competitors))
+            except GeobenchError as error:
+                outcome.failures.append(_of(name, error))
         return outcome
+
+    def _compete(
+        self, steps: Steps, name: str, dataset: Entry, outcome: Outcome
+    ) -> list[Competitor]:
+        competitors = []
+        for cell in self.cells:
+            try:
+                competitors.append(self._do(steps, dataset, cell))
+            except GeobenchError as error:
+                if cell.label in (REFERENCE, self.study.baseline):
+                    raise
+                outcome.failures.append(_of(name, error))
+        return competitors
 
     def boards(self, steps: Steps) -> Outcome:
         """Compare what is in the catalogue; what is missing is told."""
@@ -146,7 +159,8 @@ class Runner:
                 if found:
                     competitors.append(found)
                 else:
-                    outcome.failures.append(f"{name}: {cell.label} (seed {cell.seed}) is not done")
+                    told = f"{cell.label} (seed {cell.seed}) is not done"
+                    outcome.failures.append(_of(name, GeobenchError(told)))
             labels = {each.label for each in competitors}
             if dataset is None or not {REFERENCE, self.study.baseline} <= labels:
                 raise GeobenchError(
@@ -156,7 +170,7 @@ class Runner:
             outcome.boards.append(self._board(name, experiment, dataset, competitors))
         return outcome
 
-    def _compete(self, steps: Steps, dataset: Entry, cell: Cell) -> Competitor:
+    def _do(self, steps: Steps, dataset: Entry, cell: Cell) -> Competitor:
         fitted = steps.train(dataset, cell.model, seed=cell.seed, label=cell.label)
         drawn = steps.forecast(
             fitted,
@@ -197,18 +211,47 @@ def read_study(path: Path) -> Study:
     return validated(Study, read_yaml(path), str(path))
 
 
+def _of(experiment: str, error: GeobenchError) -> GeobenchError:
+    told = GeobenchError(f"{experiment}: {error}")
+    told.__cause__ = error
+    return told
+
+
+def _check(study: Study, scorers: list[Scorer], law: EnsembleModel) -> None:
+    """Refuse what would make a board say less than it seems to."""
+    first = scorers[0]
+    if first.better == "one" or not first.fair:
+        reason = "ideal at one" if first.better == "one" else "not fair in the number of members"
+        raise GeobenchError(
+            f"the first scorer ranks, and {first.name} is {reason}. Put another one first, such as "
+            f"crps."
+        )
+    if len({json.dumps(scorer.recipe(), sort_keys=True) for scorer in scorers}) < len(scorers):
+        raise GeobenchError("a scorer is named twice. Leave one out.")
+    if len(set(study.seeds)) < len(study.seeds):
+        raise GeobenchError(f"seeds = {list(study.seeds)}: one is there twice. Leave one out.")
+    if study.reference.seed in study.seeds:
+        raise GeobenchError(
+            f"the reference has the seed {study.reference.seed} of a model: the oracle would be "
+            f"compared with itself. Give the reference another one."
+        )
+    if not law.knows_law:
+        raise GeobenchError(
+            f"the reference is {law.name}, which does not know the law. Use one that does: oracle."
+        )
+
+
 def _prefixed(
     owner: str, build: Callable[[object], EnsembleModel], recipe: object
 ) -> EnsembleModel:
     try:
         return build(recipe)
     except GeobenchError as error:
-        raise GeobenchError(f"{owner}: {error}") from error
+        told = str(error).removeprefix(f"{owner.removeprefix('model ')}: ")
+        raise GeobenchError(f"{owner}: {told}") from error
 
 
 def _label(text: str, kind: str) -> str:
-    import re
-
     if not re.fullmatch(_LABEL, text):
         raise GeobenchError(
             f"'{text}' cannot label a {kind}: use lower-case letters, digits, '-' and '_', "

@@ -120,7 +120,8 @@ class ModelConformance(ABC):
 
     def _training(self) -> Training:
         simulator, model = self.simulator(), self.model()
-        task = Task(simulator.spec, simulator.output_step, simulator if model.knows_law else None)
+        law = simulator if model.knows_law else None
+        task = Task(simulator.spec, simulator.output_step, law=law)
         train, validation = (
             trajectories(simulator, Noise.rows(seed, "data", rows), spin_up=20, steps=30)
             for seed, rows in ((0, 16), (1, 4))

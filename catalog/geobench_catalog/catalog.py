@@ -90,12 +90,16 @@ class Entry:
                 f"restore {self.path} from a copy, or remove its reference and make it again."
             ) from error
 
-    def file(self, name: str) -> Path:
-        """Path of a file stored beside the data, after `check`."""
-        self.check()
-        if name not in manifest.read(self.path):
+    def content(self, name: str) -> bytes:
+        """Return a file stored beside the data; `CatalogError` unless it is what was published."""
+        stored = manifest.read(self.path).get(name)
+        if stored is None:
             raise CatalogError(f"{self.reference} holds no file '{name}'.")
-        return self.path / name
+        with self.reading():
+            content = (self.path / name).read_bytes()
+            if manifest.digest(content) != stored[1]:
+                raise ValueError(f"{name} is not what was published")
+        return content
 
     def __repr__(self) -> str:
         return f"<{self.reference} {self.id[:12]}>"
@@ -143,6 +147,13 @@ class Draft:
         """Write or append a group of the entry's data; see `zarr_data.write`."""
         try:
             zarr_data.write(self.path, dataset, group=group, append=append, chunks=chunks)
+        except OSError as error:
+            raise _not_writable(self._catalog.path, error) from error
+
+    def write_file(self, name: str, content: bytes) -> None:
+        """Store a file beside the data."""
+        try:
+            (self.path / name).write_bytes(content)
         except OSError as error:
             raise _not_writable(self._catalog.path, error) from error
 

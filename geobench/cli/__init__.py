@@ -34,8 +34,13 @@ class _Geobench(click.Group):
         except GeobenchError as error:
             if ctx.params.get("debug"):
                 raise
-            click.echo(f"geobench: {' '.join(str(error).split())}", err=True)
+            Settings().tell(error)
             sys.exit(2)
+        except KeyboardInterrupt:
+            click.echo(
+                "geobench: stopped. Finished steps are kept; run it again to go on.", err=True
+            )
+            sys.exit(130)
 
 
 def _added(ctx: click.Context) -> dict[str, click.Command]:
@@ -62,14 +67,28 @@ def _added(ctx: click.Context) -> dict[str, click.Command]:
     is_eager=True,  # known when --help lists commands
     help="A Python file with a plugin of yours; it is run.",
 )
+@click.option(
+    "--device", default="cpu", show_default=True, help="Where networks run: cpu, cuda, cuda:1, mps."
+)
 @click.option("--quiet", "-q", is_flag=True, help="No progress bars.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.pass_context
 def main(
-    ctx: click.Context, catalog_path: Path, plugin: tuple[Path, ...], *, quiet: bool, debug: bool
+    ctx: click.Context,
+    catalog_path: Path,
+    plugin: tuple[Path, ...],
+    device: str,
+    *,
+    quiet: bool,
+    debug: bool,
 ) -> None:
-    """Judge probabilistic forecast models against the known law of a twin experiment."""
-    ctx.obj = Settings(catalog_path=catalog_path, plugin_files=plugin, quiet=quiet, debug=debug)
+    """Judge probabilistic forecast models against the known law of a twin experiment.
+
+    The options below stand before the command: geobench --quiet run STUDY.
+    """
+    ctx.obj = Settings(
+        catalog_path=catalog_path, plugin_files=plugin, device=device, quiet=quiet, debug=debug
+    )
 
 
 for _command in (run, leaderboard, simulate, train, forecast, score, catalog, plugins):

@@ -1,7 +1,6 @@
 """geobench leaderboard: the comparison, in a terminal, as a page, as JSON."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +22,22 @@ def leaderboard(settings: Settings, study: Path, html: Path | None, *, as_json: 
     read = read_study(study)
     outcome = Runner(read, settings.plugins).boards(settings.steps())
     for failure in outcome.failures:
-        click.echo(f"geobench: {failure}", err=True)
+        settings.tell(failure)
     if html:
         from geobench.leaderboard import page
 
-        text = page.render(outcome.boards, title=read.title or study.stem, notes=outcome.failures)
+        notes = [str(failure) for failure in outcome.failures]
+        text = page.render(outcome.boards, title=read.title or study.stem, notes=notes)
         _write(html, text)
-        click.echo(html.absolute().as_uri())
-    elif as_json:
+        click.echo(html.absolute().as_uri(), err=as_json)
+    if as_json:
         boards = [_finite(board.as_dict()) for board in outcome.boards]
         click.echo(json.dumps(boards, indent=1, allow_nan=False))
-    else:
-        from rich.console import Console
-
+    elif not html:
         from geobench.leaderboard import terminal
 
         for board in outcome.boards:
-            Console(width=None if sys.stdout.isatty() else 120).print(terminal.ranking(board))
+            click.echo(terminal.ranking(board))
 
 
 def _write(path: Path, text: str) -> None:

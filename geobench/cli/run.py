@@ -29,11 +29,9 @@ def run(settings: Settings, study: Path, *, dry_run: bool) -> None:
         return
     steps = settings.steps(create=True)
     outcome = runner.run(steps)
-    from rich.console import Console
-
     for board in outcome.boards:
-        Console(width=None if sys.stdout.isatty() else 120).print(terminal.ranking(board))
+        click.echo(terminal.ranking(board))
     for failure in outcome.failures:
-        click.echo(f"geobench: {failure}", err=True)
+        settings.tell(failure)
     if outcome.failures:
         sys.exit(2)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from geobench.steps import Steps
     from geobench_catalog import Catalog
 
-_WORTH_A_LINE = 1.0
+_WORTH_A_LINE = 10.0  # seconds, for the many and quick scores
 
 
 @dataclass
@@ -27,6 +27,7 @@ class Settings:
 
     catalog_path: Path = Path("geobench-catalog")
     plugin_files: tuple[Path, ...] = ()
+    device: str = "cpu"
     quiet: bool = False
     debug: bool = False
 
@@ -45,6 +46,14 @@ class Settings:
             click.echo(f"geobench: plugin {owner} is set aside: {reason}", err=True)
         return self.registry
 
+    def tell(self, error: GeobenchError) -> None:
+        """Print an error on one line, and with --debug where it came from."""
+        import traceback
+
+        if self.debug:
+            click.echo("".join(traceback.format_exception(error)), err=True)
+        click.echo(f"geobench: {' '.join(str(error).split())}", err=True)
+
     def catalog(self, *, create: bool = False) -> "Catalog":
         """Open the catalogue."""
         from geobench_catalog import Catalog
@@ -56,7 +65,7 @@ class Settings:
         from geobench.steps import Steps, unwatched
 
         watch = unwatched if self.quiet else _watch
-        return Steps(self.catalog(create=create), self.plugins, watch)
+        return Steps(self.catalog(create=create), self.plugins, watch, self.device)
 
 
 @contextmanager
@@ -86,8 +95,8 @@ def _watch(title: str) -> Iterator["Progress"]:
 
         yield report
     seconds = time.perf_counter() - began
-    if seconds > _WORTH_A_LINE:
-        console.print(f"{title}  {seconds:.0f} s  {last}", markup=False, soft_wrap=True)
+    if seconds > _WORTH_A_LINE or not title.startswith("score"):
+        console.print(f"{title}  {seconds:.0f} s  {last}".rstrip(), markup=False, soft_wrap=True)
 
 
 def assignments(texts: tuple[str, ...]) -> dict[str, Any]:
@@ -103,6 +112,8 @@ def assignments(texts: tuple[str, ...]) -> dict[str, Any]:
         place = fields
         for part in path:
             place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise GeobenchError(f"'{text}': {part} was set to {place!r} before.")
         try:
             place[last] = yaml.safe_load(value)
         except yaml.YAMLError as error:

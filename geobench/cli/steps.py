@@ -53,11 +53,11 @@ def train(
 @click.command()
 @click.argument("forecaster")
 @click.option("--members", type=click.IntRange(min=2), default=16, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), help="Of the noise; default: as in training.")
 @click.option("--keep-failures", is_flag=True, help="Store members that are not finite.")
 @pass_settings
 def forecast(
-    settings: Settings, forecaster: str, members: int, seed: int, *, keep_failures: bool
+    settings: Settings, forecaster: str, members: int, seed: int | None, *, keep_failures: bool
 ) -> None:
     """Draw members of FORECASTER for every init time of its dataset's test split."""
     steps = settings.steps()

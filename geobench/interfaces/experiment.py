@@ -36,7 +36,9 @@ class Experiment(Fields):
     history: int = Field(2, gt=0, description="frames given to models, up to init time")
     leads: int = Field(gt=0, description="output steps to forecast; every one is scored")
     quantiles: tuple[float, ...] = Field(
-        (0.9, 0.95, 0.99), description="climatological quantiles whose exceedance is an event"
+        (0.9, 0.95, 0.99),
+        min_length=1,
+        description="climatological quantiles whose exceedance is an event",
     )
     seed: int = Field(0, ge=0)
 

@@ -28,11 +28,13 @@ def silent(_done: int, _total: int, _text: str) -> None:
 class Task:
     """What is asked: the state to forecast, and how far apart the steps are.
 
+    `history` is the number of past frames, up to init time, that a forecaster will be given.
     `law` is the simulator itself. Only a model that declares `knows_law` is given it.
     """
 
     spec: StateSpec
     output_step: timedelta
+    history: int = 2
     law: Simulator | None = None
 
 
@@ -48,9 +50,17 @@ class Training:
     validation: "Tensor"
 
     def windows(self, noise: "Noise", frames: int) -> "Tensor":
-        """Random runs of consecutive train states `(row, frames, channel, *grid)`, one per row."""
+        """Random runs of consecutive train states `(row, frames, channel, *grid)`, one per row.
+
+        The last frame is the one to forecast: the others must be given at init time as well.
+        """
         import torch
 
+        if frames - 1 > self.task.history:
+            raise GeobenchError(
+                f"it looks at {frames - 1} past frames, and the experiment gives "
+                f"{self.task.history}. Raise the experiment's history, or give the model fewer."
+            )
         trajectories, times = self.train.shape[:2]
         if times < frames:
             raise GeobenchError(

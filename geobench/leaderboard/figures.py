@@ -46,9 +46,18 @@ def _days(board: Board) -> list[float]:
     return [hours / 24 for hours in board.lead_hours]
 
 
-def _look(row: int) -> dict[str, Any]:
-    place = row % len(_COLOURS)
-    return {"color": _COLOURS[place], "marker": _MARKERS[place], "markersize": 5}
+def _look(board: Board, row: int) -> dict[str, Any]:
+    """Colour and marker by model, line by seed."""
+    own = board.rows[row]
+    labels = list(dict.fromkeys(each.label for each in board.rows))
+    seeds = sorted({each.seed for each in board.rows})
+    place = labels.index(own.label)
+    return {
+        "color": _COLOURS[place % len(_COLOURS)],
+        "marker": _MARKERS[(place + place // len(_COLOURS)) % len(_MARKERS)],
+        "markersize": 5,
+        "linestyle": ("-", "--", ":", "-.")[seeds.index(own.seed) % 4],
+    }
 
 
 def _title(board: Board, row: int) -> str:
@@ -57,13 +66,13 @@ def _title(board: Board, row: int) -> str:
     return f"{own.label} (seed {own.seed})" if several else own.label
 
 
-def _label_axes(axes: "Axes", title: str) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
+def _label_axes(axes: "Axes", board: Board, title: str) -> None:
+    days = _days(board)
+    axes.set_xticks(days[:: -(-len(days) // 10)])
+    axes.xaxis.set_major_formatter(lambda day, _: f"{day:g}")
     axes.set_xlabel("lead time, days")
     axes.set_title(title, loc="left", fontweight="bold", fontsize=10.5)
-    axes.legend(frameon=False, fontsize=9)
+    axes.figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
 
 
 def excess(board: Board, column: Column) -> str:
@@ -78,7 +87,7 @@ def excess(board: Board, column: Column) -> str:
         axes.set_yscale("log")
         days = _days(board)
         for row, cells in enumerate(column.cells):
-            look = _look(row)
+            look = _look(board, row)
             clear = [
                 (day, c.excess) for day, c in zip(days, cells, strict=True) if c.excess.low > 0
             ]
@@ -109,7 +118,7 @@ def excess(board: Board, column: Column) -> str:
                 markersize=9,
                 color=look["color"],
             )
-        _label_axes(axes, f"Excess {column.name} over the oracle (log scale; ↓ at most)")
+        _label_axes(axes, board, f"Excess {column.name} over the oracle (log scale; ↓ at most)")
 
     return _svg(draw)
 
@@ -128,16 +137,17 @@ def values(board: Board, column: Column) -> str:
                 [each.value for each in scores],
                 label=_title(board, row),
                 linewidth=1.6,
-                **_look(row),
+                **_look(board, row),
             )
             axes.fill_between(
                 days,
                 [each.low for each in scores],
                 [each.high for each in scores],
-                color=_look(row)["color"],
+                color=_look(board, row)["color"],
                 alpha=0.15,
                 linewidth=0,
             )
-        _label_axes(axes, f"{column.name}" + (" (1 is reliable)" if column.better == "one" else ""))
+        ideal = " (1 is reliable)" if column.better == "one" else ""
+        _label_axes(axes, board, f"{column.name}{ideal}")
 
     return _svg(draw)

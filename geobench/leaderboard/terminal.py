@@ -1,26 +1,27 @@
 """The board as a table in a terminal."""
 
-from typing import TYPE_CHECKING
+import io
+import shutil
+import sys
 
 from geobench.leaderboard.board import Board, Row
 from geobench.leaderboard.text import headline_leads, number, with_interval
 
-if TYPE_CHECKING:
-    from rich.table import Table
 
-
-def ranking(board: Board) -> "Table":
+def ranking(board: Board) -> str:
     """Rank, excess, share of the gap closed at some lead times, and cost."""
     from rich import box
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     first = board.columns[0]
     leads = headline_leads(board)
     table = Table(
-        title=f"{board.name}: mean excess {first.name} over the oracle, {board.cases} cases",
-        caption="day N: share of the gap from climatology (0) to the truth (1) that is closed. "
-        "Equal ranks: not told apart at 95 %. * is given the law itself.",
+        title=f"{board.name}: {board.ranked_by}, {board.cases} cases",
+        caption=f"day N: share of the {first.name} gap from {board.baseline} (0) to the truth (1) "
+        "that is closed. Equal ranks: not told apart at 95 %. * is given the law itself."
+        + "".join(f"\n{note}" for note in board.notes),
         box=box.SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
@@ -43,7 +44,12 @@ def ranking(board: Board) -> "Table":
             f"{row.evaluations:g}",
             number(1e3 * row.seconds_per_member, 2),
         )
-    return table
+    # A table that is piped somewhere keeps its lines whole.
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 120
+    console = Console(file=io.StringIO(), width=width, force_terminal=sys.stdout.isatty())
+    with console.capture() as captured:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()).rstrip() + "\n"
 
 
 def model(board: Board, row: Row) -> str:

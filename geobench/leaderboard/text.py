@@ -34,8 +34,9 @@ def decimals(column: Column) -> int:
 
 def headline_leads(board: Board) -> list[int]:
     """Indices of the lead times that the ranking shows: days 1, 3, 5, 10, or the nearest ones."""
+    count = len(board.lead_hours)
     wanted = {
-        min(range(len(board.lead_hours)), key=lambda i: abs(board.lead_hours[i] - 24 * day))
+        min(range(count), key=lambda i: abs(board.lead_hours[i] - 24 * day))
         for day in _HEADLINE_DAYS
     }
-    return sorted(wanted)
+    return sorted(wanted if len(wanted) > 2 else {0, (count - 1) // 2, count - 1})

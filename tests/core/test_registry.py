@@ -62,7 +62,17 @@ def test_everything_offered_has_a_summary_and_described_fields(registry: Registr
 
 def test_a_plugin_can_be_one_file(plugin: Write) -> None:
     model = Registry([plugin("mine", GOOD)]).model({"use": "still", "factor": 2})
-    assert model.recipe() == {"use": "still", "version": "1", "factor": 2.0}
+    recipe = model.recipe()
+    assert (recipe["use"], recipe["factor"]) == ("still", 2.0)
+
+
+def test_an_edited_plugin_file_has_another_version(plugin: Write) -> None:
+    versions = [
+        Registry([plugin("mine", text)]).model("still").recipe()["version"]
+        for text in (GOOD, GOOD, GOOD + "# edited")
+    ]
+    assert versions[0] == versions[1] != versions[2]
+    assert all(version.startswith("1+") for version in versions)
 
 
 BROKEN = {
@@ -81,7 +91,9 @@ BROKEN = {
         GOOD.replace("    def restore(self, weights, task): return _Still()\n", ""),
         "does not implement restore",
     ),
-    "no name": (GOOD.replace('    name = "still"\n', ""), "has no name"),
+    "no name": (GOOD.replace('    name = "still"\n', ""), "has the name ''"),
+    "bad name": (GOOD.replace('"still"', '"Still Water"'), "has the name 'Still Water'"),
+    "exits on import": ("raise SystemExit(3)\n", "SystemExit: 3"),
     "name as a field": (GOOD.replace("name =", "name: str ="), "Still.name is annotated"),
     "taken name": (
         GOOD.replace('"still"', '"fgn"'),
@@ -176,6 +188,7 @@ def test_merging_keeps_nothing_of_another_plugin() -> None:
     [
         (b"a: [1", "is not YAML"),
         (b"- 1\n", "holds no mapping"),
+        (b"a: 1\nb: {c: 1, c: 2}\n", "the key 'c' stands there twice.*line 2"),
         (b"\xff\xfe\x00", "cannot be read"),
         (b"!!python/object/apply:os.system [ls]", "is not YAML"),
         (None, "there is no file"),

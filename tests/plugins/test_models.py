@@ -48,7 +48,7 @@ class TestFlowMatching(ModelConformance):
 
 
 def _training(simulator: Decay, rows: int = 64, *, law: bool = False) -> Training:
-    task = Task(simulator.spec, simulator.output_step, simulator if law else None)
+    task = Task(simulator.spec, simulator.output_step, law=simulator if law else None)
     states = trajectories(simulator, Noise.rows(0, "data", rows), spin_up=0, steps=50)
     return Training(task, states, states[:4])
 

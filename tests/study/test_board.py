@@ -46,15 +46,42 @@ def _excesses(*values: float, error: float = 1.0) -> list[np.ndarray]:
 
 
 def test_entries_that_cannot_be_told_apart_share_a_rank() -> None:
-    assert b._ranks(_excesses(0, 0.5, 10, 10.2, 30)) == [1, 1, 3, 3, 5]
-    assert b._ranks(_excesses(30, 0, 10)) == [3, 1, 2]
-    assert b._ranks(_excesses(np.nan, 1, 0.5)) == [3, 1, 1]
+    assert b._ranks(_excesses(0, 0.5, 10, 10.2, 30), [0] * 5) == [1, 1, 3, 3, 5]
+    assert b._ranks(_excesses(30, 0, 10), [0] * 3) == [3, 1, 2]
+
+
+def test_failed_entries_rank_below_all_that_finish() -> None:
+    assert b._ranks(_excesses(np.nan, 1, 0.5), [1, 0, 0]) == [3, 1, 1]
+    # Also when the failure left the score finite: an event score can be blind to it.
+    assert b._ranks(_excesses(0, 1, 10), [1, 0, 0]) == [3, 1, 2]
+
+
+def test_several_columns_rank_as_shares_of_the_baselines_excess() -> None:
+    # (row, draw, lead): the law, then the baseline, then a model half as bad in one column and a
+    # quarter as bad in another, whose units are 100 times larger.
+    first = np.array([0.0, 4.0, 2.0])[:, None, None] * np.ones((3, 5, 2))
+    second = np.array([0.0, 400.0, 100.0])[:, None, None] * np.ones((3, 5, 2))
+    baseline, model = b._ranking([first, second], base=1)
+    assert baseline[0] == pytest.approx(1)
+    assert model[0] == pytest.approx((0.5 + 0.25) / 2)
+    assert b._ranking([first], base=1)[1][0] == pytest.approx(2)
+
+
+def test_better_than_the_law_beyond_chance_is_flagged() -> None:
+    leak, chance, law = (np.stack(_excesses(value, value)).T[None] for value in (-9, -2, 0))
+    flags = b._better_than_law(np.concatenate([leak, chance, law]), 5.0)
+    assert flags.tolist() == [[True, True], [False, False], [False, False]]
+
+
+def test_few_trajectories_are_warned_of() -> None:
+    assert "12 independent test trajectories" in b._notes(12)[0]
+    assert b._notes(20) == []
 
 
 def test_what_all_find_hard_does_not_blur_a_rank() -> None:
     # Both go up and down together by 10; one is worse by 0.1 in every draw: paired, that is clear.
     shared = _excesses(0, error=10)[0]
-    assert b._ranks([shared, shared + 0.1]) == [1, 2]
+    assert b._ranks([shared, shared + 0.1], [0, 0]) == [1, 2]
 
 
 @pytest.mark.parametrize("better", ["lower", "higher"])
@@ -121,10 +148,12 @@ def _board(label: str = "fgn", *, failed: int = 0, suspicious: bool = False) -> 
         dataset="dataset/tiny@1",
         reference="forecast/tiny.reference@1",
         baseline="climatology",
+        ranked_by="mean excess CRPS over the oracle",
         cases=10,
         lead_hours=[24.0, 48.0, 72.0],
         rows=rows,
         columns=columns,
+        notes=[],
     )
 
 

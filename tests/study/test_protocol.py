@@ -98,7 +98,7 @@ def test_a_defect_of_the_oracle_is_noticed(
 def _statistics(steps: Steps, dataset: Entry, drawn: xr.Dataset, scorer: object) -> xr.Dataset:
     from geobench import scoring
 
-    truth = scoring.verifying(dataset.open("test").load(), dataset.open("inits").load(), 5)
+    truth = scoring.verifying(dataset.load("test"), dataset.load("inits"), 5, ["q"])
     return scoring.statistics(scorer, drawn, truth, steps._context(dataset), block=64)  # type: ignore[arg-type] # any scorer
 
 

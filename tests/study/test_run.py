@@ -193,6 +193,214 @@ def test_a_model_that_fails_is_told_and_the_others_go_on(
     assert not any(name.startswith("forecast/tiny.bad") for name in made)
 
 
+BAD_FIT = """
+import torch
+from geobench import EnsembleModel, Forecaster, hookimpl
+
+class Model(EnsembleModel):
+    '''A model with a mistake.'''
+    name = "mistaken"
+    how: str
+    def fit(self, training, run):
+        if self.how == "nothing": return None
+        if self.how == "logs": run.log.update(loss=[1.0, 2.0, 3.0], validation=[1.0])
+        if self.how == "global": torch.randn(3)
+        return _Forecaster(self.how)
+    def restore(self, weights, task):
+        return _Forecaster("forgets" if self.how == "forgets" else self.how)
+
+class _Forecaster(Forecaster):
+    calls = 0
+    def __init__(self, how):
+        self.how, self.shared = how, torch.ones(4)
+    def weights(self):
+        if self.how == "float": return {"w": 1.0}
+        if self.how == "key": return {3: torch.ones(2)}
+        if self.how == "forgets":
+            _Forecaster.calls += 1
+            return {"w": torch.full((2,), float(_Forecaster.calls))}
+        return {"a": self.shared, "b": self.shared[:2]}
+    def step(self, history, noise):
+        state = history[:, -1]
+        return state + torch.randn_like(state) if self.how == "randn" else state
+
+@hookimpl
+def geobench_models():
+    return [Model]
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("nothing", "fit returned NoneType; return a Forecaster."),
+        ("float", "weights() holds 'w': float; map names to tensors."),
+        ("key", "weights() holds 3: Tensor; map names to tensors."),
+        ("forgets", "the weight 'w' is another one after restore(weights)."),
+        ("global", "it draws from torch's global generator"),
+        ("randn", "it draws from torch's global generator"),
+        ("logs", None),
+        ("shared", None),
+    ],
+)
+def test_mistakes_in_a_model_are_told(
+    tmp_path: Path, study: Path, how: str, told: str | None
+) -> None:
+    plugin = tmp_path / "mistaken.py"
+    plugin.write_text(BAD_FIT)
+    text = study.read_text()
+    models = f"models:\n  climatology: climatology\n  bad: {{use: mistaken, how: {how}}}\n"
+    study.write_text(text[: text.index("models:")] + models + text[text.index("members:") :])
+    result = _geobench(tmp_path / "catalog", "--plugin", plugin, "run", study)
+    if told is None:
+        assert result.exit_code == 0, result.output
+    else:
+        assert result.exit_code == 2
+        assert result.stderr.splitlines() == [result.stderr.strip()]
+        assert f"geobench: tiny: the model bad: {told}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            "scorers: [spread-skill, crps]",
+            "the first scorer ranks, and spread-skill is ideal at one",
+        ),
+        ("scorers: [crps, rmse, crps]", "a scorer is named twice"),
+        ("seeds: [1, 2, 1]", "seeds = [1, 2, 1]: one is there twice"),
+        ("seeds: [-1]", "seeds.0 = -1: Input should be greater than or equal to 0"),
+        ("reference: {seed: 0}", "the reference has the seed 0 of a model"),
+        ("reference: {use: climatology}", "the reference is climatology, which does not know"),
+        ("members: 1", "members = 1: Input should be greater than 1"),
+        ("models: {Fgn: fgn}", "'Fgn' cannot label a model"),
+        ("models: {reference: fgn}", "a model cannot be labelled 'reference'"),
+        ("models: {fgn: {use: fgn, widht: 3}}", "model fgn: there is no key 'widht'. Did you mean"),
+        ("models: {fgn: {use: fgn, training: {rows: 3}}}", "two members need an even one"),
+        ("experiments: {}", "experiments = {}: Dictionary should have at least 1 item"),
+        ("expriments: {a: 1}", "there is no key 'expriments'. Did you mean 'experiments'?"),
+    ],
+)
+def test_a_bad_study_is_told_before_anything_runs(
+    tmp_path: Path, study: Path, line: str, told: str
+) -> None:
+    import yaml
+
+    study.write_text(yaml.safe_dump({**yaml.safe_load(study.read_text()), **yaml.safe_load(line)}))
+    result = _geobench(tmp_path / "catalog", "run", study)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "catalog").exists()
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("reference", "file", "command"),
+    [
+        ("dataset/tiny@1", "data.zarr/train/q/c/0/0/0", "run"),
+        ("dataset/tiny@1", "data.zarr/test/q/c/0/0/0", "run"),
+        ("forecaster/tiny.fgn.s0@1", "weights.safetensors", "run"),
+        ("forecast/tiny.fgn.s0@1", "data.zarr/q/c/0/0/0/0", "score"),
+        ("score/tiny.fgn.s0.crps@1", "data.zarr/error/c/0/0/0", "leaderboard"),
+    ],
+)
+def test_a_flipped_bit_is_told_by_its_entry(
+    tmp_path: Path, study: Path, reference: str, file: str, command: str
+) -> None:
+    catalog = tmp_path / "catalog"
+    assert _geobench(catalog, "run", study).exit_code == 0
+    damaged = Catalog(catalog).get(reference).path / file
+    _flip(damaged)
+    # Something new to do, on the damaged entry.
+    words: tuple[object, ...] = (command, study)
+    if command == "run" and "fgn" in reference:
+        study.write_text(study.read_text().replace("members: 5", "members: 6"))
+    elif command == "run":
+        study.write_text(study.read_text().replace("width: 8", "width: 4"))
+    elif command == "score":
+        words = ("score", "forecast/tiny.fgn.s0@1", "--scorer", "rmse")
+    result = _geobench(catalog, *words)
+    assert result.exit_code == 2, result.output
+    told = [line for line in result.stderr.splitlines() if reference in line]
+    assert len(told) == len(result.stderr.splitlines()) >= 1
+    assert all("its data cannot be read" in line and "mend the plugin" not in line for line in told)
+
+
+TWO_VARIABLES = """
+from datetime import timedelta
+from geobench import Dimension, Simulator, StateSpec, Variable, hookimpl
+
+class Plane(Simulator):
+    '''Two decaying variables on a 2-D grid with an island, in no alphabetical order.'''
+    name = "plane"
+    @property
+    def spec(self):
+        return StateSpec(
+            variables=(Variable(name="u", units="m s-1"), Variable(name="h", units="m")),
+            dims=(Dimension(name="y", size=4), Dimension(name="x", size=6)),
+            land=(0, 7),
+        )
+    @property
+    def output_step(self):
+        return timedelta(hours=6)
+    def initial(self, noise):
+        return noise.use("initial").normal(2, 4, 6)
+    def advance(self, state, steps, noise):
+        for step in range(steps):
+            state = 0.7 * state + 0.7 * noise.at(noise.lead + step).normal(2, 4, 6)
+        return state
+
+@hookimpl
+def geobench_simulators():
+    return [Plane]
+"""
+
+
+def test_two_variables_on_a_plane_with_two_seeds_and_two_experiments(tmp_path: Path) -> None:
+    plugin, study, catalog = tmp_path / "plane.py", tmp_path / "two.yaml", tmp_path / "catalog"
+    plugin.write_text(TWO_VARIABLES)
+    common = (
+        "{simulator: {use: plane}, spin_up: 5, train: {trajectories: 20, steps: 20},"
+        " validation: {trajectories: 2, steps: 5}, test: {trajectories: 24}, leads: 4, seed: %d}"
+    )
+    study.write_text(
+        f"experiments:\n  one: {common % 1}\n  two: {common % 2}\n"
+        "models: {oracle: oracle, climatology: climatology, persistence: persistence, fgn: fgn}\n"
+        "seeds: [0, 1]\nmembers: 4\nscorers: [crps, brier]\nreference: {members: 8}\n"
+    )
+    result = _geobench(catalog, "--plugin", plugin, "run", study)
+    # fgn's network needs a ring: that is told for each seed and experiment, and the rest runs.
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 4
+    assert all("network works on one periodic dim" in x for x in result.stderr.splitlines())
+    words = ("--plugin", plugin, "leaderboard", study, "--json")
+    boards = json.loads(_geobench(catalog, *words).stdout)
+    for board in boards:
+        names = [column["name"] for column in board["columns"]]
+        assert names[:2] == ["CRPS u", "CRPS h"]
+        assert {row["label"] for row in board["rows"][:2]} == {"oracle"}
+        assert [row["seed"] for row in board["rows"]].count(1) == 3
+        assert "CRPS u, CRPS h, each as a share" in board["ranked_by"]
+    page = tmp_path / "page.html"
+    assert _geobench(catalog, *words[:-1], "--html", page).exit_code == 0
+    assert "oracle (seed 1)" in page.read_text("utf-8")
+    # The island does not count: whatever stands there, the scores are the same.
+    from geobench.registry import Registry
+    from geobench.steps import Steps
+
+    steps = Steps(Catalog(catalog), Registry([plugin]))
+    context = steps._context(Catalog(catalog).get("dataset/one@1"))
+    assert int(context.sea.sum()) == 22
+    field = context.sea.astype(float)
+    assert float(context.average(field.where(context.sea, 1e9))) == 1.0
+
+
 def test_failures_can_be_kept_and_rank_last(tmp_path: Path, study: Path) -> None:
     plugin = tmp_path / "failing.py"
     plugin.write_text(NAN)

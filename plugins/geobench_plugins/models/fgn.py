@@ -1,9 +1,9 @@
 """The conditional-normalisation model: noise into every layer norm, trained with fair CRPS."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from geobench import EnsembleModel, Forecaster, Optimisation, optimise
 
@@ -34,6 +34,12 @@ class FGN(EnsembleModel):
     )
     training: Optimisation = Optimisation()
 
+    @model_validator(mode="after")
+    def _whole_pairs(self) -> Self:
+        if self.training.rows % 2:
+            raise ValueError(f"training.rows = {self.training.rows}: two members need an even one")
+        return self
+
     def fit(self, training: "Training", run: "Run") -> Forecaster:
         """Minimise the fair CRPS of two members over random windows of the train split."""
         from geobench_plugins.networks.ring import initialise
@@ -42,7 +48,7 @@ class FGN(EnsembleModel):
         network.scaling.learn(training)
         initialise(network, run.noise("weights", 1))
         network.to(run.device)
-        pairs = max(1, self.training.rows // 2)
+        pairs = self.training.rows // 2
 
         def loss(step: int) -> "Tensor":
             noise = run.noise("batch", pairs, step=step)

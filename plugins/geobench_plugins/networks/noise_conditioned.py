@@ -14,7 +14,7 @@ class NoiseConditioned(nn.Module):
         self, spec: StateSpec, *, frames: int, latent: int, width: int, blocks: int, norm_std: float
     ) -> None:
         super().__init__()
-        check_ring(spec, "fgn")
+        check_ring(spec)
         variables = len(spec.variables)
         self.scaling = Scaling(variables)
         # One linear map, no bias, no activation: the paper found it easier to train than an MLP.

@@ -46,10 +46,10 @@ class Scaling(nn.Module):
         return before + residual.transpose(1, 2) * self.change[:, None]
 
 
-def check_ring(spec: StateSpec, owner: str) -> None:
+def check_ring(spec: StateSpec) -> None:
     """Raise `GeobenchError` unless the grid is one periodic dim, as the ring network needs."""
     if len(spec.dims) != 1 or not spec.dims[0].periodic:
         raise GeobenchError(
-            f"{owner}: its network works on one periodic dim, and the state's grid is "
+            f"its network works on one periodic dim, and the state's grid is "
             f"({', '.join(spec.grid_dims)}). Use an experiment on a ring."
         )

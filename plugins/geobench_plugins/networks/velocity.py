@@ -22,7 +22,7 @@ class Velocity(nn.Module):
         self, spec: StateSpec, *, frames: int, width: int, blocks: int, norm_std: float
     ) -> None:
         super().__init__()
-        check_ring(spec, "flow-matching")
+        check_ring(spec)
         variables = len(spec.variables)
         self.scaling = Scaling(variables)
         self.register_buffer("frequencies", math.pi * torch.arange(1.0, _CONDITION + 1))

@@ -24,10 +24,12 @@ class Brier(Scorer):
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return the fair `brier` score of each case and quantile."""
+        import numpy as np
         import xarray as xr
         import xskillscore
 
-        valid = forecast.notnull().all("member") & truth.notnull()
+        valid = xr.apply_ufunc(np.isfinite, forecast).all("member")
+        valid = valid & xr.apply_ufunc(np.isfinite, truth)
         parts = []
         for quantile in context.thresholds["quantile"]:
             threshold = context.thresholds.sel(quantile=quantile)
