@@ -69,7 +69,7 @@ def statistics(
         parts.append(_checked(scorer, scorer.statistics(members, outcome, context)))
         progress(min(first + block, count), count, "")
     found = xr.concat(parts, "init_time", join="exact", coords="minimal", compat="override")
-    _check_metric(scorer, scorer.metric(found.mean("init_time")))
+    _check_metric(scorer, scorer.metric(found.mean("init_time", skipna=False)))
     return found
 
 
@@ -133,6 +133,12 @@ class Resampling:
 def scores(scorer: Scorer, found: "xr.Dataset", resampling: Resampling) -> "xr.Dataset":
     """Score every resample: the scorer's metric with a dim `draw`, whose first is the estimate."""
     return scorer.metric(resampling.means(found.drop_vars("init_time", errors="ignore")))
+
+
+def overall(scorer: Scorer, found: "xr.Dataset") -> dict[str, list[float]]:
+    """Score over all cases, by column and lead time; no interval."""
+    metric = scorer.metric(found.mean("init_time", skipna=False)).expand_dims("draw")
+    return {name: values.to_numpy()[0].tolist() for name, values in columns(metric)}
 
 
 def columns(metric: "xr.Dataset") -> Iterator[tuple[str, "xr.DataArray"]]:

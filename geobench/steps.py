@@ -260,6 +260,8 @@ class Steps:
         found = self.find_score(forecast, scorer)
         if found:
             return found
+        import numpy as np
+
         from geobench import scoring
 
         parents = self._score_parents(forecast)
@@ -293,7 +295,13 @@ class Steps:
                 progress=progress,
             )
             draft.write(found_statistics.assign_attrs(_attributes(name, scorer.recipe())))
-            return draft.publish({"cases": truth.sizes["init_time"]})
+            return draft.publish(
+                {
+                    "cases": truth.sizes["init_time"],
+                    "lead_hours": (truth["lead_time"].to_numpy() / np.timedelta64(1, "h")).tolist(),
+                    "scores": scoring.overall(scorer, found_statistics),
+                }
+            )
 
     # -- what the steps share
 

@@ -90,6 +90,11 @@ class Entry:
                 f"restore {self.path} from a copy, or remove its reference and make it again."
             ) from error
 
+    def contents(self) -> list[tuple[str, dict[str, int], str]]:
+        """List the arrays it holds: path in data.zarr, length of each dim, type."""
+        with self.reading():
+            return zarr_data.contents(self.path)
+
     def content(self, name: str) -> bytes:
         """Return a file stored beside the data; `CatalogError` unless it is what was published."""
         stored = manifest.read(self.path).get(name)

@@ -5,6 +5,7 @@ never a number. Fill value NaN, and empty chunks are written, so that a chunk th
 never legitimate.
 """
 
+import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,6 +71,19 @@ def write(
             write_empty_chunks=None if there else True,
             **how,
         )
+
+
+def contents(folder: Path) -> list[tuple[str, dict[str, int], str]]:
+    """List the arrays of all groups: path in the store, length of each dim, type."""
+    store = folder / DATA
+    found = []
+    for file in sorted(store.rglob("zarr.json")):
+        node = json.loads(file.read_bytes())
+        if node.get("node_type") == "array":
+            dims = node.get("dimension_names") or [str(i) for i in range(len(node["shape"]))]
+            sizes = dict(zip(dims, node["shape"], strict=True))
+            found.append((file.parent.relative_to(store).as_posix(), sizes, str(node["data_type"])))
+    return found
 
 
 def read(folder: Path, group: str | None = None) -> "xr.Dataset":

@@ -54,5 +54,14 @@ def show(settings: Settings, reference: str, *, as_json: bool) -> None:
     record = entry.record.model_dump(mode="json")
     click.echo(click.style(str(entry.reference), bold=True))
     click.echo(f"id: {entry.id}\nfolder: {entry.path}\nsize: {entry.size:,} bytes")
+    arrays = entry.contents()
+    groups = sorted({path.rpartition("/")[0] for path, _, _ in arrays})
+    click.echo("holds:")
+    for path, sizes, kind in arrays:
+        dims = ", ".join(f"{dim}: {size}" for dim, size in sizes.items())
+        click.echo(f"  {path} ({dims}) {kind}")
+    for group in groups:
+        chosen = f", group={group!r}" if group else ""
+        click.echo(f"  xarray.open_zarr('{entry.path}/data.zarr'{chosen}, consolidated=False)")
     shown = {k: v for k, v in record.items() if k not in ("kind", "name", "version")}
     click.echo(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True).rstrip())

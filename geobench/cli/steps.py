@@ -83,4 +83,14 @@ def score(settings: Settings, forecast: str, names: tuple[str, ...]) -> None:
         scorer for scorer in scorers if not scorer.needs_law
     ]
     for scorer in scorers:
-        click.echo(steps.score(drawn, scorer).reference)
+        made = steps.score(drawn, scorer)
+        click.echo(made.reference)
+        hours = made.record.summary["lead_hours"]
+        for column, values in made.record.summary["scores"].items():
+            by_lead = zip(hours, values, strict=True)
+            told = "  ".join(f"day {h / 24:g}: {_number(value)}" for h, value in by_lead)
+            click.echo(f"  {column}  {told}")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"

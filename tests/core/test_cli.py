@@ -54,7 +54,7 @@ def test_the_steps_one_by_one(tmp_path: Path) -> None:
     ]
     for step in steps:
         assert step.exit_code == 0, step.output
-    assert [step.stdout.strip() for step in steps] == [
+    assert [step.stdout.splitlines()[0] for step in steps] == [
         "dataset/small@1",
         "forecaster/small.persistence.s0@1",
         "forecast/small.persistence.s0@1",
@@ -80,6 +80,9 @@ def test_the_steps_one_by_one(tmp_path: Path) -> None:
     assert [entry["name"] for entry in as_json] == ["small.persistence.s0.crps"]
     shown = _geobench(catalog, "catalog", "show", "dataset/small@2").stdout
     assert "forcing: 10.0" in shown
+    assert "  train/q (trajectory: 6, time: 8, x: 40) float32" in shown
+    assert "group='climatology', consolidated=False)" in shown
+    assert steps[3].stdout.splitlines()[1].startswith("  CRPS  day 1: ")
 
 
 @pytest.mark.parametrize(
