@@ -1,0 +1,77 @@
+"""What the documentation shows works as shown."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from geobench import hookspecs
+from geobench.cli import main
+from geobench.registry import Registry
+
+ROOT = Path(__file__).parents[2]
+PAGES = {page: (ROOT / page).read_text("utf-8") for page in ("README.md", "docs/plugins.md")}
+
+
+def _files(folder: Path) -> list[Path]:
+    """Write every code block that begins with a file's name into that file."""
+    files = []
+    for page in PAGES.values():
+        for name, text in re.findall(r"```python\n# (\w+\.py)\n(.*?)```", page, re.S):
+            files.append(folder / name)
+            files[-1].write_text(text)
+    return files
+
+
+def test_the_plugins_in_the_docs_run(tmp_path: Path) -> None:
+    files = _files(tmp_path)
+    assert [file.name for file in files] == [
+        "mine.py", "drift.py", "red_noise.py", "median_error.py",
+    ]  # fmt: skip
+    (block,) = re.findall(r"```yaml\n(experiments:.*?)```", PAGES["docs/plugins.md"], re.S)
+    study = yaml.safe_load(block) | {
+        "models": {
+            "wobble": {"use": "wobble"},
+            "drift": {"use": "drift", "damping": 0.4},
+            "oracle": "oracle",
+        },
+        "scorers": ["crps", "median-error"],
+        "members": 4,
+    }
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    words = [word for file in files for word in ("--plugin", str(file))]
+    words += ["-q", "--catalog", str(tmp_path / "catalog"), "run", str(tmp_path / "study.yaml")]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    for label in ("oracle*", "climatology", "wobble", "drift"):
+        assert label in result.stdout
+
+
+def test_every_builtin_hook_and_key_is_in_the_docs(registry: Registry) -> None:
+    from geobench.study import Study
+
+    text = PAGES["docs/plugins.md"]
+    for kind, name in registry.offers:
+        assert f"| {kind} | `{name}` |" in text
+    for key in Study.model_fields:
+        assert f"| `{key}` |" in text
+    hooks = [name for name in vars(hookspecs) if name.startswith("geobench_")]
+    assert len(hooks) == 5
+    for hook in hooks:
+        assert hook in text
+
+
+@pytest.mark.parametrize("study", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda p: p.stem)
+def test_the_studies_are_valid(study: Path, tmp_path: Path) -> None:
+    words = ["--catalog", str(tmp_path / "none"), "run", str(study), "--dry-run"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("to do  dataset")
+
+
+def test_links_lead_somewhere() -> None:
+    for page, text in PAGES.items():
+        for target in re.findall(r"\]\(([^)#]+)\)", text):
+            assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
