@@ -7,7 +7,8 @@ never legitimate.
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,14 @@ def _encoding(dataset: "xr.Dataset", chunks: Mapping[str, int]) -> dict[str, dic
     return encoding
 
 
+@contextmanager
+def _strings_allowed() -> Iterator[None]:
+    """Silence Zarr's warning that strings have no final specification; ours are short labels."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="(?i).*Zarr (V3|format 3) specification")
+        yield
+
+
 def write(
     folder: Path,
     dataset: "xr.Dataset",
@@ -59,9 +68,7 @@ def write(
     )
     # Groups are added to one store: create what is missing, never delete what is there.
     mode: Any = "a" if there or path.exists() else "w-"
-    with warnings.catch_warnings():
-        # Strings have no final Zarr v3 specification yet; ours are short coordinate labels.
-        warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification.*")
+    with _strings_allowed():
         dataset.to_zarr(
             path,
             group=group,
@@ -91,9 +98,10 @@ def read(folder: Path, group: str | None = None) -> "xr.Dataset":
     import xarray as xr
 
     try:
-        opened: xr.Dataset = xr.open_zarr(
-            folder / DATA, group=group, chunks=None, consolidated=False, decode_timedelta=True
-        )
+        with _strings_allowed():
+            opened: xr.Dataset = xr.open_zarr(
+                folder / DATA, group=group, chunks=None, consolidated=False, decode_timedelta=True
+            )
         return opened
     except (OSError, ValueError, KeyError) as error:
         wanted = f"{DATA}/{group}" if group else DATA

@@ -72,7 +72,9 @@ def _label_axes(axes: "Axes", board: Board, title: str) -> None:
     axes.xaxis.set_major_formatter(lambda day, _: f"{day:g}")
     axes.set_xlabel("lead time, days")
     axes.set_title(title, loc="left", fontweight="bold", fontsize=10.5)
-    axes.figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    axes.figure.legend(
+        loc="outside lower center", ncols=5, frameon=False, fontsize=8.5, columnspacing=1.2
+    )
 
 
 def excess(board: Board, column: Column) -> str:
