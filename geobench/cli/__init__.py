@@ -31,6 +31,13 @@ class _Geobench(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            command = (error.ctx or ctx).command_path
+            told = f"{error.format_message()} '{command} --help' shows how it is used."
+            Settings().tell(GeobenchError(told))
+            sys.exit(2)
         except GeobenchError as error:
             if ctx.params.get("debug"):
                 raise
