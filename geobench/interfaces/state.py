@@ -44,7 +44,7 @@ class StateSpec(Fields):
     variables: tuple[Variable, ...] = Field(min_length=1)
     dims: tuple[Dimension, ...] = Field(min_length=1)
     land: tuple[int, ...] = Field(
-        (), description="flat (C order) indices of the grid cells that hold no values"
+        (), description="flat (C order) indices of the cells that do not count; zeros stand there"
     )
 
     @model_validator(mode="after")
