@@ -229,6 +229,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
+        # The loader is a SafeLoader: plain values only, no Python objects.
         content = yaml.load(path.read_text("utf-8"), _loader_without_duplicates())  # noqa: S506
     except FileNotFoundError:
         raise GeobenchError(f"there is no file {path}. Check the path.") from None

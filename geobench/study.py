@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ class Runner:
             for name, fields in study.experiments.items()
         }
         models = {
-            _label(label, "model"): _prefixed(f"model {label}", registry.model, recipe)
+            _label(label, "model"): _model(registry, label, recipe)
             for label, recipe in study.models.items()
         }
         if study.baseline not in models:
@@ -241,14 +241,13 @@ def _check(study: Study, scorers: list[Scorer], law: EnsembleModel) -> None:
         )
 
 
-def _prefixed(
-    owner: str, build: Callable[[object], EnsembleModel], recipe: object
-) -> EnsembleModel:
+def _model(registry: Registry, label: str, recipe: object) -> EnsembleModel:
+    """Build a model; what is wrong with it is told under its label."""
     try:
-        return build(recipe)
+        return registry.model(recipe)
     except GeobenchError as error:
-        told = str(error).removeprefix(f"{owner.removeprefix('model ')}: ")
-        raise GeobenchError(f"{owner}: {told}") from error
+        told = str(error).removeprefix(f"{label}: ")
+        raise GeobenchError(f"model {label}: {told}") from error
 
 
 def _label(text: str, kind: str) -> str:

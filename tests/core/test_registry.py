@@ -188,6 +188,7 @@ def test_merging_keeps_nothing_of_another_plugin() -> None:
     [
         (b"a: [1", "is not YAML"),
         (b"- 1\n", "holds no mapping"),
+        (b"a: &x {b: *x}\n", "is not YAML: found unconstructable recursive node"),
         (b"a: 1\nb: {c: 1, c: 2}\n", "the key 'c' stands there twice.*line 2"),
         (b"\xff\xfe\x00", "cannot be read"),
         (b"!!python/object/apply:os.system [ls]", "is not YAML"),

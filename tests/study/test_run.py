@@ -75,7 +75,6 @@ def test_a_study_runs_once_and_is_not_done_again(tmp_path: Path, study: Path) ->
 # A plugin file that kills its own process with SIGKILL in the middle of a step.
 KILLER = """
 import os, signal
-import geobench.cli  # (a plugin is loaded after the command line)
 
 def dies(owner, name, calls):
     original, count = getattr(owner, name), [0]
@@ -94,7 +93,6 @@ elif where == "train":
     import geobench_plugins.models.fgn as fgn
     dies(fgn, "fair_crps_of_two", 7)
 elif where == "forecast":
-    from geobench_catalog import Draft
     from geobench_plugins.models.flow_matching import _FlowMatching
     dies(_FlowMatching, "step", 10)
 elif where == "score":
