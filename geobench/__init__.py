@@ -11,7 +11,9 @@ from geobench.errors import GeobenchError
 from geobench.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from geobench.interfaces.experiment import Experiment, Split, TestSplit
+    from geobench.interfaces.assimilation import Assimilation, Filter, Network
+    from geobench.interfaces.experiment import Event, Experiment, Observation, Split, TestSplit
+    from geobench.interfaces.law import Law
     from geobench.interfaces.model import EnsembleModel, Forecaster, Run, Task, Training
     from geobench.interfaces.noise import Noise
     from geobench.interfaces.plugin import Fields, Plugin
@@ -21,13 +23,19 @@ if TYPE_CHECKING:
     from geobench.training import Optimisation, optimise
 
 _HOME = {
+    "Assimilation": "interfaces.assimilation",
     "Context": "interfaces.scorer",
     "Dimension": "interfaces.state",
     "EnsembleModel": "interfaces.model",
+    "Event": "interfaces.experiment",
     "Experiment": "interfaces.experiment",
     "Fields": "interfaces.plugin",
+    "Filter": "interfaces.assimilation",
     "Forecaster": "interfaces.model",
+    "Law": "interfaces.law",
+    "Network": "interfaces.assimilation",
     "Noise": "interfaces.noise",
+    "Observation": "interfaces.experiment",
     "Optimisation": "training",
     "Plugin": "interfaces.plugin",
     "Run": "interfaces.model",
@@ -43,14 +51,20 @@ _HOME = {
 }
 
 __all__ = [
+    "Assimilation",
     "Context",
     "Dimension",
     "EnsembleModel",
+    "Event",
     "Experiment",
     "Fields",
+    "Filter",
     "Forecaster",
     "GeobenchError",
+    "Law",
+    "Network",
     "Noise",
+    "Observation",
     "Optimisation",
     "Plugin",
     "Run",

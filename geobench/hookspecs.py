@@ -13,6 +13,7 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
+    from geobench.interfaces.assimilation import Assimilation
     from geobench.interfaces.model import EnsembleModel
     from geobench.interfaces.scorer import Scorer
     from geobench.interfaces.simulator import Simulator
@@ -34,6 +35,11 @@ def geobench_models() -> "Iterable[type[EnsembleModel]]":  # type: ignore[empty-
 @hookspec
 def geobench_scorers() -> "Iterable[type[Scorer]]":  # type: ignore[empty-body] # a spec
     """Return scorer classes."""
+
+
+@hookspec
+def geobench_assimilations() -> "Iterable[type[Assimilation]]":  # type: ignore[empty-body] # a spec
+    """Return data assimilation classes."""
 
 
 @hookspec

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import click
     import yaml
 
+    from geobench.interfaces.assimilation import Assimilation
     from geobench.interfaces.experiment import Experiment
     from geobench.interfaces.model import EnsembleModel
     from geobench.interfaces.plugin import Plugin
@@ -120,6 +121,7 @@ class Registry:
         return offers
 
     def _offered(self, owner: str) -> Iterable[Offer]:
+        from geobench.interfaces.assimilation import Assimilation
         from geobench.interfaces.model import EnsembleModel
         from geobench.interfaces.scorer import Scorer
         from geobench.interfaces.simulator import Simulator
@@ -128,6 +130,7 @@ class Registry:
             "simulator": Simulator,
             "model": EnsembleModel,
             "scorer": Scorer,
+            "assimilation": Assimilation,
         }
         for kind, base in kinds.items():
             for value in self._ask(owner, f"geobench_{kind}s"):
@@ -191,6 +194,10 @@ class Registry:
     def scorer(self, recipe: object) -> "Scorer":
         """Build a scorer from its recipe."""
         return cast("Scorer", self._build("scorer", recipe))
+
+    def assimilation(self, recipe: object) -> "Assimilation":
+        """Build a data assimilation from its recipe."""
+        return cast("Assimilation", self._build("assimilation", recipe))
 
     def experiment(self, fields: Mapping[str, Any], owner: str) -> "Experiment":
         """Build an experiment; `use: NAME` in `fields` starts from a named one.

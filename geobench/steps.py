@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
+from geobench.interfaces.law import Law
 from geobench.interfaces.model import EnsembleModel, Forecaster, Progress, Run, Task, silent
 from geobench.interfaces.scorer import Scorer
 from geobench.interfaces.simulator import Simulator
@@ -327,7 +328,7 @@ class Steps:
 
     def _task(self, dataset: Entry, model: EnsembleModel) -> Task:
         simulator = self._simulator(dataset)
-        law = simulator if model.knows_law else None
+        law = Law(simulator) if model.knows_law else None
         history = self._experiment(dataset).history
         return Task(simulator.spec, simulator.output_step, history, law)
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from geobench.forecasting import members
+from geobench.interfaces.law import Law
 from geobench.interfaces.model import EnsembleModel, Forecaster, Run, Task, Training
 from geobench.interfaces.noise import Noise
 from geobench.interfaces.scorer import Context, Scorer
@@ -120,7 +121,7 @@ class ModelConformance(ABC):
 
     def _training(self) -> Training:
         simulator, model = self.simulator(), self.model()
-        law = simulator if model.knows_law else None
+        law = Law(simulator) if model.knows_law else None
         task = Task(simulator.spec, simulator.output_step, law=law)
         train, validation = (
             trajectories(simulator, Noise.rows(seed, "data", rows), spin_up=20, steps=30)

@@ -1,6 +1,6 @@
 """A twin experiment: a simulator, how often its state is stored, and who may see what."""
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,36 @@ class Split(Fields):
 
     trajectories: int = Field(gt=0)
     steps: int = Field(gt=1, description="stored states in each, one output step apart")
+
+
+class Observation(Fields):
+    """What is observed of the truth. Every observation has an independent normal error."""
+
+    variables: tuple[str, ...] | None = Field(None, description="names; default: all")
+    stride: int = Field(1, gt=0, description="every n-th cell along each dim is observed")
+    every: int = Field(1, gt=0, description="output steps between two observation times")
+    error: float | dict[str, float] = Field(
+        1.0, description="standard deviation, in the variable's units; one for all, or by name"
+    )
+
+
+class Event(Fields):
+    """Something rare that may happen at a lead time, or within the leads up to it."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    of: str = Field(description="a variable, or a diagnostic of the simulator")
+    reduce: Literal["local", "max", "min", "mean"] = Field(
+        "local", description="each cell by itself, or one number for the region"
+    )
+    region: tuple[tuple[float, float], ...] | None = Field(
+        None, description="bounds along each dim as shares of its length; default: everywhere"
+    )
+    side: Literal["above", "below"] = "above"
+    quantiles: tuple[float, ...] = Field(
+        (0.9, 0.99, 0.999, 0.9999),
+        min_length=1,
+        description="climatological quantiles to pass; of the lower tail where side is below",
+    )
 
 
 class TestSplit(Fields):
@@ -39,6 +69,19 @@ class Experiment(Fields):
         (0.9, 0.95, 0.99),
         min_length=1,
         description="climatological quantiles whose exceedance is an event",
+    )
+    events: tuple[Event, ...] = Field((), description="extremes that forecasts are asked for")
+    shown: tuple[str, ...] | None = Field(
+        None, description="variables that models are given and that are scored; default: all"
+    )
+    observation: Observation | None = Field(
+        None, description="what is observed; only with an assimilation"
+    )
+    assimilation: dict[str, Any] | None = Field(
+        None, description="assimilation plugin: {use: name, …}; only with an observation"
+    )
+    given: Literal["state", "analysis"] = Field(
+        "state", description="what models are given: the exact state, or its analysis"
     )
     seed: int = Field(0, ge=0)
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from geobench.errors import GeobenchError
+from geobench.interfaces.law import Law
 from geobench.interfaces.plugin import Plugin
-from geobench.interfaces.simulator import Simulator
 from geobench.interfaces.state import StateSpec
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ class Task:
     """What is asked: the state to forecast, and how far apart the steps are.
 
     `history` is the number of past frames, up to init time, that a forecaster will be given.
-    `law` is the simulator itself. Only a model that declares `knows_law` is given it.
+    Only a model that declares `knows_law` is given the `law`.
     """
 
     spec: StateSpec
     output_step: timedelta
     history: int = 2
-    law: Simulator | None = None
+    law: Law | None = None
 
 
 @dataclass(frozen=True)

@@ -41,3 +41,10 @@ class Simulator(Plugin):
         Pure, on the state's device and dtype. Step k draws from `noise.at(noise.lead + k)`, so that
         one call with two steps equals two calls with one.
         """
+
+    def diagnostics(self, state: "Tensor") -> "dict[str, Tensor]":
+        """Fields `(row, *grid)` or numbers `(row,)` of states `(row, channel, *grid)`, by name.
+
+        Events are defined on them. Here: the variables themselves; a simulator adds its own.
+        """
+        return {v.name: state[:, channel] for channel, v in enumerate(self.spec.variables)}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from geobench import EnsembleModel, GeobenchError, Noise, Optimisation, Run, Task, Training
+from geobench import EnsembleModel, GeobenchError, Law, Noise, Optimisation, Run, Task, Training
 from geobench.forecasting import members
 from geobench.simulating import trajectories
 from geobench.testing import Decay, ModelConformance
@@ -48,7 +48,7 @@ class TestFlowMatching(ModelConformance):
 
 
 def _training(simulator: Decay, rows: int = 64, *, law: bool = False) -> Training:
-    task = Task(simulator.spec, simulator.output_step, law=simulator if law else None)
+    task = Task(simulator.spec, simulator.output_step, law=Law(simulator) if law else None)
     states = trajectories(simulator, Noise.rows(0, "data", rows), spin_up=0, steps=50)
     return Training(task, states, states[:4])
 

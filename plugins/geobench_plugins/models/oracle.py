@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from geobench import EnsembleModel, Forecaster, GeobenchError, Simulator
+import torch
+
+from geobench import EnsembleModel, Forecaster, GeobenchError, Law
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,11 +35,21 @@ class Oracle(EnsembleModel):
 
 
 class _Simulation(Forecaster):
-    def __init__(self, law: Simulator) -> None:
+    def __init__(self, law: Law) -> None:
         self.law = law
 
     def weights(self) -> "Mapping[str, Tensor]":
         return {}
 
     def step(self, history: "Tensor", noise: "Noise") -> "Tensor":
-        return self.law.advance(history[:, -1], 1, noise)
+        start = self.law.start(history[:, -1], noise)
+        return self.law.show(self.law.simulator.advance(start, 1, noise))
+
+    def trajectory(self, history: "Tensor", noise: "Noise", leads: int) -> "Tensor":
+        # The whole state runs on, hidden variables included.
+        state = self.law.start(history[:, -1], noise)
+        states = []
+        for lead in range(1, leads + 1):
+            state = self.law.simulator.advance(state, 1, noise.at(lead))
+            states.append(self.law.show(state))
+        return torch.stack(states, 1)

@@ -1,0 +1,48 @@
+"""What a model that knows the law is given: the simulator, and from where to start it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from geobench.interfaces.simulator import Simulator
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from geobench.interfaces.noise import Noise
+
+
+@dataclass(frozen=True)
+class Law:
+    """The law of an experiment: the simulator, started from what is known at init time.
+
+    `shown` are the channels of the simulator's state that models are given and that are scored
+    (None: all). `states` `(init, sample, channel, *grid)` are whole states that stand for what is
+    known at each init time; None when models are given the whole, exact state.
+    """
+
+    simulator: Simulator
+    shown: tuple[int, ...] | None = None
+    states: "Tensor | None" = None
+
+    def start(self, given: "Tensor", noise: "Noise") -> "Tensor":
+        """Whole states `(row, channel, *grid)` to start from.
+
+        `given` is the last frame that models are given. Of one sample, that sample; of several,
+        fresh draws of the normal law with their mean and covariance, one for each row of `noise`.
+        """
+        if self.states is None:
+            return given
+        known = self.states.to(given)[noise.init]
+        samples = known.shape[1]
+        if samples == 1:
+            return known[:, 0]
+        mean = known.mean(1, keepdim=True)
+        weights = noise.at(0).use("start").normal(samples, dtype=given.dtype)
+        weights = weights / (samples - 1) ** 0.5
+        kicks = (known - mean) * weights.view(*weights.shape, *[1] * (known.ndim - 2))
+        drawn: Tensor = mean[:, 0] + kicks.sum(1)
+        return drawn
+
+    def show(self, state: "Tensor") -> "Tensor":
+        """Return the channels of `(row, channel, *grid)` that models see."""
+        return state if self.shown is None else state[:, list(self.shown)]
