@@ -12,6 +12,7 @@ from geobench.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from geobench.interfaces.assimilation import Assimilation, Filter, Network
+    from geobench.interfaces.compiled_noise import LANES, normal_lanes
     from geobench.interfaces.experiment import Event, Experiment, Observation, Split, TestSplit
     from geobench.interfaces.law import Law
     from geobench.interfaces.model import EnsembleModel, Forecaster, Run, Task, Training
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from geobench.training import Optimisation, optimise
 
 _HOME = {
+    "LANES": "interfaces.compiled_noise",
     "Assimilation": "interfaces.assimilation",
     "Context": "interfaces.scorer",
     "Dimension": "interfaces.state",
@@ -47,10 +49,12 @@ _HOME = {
     "TestSplit": "interfaces.experiment",
     "Training": "interfaces.model",
     "Variable": "interfaces.state",
+    "normal_lanes": "interfaces.compiled_noise",
     "optimise": "training",
 }
 
 __all__ = [
+    "LANES",
     "Assimilation",
     "Context",
     "Dimension",
@@ -77,6 +81,7 @@ __all__ = [
     "Training",
     "Variable",
     "hookimpl",
+    "normal_lanes",
     "optimise",
 ]
 

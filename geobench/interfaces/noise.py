@@ -14,10 +14,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 from math import prod
 from statistics import NormalDist
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _WORD = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -106,19 +109,56 @@ class Noise:
         """Return the same noise, made on another device; the bits are the same."""
         return replace(self, init=self.init.to(device), member=self.member.to(device))
 
+    @property
+    def key(self) -> tuple[int, int]:
+        """The key of the generator: a hash of seed and stream, as two 32-bit words."""
+        digest = hashlib.sha256(f"{self.seed}\0{self.stream}".encode()).digest()
+        return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
+
+    def words32(self) -> "tuple[np.ndarray[tuple[int], np.dtype[np.uint32]] | np.uint32, ...]":
+        """What compiled code needs: init and member `(row,)`, lead and the two words of the key.
+
+        All uint32; these are the last five arguments of `normal_lanes`.
+        """
+        import numpy as np
+
+        rows = ((each.cpu() & _WORD).numpy().astype(np.uint32) for each in (self.init, self.member))
+        return (*rows, np.uint32(self.lead), *(np.uint32(word) for word in self.key))
+
     def words(self, *shape: int) -> Tensor:
         """Random 32-bit words `(row, *shape)`, int64."""
-        digest = hashlib.sha256(f"{self.seed}\0{self.stream}".encode()).digest()
-        key = int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
+        if self.init.device.type == "cpu":
+            words = torch.from_numpy(self._compiled_words(prod(shape)))
+            return words.long().reshape(len(self), *shape)
+        return self.words_by_torch(*shape)
+
+    def words_by_torch(self, *shape: int) -> Tensor:
+        """`words` on any device."""
         count = prod(shape)
+        key = self.key
         block = torch.arange(-(-count // 4), device=self.init.device)
         lead = torch.full_like(block, self.lead)
         counter = (block, lead, self.member[:, None] & _WORD, self.init[:, None] & _WORD)
         words: Tensor = torch.stack(philox(counter, key), -1).flatten(1)
         return words[:, :count].reshape(len(self), *shape)
 
+    def _compiled_words(self, count: int) -> "np.ndarray[tuple[int, int], np.dtype[np.uint32]]":
+        import numpy as np
+
+        from geobench.interfaces.compiled_noise import fill_words
+
+        words = np.empty((len(self), count), np.uint32)
+        fill_words(words, *self.words32())
+        return words
+
     def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Independent standard normal numbers `(row, *shape)`."""
+        if self.init.device.type == "cpu" and dtype in (torch.float32, torch.float64):
+            from geobench.interfaces.compiled_noise import normal_from_words
+
+            drawn = torch.empty(len(self), *shape, dtype=dtype)
+            normal_from_words(self._compiled_words(prod(shape)).ravel(), drawn.numpy().ravel())
+            return drawn
         return normal_from_word(self.words(*shape)).to(dtype)
 
     def uniform(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
 @hookimpl
 def geobench_simulators() -> "list[type[Simulator]]":
-    """Lorenz95."""
+    """Systems with a known law."""
     from geobench_plugins.simulators.lorenz95 import Lorenz95
+    from geobench_plugins.simulators.ou import OrnsteinUhlenbeck
+    from geobench_plugins.simulators.two_scale import TwoScale
 
-    return [Lorenz95]
+    return [OrnsteinUhlenbeck, Lorenz95, TwoScale]
 
 
 @hookimpl

@@ -4,13 +4,16 @@ The statistical tests use fixed seeds, so they cannot flake; the stated false-al
 chance that a right generator would have failed with a seed chosen at random.
 """
 
+import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from geobench import Noise
+from geobench import LANES, Noise, normal_lanes
+from geobench.interfaces.compiled_noise import normal_from_words
 from geobench.interfaces.noise import normal_from_word, philox
 
 
@@ -36,6 +39,36 @@ def test_philox_gives_the_published_vectors(
 ) -> None:
     words = philox([torch.tensor([each]) for each in counter], key)
     assert tuple(int(word) for word in words) == expected
+
+
+def test_the_compiled_form_has_the_same_bits() -> None:
+    init, member = torch.arange(2 * LANES) * 7 - 3, torch.arange(2 * LANES) % 5
+    noise = Noise(3, "stream", init, member, lead=9)
+    words = noise.words_by_torch(3, 47)
+    assert torch.equal(noise.words(3, 47), words)
+    for dtype in (torch.float32, torch.float64):
+        assert torch.equal(noise.normal(3, 47, dtype=dtype), normal_from_word(words).to(dtype))
+
+
+def test_lanes_are_rows_side_by_side() -> None:
+    noise = Noise.rows(3, "stream", LANES, lead=2)
+    whole = noise.normal(40)
+    for first, count in itertools.product(range(9), (1, 2, 5, 21)):
+        out = np.empty(count * LANES, np.float32)
+        normal_lanes(out, first, *noise.words32())
+        expected = whole[:, first : first + count].T.flatten()
+        assert torch.equal(torch.from_numpy(out), expected), (first, count)
+
+
+def test_the_compiled_form_is_right_on_every_word_that_is_rare() -> None:
+    # Ends of octaves and of pieces, where the exponent or the piece changes.
+    edges = torch.tensor([2**e + d for e in range(31) for d in (-2, -1, 0, 1)])
+    pieces = torch.tensor([2**30 + p * 2**24 + d for p in range(64) for d in (-1, 0, 1)])
+    word = torch.cat([edges, pieces]).clamp(min=0)
+    word = torch.cat([word, word + 2**31])
+    out = np.empty(len(word), np.float64)
+    normal_from_words(word.numpy().astype(np.uint32), out)
+    assert torch.equal(torch.from_numpy(out), normal_from_word(word))
 
 
 def test_normal_is_the_inverse_of_the_normal_distribution() -> None:

@@ -1,0 +1,97 @@
+"""The compiled form of `Noise` on a CPU: the same bits, some fifty times faster.
+
+`normal_lanes` is for simulators that are compiled with numba: it may be called inside their own
+functions, so that the noise of a block of rows never leaves the cache.
+"""
+
+import numpy as np
+import torch
+from numba import njit, uint32, uint64
+from numba.extending import register_jitable
+
+from geobench.interfaces import noise
+
+LANES = 32
+"""Rows whose numbers `normal_lanes` makes side by side."""
+
+_M0, _M1 = (np.uint64(each) for each in noise._MULTIPLIERS)
+_W0, _W1 = (np.uint32(each) for each in noise._WEYL)
+_C0, _C1, _C2, _C3 = (
+    np.ascontiguousarray(each) for each in noise._quantiles(torch.device("cpu")).numpy()
+)
+_OCTAVE = noise._PIECES
+_SHIFT = np.int64(52 - (_OCTAVE.bit_length() - 1))
+_REST = np.int64((1 << int(_SHIFT)) - 1)
+_UNIT = 1.0 / (1 << int(_SHIFT))
+
+
+@register_jitable(inline="always")
+def _philox(c0, c1, c2, c3, k0, k1):
+    for _ in range(10):
+        a, b = uint64(c0) * _M0, uint64(c2) * _M1
+        c0, c2 = uint32(b >> uint64(32)) ^ c1 ^ k0, uint32(a >> uint64(32)) ^ c3 ^ k1
+        c1, c3 = uint32(b), uint32(a)
+        k0, k1 = uint32(k0 + _W0), uint32(k1 + _W1)
+    return c0, c1, c2, c3
+
+
+@register_jitable(inline="always")
+def _normal(word):
+    """`normal_from_word`, with the exponent and the piece read from the bits of the float."""
+    bits = np.float64(np.float64(word & uint32(0x7FFFFFFF)) + 0.5).view(np.int64)
+    exponent = (bits >> np.int64(52)) - np.int64(1022)
+    mantissa = bits & np.int64(0xFFFFFFFFFFFFF)
+    t = np.float64(mantissa & _REST) * _UNIT
+    index = exponent * _OCTAVE + (mantissa >> _SHIFT)
+    size = ((_C3[index] * t + _C2[index]) * t + _C1[index]) * t + _C0[index]
+    return size if word > uint32(0x7FFFFFFF) else -size
+
+
+@njit(nogil=True, cache=True)
+def fill_words(out, init, member, lead, k0, k1):
+    """Random words `out` `(row, count)`, uint32, as `Noise.words` gives them."""
+    rows, count = out.shape
+    blocks = (count + 3) // 4
+    four = np.empty((4, blocks), np.uint32)
+    for row in range(rows):
+        for block in range(blocks):
+            a, b, c, d = _philox(uint32(block), lead, member[row], init[row], k0, k1)
+            four[0, block] = a
+            four[1, block] = b
+            four[2, block] = c
+            four[3, block] = d
+        for place in range(count):
+            out[row, place] = four[place % 4, place // 4]
+
+
+@njit(nogil=True, cache=True)
+def normal_from_words(words, out):
+    """Standard normal numbers `out` of flat `words`."""
+    for place in range(words.size):
+        out[place] = _normal(words[place])
+
+
+@njit(nogil=True, cache=True)
+def normal_lanes(out, first, init, member, lead, k0, k1):
+    """Numbers `first`, `first` + 1, … of `LANES` rows, side by side: `out[number * LANES + row]`.
+
+    `out` is flat and decides how many. `init` and `member` are uint32 `(LANES,)`, `lead`, `k0` and
+    `k1` uint32 (`Noise.words32`). The same bits as `Noise.normal(…)[row].flatten()[first:]`.
+    """
+    count = out.size // LANES
+    words = np.empty(4 * LANES, np.uint32)
+    block = first // 4
+    place = block * 4 - first
+    while place < count:
+        for row in range(LANES):
+            a, b, c, d = _philox(uint32(block), lead, member[row], init[row], k0, k1)
+            words[row] = a
+            words[LANES + row] = b
+            words[2 * LANES + row] = c
+            words[3 * LANES + row] = d
+        low, high = max(place, 0), min(place + 4, count)
+        source = (low - place) * LANES
+        for j in range((high - low) * LANES):
+            out[low * LANES + j] = _normal(words[source + j])
+        block += 1
+        place += 4

@@ -1,0 +1,1 @@
+"""Compiled kernels, and what they share."""

@@ -1,0 +1,119 @@
+"""Lorenz95 compiled for a CPU: blocks of rows side by side, all steps of a block in the L1 cache.
+
+A block is `LANES` rows, members last: `x[(site + 2) * LANES + row]`, with two sites of the ring's
+end before the first and one of its beginning after the last. Every loop is over one flat run of
+numbers, which LLVM vectorises. A block has its own noise, so nothing is made for all rows at once.
+"""
+
+import numpy as np
+from numba import njit
+
+from geobench import LANES, normal_lanes
+
+_SUMS = {"contract", "nsz"}  # fused multiply-add; nothing that could reorder a sum
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def aligned(size, like):
+    """A flat array of the type of `like` that starts at a cache line."""
+    raw = np.empty(size + 64 // like.itemsize, like.dtype)
+    start = ((64 - raw.ctypes.data % 64) % 64) // raw.itemsize
+    return raw[start : start + size]
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def close_ring(x, sites):
+    """Copy the ends of the ring into the margins."""
+    for j in range(2 * LANES):
+        x[j] = x[sites * LANES + j]
+    for j in range(LANES):
+        x[(sites + 2) * LANES + j] = x[2 * LANES + j]
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def _stage(x, s, y, sites, forcing, step):
+    """Set y to x + step dX/dt(s)."""
+    for j in range(sites * LANES):
+        change = (s[j + 3 * LANES] - s[j]) * s[j + LANES] - s[j + 2 * LANES] + forcing
+        y[j + 2 * LANES] = x[j + 2 * LANES] + step * change
+    close_ring(y, sites)
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def _finish(x, a, b, c, sites, forcing, sixth, third):
+    """Set x to x + dt/6 (k1 + 2 k2 + 2 k3 + k4), from the states of the stages a, b, c."""
+    for j in range(sites * LANES):
+        change = (c[j + 3 * LANES] - c[j]) * c[j + LANES] - c[j + 2 * LANES] + forcing
+        p = j + 2 * LANES
+        x[p] = ((a[p] - x[p]) + (b[p] + b[p]) + c[p]) * third + sixth * change
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def shape_and_mix(z, kicks, mixing, tails, scale):
+    """Set kicks to mixing · (z + tails z³) scale; an empty `mixing` is the identity."""
+    sites, rank = mixing.shape
+    if tails != 0:
+        for j in range(z.size):
+            z[j] = (z[j] + tails * z[j] * z[j] * z[j]) * scale
+    if rank == 0:
+        for j in range(kicks.size):
+            kicks[j] = z[j]
+        return
+    for site in range(sites):
+        for row in range(LANES):
+            kicks[site * LANES + row] = mixing[site, 0] * z[row]
+        for mode in range(1, rank):
+            for row in range(LANES):
+                kicks[site * LANES + row] += mixing[site, mode] * z[mode * LANES + row]
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def _kick(x, kicks, size, slope, threshold):
+    """Add (size + slope |x|) kicks to x where x > threshold."""
+    if slope == 0 and threshold == -np.inf:
+        for j in range(kicks.size):
+            x[j + 2 * LANES] += size * kicks[j]
+    else:
+        for j in range(kicks.size):
+            own = x[j + 2 * LANES]
+            here = (size + slope * abs(own)) * kicks[j]
+            x[j + 2 * LANES] = own + (here if own > threshold else here * 0)
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def advance(state, out, mixing, numbers, steps, substeps, init, member, lead, k0, k1, first, stop):
+    """Rows `first` to `stop` of `state` `(row, site)`, `steps` output steps later, into `out`.
+
+    `numbers` holds, in the type of the state: F, dt/2, dt, dt/6, 1/3, size, slope, threshold,
+    tails and their scale (`Lorenz95._numbers`).
+    """
+    sites = state.shape[1]
+    forcing, half, dt, sixth, third = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+    size, slope, threshold = numbers[5], numbers[6], numbers[7]
+    noisy = size != 0 or slope != 0
+    rank = mixing.shape[1] if mixing.shape[1] else sites
+    x, a = aligned((sites + 3) * LANES, state), aligned((sites + 3) * LANES, state)
+    b, c = aligned((sites + 3) * LANES, state), aligned((sites + 3) * LANES, state)
+    z, kicks = aligned(rank * LANES, state), aligned(sites * LANES, state)
+    own_init, own_member = np.empty(LANES, np.uint32), np.empty(LANES, np.uint32)
+    for block in range(first, stop, LANES):
+        for lane in range(LANES):
+            row = min(block + lane, stop - 1)  # a short block is filled up with its last row
+            own_init[lane], own_member[lane] = init[row], member[row]
+            for site in range(sites):
+                x[(site + 2) * LANES + lane] = state[row, site]
+        close_ring(x, sites)
+        for step in range(steps * substeps):
+            _stage(x, x, a, sites, forcing, half)
+            _stage(x, a, b, sites, forcing, half)
+            _stage(x, b, c, sites, forcing, dt)
+            _finish(x, a, b, c, sites, forcing, sixth, third)
+            if noisy:
+                when = np.uint32(lead + np.uint32(step // substeps))
+                normal_lanes(z, step % substeps * rank, own_init, own_member, when, k0, k1)
+                shape_and_mix(z, kicks, mixing, numbers[8], numbers[9])
+                _kick(x, kicks, size, slope, threshold)
+            close_ring(x, sites)
+        for lane in range(min(LANES, stop - block)):
+            for site in range(sites):
+                out[block + lane, site] = x[(site + 2) * LANES + lane]
