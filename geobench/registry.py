@@ -202,7 +202,7 @@ class Registry:
     def experiment(self, fields: Mapping[str, Any], owner: str) -> "Experiment":
         """Build an experiment; `use: NAME` in `fields` starts from a named one.
 
-        Its simulator comes out with every field filled in, so that equal experiments are equal.
+        Its plugins come out with every field filled in, so that equal experiments are equal.
         """
         from geobench.interfaces.experiment import Experiment
         from geobench.interfaces.plugin import validated
@@ -213,9 +213,19 @@ class Registry:
             own = merged(start, own)
         experiment = validated(Experiment, own, owner)
         simulator = self.simulator(experiment.simulator)
-        return validated(
-            Experiment, {**experiment.model_dump(), "simulator": simulator.recipe()}, owner
-        )
+        filled = {**experiment.model_dump(), "simulator": simulator.recipe()}
+        if experiment.assimilation:
+            filled["assimilation"] = self.assimilation(experiment.assimilation).recipe()
+        _check_names(experiment, simulator, owner)
+        return validated(Experiment, filled, owner)
+
+
+def _check_names(experiment: "Experiment", simulator: "Simulator", owner: str) -> None:
+    """Raise unless the variables that are named are there."""
+    try:
+        simulator.spec.channels(experiment.shown)
+    except GeobenchError as error:
+        raise GeobenchError(f"{owner}: shown: {error}") from error
 
 
 def merged(start: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Datasets: trajectories of an experiment, and the climatology of its train split."""
 
-from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,6 +11,7 @@ from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.model import Progress, silent
 from geobench.interfaces.noise import Noise
 from geobench.interfaces.simulator import Simulator
+from geobench.interfaces.state import StateSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 # Nanosecond dates, which plain xarray decodes to, end in 2262.
 FIRST, LAST = datetime(2000, 1, 1), datetime(2262, 1, 1)  # model time has no zone
-BLOCK = 1024  # trajectories advanced together
 
 
 def trajectories(
@@ -55,48 +54,46 @@ def splits(experiment: Experiment) -> dict[str, tuple[int, int]]:
     }
 
 
-def simulate(
-    experiment: Experiment, simulator: Simulator, split: str, progress: Progress = silent
-) -> Iterator["xr.Dataset"]:
-    """Make one split, block by block: datasets `(trajectory, time, *grid)`.
-
-    Each test trajectory has its own span of dates, so that a date names one test state.
-    """
+def check_dates(experiment: Experiment, simulator: Simulator) -> None:
+    """Raise unless every test state can have a date of its own."""
     seconds = simulator.output_step.total_seconds()
     if seconds < 1 or seconds % 1:
         raise GeobenchError(
             f"its output step is {simulator.output_step}; dates need a whole number of seconds."
         )
-    count, steps = splits(experiment)[split]
-    dated = split == "test"
-    if dated and count * steps * simulator.output_step > LAST - FIRST:
+    count, steps = splits(experiment)["test"]
+    if count * steps * simulator.output_step > LAST - FIRST:
         raise GeobenchError(
             f"{count} test trajectories of {steps} steps of {simulator.output_step} do not fit "
             f"between {FIRST.date()} and {LAST.date()}. Use fewer or shorter ones."
         )
-    for first in range(0, count, BLOCK):
-        which = torch.arange(first, min(first + BLOCK, count))
-        noise = Noise(experiment.seed, f"truth/{split}", which, torch.zeros_like(which))
-        states = trajectories(
-            simulator, noise, spin_up=experiment.spin_up, steps=steps, progress=progress
-        )
-        yield simulator.spec.dataset(
-            states.to(torch.float32).numpy(),
-            ("trajectory", "time"),
-            _times(which.numpy(), steps, simulator, dated=dated),
-        )
+
+
+def as_dataset(
+    spec: StateSpec, states: Tensor, first: int, output_step: timedelta, *, dated: bool
+) -> "xr.Dataset":
+    """Trajectories number `first` and on, `(trajectory, time, channel, *grid)`, as a dataset.
+
+    Each test trajectory has its own span of dates (`dated`), so that a date names one test state.
+    """
+    import numpy as np
+
+    which = np.arange(first, first + len(states))
+    values = states.to(torch.float32).numpy()
+    times = _times(which, states.shape[1], output_step, dated=dated)
+    return spec.dataset(values, ("trajectory", "time"), times)
 
 
 def _times(
     which: "np.ndarray[tuple[int], np.dtype[np.int64]]",
     steps: int,
-    simulator: Simulator,
+    output_step: timedelta,
     *,
     dated: bool,
 ) -> dict[str, object]:
     import numpy as np
 
-    step = np.timedelta64(round(simulator.output_step.total_seconds()), "s")
+    step = np.timedelta64(round(output_step.total_seconds()), "s")
     start = np.datetime64(FIRST, "s") + which * steps * step
     return {
         "trajectory": which,

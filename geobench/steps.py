@@ -16,6 +16,7 @@ from geobench.interfaces.law import Law
 from geobench.interfaces.model import EnsembleModel, Forecaster, Progress, Run, Task, silent
 from geobench.interfaces.scorer import Scorer
 from geobench.interfaces.simulator import Simulator
+from geobench.interfaces.state import StateSpec
 from geobench.registry import Registry
 from geobench_catalog import Catalog, CatalogError, Entry
 
@@ -78,22 +79,27 @@ class Steps:
         if found:
             return found
         from geobench import simulating
+        from geobench.twins import Twin
 
         simulator = self.registry.simulator(experiment.simulator)
+        assimilation = experiment.assimilation and self.registry.assimilation(
+            experiment.assimilation
+        )
         labels = {"dataset": name, "title": experiment.title}
         recipe = _experiment_recipe(experiment)
         with self.catalog.draft("dataset", name, recipe=recipe, labels=labels) as draft:
             with blaming(f"the simulator {simulator.name}"):
+                twin = Twin(experiment, simulator, assimilation or None)
                 for split in simulating.splits(experiment):
                     with self.watch(f"simulate {name}: {split}") as progress:
-                        for block in simulating.simulate(experiment, simulator, split, progress):
+                        for group, dim, block in twin.realise(split, progress):
                             draft.write(
                                 block.assign_attrs(_attributes(name, recipe)),
-                                group=split,
-                                append="trajectory",
-                                chunks=_trajectory_chunks(block),
+                                group=group,
+                                append=dim,
+                                chunks=_chunks(block, dim),
                             )
-            train = draft.read("train")
+            train = draft.read(_truth(experiment, "train"))
             draft.write(simulating.climatology(experiment, train), group="climatology")
             draft.write(simulating.inits(experiment, draft.read("test")), group="inits")
             return draft.publish({"states": sum(a * b for a, b in _sizes(experiment))})
@@ -270,10 +276,9 @@ class Steps:
         experiment = self._experiment(dataset)
         name = f"{forecast.record.name}.{scorer.name}"
         labels = {**forecast.record.labels, "scorer": scorer.name}
-        spec = self._simulator(dataset).spec
-        names = [variable.name for variable in spec.variables]
+        names = [variable.name for variable in self._spec(dataset).variables]
         truth = scoring.verifying(
-            dataset.load("test"), dataset.load("inits"), experiment.leads, names
+            dataset.load(_truth(experiment, "test")), dataset.load("inits"), experiment.leads, names
         )
         members = forecast.open()
         per_init = (
@@ -328,9 +333,23 @@ class Steps:
 
     def _task(self, dataset: Entry, model: EnsembleModel) -> Task:
         simulator = self._simulator(dataset)
-        law = Law(simulator) if model.knows_law else None
+        law = self._law(dataset) if model.knows_law else None
         history = self._experiment(dataset).history
-        return Task(simulator.spec, simulator.output_step, history, law)
+        return Task(self._spec(dataset), simulator.output_step, history, law)
+
+    def _spec(self, dataset: Entry) -> StateSpec:
+        """What models are given: the simulator's state, or the part of it that is shown."""
+        return self._simulator(dataset).spec.select(self._experiment(dataset).shown)
+
+    def _law(self, dataset: Entry) -> Law:
+        import torch
+
+        simulator, experiment = self._simulator(dataset), self._experiment(dataset)
+        shown = simulator.spec.channels(experiment.shown)
+        if shown is None and experiment.assimilation is None:
+            return Law(simulator)
+        states = simulator.spec.values(dataset.load("law"))
+        return Law(simulator, shown, torch.from_numpy(states))
 
     def _training(self, dataset: Entry, model: EnsembleModel) -> "Any":
         import torch
@@ -366,7 +385,7 @@ class Steps:
 
         from geobench.interfaces.scorer import Context
 
-        spec = self._simulator(dataset).spec
+        spec = self._spec(dataset)
         climatology = dataset.load("climatology")
         thresholds = xr.Dataset(
             {each.name: climatology[f"{each.name}_threshold"] for each in spec.variables}
@@ -377,6 +396,11 @@ class Steps:
 
 def _experiment_recipe(experiment: Experiment) -> dict[str, Any]:
     return experiment.model_dump(mode="json", exclude={"title"})
+
+
+def _truth(experiment: Experiment, split: str) -> str:
+    """The group that holds what happened, where models are given something else."""
+    return f"{split}_truth" if experiment.given == "analysis" else split
 
 
 def _sizes(experiment: Experiment) -> list[tuple[int, int]]:
@@ -395,12 +419,10 @@ def _attributes(name: str, recipe: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _trajectory_chunks(block: "xr.Dataset") -> dict[str, int]:
+def _chunks(block: "xr.Dataset", dim: str) -> dict[str, int]:
     """Chunks of whole trajectories: training reads random windows of them."""
-    per_trajectory = (
-        sum(each.nbytes for each in block.data_vars.values()) // block.sizes["trajectory"]
-    )
-    return {"trajectory": max(1, min(block.sizes["trajectory"], _CHUNK_BYTES // per_trajectory))}
+    one = sum(each.nbytes for each in block.data_vars.values()) // block.sizes[dim]
+    return {dim: max(1, min(block.sizes[dim], _CHUNK_BYTES // one))}
 
 
 def _forecast_blocks(bytes_per_init: int) -> tuple[int, int]:

@@ -7,10 +7,35 @@ from pydantic import Field, model_validator
 from geobench.interfaces.plugin import Fields
 
 
-class Split(Fields):
-    """Independent trajectories."""
+class _Trajectories(Fields):
+    """Trajectories, each a run of its own, or pieces of fewer runs."""
 
     trajectories: int = Field(gt=0)
+    runs: int | None = Field(
+        None, gt=0, description="independent runs that they are cut from; default: one for each"
+    )
+    gap: int = Field(
+        0, ge=0, description="output steps left out between two pieces of a run: decorrelation"
+    )
+
+    @model_validator(mode="after")
+    def _whole_pieces(self) -> Self:
+        if self.runs and self.trajectories % self.runs:
+            raise ValueError(
+                f"{self.trajectories} trajectories cannot be cut from {self.runs} runs; make it a "
+                f"multiple"
+            )
+        return self
+
+    @property
+    def pieces(self) -> int:
+        """Trajectories in one run."""
+        return self.trajectories // (self.runs or self.trajectories)
+
+
+class Split(_Trajectories):
+    """Trajectories of `steps` states."""
+
     steps: int = Field(gt=1, description="stored states in each, one output step apart")
 
 
@@ -44,8 +69,8 @@ class Event(Fields):
     )
 
 
-class TestSplit(Fields):
-    """Independent trajectories, each with one or more inits."""
+class TestSplit(_Trajectories):
+    """Trajectories, each with one or more inits."""
 
     __test__ = False  # not a test class, whatever its name suggests to pytest
 
@@ -60,6 +85,9 @@ class Experiment(Fields):
     title: str = ""
     simulator: dict[str, Any] = Field(description="simulator plugin: {use: name, …}")
     spin_up: int = Field(ge=0, description="output steps thrown away before the first state")
+    filter_spin_up: int = Field(
+        0, ge=0, description="more of them, in which an assimilation already follows the truth"
+    )
     train: Split
     validation: Split
     test: TestSplit
@@ -91,6 +119,14 @@ class Experiment(Fields):
             0 < q < 1 for q in self.quantiles
         ):
             raise ValueError("quantiles must rise and lie between 0 and 1")
+        return self
+
+    @model_validator(mode="after")
+    def _twin_is_whole(self) -> Self:
+        if (self.observation is None) != (self.assimilation is None):
+            raise ValueError("observation and assimilation go together; give both or neither")
+        if self.given == "analysis" and self.assimilation is None:
+            raise ValueError("models are given an analysis, but there is no assimilation; add one")
         return self
 
     @property

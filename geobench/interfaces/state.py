@@ -83,6 +83,26 @@ class StateSpec(Fields):
         sea.ravel()[list(self.land)] = False
         return sea
 
+    def channels(self, names: tuple[str, ...] | None) -> tuple[int, ...] | None:
+        """Places of the variables `names`, in their order; None where that is all of them."""
+        known = [variable.name for variable in self.variables]
+        unknown = sorted(set(names or ()) - set(known))
+        if unknown:
+            raise GeobenchError(
+                f"there is no variable '{unknown[0]}'. There are: {', '.join(known)}."
+            )
+        if names is None or list(names) == known:
+            return None
+        return tuple(known.index(name) for name in names)
+
+    def select(self, names: tuple[str, ...] | None) -> "StateSpec":
+        """Return the same grid with these variables only (None: all)."""
+        channels = self.channels(names)
+        if channels is None:
+            return self
+        variables = tuple(self.variables[channel] for channel in channels)
+        return StateSpec(variables=variables, dims=self.dims, land=self.land)
+
     def check(self, state: "Tensor", rows: int, owner: str) -> None:
         """Raise `GeobenchError` unless `state` is a floating `(rows, channel, *grid)` tensor."""
         wanted = (rows, *self.shape)

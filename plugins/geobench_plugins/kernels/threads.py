@@ -1,10 +1,20 @@
 """Rows on several threads: compiled kernels release the interpreter's lock."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import pairwise
 
 import torch
+
+
+@cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="geobench-rows")
+
+
+os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
 
 
 def over_rows(kernel: Callable[[int, int], None], rows: int, *, block: int = 1) -> None:
@@ -15,11 +25,10 @@ def over_rows(kernel: Callable[[int, int], None], rows: int, *, block: int = 1) 
     """
     blocks = -(-rows // block)
     workers = min(torch.get_num_threads(), blocks)
-    edges = [min(rows, blocks * worker // workers * block) for worker in range(workers + 1)]
     if workers <= 1:
         kernel(0, rows)
         return
-    with ThreadPoolExecutor(workers) as pool:
-        done = [pool.submit(kernel, *edge) for edge in pairwise(edges)]
-        for each in done:
-            each.result()
+    edges = [min(rows, blocks * worker // workers * block) for worker in range(workers + 1)]
+    done = [_pool(workers).submit(kernel, *edge) for edge in pairwise(edges)]
+    for each in done:
+        each.result()

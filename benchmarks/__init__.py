@@ -1,0 +1,1 @@
+"""Speed and memory against peers; every command prints JSON lines."""

@@ -1,0 +1,64 @@
+"""What the benchmarks share: interleaved timing, a compiled peer, JSON lines."""
+
+import ctypes
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+
+def tell(**fields: Any) -> None:
+    """Print one JSON line, floats with four digits."""
+    short = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in fields.items()}
+    print(json.dumps(short), flush=True)
+
+
+def interleaved(
+    jobs: Mapping[str, Callable[[], object]], *, repeats: int = 9, least: float = 0.05
+) -> dict[str, float]:
+    """Shortest time of each job, s: jobs take turns, so that a busy machine slows all of them.
+
+    A job is repeated within a turn until it has run `least` seconds.
+    """
+    best = dict.fromkeys(jobs, float("inf"))
+    for turn in range(repeats + 1):  # the first turn warms up: compilers, caches, threads
+        for name, job in jobs.items():
+            done, began = 0, time.perf_counter()
+            while True:
+                job()
+                done += 1
+                spent = time.perf_counter() - began
+                if spent > least:
+                    break
+            if turn:
+                best[name] = min(best[name], spent / done)
+    return best
+
+
+def compiled(source: str) -> ctypes.CDLL:
+    """Compile a C file beside this one for this machine."""
+    folder = tempfile.mkdtemp()
+    library = Path(folder) / "peer.so"
+    flags = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
+    subprocess.run(["gcc", *flags, "-o", library, HERE / source, "-lm"], check=True)
+    return ctypes.CDLL(str(library))
+
+
+def peak_bytes() -> int:
+    """Largest memory this process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def in_a_new_process(module: str, *words: str, python: str = sys.executable) -> str:
+    """Run `python -m module words` and return what it printed."""
+    done = subprocess.run(
+        [python, "-m", module, *words], check=True, capture_output=True, text=True
+    )
+    return done.stdout

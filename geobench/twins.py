@@ -1,0 +1,206 @@
+"""Twin experiments realised: what models are given, what really happened, where the law starts.
+
+Without an assimilation, models are given the exact state. With one, the truth is observed with
+errors, and a filter follows it: models are given its analysis, or the exact state of the variables
+that are shown, and the law starts from the filter's ensemble.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from geobench.assimilating import cycles
+from geobench.errors import GeobenchError
+from geobench.interfaces.assimilation import Assimilation, Filter, Network
+from geobench.interfaces.experiment import Experiment
+from geobench.interfaces.model import Progress, silent
+from geobench.interfaces.noise import Noise
+from geobench.interfaces.simulator import Simulator
+from geobench.observing import network
+from geobench.simulating import as_dataset, check_dates, splits, trajectories
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+BLOCK_BYTES = 2**28  # of truth, kept in memory at once
+CLIMATE = 1000  # states of the train truth that a filter learns the climate from
+
+
+@dataclass(frozen=True)
+class _Timeline:
+    """A run, and the pieces of it that are stored."""
+
+    runs: int
+    pieces: int
+    steps: int
+    gap: int
+    before: int
+
+    @property
+    def length(self) -> int:
+        return self.before + self.pieces * (self.steps + self.gap) - self.gap
+
+    def start(self, piece: int) -> int:
+        return self.before + piece * (self.steps + self.gap)
+
+    def cut(self, run: Tensor) -> Tensor:
+        """`(run, time, …)` to `(run * piece, step, …)`."""
+        parts = [run[:, self.start(p) : self.start(p) + self.steps] for p in range(self.pieces)]
+        return torch.stack(parts, 1).flatten(0, 1)
+
+
+class Twin:
+    """An experiment that is being realised, split by split; train comes first."""
+
+    def __init__(
+        self, experiment: Experiment, simulator: Simulator, assimilation: Assimilation | None
+    ) -> None:
+        check_dates(experiment, simulator)
+        self.experiment, self.simulator, self.assimilation = experiment, simulator, assimilation
+        self.spec = simulator.spec.select(experiment.shown)
+        self._shown = simulator.spec.channels(experiment.shown)
+        self._network: Network | None = None
+        if experiment.observation:
+            self._network = network(experiment.observation, simulator.spec)
+        self._filter: Filter | None = None
+        self._climate: Tensor | None = None
+
+    def realise(
+        self, split: str, progress: Progress = silent
+    ) -> Iterator[tuple[str, str, "xr.Dataset"]]:
+        """Make one split, block by block: (group, the dim to append along, the data).
+
+        The group named like the split holds what models are given, `…_truth` what happened (where
+        that differs), `law` whole states at the init times from which the law starts (where the
+        history does not give them). Dims: `(trajectory, time, *grid)`, `(init_time, sample, *grid)`
+        """
+        line = self._timeline(split)
+        per_run = line.length * prod(self.simulator.spec.shape) * 4
+        block = max(1, min(1024, BLOCK_BYTES // per_run))
+        for first in range(0, line.runs, block):
+            which = torch.arange(first, min(first + block, line.runs))
+            noise = Noise(self.experiment.seed, f"truth/{split}", which, torch.zeros_like(which))
+            truth = trajectories(
+                self.simulator,
+                noise,
+                spin_up=self.experiment.spin_up,
+                steps=line.length,
+                progress=progress,
+            ).to(torch.float32)
+            yield from self._stored(split, line, first * line.pieces, truth, noise, progress)
+
+    def _timeline(self, split: str) -> _Timeline:
+        own = getattr(self.experiment, split)
+        steps = splits(self.experiment)[split][1]
+        before = self.experiment.filter_spin_up
+        return _Timeline(own.runs or own.trajectories, own.pieces, steps, own.gap, before)
+
+    def _stored(
+        self,
+        split: str,
+        line: _Timeline,
+        first: int,
+        truth: Tensor,
+        noise: Noise,
+        progress: Progress,
+    ) -> Iterator[tuple[str, str, "xr.Dataset"]]:
+        dated = split == "test"
+        step = self.simulator.output_step
+        seen = as_dataset(self.spec, self._show(line.cut(truth)), first, step, dated=dated)
+        analysed = self.experiment.given == "analysis"
+        if self.assimilation and self._climate is None:
+            self._climate = _spread_out(truth.flatten(0, 1))
+        if self.assimilation and (analysed or dated):
+            wanted = self._init_times(line) if dated else []
+            estimates, states = self._follow(truth, noise, wanted, progress, keep=analysed)
+            if analysed:
+                given = self._show(line.cut(estimates))
+                yield split, "trajectory", as_dataset(self.spec, given, first, step, dated=dated)
+                yield f"{split}_truth", "trajectory", seen
+            else:
+                yield split, "trajectory", seen
+            if dated:
+                yield "law", "init_time", self._law(states)
+            return
+        yield split, "trajectory", seen
+        if dated and self._shown is not None:
+            whole = truth[:, self._init_times(line)].flatten(0, 1)
+            yield "law", "init_time", self._law(whole[:, None])
+
+    def _show(self, states: Tensor) -> Tensor:
+        return states if self._shown is None else states[:, :, list(self._shown)]
+
+    def _init_times(self, line: _Timeline) -> list[int]:
+        """Places of the init times in a test run, in the order of the dataset's inits."""
+        test, history = self.experiment.test, self.experiment.history
+        return [
+            line.start(piece) + history - 1 + init * test.every
+            for piece in range(line.pieces)
+            for init in range(test.inits)
+        ]
+
+    def _law(self, states: Tensor) -> "xr.Dataset":
+        """Whole states `(init, sample, channel, *grid)`, hidden variables included."""
+        return self.simulator.spec.dataset(states.numpy(), ("init_time", "sample"))
+
+    def _follow(
+        self, truth: Tensor, noise: Noise, wanted: list[int], progress: Progress, *, keep: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Estimates `(run, time, …)` if `keep`, and ensembles `(run * init, member, …)`."""
+        assert self.assimilation  # noqa: S101 # for the type checker
+        assert self.experiment.observation  # noqa: S101
+        estimates, ensembles, errors = [], {}, []
+        climate, network, own = self._prepared()
+        for time, cycle in enumerate(
+            cycles(
+                self.simulator,
+                own,
+                network,
+                truth,
+                climate,
+                noise,
+                members=self.assimilation.members,
+                every=self.experiment.observation.every,
+            )
+        ):
+            if keep:
+                estimates.append(cycle.estimate)
+            if time in wanted:
+                ensembles[time] = cycle.ensemble
+            if time >= self.experiment.filter_spin_up:
+                errors.append((cycle.estimate - truth[:, time]).square().mean(0))
+            progress(time + 1, truth.shape[1], "assimilate")
+        self._check_followed(torch.stack(errors).mean(0), climate)
+        states = torch.stack([ensembles[time] for time in wanted], 1) if wanted else truth[:0]
+        return torch.stack(estimates, 1) if keep else truth[:0], states.flatten(0, 1)
+
+    def _prepared(self) -> tuple[Tensor, Network, Filter]:
+        """The climate, from the first truth that is seen (that of train); network and filter."""
+        assert self.assimilation and self._network  # noqa: S101, PT018 # for the type checker
+        assert self._climate is not None  # noqa: S101
+        if self._filter is None:
+            self._filter = self.assimilation.filter(
+                self._network, self.simulator.spec, self._climate
+            )
+        return self._climate, self._network, self._filter
+
+    def _check_followed(self, error: Tensor, climate: Tensor) -> None:
+        """Raise if the observed variables are not followed better than the climate follows them."""
+        assert self._network and self.assimilation  # noqa: S101, PT018 # for the type checker
+        places = self._network.places
+        own = float(error.flatten()[places].mean().sqrt())
+        usual = float(climate.var(0).flatten()[places].mean().sqrt())
+        if not own < 0.9 * usual:
+            raise GeobenchError(
+                f"the assimilation {self.assimilation.name} lost the truth: its error is "
+                f"{own:.3g}, and the climate's own standard deviation is {usual:.3g}. Use more "
+                f"members, more inflation, a smaller radius or more observations."
+            )
+
+
+def _spread_out(states: Tensor) -> Tensor:
+    return states[:: max(1, len(states) // CLIMATE)][:CLIMATE].clone()
