@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from geobench import hookimpl
 
 if TYPE_CHECKING:
-    from geobench import EnsembleModel, Scorer, Simulator
+    from geobench import Assimilation, EnsembleModel, Scorer, Simulator
 
 
 @hookimpl
@@ -40,6 +40,18 @@ def geobench_scorers() -> "list[type[Scorer]]":
     from geobench_plugins.scorers.spread_skill import SpreadSkill
 
     return [CRPS, RMSE, SpreadSkill, Brier]
+
+
+@hookimpl
+def geobench_assimilations() -> "list[type[Assimilation]]":
+    """Kalman filters of ensembles, and variational references."""
+    from geobench_plugins.assimilations.enkf import EnKF
+    from geobench_plugins.assimilations.etkf import ETKF
+    from geobench_plugins.assimilations.letkf import LETKF
+    from geobench_plugins.assimilations.optimal_interpolation import OptimalInterpolation
+    from geobench_plugins.assimilations.variational import Variational
+
+    return [ETKF, LETKF, EnKF, Variational, OptimalInterpolation]
 
 
 @hookimpl

@@ -1,0 +1,176 @@
+"""Cycles of forecast and analysis, and how well they follow the truth."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from geobench.errors import GeobenchError
+from geobench.interfaces.assimilation import Filter, Network
+from geobench.interfaces.noise import Noise
+from geobench.interfaces.simulator import Simulator
+from geobench.interfaces.state import StateSpec
+
+
+class Cycle(NamedTuple):
+    """What is known at one time: all members `(row, member, channel, *grid)`, the best estimate.
+
+    The estimate is `(row, channel, *grid)`. Where `observed` is false they are the forecast's.
+    """
+
+    ensemble: Tensor
+    estimate: Tensor
+    observed: bool
+
+
+def cycles(
+    simulator: Simulator,
+    filter: Filter,
+    network: Network,
+    truth: Tensor,
+    climate: Tensor,
+    noise: Noise,
+    *,
+    members: int,
+    every: int = 1,
+    start: Tensor | None = None,
+) -> Iterator[Cycle]:
+    """Follow `truth` `(row, time, channel, *grid)` through its times by observations of it.
+
+    A row is an experiment of its own, with its own truth, observations and ensemble; `noise` has
+    one row for each. The first ensemble is `start` `(row, member, channel, *grid)`, or different
+    states drawn from `climate` `(sample, channel, *grid)`: nothing is known but the climate. The
+    times 0, `every`, 2 `every`, … are observed and analysed; in between, states are forecasts.
+    Forecast noise, observation errors and the filter have a stream each, apart from the truth's.
+    """
+    spec = simulator.spec
+    _check(spec, network, truth, noise, every)
+    rows, times = truth.shape[:2]
+    noise = noise.to(truth.device)
+    forecast_noise = _member_noise(noise.use("forecast"), members)
+    ensemble = first_guess(climate, noise, members) if start is None else start
+    ensemble = ensemble.to(truth)
+    for time in range(times):
+        if time:
+            moved = simulator.advance(ensemble.flatten(0, 1), 1, forecast_noise.at(time))
+            spec.check(moved, rows * members, f"the simulator {simulator.name}")
+            ensemble = moved.view(rows, members, *spec.shape)
+            _check_finite(ensemble, "forecast", time)
+        observed = time % every == 0
+        if observed:
+            now = noise.at(time)
+            observations = network.observe(truth[:, time], now.use("observation error"))
+            ensemble = filter.analyse(ensemble, observations, now.use("filter"))
+            _check_finite(ensemble, "analysis", time)
+        yield Cycle(ensemble, filter.estimate(ensemble), observed)
+
+
+def first_guess(climate: Tensor, noise: Noise, members: int) -> Tensor:
+    """Draw `members` different states of `climate` for each row of `noise`."""
+    if len(climate) < members:
+        raise GeobenchError(
+            f"{members} members are to start from different states of the climate, and there are "
+            f"{len(climate)}. Use fewer members or a longer climate."
+        )
+    order = noise.at(0).use("first guess").uniform(len(climate), dtype=torch.float64)
+    chosen = order.argsort(stable=True, dim=1)[:, :members]
+    drawn: Tensor = climate[chosen.to(climate.device)]
+    return drawn
+
+
+def near_truth(truth: Tensor, climate: Tensor, noise: Noise, members: int, share: float) -> Tensor:
+    """Draw members near the truth `(row, channel, *grid)`: a start as published studies make it.
+
+    Truth and members are draws of one normal law. Its standard deviation is `share` of the
+    climatological one of each number; its centre is one draw away from the truth.
+    """
+    own, shape = noise.at(0).use("near truth"), truth.shape[1:]
+    size = share * climate.std(0).to(truth)
+    centre = truth + size * own.normal(*shape, dtype=truth.dtype)
+    kicks = _member_noise(own.use("member"), members).normal(*shape, dtype=truth.dtype)
+    return centre[:, None] + size * kicks.view(len(truth), members, *shape)
+
+
+def _member_noise(noise: Noise, members: int) -> Noise:
+    """Noise for rows x members; members of one row differ, whichever member the row was."""
+    init = noise.init.repeat_interleave(members)
+    member = noise.member[:, None] * members + torch.arange(members, device=noise.member.device)
+    return Noise(noise.seed, noise.stream, init, member.flatten(), noise.lead)
+
+
+def _check(spec: StateSpec, network: Network, truth: Tensor, noise: Noise, every: int) -> None:
+    spec.check(truth[:, 0], len(noise), "the truth")
+    if every < 1:
+        raise GeobenchError(f"observations every {every} steps: use 1 or more.")
+    size = truth[0, 0].numel()
+    if not len(network) or int(network.places.min()) < 0 or int(network.places.max()) >= size:
+        raise GeobenchError(
+            f"the network observes no number, or numbers outside the {size} of a state. "
+            f"Make it for this simulator."
+        )
+
+
+def _check_finite(ensemble: Tensor, what: str, time: int) -> None:
+    lost = ~ensemble.isfinite().flatten(1).all(1)
+    if bool(lost.any()):
+        raise GeobenchError(
+            f"the filter diverged: the {what} of {int(lost.sum())} of {len(lost)} experiments is "
+            f"not finite after {time} output steps. Use more members, more inflation, a smaller "
+            f"radius or more observations."
+        )
+
+
+@dataclass(frozen=True)
+class Skill:
+    """How well analyses follow the truth: series `(row, time, channel)`, in each variable's units.
+
+    `rmse` is the root of the spatial mean of the squared error of the best estimate; `spread` is
+    the same of the members' standard deviation (0 for one member). Both are over sea cells.
+    `climate` is the climatological standard deviation `(channel,)`.
+    """
+
+    rmse: Tensor
+    spread: Tensor
+    climate: Tensor
+
+    @classmethod
+    def of(cls, moments: list[tuple[Tensor, Tensor]], climate: Tensor, spec: StateSpec) -> "Skill":
+        """Gather what `measure` gave, time by time."""
+        rmse, spread = (torch.stack(series, 1) for series in zip(*moments, strict=True))
+        anomalies = climate - climate.mean(0)
+        return cls(rmse, spread, _spatial(anomalies.square().mean(0, keepdim=True), spec)[0])
+
+    @property
+    def relative(self) -> Tensor:
+        """Error as a share of the climatological standard deviation `(row, time)`.
+
+        The root of the mean of its square over variables.
+        """
+        return (self.rmse / self.climate.to(self.rmse)).square().mean(-1).sqrt()
+
+    @property
+    def diverged(self) -> Tensor:
+        """Which experiments lost the truth `(row,)`: on average no better than the climate.
+
+        An estimate that knows nothing but the climate has a relative error of 1; one that follows a
+        state of its own has 1.41.
+        """
+        return ~(self.relative.mean(1) < 1)
+
+
+def measure(cycle: Cycle, truth: Tensor, spec: StateSpec) -> tuple[Tensor, Tensor]:
+    """Spatial RMS error of the estimate and RMS spread of the members `(row, channel)`.
+
+    `truth` `(row, channel, *grid)` is the state at the time of `cycle`.
+    """
+    error = (cycle.estimate - truth).square()
+    several = cycle.ensemble.shape[1] > 1
+    return _spatial(error, spec), _spatial(cycle.ensemble.var(1, correction=int(several)), spec)
+
+
+def _spatial(squares: Tensor, spec: StateSpec) -> Tensor:
+    """Root of the mean over sea cells of `(row, channel, *grid)`."""
+    sea = torch.from_numpy(spec.sea).to(squares.device).flatten()
+    return squares.flatten(2)[..., sea].double().mean(-1).sqrt()

@@ -1,0 +1,1 @@
+"""Data assimilations: recipes that turn forecasts and observations into analyses."""
