@@ -90,8 +90,10 @@ def normal_lanes(out, first, init, member, lead, k0, k1):
             words[2 * LANES + row] = c
             words[3 * LANES + row] = d
         low, high = max(place, 0), min(place + 4, count)
-        source = (low - place) * LANES
-        for j in range((high - low) * LANES):
-            out[low * LANES + j] = _normal(words[source + j])
+        # Slices, so that numba sees no index that might be negative, and LLVM vectorises.
+        source = words[(low - place) * LANES : (high - place) * LANES]
+        target = out[low * LANES : high * LANES]
+        for j in range(source.size):
+            target[j] = _normal(source[j])
         block += 1
         place += 4

@@ -10,46 +10,58 @@ _SUMS = {"contract", "nsz"}
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
-def _close_fast(y, count):
-    """Copy the ends of the fast ring into its margins: one cell before, two after."""
+def _close_fast(y, sites, fast):
+    """Fill the margins: before the first of a site stands the last of the site before, and so on.
+
+    `y` is `(fast + 3, sites * LANES)`, flat; fast variable e stands in line e + 1.
+    """
+    line, ring = sites * LANES, (sites - 1) * LANES
+    last, first, second = fast * line, line, 2 * line
+    for j in range(ring):
+        y[LANES + j] = y[last + j]
+        y[(fast + 1) * line + j] = y[first + LANES + j]
+        y[(fast + 2) * line + j] = y[second + LANES + j]
     for j in range(LANES):
-        y[j] = y[count * LANES + j]
-    for j in range(2 * LANES):
-        y[(count + 1) * LANES + j] = y[LANES + j]
+        y[j] = y[last + ring + j]
+        y[(fast + 1) * line + ring + j] = y[first + j]
+        y[(fast + 2) * line + ring + j] = y[second + j]
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
 def _stage(x, y, s, f, out_x, out_y, pull, sites, fast, numbers, step):
-    """(out_x, out_y) = (x, y) + step (dX/dt, dY/dt)(s, f)."""
+    """Set (out_x, out_y) to (x, y) + step (dX/dt, dY/dt)(s, f)."""
     forcing, coupling, advection, damping = numbers[0], numbers[1], numbers[2], numbers[3]
-    own = fast * LANES
-    for site in range(sites):
-        for row in range(LANES):
-            pull[site * LANES + row] = f[(site * fast + 1) * LANES + row]
-        for each in range(1, fast):
-            for row in range(LANES):
-                pull[site * LANES + row] += f[(site * fast + each + 1) * LANES + row]
-        for each in range(fast):
-            for row in range(LANES):
-                j = site * own + each * LANES + row
-                p = j + LANES
-                change = advection * f[p + LANES] * (f[p - LANES] - f[p + 2 * LANES])
-                slow = s[(site + 2) * LANES + row]
-                out_y[p] = y[p] + step * (change - damping * f[p] + coupling * slow)
-    for j in range(sites * LANES):
+    line = sites * LANES
+    for j in range(line):
+        pull[j] = f[line + j]
+    for each in range(2, fast + 1):
+        one = f[each * line : (each + 1) * line]
+        for j in range(line):
+            pull[j] += one[j]
+    for each in range(1, fast + 1):
+        # Slices, so that numba sees no index that might be negative, and LLVM vectorises.
+        here = each * line
+        before, own = f[here - line : here], f[here : here + line]
+        after, second = f[here + line : here + 2 * line], f[here + 2 * line : here + 3 * line]
+        start, result = y[here : here + line], out_y[here : here + line]
+        for j in range(line):
+            change = advection * after[j] * (before[j] - second[j])
+            change += coupling * s[j + 2 * LANES] - damping * own[j]
+            result[j] = start[j] + step * change
+    for j in range(line):
         change = (s[j + 3 * LANES] - s[j]) * s[j + LANES] - s[j + 2 * LANES] + forcing
         out_x[j + 2 * LANES] = x[j + 2 * LANES] + step * (change - coupling * pull[j])
     close_ring(out_x, sites)
-    _close_fast(out_y, sites * fast)
+    _close_fast(out_y, sites, fast)
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
 def _combine(x, a, b, c, d, sixth):
     """Set x to x + dt/6 (k1 + 2 k2 + 2 k3 + k4), from the states a, b, c and d = x + dt k4."""
+    third = sixth + sixth
     for j in range(x.size):
-        x[j] += ((a[j] - x[j]) + (b[j] - x[j]) * 2 + (c[j] - x[j])) * (2 * sixth) + (
-            d[j] - x[j]
-        ) * sixth
+        own, twice = x[j], b[j] - x[j]
+        x[j] = own + third * ((a[j] - own) + (twice + twice) + (c[j] - own)) + sixth * (d[j] - own)
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
@@ -60,7 +72,7 @@ def advance(state, out, numbers, steps, substeps, init, member, lead, k0, k1, fi
     """
     fast, sites = state.shape[1] - 1, state.shape[2]
     half, dt, sixth, size = numbers[4], numbers[5], numbers[6], numbers[7]
-    slow, quick = (sites + 3) * LANES, (sites * fast + 3) * LANES
+    slow, quick = (sites + 3) * LANES, (fast + 3) * sites * LANES
     x, xa, xb = aligned(slow, state), aligned(slow, state), aligned(slow, state)
     xc, xd = aligned(slow, state), aligned(slow, state)
     y, ya, yb = aligned(quick, state), aligned(quick, state), aligned(quick, state)
@@ -74,9 +86,9 @@ def advance(state, out, numbers, steps, substeps, init, member, lead, k0, k1, fi
             for site in range(sites):
                 x[(site + 2) * LANES + lane] = state[row, 0, site]
                 for each in range(fast):
-                    y[(site * fast + each + 1) * LANES + lane] = state[row, 1 + each, site]
+                    y[((each + 1) * sites + site) * LANES + lane] = state[row, 1 + each, site]
         close_ring(x, sites)
-        _close_fast(y, sites * fast)
+        _close_fast(y, sites, fast)
         for step in range(steps * substeps):
             _stage(x, y, x, y, xa, ya, pull, sites, fast, numbers, half)
             _stage(x, y, xa, ya, xb, yb, pull, sites, fast, numbers, half)
@@ -94,4 +106,6 @@ def advance(state, out, numbers, steps, substeps, init, member, lead, k0, k1, fi
             for site in range(sites):
                 out[block + lane, 0, site] = x[(site + 2) * LANES + lane]
                 for each in range(fast):
-                    out[block + lane, 1 + each, site] = y[(site * fast + each + 1) * LANES + lane]
+                    out[block + lane, 1 + each, site] = y[
+                        ((each + 1) * sites + site) * LANES + lane
+                    ]
