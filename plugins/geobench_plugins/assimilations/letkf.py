@@ -42,6 +42,10 @@ class LETKF(Assimilation):
     rotation: bool = Field(True, description="rotate the anomalies of each analysis at random")
     relaxation: float = Field(0.0, ge=0, le=1, description="share of the lost spread given back")
     step: int = Field(1, gt=0, description="cells between two local analyses along each dim")
+    single: bool = Field(
+        False,
+        description="float32: faster, for observations not far better than forecasts",
+    )
 
     def filter(self, network: Network, spec: StateSpec, climate: "Tensor") -> Filter:
         """Find the observations around each cell."""
@@ -66,10 +70,11 @@ class _LETKF(Filter):
 
         from geobench_plugins.assimilations.ensemble_space import centred, normalised, rotation
 
-        mean, anomalies = centred(forecast, self.recipe.name)
+        dtype = torch.float32 if self.recipe.single else torch.float64
+        mean, anomalies = centred(forecast, self.recipe.name, dtype)
         members = forecast.shape[1]
         scaled, innovations = normalised(self.network, mean, anomalies, observed)
-        turn = rotation(noise, members) if self.recipe.rotation else None
+        turn = rotation(noise, members).to(mean) if self.recipe.rotation else None
         result = []
         for rows in self._blocks(len(forecast), len(self.coarse.cells), members):
             # (row, cell, channel, member): what one local analysis needs lies together.
@@ -133,4 +138,4 @@ class _LETKF(Filter):
         if not self.recipe.relaxation:
             return after
         was, now = (each.square().sum(-1, keepdim=True).sqrt() for each in (before, after))
-        return after * (1 + self.recipe.relaxation * (was - now) / now.clamp(min=1e-300))
+        return after * (1 + self.recipe.relaxation * (was - now) / now.clamp(min=1e-30))
