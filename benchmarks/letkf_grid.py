@@ -87,11 +87,9 @@ def peer(forecast: Tensor, seen: Network, observed: Tensor, radius: float, repea
 
     state = forecast[0].flatten(1).double().numpy()
     cells = seen.places.numpy() % 4096
-    places = np.stack(np.unravel_index(cells, (64, 64))).T
     blocks, taper = nd_Id_localization((64, 64), (2, 2), obs_inds=cells, periodic=False)(
         radius, "x2y", "GC"
     )
-    assert len(places) == len(seen)
     channels = [np.concatenate([block + 4096 * c for c in range(3)]) for block in blocks]
     tapers = {int(whole[0]): taper(block) for whole, block in zip(channels, blocks, strict=True)}
     error = CovMat(seen.error.numpy() ** 2, "diag")
