@@ -13,6 +13,8 @@ from geobench.interfaces.noise import Noise
 from geobench.interfaces.simulator import Simulator
 from geobench.interfaces.state import StateSpec
 
+LOST = 5.0  # error over spread at which a filter has lost the truth; reliable is 1
+
 
 class Cycle(NamedTuple):
     """What is known at one time: all members `(row, member, channel, *grid)`, the best estimate.
@@ -152,12 +154,20 @@ class Skill:
 
     @property
     def diverged(self) -> Tensor:
-        """Which experiments lost the truth `(row,)`: on average no better than the climate.
+        """Which experiments lost the truth `(row,)`, for a tenth of the times or longer.
 
-        An estimate that knows nothing but the climate has a relative error of 1; one that follows a
-        state of its own has 1.41.
+        Over some tenth, the mean square of `relative` is 1 or more (the climatological mean would
+        have done as well), or the squared error is `LOST`² times what the members' spread claims.
+        The mean over all times would hide a filter that is lost halfway.
         """
-        return ~(self.relative.mean(1) < 1)
+        error, spread = self.relative.square(), (self.spread / self.climate).square().mean(-1)
+        tenth = max(1, error.shape[1] // 10)
+        lost = torch.zeros(len(error), dtype=torch.bool, device=error.device)
+        for some in range(0, error.shape[1], tenth):
+            found, claimed = (each[:, some : some + tenth].mean(1) for each in (error, spread))
+            # Written so that NaN is lost.
+            lost |= ~(found < 1) | ((claimed > 0) & ~(found < LOST**2 * claimed))
+        return lost
 
 
 def measure(cycle: Cycle, truth: Tensor, spec: StateSpec) -> tuple[Tensor, Tensor]:

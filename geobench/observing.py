@@ -18,8 +18,8 @@ def network(observation: Observation, spec: StateSpec) -> Network:
     cells = _cells(observation.stride, spec)
     size = spec.sea.size
     places = [channel * size + cells for channel in channels.values()]
-    errors = [torch.full((len(cells),), _error(observation, name)) for name in channels]
-    return Network(torch.cat(places), torch.cat(errors).double())
+    errors = torch.tensor([_error(observation, name) for name in channels], dtype=torch.float64)
+    return Network(torch.cat(places), errors.repeat_interleave(len(cells)))
 
 
 def _channels(observation: Observation, spec: StateSpec) -> dict[str, int]:

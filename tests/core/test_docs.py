@@ -28,7 +28,7 @@ def _files(folder: Path) -> list[Path]:
 def test_the_plugins_in_the_docs_run(tmp_path: Path) -> None:
     files = _files(tmp_path)
     assert [file.name for file in files] == [
-        "mine.py", "drift.py", "red_noise.py", "median_error.py",
+        "mine.py", "drift.py", "red_noise.py", "median_error.py", "nudging.py",
     ]  # fmt: skip
     (block,) = re.findall(r"```yaml\n(experiments:.*?)```", PAGES["docs/plugins.md"], re.S)
     study = yaml.safe_load(block) | {
@@ -58,7 +58,7 @@ def test_every_builtin_hook_and_key_is_in_the_docs(registry: Registry) -> None:
     for key in Study.model_fields:
         assert f"| `{key}` |" in text
     hooks = [name for name in vars(hookspecs) if name.startswith("geobench_")]
-    assert len(hooks) == 5
+    assert len(hooks) == 6
     for hook in hooks:
         assert hook in text
 

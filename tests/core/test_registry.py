@@ -49,6 +49,7 @@ def test_the_builtins_are_all_there(registry: Registry) -> None:
         ("experiment", "lorenz95"),
         *(("model", m) for m in ("oracle", "climatology", "persistence", "fgn", "flow-matching")),
         *(("scorer", s) for s in ("crps", "rmse", "spread-skill", "brier")),
+        *(("assimilation", a) for a in ("etkf", "letkf", "enkf", "3dvar", "optimal-interpolation")),
     }
 
 

@@ -46,6 +46,4 @@ def corrected(
     kicks = noise.use("observation").normal(members - 1, len(network), dtype=torch.float64)
     kicks = torch.nn.functional.pad(kicks, (0, 0, 1, 0)) * network.error.to(kicks)
     innovations = observed.double()[:, None] + kicks - network.pick(background)
-    # One state at a time: the product of many depends, in its last bits, on their number.
-    moved = torch.stack([gain @ each for each in innovations.flatten(0, 1)])
-    return background + moved.view_as(background)
+    return background + innovations @ gain.T

@@ -37,12 +37,17 @@ class CoarseGrid:
 
     def interpolate(self, values: Tensor, block: slice) -> Tensor:
         """Bring `(row, chosen cell, …)` to the cells of `block`."""
-        corners = self.corners[block].to(values.device)
-        shares = self.shares[block].to(values)
-        result = torch.zeros_like(values[:, corners[:, 0]])
-        for k in range(corners.shape[1]):
-            result += values[:, corners[:, k]] * shares[:, k].view(-1, *[1] * (values.ndim - 2))
-        return result
+        corners, shares = self.corners[block], self.shares[block]
+        here = torch.arange(len(corners)).repeat_interleave(corners.shape[1])
+        # Sparse: gathering the corners moves the values four times in two dims.
+        matrix = torch.sparse_coo_tensor(
+            torch.stack([here, corners.flatten()]),
+            shares.flatten().to(values.dtype),
+            (len(corners), len(self.cells)),
+            check_invariants=True,
+        ).to(values.device)
+        rows = [torch.sparse.mm(matrix, row.flatten(1)) for row in values]
+        return torch.stack(rows).view(len(rows), len(corners), *values.shape[2:])
 
 
 def _along(dim: "Dimension", step: int) -> tuple[Tensor, Tensor, Tensor]:

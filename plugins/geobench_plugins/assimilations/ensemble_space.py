@@ -1,7 +1,9 @@
 """Kalman's equations in the space that an ensemble spans.
 
-All tensors are float64: the matrices are small, and accurate observations of a wide ensemble make
-them ill-conditioned. Members stand before numbers, rows (experiments) before both.
+In float64 unless asked otherwise: the matrices are small, and accurate observations of a wide
+ensemble make them ill-conditioned. Members stand before numbers, rows (experiments) before both.
+Linear algebra libraries round a matrix by its place in memory, so a row's last bits depend on the
+rows beside it: of float64, of which a float32 state keeps less.
 """
 
 from typing import TYPE_CHECKING
@@ -15,14 +17,16 @@ if TYPE_CHECKING:
     from geobench import Network, Noise
 
 
-def centred(ensemble: Tensor, owner: str) -> tuple[Tensor, Tensor]:
+def centred(
+    ensemble: Tensor, owner: str, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor]:
     """Mean `(row, 1, number)` and anomalies `(row, member, number)` of `(row, member, …)`."""
     members = ensemble.shape[1]
     if members < 2:
         raise GeobenchError(
             f"{owner}: an ensemble of {members} member has no spread. Use 2 or more."
         )
-    flat = ensemble.flatten(2).double()
+    flat = ensemble.flatten(2).to(dtype)
     mean = flat.mean(1, keepdim=True)
     return mean, flat - mean
 
@@ -74,7 +78,7 @@ class Posterior:
 
 
 def rotation(noise: "Noise", members: int) -> Tensor:
-    """Random orthogonal matrices `(row, member, member)` that keep the vector of ones.
+    """Random orthogonal matrices `(row, member, member)`, float64, that keep the vector of ones.
 
     Uniform (Haar) among those: they keep the mean and the covariance of an ensemble, and remove the
     outliers that square-root filters make (Sakov and Oke, 2008, doi:10.1175/2007MWR2021.1). The
@@ -91,5 +95,5 @@ def rotation(noise: "Noise", members: int) -> Tensor:
     mirror = (
         torch.eye(members, dtype=q.dtype, device=q.device) - 2 * axis @ axis.T / axis.square().sum()
     )
-    # One row at a time: the product of a block of rows depends, in its last bits, on their number.
-    return torch.stack([mirror @ each @ mirror for each in whole])
+    turned: Tensor = mirror @ whole @ mirror
+    return turned

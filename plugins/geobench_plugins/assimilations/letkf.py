@@ -25,9 +25,10 @@ class LETKF(Assimilation):
     land stays as it is. DAPPER's `loc_rad` is the same radius.
 
     With `step` > 1 the weights are computed at every n-th cell along each dim and interpolated
-    linearly (Yang et al., 2009, doi:10.1002/qj.353): n times fewer analyses in each dim.
-    `relaxation` a draws the spread back to the forecast's: the anomalies of each number are
-    multiplied by 1 + a (σ_f - σ_a) / σ_a (Whitaker and Hamill, 2012, doi:10.1175/MWR-D-11-00276.1).
+    linearly (Yang et al., 2009, doi:10.1002/qj.353): n times fewer analyses in each dim. Keep it
+    below the radius. `relaxation` a draws the spread back to the forecast's: after inflation, the
+    anomalies of each number are multiplied by 1 + a (σ_f - σ_a) / σ_a (Whitaker and Hamill, 2012,
+    doi:10.1175/MWR-D-11-00276.1).
 
     Hunt, Kostelich and Szunyogh (2007, doi:10.1016/j.physd.2006.11.008).
     """
@@ -42,6 +43,10 @@ class LETKF(Assimilation):
     rotation: bool = Field(True, description="rotate the anomalies of each analysis at random")
     relaxation: float = Field(0.0, ge=0, le=1, description="share of the lost spread given back")
     step: int = Field(1, gt=0, description="cells between two local analyses along each dim")
+    single: bool = Field(
+        False,
+        description="float32: faster, for observations not far better than forecasts",
+    )
 
     def filter(self, network: Network, spec: StateSpec, climate: "Tensor") -> Filter:
         """Find the observations around each cell."""
@@ -66,10 +71,11 @@ class _LETKF(Filter):
 
         from geobench_plugins.assimilations.ensemble_space import centred, normalised, rotation
 
-        mean, anomalies = centred(forecast, self.recipe.name)
+        dtype = torch.float32 if self.recipe.single else torch.float64
+        mean, anomalies = centred(forecast, self.recipe.name, dtype)
         members = forecast.shape[1]
         scaled, innovations = normalised(self.network, mean, anomalies, observed)
-        turn = rotation(noise, members) if self.recipe.rotation else None
+        turn = rotation(noise, members).to(mean) if self.recipe.rotation else None
         result = []
         for rows in self._blocks(len(forecast), len(self.coarse.cells), members):
             # (row, cell, channel, member): what one local analysis needs lies together.
@@ -80,9 +86,8 @@ class _LETKF(Filter):
             change = (shift[..., None] + moved).permute(0, 3, 2, 1).flatten(2)
             result.append(mean[rows] + change)
         analysis = torch.cat(result).to(forecast.dtype).view_as(forecast)
-        return torch.where(
-            self.sea.to(forecast.device).view(forecast.shape[3:]), analysis, forecast
-        )
+        sea = self.sea.to(forecast.device).view(forecast.shape[3:])
+        return torch.where(sea, analysis, forecast)
 
     def _blocks(self, count: int, others: int, members: int) -> Iterator[slice]:
         """Cut `count` into slices, each times `others` small enough to be held at once."""
@@ -125,7 +130,7 @@ class _LETKF(Filter):
         local = scaled.mT[:, which].mT * root[:, None]
         posterior = Posterior(local)
         weights = posterior.weights((innovations[:, 0][:, which] * root)[..., None])
-        reached = (strength > 0).any(1)[:, None, None]
+        reached = (strength > 0).any(1).to(root)[:, None, None]
         inflation = 1 + (self.recipe.inflation - 1) * reached
         return weights / (scaled.shape[1] - 1) ** 0.5, inflation * posterior.root()
 
@@ -133,4 +138,4 @@ class _LETKF(Filter):
         if not self.recipe.relaxation:
             return after
         was, now = (each.square().sum(-1, keepdim=True).sqrt() for each in (before, after))
-        return after * (1 + self.recipe.relaxation * (was - now) / now.clamp(min=1e-300))
+        return after * (1 + self.recipe.relaxation * (was - now) / now.clamp(min=1e-30))

@@ -63,7 +63,7 @@ class _OptimalInterpolation(Filter):
         for member in range(1, members):
             own = noise.use(f"background {member}")
             weights = own.normal(len(anomalies), dtype=torch.float64)
-            background[:, member] += torch.stack([each @ anomalies for each in weights])
+            background[:, member] += weights @ anomalies
         return background
 
     def estimate(self, analysis: "Tensor") -> "Tensor":
