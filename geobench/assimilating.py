@@ -1,6 +1,7 @@
 """Cycles of forecast and analysis, and how well they follow the truth."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -64,9 +65,21 @@ def cycles(
         if observed:
             now = noise.at(time)
             observations = network.observe(truth[:, time], now.use("observation error"))
-            ensemble = filter.analyse(ensemble, observations, now.use("filter"))
+            with _one_thread():
+                ensemble = filter.analyse(ensemble, observations, now.use("filter"))
             _check_finite(ensemble, "analysis", time)
         yield Cycle(ensemble, filter.estimate(ensemble), observed)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep LAPACK from sharing out matrices as small as an ensemble: that is seven times slower."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def first_guess(climate: Tensor, noise: Noise, members: int) -> Tensor:

@@ -88,7 +88,10 @@ class Steps:
         labels = {"dataset": name, "title": experiment.title}
         recipe = _experiment_recipe(experiment)
         with self.catalog.draft("dataset", name, recipe=recipe, labels=labels) as draft:
-            with blaming(f"the simulator {simulator.name}"):
+            owner = f"the simulator {simulator.name}"
+            if assimilation:
+                owner += f", followed by {assimilation.name}"
+            with blaming(owner):
                 twin = Twin(experiment, simulator, assimilation or None)
                 for split in simulating.splits(experiment):
                     with self.watch(f"simulate {name}: {split}") as progress:
