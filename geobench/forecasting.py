@@ -7,6 +7,7 @@ nobody asked for are filled with a row that is there. Batches, order, number of 
 then cannot change a member's bits.
 """
 
+import itertools
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -100,21 +101,27 @@ def forecast(
     leads: int,
     seed: int,
     spec: StateSpec,
-    batch: int,
+    batch: tuple[int, int],
     cost: Cost,
     device: str = "cpu",
     progress: Progress = silent,
-) -> Iterator[Tensor]:
-    """Draw `count` members of every init, `batch` inits at a time: `(init, lead, member, …)`."""
+) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Draw `count` members of every init, `batch` inits x members at a time.
+
+    Gives (inits, members, `(init, lead, member, channel, *grid)`): what is drawn is not kept, so
+    memory does not grow with the forecast.
+    """
     network = forecaster.network
     hook = None
     if network is not None:
         hook = network.register_forward_pre_hook(cost.count, with_kwargs=True)
     inits = len(histories)
     try:
-        for first in range(0, inits, batch):
-            block = range(first, min(first + batch, inits))
-            rows = [(init, member) for init in block for member in range(count)]
+        pieces = itertools.product(range(0, inits, batch[0]), range(0, count, batch[1]))
+        for first, least in pieces:
+            block = range(first, min(first + batch[0], inits))
+            own = range(least, min(least + batch[1], count))
+            rows = [(init, member) for init in block for member in own]
             drawn = members(
                 forecaster,
                 histories,
@@ -125,8 +132,9 @@ def forecast(
                 cost=cost,
                 device=device,
             )
-            yield drawn.reshape(len(block), count, *drawn.shape[1:]).transpose(1, 2)
-            progress(block[-1] + 1, inits, "")
+            drawn = drawn.reshape(len(block), len(own), *drawn.shape[1:]).transpose(1, 2)
+            yield slice(block.start, block.stop), slice(own.start, own.stop), drawn
+            progress(block.start * count + len(block) * own.stop, inits * count, "")
     finally:
         if hook is not None:
             hook.remove()

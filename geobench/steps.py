@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
@@ -28,7 +28,9 @@ Watch = Callable[[str], AbstractContextManager[Progress]]
 """Called with what is about to be done; gives the progress to report to."""
 
 _CHUNK_BYTES = 2**21
+_PIECE_BYTES = 2**28  # of a forecast, in memory at once
 _WEIGHTS = "weights.safetensors"
+_Block = TypeVar("_Block")
 
 
 def unwatched(_title: str) -> AbstractContextManager[Progress]:
@@ -213,7 +215,8 @@ class Steps:
         if seed != forecaster.record.recipe["seed"]:
             name += f".noise{seed}"
         recipe = {"members": members, "seed": seed}
-        chunk, batch = _forecast_blocks(experiment.leads * members * prod(task.spec.shape) * 4)
+        per_member = experiment.leads * prod(task.spec.shape) * 4
+        chunks, batch = _forecast_blocks(per_member, members)
         cost = forecasting.Cost()
         failed: dict[int, int] = {}
         with self.catalog.draft(
@@ -235,27 +238,25 @@ class Steps:
                     device=self.device,
                     progress=progress,
                 )
-                first = 0
-                for block in _repeatable(blocks):
-                    bad = forecasting.failed(block)
-                    failed |= {first + i: int(n) for i, n in enumerate(bad.sum(1).tolist()) if n}
+                coords = _forecast_coords(inits, experiment.leads, members, task)
+                for which, who, block in _repeatable(blocks):
+                    for init, count in enumerate(forecasting.failed(block).sum(1).tolist()):
+                        if count:
+                            failed[which.start + init] = failed.get(which.start + init, 0) + count
                     if failed and not keep_failures:
                         raise GeobenchError(_failure(failed, members))
-                    coords = _forecast_coords(inits, first, block, task)
-                    stored = task.spec.dataset(
-                        block.numpy(), ("init_time", "lead_time", "member"), coords
-                    )
-                    draft.write(
-                        stored.assign_attrs(_attributes(name, recipe)),
-                        append="init_time",
-                        chunks={"init_time": chunk},
-                    )
-                    first += len(block)
+                    piece = task.spec.dataset(block.numpy(), ("init_time", "lead_time", "member"))
+                    if which.start == who.start == 0:
+                        one = piece.isel(init_time=[0], member=[0])
+                        one = one.assign_coords(coords.isel(init_time=[0], member=[0]).coords)
+                        one = one.assign_attrs(_attributes(name, recipe))
+                        draft.allocate(one, coords.drop_vars("lead_time"), chunks)
+                    draft.fill(piece, {"init_time": which, "member": who})
             return draft.publish(
                 {
                     **cost.summary(experiment.leads),
                     "failed_members": sum(failed.values()),
-                    "members": members * first,
+                    "members": members * inits.sizes["init_time"],
                 }
             )
 
@@ -299,7 +300,7 @@ class Steps:
                 members,
                 truth,
                 self._context(dataset),
-                block=_forecast_blocks(per_init)[0],
+                block=max(1, _PIECE_BYTES // 4 // max(1, per_init)),
                 reading=forecast.reading,
                 progress=progress,
             )
@@ -428,34 +429,33 @@ def _chunks(block: "xr.Dataset", dim: str) -> dict[str, int]:
     return {dim: max(1, min(block.sizes[dim], _CHUNK_BYTES // one))}
 
 
-def _forecast_blocks(bytes_per_init: int) -> tuple[int, int]:
-    """Inits in a chunk (a power of two, some 2 MB) and in a batch (whole chunks, whole tiles)."""
+def _forecast_blocks(per_member: int, members: int) -> tuple[dict[str, int], tuple[int, int]]:
+    """Chunks of some 2 MB, and what is drawn at once: whole chunks, whole tiles."""
     from geobench.forecasting import TILE
 
-    chunk: int = 1 << max(0, min(10, (_CHUNK_BYTES // max(1, bytes_per_init)).bit_length() - 1))
-    return chunk, max(chunk, TILE[0])
+    def power(most: int) -> int:
+        return 1 << max(0, most.bit_length() - 1)
+
+    own = min(members, max(TILE[1], power(_CHUNK_BYTES // per_member)))
+    inits = power(min(1024, max(1, _CHUNK_BYTES // (per_member * own))))
+    batch = max(inits, TILE[0])
+    rows = max(1, _PIECE_BYTES // (per_member * batch * own))
+    return {"init_time": inits, "member": own}, (batch, own * rows)
 
 
-def _forecast_coords(
-    inits: "xr.Dataset", first: int, block: "Tensor", task: Task
-) -> dict[str, Any]:
+def _forecast_coords(inits: "xr.Dataset", leads: int, members: int, task: Task) -> "xr.Dataset":
     import numpy as np
+    import xarray as xr
 
     step = np.timedelta64(round(task.output_step.total_seconds()), "s")
-    count, leads, members = block.shape[:3]
-    return {
-        "init_time": (
-            "init_time",
-            inits["init_time"].to_numpy()[first : first + count],
-            {"standard_name": "forecast_reference_time"},
-        ),
-        "lead_time": (
-            "lead_time",
-            np.arange(1, leads + 1) * step,
-            {"standard_name": "forecast_period"},
-        ),
-        "member": ("member", np.arange(members), {"standard_name": "realization"}),
+    named = {
+        "init_time": (inits["init_time"].to_numpy(), "forecast_reference_time"),
+        "lead_time": (np.arange(1, leads + 1) * step, "forecast_period"),
+        "member": (np.arange(members), "realization"),
     }
+    return xr.Dataset(
+        coords={key: (key, each, {"standard_name": told}) for key, (each, told) in named.items()}
+    )
 
 
 def _failure(failed: Mapping[int, int], members: int) -> str:
@@ -467,7 +467,7 @@ def _failure(failed: Mapping[int, int], members: int) -> str:
     )
 
 
-def _repeatable(blocks: "Iterator[Tensor]") -> "Iterator[Tensor]":
+def _repeatable(blocks: Iterator[_Block]) -> Iterator[_Block]:
     while True:
         with _own_randomness():
             block = next(blocks, None)

@@ -155,6 +155,20 @@ class Draft:
         except OSError as error:
             raise _not_writable(self._catalog.path, error) from error
 
+    def allocate(self, one: "xr.Dataset", coords: "xr.Dataset", chunks: Mapping[str, int]) -> None:
+        """Make room for data that come piece by piece; see `zarr_data.allocate`."""
+        try:
+            zarr_data.allocate(self.path, one, coords, chunks)
+        except OSError as error:
+            raise _not_writable(self._catalog.path, error) from error
+
+    def fill(self, piece: "xr.Dataset", where: Mapping[str, slice]) -> None:
+        """Write a piece of allocated data."""
+        try:
+            zarr_data.fill(self.path, piece, where)
+        except OSError as error:
+            raise _not_writable(self._catalog.path, error) from error
+
     def write_file(self, name: str, content: bytes) -> None:
         """Store a file beside the data."""
         try:

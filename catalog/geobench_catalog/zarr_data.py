@@ -80,6 +80,34 @@ def write(
         )
 
 
+def allocate(
+    folder: Path, one: "xr.Dataset", coords: "xr.Dataset", chunks: Mapping[str, int]
+) -> None:
+    """Make room for a dataset that comes piece by piece, in any order (`fill`).
+
+    `one` is a piece of length 1 along each dim of `coords`, which holds all their coordinates.
+    """
+    import zarr
+
+    write(folder, one, chunks=chunks)
+    with _strings_allowed():
+        group = zarr.open_group(folder / DATA, mode="r+")
+        for name, array in group.arrays():
+            dims = one[name].dims
+            sizes = zip(dims, array.shape, strict=True)
+            array.resize(tuple(coords.sizes.get(dim, size) for dim, size in sizes))
+        coords.to_zarr(folder / DATA, mode="a", zarr_format=3, consolidated=False)
+
+
+def fill(folder: Path, piece: "xr.Dataset", where: Mapping[str, slice]) -> None:
+    """Write a piece of an allocated dataset: whole chunks, but at the ends."""
+    import zarr
+
+    bare = piece.drop_vars(list(piece.coords))
+    with _strings_allowed(), zarr.config.set({"array.write_empty_chunks": True}):
+        bare.to_zarr(folder / DATA, region=dict(where), zarr_format=3, consolidated=False)
+
+
 def contents(folder: Path) -> list[tuple[str, dict[str, int], str]]:
     """List the arrays of all groups: path in the store, length of each dim, type."""
     store = folder / DATA

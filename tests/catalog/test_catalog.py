@@ -270,3 +270,27 @@ def test_reading_needs_neither_torch_nor_geobench() -> None:
     code = "import sys, geobench_catalog; print({'torch', 'geobench', 'xarray'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_data_that_come_in_pieces_are_the_data(catalog: Catalog) -> None:
+    days = np.datetime64("2000-01-01", "ns") + np.arange(5) * np.timedelta64(1, "D")
+    values = np.random.default_rng(0).normal(size=(5, 6, 3)).astype(np.float32)
+    values[2:4, 4:] = np.nan  # a chunk of nothing else is stored all the same
+    whole = xr.Dataset(
+        {"q": (("init_time", "member", "x"), values, {"units": "m"})},
+        {"init_time": days, "member": np.arange(6), "x": np.arange(3.0)},
+        {"title": "pieces"},
+    )
+    with catalog.draft("forecast", "a", recipe={}) as draft:
+        coords = whole[["init_time", "member"]]
+        one = whole.isel(init_time=[0], member=[0])
+        draft.allocate(one, coords, {"init_time": 2, "member": 4})
+        for first, least in ((4, 4), (0, 0), (2, 4), (0, 4), (2, 0), (4, 0)):
+            where = {"init_time": slice(first, first + 2), "member": slice(least, least + 4)}
+            piece = whole.isel(where)
+            ends = {dim: slice(s.start, s.start + piece.sizes[dim]) for dim, s in where.items()}
+            draft.fill(piece, ends)
+        entry = draft.publish()
+    xr.testing.assert_identical(entry.open().load(), whole)
+    chunks = [file for file in (entry.path / "data.zarr" / "q" / "c").rglob("*") if file.is_file()]
+    assert len(chunks) == 6
