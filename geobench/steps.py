@@ -107,7 +107,12 @@ class Steps:
             train = draft.read(_truth(experiment, "train"))
             draft.write(simulating.climatology(experiment, train), group="climatology")
             draft.write(simulating.inits(experiment, draft.read("test")), group="inits")
-            return draft.publish({"states": sum(a * b for a, b in _sizes(experiment))})
+            return draft.publish(
+                {
+                    "states": sum(a * b for a, b in _sizes(experiment)),
+                    "inexact_law": experiment.inexact_law,
+                }
+            )
 
     # -- forecasters
 

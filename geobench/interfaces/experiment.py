@@ -130,6 +130,21 @@ class Experiment(Fields):
         return self
 
     @property
+    def inexact_law(self) -> str:
+        """What stands for the law where it is not exact, in a sentence; else nothing."""
+        if self.assimilation:
+            return (
+                f"What stands for the truth is an approximation: runs from the normal law of the "
+                f"ensemble of {self.assimilation['use']} at init time. A model may be better."
+            )
+        if self.shown:
+            return (
+                "What stands for the truth knows more than any model: runs from the whole state, "
+                "hidden variables included. No model can reach it."
+            )
+        return ""
+
+    @property
     def test_steps(self) -> int:
         """Stored states in each test trajectory."""
         return self.history + (self.test.inits - 1) * self.test.every + self.leads

@@ -153,6 +153,9 @@ def compare(
         if not ranking:
             ranking = _ranking(excesses, base)
     flags |= _better_than_law(np.stack(ranking)[..., None], _SUSPICIOUS_MEAN)[:, 0]
+    inexact = dataset.record.summary.get("inexact_law")
+    if inexact:  # then a model may well be better than what stands for the law
+        flags[:] = False
     failed = [int(each.forecast.record.summary["failed_members"]) for each in competitors]
     ranks = _ranks(ranking, failed)
     rows = [
@@ -182,7 +185,7 @@ def compare(
         lead_hours=lead_hours,
         rows=[rows[i] for i in order],
         columns=columns,
-        notes=_notes(len(np.unique(blocks))),
+        notes=[*_notes(len(np.unique(blocks))), *([inexact] if inexact else [])],
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from geobench import hookspecs
+from geobench import Experiment, hookspecs
 from geobench.cli import main
 from geobench.registry import Registry
 
@@ -57,6 +57,9 @@ def test_every_builtin_hook_and_key_is_in_the_docs(registry: Registry) -> None:
         assert f"| {kind} | `{name}` |" in text
     for key in Study.model_fields:
         assert f"| `{key}` |" in text
+    described = text[text.index("| key of an experiment |") :]
+    for key in Experiment.model_fields:
+        assert f"`{key}`" in described.partition("\n\n")[0]
     hooks = [name for name in vars(hookspecs) if name.startswith("geobench_")]
     assert len(hooks) == 6
     for hook in hooks:
