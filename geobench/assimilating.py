@@ -64,9 +64,19 @@ def cycles(
         if observed:
             now = noise.at(time)
             observations = network.observe(truth[:, time], now.use("observation error"))
-            ensemble = filter.analyse(ensemble, observations, now.use("filter"))
+            ensemble = _analyse(filter, ensemble, observations, now.use("filter"))
             _check_finite(ensemble, "analysis", time)
         yield Cycle(ensemble, filter.estimate(ensemble), observed)
+
+
+def _analyse(filter: Filter, ensemble: Tensor, observed: Tensor, noise: Noise) -> Tensor:
+    try:
+        return filter.analyse(ensemble, observed, noise)
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined] # not listed
+        raise GeobenchError(
+            f"the filter diverged: its linear algebra failed after {noise.lead} output steps "
+            f"({' '.join(str(error).split())}). Use more members, more inflation or float64."
+        ) from error
 
 
 def first_guess(climate: Tensor, noise: Noise, members: int) -> Tensor:
@@ -148,9 +158,9 @@ class Skill:
     def relative(self) -> Tensor:
         """Error as a share of the climatological standard deviation `(row, time)`.
 
-        The root of the mean of its square over variables.
+        The root of the mean of its square over the variables that vary.
         """
-        return (self.rmse / self.climate.to(self.rmse)).square().mean(-1).sqrt()
+        return self._shares(self.rmse).sqrt()
 
     @property
     def diverged(self) -> Tensor:
@@ -160,14 +170,22 @@ class Skill:
         have done as well), or the squared error is `LOST`² times what the members' spread claims.
         The mean over all times would hide a filter that is lost halfway.
         """
-        error, spread = self.relative.square(), (self.spread / self.climate).square().mean(-1)
-        tenth = max(1, error.shape[1] // 10)
-        lost = torch.zeros(len(error), dtype=torch.bool, device=error.device)
-        for some in range(0, error.shape[1], tenth):
-            found, claimed = (each[:, some : some + tenth].mean(1) for each in (error, spread))
+        tenths = min(10, self.rmse.shape[1])
+        lost = torch.zeros(len(self.rmse), dtype=torch.bool, device=self.rmse.device)
+        errors, spreads = (self._shares(each) for each in (self.rmse, self.spread))
+        for error, spread in zip(
+            errors.tensor_split(tenths, 1), spreads.tensor_split(tenths, 1), strict=True
+        ):
+            found, claimed = error.mean(1), spread.mean(1)
             # Written so that NaN is lost.
             lost |= ~(found < 1) | ((claimed > 0) & ~(found < LOST**2 * claimed))
         return lost
+
+    def _shares(self, series: Tensor) -> Tensor:
+        """Mean square over variables `(row, time)`, in climatological variances."""
+        climate = self.climate.to(series)
+        varies = climate > 0
+        return (series[..., varies] / climate[varies]).square().mean(-1)
 
 
 def measure(cycle: Cycle, truth: Tensor, spec: StateSpec) -> tuple[Tensor, Tensor]:
