@@ -38,6 +38,7 @@ def cycles(
     members: int,
     every: int = 1,
     start: Tensor | None = None,
+    first: Filter | None = None,
 ) -> Iterator[Cycle]:
     """Follow `truth` `(row, time, channel, *grid)` through its times by observations of it.
 
@@ -46,6 +47,8 @@ def cycles(
     states drawn from `climate` `(sample, channel, *grid)`: nothing is known but the climate. The
     times 0, `every`, 2 `every`, … are observed and analysed; in between, states are forecasts.
     Forecast noise, observation errors and the filter have a stream each, apart from the truth's.
+    `first` makes the first analysis in place of `filter`: a small ensemble may never find the truth
+    from the climate alone, and optimal interpolation starts it near.
     """
     spec = simulator.spec
     _check(spec, network, truth, noise, every)
@@ -64,7 +67,8 @@ def cycles(
         if observed:
             now = noise.at(time)
             observations = network.observe(truth[:, time], now.use("observation error"))
-            ensemble = _analyse(filter, ensemble, observations, now.use("filter"))
+            at_work = filter if time or first is None else first
+            ensemble = _analyse(at_work, ensemble, observations, now.use("filter"))
             _check_finite(ensemble, "analysis", time)
         yield Cycle(ensemble, filter.estimate(ensemble), observed)
 

@@ -24,6 +24,7 @@ from geobench.testing import Decay
 from geobench_plugins.assimilations.enkf import EnKF
 from geobench_plugins.assimilations.etkf import ETKF
 from geobench_plugins.assimilations.letkf import LETKF
+from geobench_plugins.assimilations.variational import Variational
 
 PLANE = StateSpec(
     variables=(Variable(name="u"), Variable(name="v"), Variable(name="height")),
@@ -122,6 +123,18 @@ def test_between_observations_the_ensemble_is_forecast() -> None:
     true_kick = truth[:, 1] - 0.8 * truth[:, 0]
     assert len(kicks.flatten().unique()) == kicks.numel(), "members share their noise"
     assert not bool(torch.isclose(kicks, true_kick[:, None], atol=1e-6).any())
+
+
+def test_another_filter_may_make_the_first_analysis() -> None:
+    simulator, noise = Decay(), Noise.rows(0, "truth", 2)
+    truth = trajectories(simulator, noise, spin_up=5, steps=3)
+    seen = network(Observation(error=0.1), simulator.spec)
+    filter = Variational().filter(seen, simulator.spec, _climate(simulator))
+    arguments = (simulator, filter, seen, truth, _climate(simulator), noise)
+    found = list(cycles(*arguments, members=3, first=Trust(seen)))
+    spreads = [float(cycle.ensemble.std(1).max()) for cycle in found]
+    assert spreads[0] == 0
+    assert min(spreads[1:]) > 0
 
 
 def test_experiments_do_not_depend_on_one_another() -> None:
