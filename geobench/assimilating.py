@@ -61,7 +61,7 @@ def cycles(
         if time:
             moved = simulator.advance(ensemble.flatten(0, 1), 1, forecast_noise.at(time))
             spec.check(moved, rows * members, f"the simulator {simulator.name}")
-            ensemble = moved.view(rows, members, *spec.shape)
+            ensemble = moved.reshape(rows, members, *spec.shape)
             _check_finite(ensemble, "forecast", time)
         observed = time % every == 0
         if observed:
