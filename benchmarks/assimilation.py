@@ -8,7 +8,8 @@ model noise, an observation of every site each 6 h with error 1, a start near th
 the mean over time (analysis times after the burn-in) of the spatial root-mean-square error of the
 estimate, then over experiments ("rows") run side by side, with the 95 % interval of that mean over
 rows. Rows that diverged are counted in it; the mean over the others is `rmse_kept`. Where DAPPER is
-installed (pip install dapper) it runs one experiment of each setting too.
+installed (pip install dapper) it runs one experiment of each setting too. A filter without
+localisation often never finds the truth from afar: see `--start` and results/.
 """
 
 import contextlib
