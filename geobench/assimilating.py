@@ -39,6 +39,7 @@ def cycles(
     members: int,
     every: int = 1,
     start: Tensor | None = None,
+    first: Filter | None = None,
 ) -> Iterator[Cycle]:
     """Follow `truth` `(row, time, channel, *grid)` through its times by observations of it.
 
@@ -47,6 +48,8 @@ def cycles(
     states drawn from `climate` `(sample, channel, *grid)`: nothing is known but the climate. The
     times 0, `every`, 2 `every`, … are observed and analysed; in between, states are forecasts.
     Forecast noise, observation errors and the filter have a stream each, apart from the truth's.
+    `first` makes the first analysis in place of `filter`: a small ensemble may never find the truth
+    from the climate alone, and optimal interpolation starts it near.
     """
     spec = simulator.spec
     _check(spec, network, truth, noise, every)
@@ -59,14 +62,15 @@ def cycles(
         if time:
             moved = simulator.advance(ensemble.flatten(0, 1), 1, forecast_noise.at(time))
             spec.check(moved, rows * members, f"the simulator {simulator.name}")
-            ensemble = moved.view(rows, members, *spec.shape)
+            ensemble = moved.reshape(rows, members, *spec.shape)
             _check_finite(ensemble, "forecast", time)
         observed = time % every == 0
         if observed:
             now = noise.at(time)
             observations = network.observe(truth[:, time], now.use("observation error"))
+            at_work = filter if time or first is None else first
             with _one_thread():
-                ensemble = filter.analyse(ensemble, observations, now.use("filter"))
+                ensemble = _analyse(at_work, ensemble, observations, now.use("filter"))
             _check_finite(ensemble, "analysis", time)
         yield Cycle(ensemble, filter.estimate(ensemble), observed)
 
@@ -80,6 +84,16 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _analyse(filter: Filter, ensemble: Tensor, observed: Tensor, noise: Noise) -> Tensor:
+    try:
+        return filter.analyse(ensemble, observed, noise)
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined] # not listed
+        raise GeobenchError(
+            f"the filter diverged: its linear algebra failed after {noise.lead} output steps "
+            f"({' '.join(str(error).split())}). Use more members, more inflation or float64."
+        ) from error
 
 
 def first_guess(climate: Tensor, noise: Noise, members: int) -> Tensor:
@@ -161,9 +175,9 @@ class Skill:
     def relative(self) -> Tensor:
         """Error as a share of the climatological standard deviation `(row, time)`.
 
-        The root of the mean of its square over variables.
+        The root of the mean of its square over the variables that vary.
         """
-        return (self.rmse / self.climate.to(self.rmse)).square().mean(-1).sqrt()
+        return self._shares(self.rmse).sqrt()
 
     @property
     def diverged(self) -> Tensor:
@@ -173,14 +187,22 @@ class Skill:
         have done as well), or the squared error is `LOST`² times what the members' spread claims.
         The mean over all times would hide a filter that is lost halfway.
         """
-        error, spread = self.relative.square(), (self.spread / self.climate).square().mean(-1)
-        tenth = max(1, error.shape[1] // 10)
-        lost = torch.zeros(len(error), dtype=torch.bool, device=error.device)
-        for some in range(0, error.shape[1], tenth):
-            found, claimed = (each[:, some : some + tenth].mean(1) for each in (error, spread))
+        tenths = min(10, self.rmse.shape[1])
+        lost = torch.zeros(len(self.rmse), dtype=torch.bool, device=self.rmse.device)
+        errors, spreads = (self._shares(each) for each in (self.rmse, self.spread))
+        for error, spread in zip(
+            errors.tensor_split(tenths, 1), spreads.tensor_split(tenths, 1), strict=True
+        ):
+            found, claimed = error.mean(1), spread.mean(1)
             # Written so that NaN is lost.
             lost |= ~(found < 1) | ((claimed > 0) & ~(found < LOST**2 * claimed))
         return lost
+
+    def _shares(self, series: Tensor) -> Tensor:
+        """Mean square over variables `(row, time)`, in climatological variances."""
+        climate = self.climate.to(series)
+        varies = climate > 0
+        return (series[..., varies] / climate[varies]).square().mean(-1)
 
 
 def measure(cycle: Cycle, truth: Tensor, spec: StateSpec) -> tuple[Tensor, Tensor]:

@@ -32,7 +32,7 @@ def list_plugins(settings: Settings, *, as_json: bool) -> None:
         click.echo(json.dumps({"offers": listed, "set_aside": aside}, indent=1))
         return
     width = max((len(offer.name) for offer in offers), default=0)
-    for kind in ("simulator", "experiment", "model", "scorer"):
+    for kind in ("simulator", "experiment", "assimilation", "model", "scorer"):
         click.echo(click.style(f"{kind}s", bold=True))
         for offer in offers:
             if offer.kind == kind:
@@ -49,7 +49,7 @@ def list_plugins(settings: Settings, *, as_json: bool) -> None:
 @json_option
 @pass_settings
 def show(settings: Settings, name: str, *, as_json: bool) -> None:
-    """Show what a simulator, model, scorer or experiment is, and its fields."""
+    """Show what a simulator, assimilation, model, scorer or experiment is, and its fields."""
     found = [offer for (_, offered), offer in settings.plugins.offers.items() if offered == name]
     if not found:
         known = ", ".join(sorted({offered for _, offered in settings.registry.offers}))

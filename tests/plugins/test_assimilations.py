@@ -19,6 +19,7 @@ from geobench import (
 from geobench.assimilating import Skill, cycles, measure, near_truth
 from geobench.observing import network
 from geobench.simulating import trajectories
+from geobench.testing import AssimilationConformance
 from geobench_plugins.assimilations.coarse_grid import CoarseGrid
 from geobench_plugins.assimilations.enkf import EnKF
 from geobench_plugins.assimilations.ensemble_space import rotation
@@ -28,6 +29,37 @@ from geobench_plugins.assimilations.localisation import distances, gaspari_cohn
 from geobench_plugins.assimilations.optimal_interpolation import OptimalInterpolation
 from geobench_plugins.assimilations.variational import Variational
 from geobench_plugins.simulators.lorenz95 import Lorenz95
+
+
+class TestETKF(AssimilationConformance):
+    def assimilation(self) -> Assimilation:
+        return ETKF()
+
+
+class TestLETKF(AssimilationConformance):
+    def assimilation(self) -> Assimilation:
+        return LETKF(radius=1.5)
+
+
+class TestInterpolatedLETKF(AssimilationConformance):
+    def assimilation(self) -> Assimilation:
+        return LETKF(radius=1.5, step=2, relaxation=0.5, single=True)
+
+
+class TestEnKF(AssimilationConformance):
+    def assimilation(self) -> Assimilation:
+        return EnKF()
+
+
+class TestVariational(AssimilationConformance):
+    def assimilation(self) -> Assimilation:
+        return Variational(members=3)
+
+
+class TestOptimalInterpolation(AssimilationConformance):
+    def assimilation(self) -> Assimilation:
+        return OptimalInterpolation(members=3)
+
 
 BASIN = StateSpec(  # two variables, one closed and one periodic dim, three cells of land
     variables=(Variable(name="u"), Variable(name="h")),
@@ -283,14 +315,6 @@ def test_rows_are_independent_and_batches_change_nothing(
         part = Noise(0, "filter", noise.init[some], noise.member[some])
         found = filter.analyse(forecast[some], observations[some], part)
         assert torch.allclose(found, whole[some], rtol=0, atol=1e-5 if single else 1e-12)
-
-
-@pytest.mark.parametrize("assimilation", EVERY, ids=repr)
-def test_land_stays_land(assimilation: Assimilation) -> None:
-    network, forecast, observations, climate = _case()
-    filter = assimilation.filter(network, BASIN, climate)
-    analysis = filter.analyse(forecast, observations, Noise.rows(0, "filter", 3))
-    assert bool((analysis[..., 1, 1:4] == 0).all())
 
 
 def test_exact_observations_are_believed() -> None:

@@ -19,8 +19,8 @@ class OptimalInterpolation(Assimilation):
     tapered over `radius` grid cells if there is one (Gandin, 1963). What a filter must beat to have
     gained anything from its forecasts. Between observation times its state is a forecast.
 
-    With more than one member, member 0 is this estimate, and the others have perturbed observations
-    and a background drawn from the normal law of the climate.
+    With more than one member, member 0 is this estimate; each of the others starts from a free-run
+    state drawn at random and has perturbed observations, so their spread is the estimate's error.
     """
 
     name = "optimal-interpolation"
@@ -40,10 +40,7 @@ class OptimalInterpolation(Assimilation):
 
 class _OptimalInterpolation(Filter):
     def __init__(self, network: Network, climate: "Tensor", gain: "Tensor") -> None:
-        self.network, self.gain = network, gain
-        samples = climate.flatten(1).double()
-        self.mean = samples.mean(0)
-        self.anomalies = (samples - self.mean) / (len(samples) - 1) ** 0.5
+        self.network, self.gain, self.climate = network, gain, climate.flatten(1)
 
     def analyse(self, forecast: "Tensor", observed: "Tensor", noise: "Noise") -> "Tensor":
         from geobench_plugins.assimilations.climatological_gain import corrected
@@ -54,17 +51,14 @@ class _OptimalInterpolation(Filter):
         return analysis.to(forecast.dtype).view_as(forecast)
 
     def _background(self, forecast: "Tensor", noise: "Noise") -> "Tensor":
-        """The climatological mean for member 0; draws of N(x̄, C) for the others."""
+        """The climatological mean for member 0; states of the climate for the others."""
         import torch
 
         rows, members = forecast.shape[:2]
-        mean, anomalies = (each.to(forecast.device) for each in (self.mean, self.anomalies))
-        background = mean.repeat(rows, members, 1)
-        for member in range(1, members):
-            own = noise.use(f"background {member}")
-            weights = own.normal(len(anomalies), dtype=torch.float64)
-            background[:, member] += weights @ anomalies
-        return background
+        climate = self.climate.to(forecast.device).double()
+        mean = climate.mean(0).expand(rows, 1, -1)
+        drawn = noise.use("background").integers(len(climate), members - 1)
+        return torch.cat([mean, climate[drawn]], 1)
 
     def estimate(self, analysis: "Tensor") -> "Tensor":
         return analysis[:, 0]

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import torch
-
 from geobench import EnsembleModel, Forecaster, GeobenchError, Law
 
 if TYPE_CHECKING:
@@ -46,6 +44,8 @@ class _Simulation(Forecaster):
         return self.law.show(self.law.simulator.advance(start, 1, noise))
 
     def trajectory(self, history: "Tensor", noise: "Noise", leads: int) -> "Tensor":
+        import torch
+
         # The whole state runs on, hidden variables included.
         state = self.law.start(history[:, -1], noise)
         states = []
