@@ -145,7 +145,7 @@ def test_mistakes_with_a_catalogue_lose_nothing(
 
 
 def test_a_blow_up_leaves_nothing_half_written(tmp_path: Path) -> None:
-    result = _simulate(tmp_path / "catalog", "simulator={dt: 0.2, output_hours: 96}", "spin_up=50")
+    result = _simulate(tmp_path / "catalog", "simulator={amplitude: 80}", "spin_up=50")
     assert result.exit_code == 2
     assert "lorenz95 blew up" in result.stderr
     assert list(Catalog(tmp_path / "catalog").entries()) == []
