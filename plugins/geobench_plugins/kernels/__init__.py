@@ -1,0 +1,1 @@
+"""Compiled forms of the numerics; imported where they are run, never to list plugins."""
