@@ -78,10 +78,10 @@ class ShallowWater(Simulator):
         None, gt=0, description="time step, s; default: gravity waves cross half a cell, or less"
     )
     wind_noise: float = Field(
-        0.05, ge=0, description="rms of the basin-wide random stress over 5 days, N m-2"
+        0.12, ge=0, description="rms of the basin-wide random stress over 5 days, N m-2"
     )
     eddy_noise: float = Field(
-        0.02, ge=0, description="rms of the eddy-scale random stress over 5 days, N m-2"
+        0.03, ge=0, description="rms of the eddy-scale random stress over 5 days, N m-2"
     )
     backend: Literal["auto", "torch", "numba"] = Field(
         "auto", description="auto: numba on a CPU when no gradient is asked for, else torch"
