@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 @hookimpl
 def geobench_simulators() -> "list[type[Simulator]]":
-    """Lorenz95."""
+    """Lorenz95 and a basin of shallow water."""
     from geobench_plugins.simulators.lorenz95 import Lorenz95
+    from geobench_plugins.simulators.shallow_water import ShallowWater
 
-    return [Lorenz95]
+    return [Lorenz95, ShallowWater]
 
 
 @hookimpl

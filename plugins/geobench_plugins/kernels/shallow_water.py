@@ -218,7 +218,18 @@ def advance(state, stress, depth, coriolis, numbers, steps, scheme, slip):
         for _ in range(steps):
             for old, new, now, out in ((T(0), T(1), x, y), (T(0.75), T(0.25), y, z)):
                 _stage(
-                    n, scheme, T(slip), (old, new, dt), rates, T(gravity), slab, fixed, work, now, x, out
+                    n,
+                    scheme,
+                    T(slip),
+                    (old, new, dt),
+                    rates,
+                    T(gravity),
+                    slab,
+                    fixed,
+                    work,
+                    now,
+                    x,
+                    out,
                 )
             third = (T(1 / 3), T(2 / 3), dt)
             _stage(n, scheme, T(slip), third, rates, T(gravity), slab, fixed, work, z, x, y)

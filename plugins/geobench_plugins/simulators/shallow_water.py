@@ -95,27 +95,31 @@ class ShallowWater(Simulator):
                 f"output_days = {self.output_days:g} is {steps:.3f} steps of dt = {self.step:g} s; "
                 f"make it a whole number"
             )
-        highest = max((mount.height for mount in self.topography), default=0.0)
-        deepest = self.depth - sum(min(mount.height, 0) for mount in self.topography)
-        if sum(max(mount.height, 0) for mount in self.topography) > 0.8 * self.depth:
+        highest = sum(max(mount.height, 0) for mount in self.topography)
+        if highest > 0.8 * self.depth:
             raise ValueError(
-                f"topography rises up to {highest:g} m (where mounts overlap: their sum) in "
-                f"{self.depth:g} m of water; at most 0.8 of it is safe. Lower it."
+                f"topography rises up to {highest:g} m (all mounts together) in {self.depth:g} m of "
+                f"water; at most {0.8 * self.depth:g} m is safe. Lower it."
             )
-        speed = math.sqrt(self.gravity * deepest) + CURRENT
-        self._limit("gravity waves cross {:.2f} cells in a step", speed / self.dx, WAVE_LIMIT)
-        damping = self.drag + 8 * self.nu2 / self.dx**2 + 64 * self.biharmonic / self.dx**4
-        self._limit("friction damps a wave of two cells {:.2f} times", damping, DAMPING_LIMIT)
-        fastest = abs(self.f0) + abs(self.beta) * self.length / 2
-        self._limit("inertial oscillations turn by {:.2f} rad in a step", fastest, 1.0)
+        for told, rate, most in self._limits():
+            if rate * self.step > most:
+                raise ValueError(
+                    f"{told.format(rate * self.step)}; at most {most:.2f} is stable. "
+                    f"Use dt <= {math.floor(most / rate):d} s."
+                )
         return self
 
-    def _limit(self, told: str, rate: float, most: float) -> None:
-        if rate * self.step > most:
-            raise ValueError(
-                f"{told.format(rate * self.step)}; at most {most:.2f} is stable. "
-                f"Use dt <= {math.floor(most / rate):d} s."
-            )
+    def _limits(self) -> tuple[tuple[str, float, float], ...]:
+        """What a step may do at most: how it is told, its rate per second, its limit."""
+        trenches = -sum(min(mount.height, 0) for mount in self.topography)
+        speed = math.sqrt(self.gravity * (self.depth + trenches)) + CURRENT
+        damping = self.drag + 8 * self.nu2 / self.dx**2 + 64 * self.biharmonic / self.dx**4
+        fastest = abs(self.f0) + abs(self.beta) * self.length / 2
+        return (
+            ("gravity waves cross {:.2f} cells in a step", speed / self.dx, WAVE_LIMIT),
+            ("friction damps a wave of two cells {:.2f} times", damping, DAMPING_LIMIT),
+            ("inertial oscillations turn by {:.2f} rad in a step", fastest, 1.0),
+        )
 
     @property
     def dx(self) -> float:
@@ -129,10 +133,11 @@ class ShallowWater(Simulator):
 
     @property
     def step(self) -> float:
-        """dt; by default the longest whole part of the output step that obeys its rule."""
+        """dt; by default a whole part of the output step that keeps well within the limits."""
         if self.dt is not None:
             return self.dt
-        longest = 0.5 * self.dx / math.sqrt(self.gravity * self.depth)
+        limits = [0.9 * most / rate for _, rate, most in self._limits() if rate]
+        longest = min(0.5 * self.dx / math.sqrt(self.gravity * self.depth), *limits)
         return self.output_days * DAY / math.ceil(self.output_days * DAY / longest)
 
     @property
@@ -200,37 +205,23 @@ class ShallowWater(Simulator):
         """Force per area over the density `(row, 2, n, n)` on the faces of u and v, m2 s-2."""
         import torch
 
+        from geobench_plugins.kernels.random_stress import curl_of_waves
+
         y = (torch.arange(self.n, dtype=torch.float64) + 0.5) / self.n
         steady = torch.zeros(2, self.n, self.n, dtype=torch.float64)
         steady[0] = -self.wind / self.density * torch.cos(2 * math.pi * y)[:, None]
         total = steady.to(noise.init.device, dtype).expand(len(noise), -1, -1, -1)
         root = math.sqrt(5 / self.output_days) / self.density
-        for stream, rms, band in (("wind", self.wind_noise, LARGE), ("eddy", self.eddy_noise, EDDY)):
+        for stream, rms, band in (
+            ("wind", self.wind_noise, LARGE),
+            ("eddy", self.eddy_noise, EDDY),
+        ):
             if rms:
-                total = total + self._curl(noise.use(stream), rms * root, band, dtype)
+                force = rms * root
+                total = total + curl_of_waves(
+                    noise.use(stream), self.n, rms=force, band=band, dtype=dtype
+                )
         return total
-
-    def _curl(
-        self, noise: "Noise", rms: float, band: tuple[int, int], dtype: "torch.dtype"
-    ) -> "Tensor":
-        """(-d psi/dy, d psi/dx) of a random psi = sum c_pq sin(p pi x/L) sin(q pi y/L).
-
-        c_pq ~ N(0, 1)/(p² + q²): most of it is in the gravest modes of the band.
-        """
-        import torch
-
-        waves = torch.arange(band[0], band[1] + 1, dtype=torch.float64)
-        square = waves[:, None] ** 2 + waves**2
-        size = 2 * rms / math.pi / math.sqrt(float((1 / square).sum())) / square
-        corners = torch.arange(self.n + 1, dtype=torch.float64) / self.n
-        shapes = torch.sin(math.pi * waves[:, None] * corners).to(noise.init.device, dtype)
-        drawn = noise.normal(*size.shape, dtype=dtype) * size.to(noise.init.device, dtype)
-        # Sums term by term: a matrix product may round otherwise when there are more rows.
-        along_y = sum(drawn[:, :, q, None] * shapes[q] for q in range(len(waves)))
-        psi = sum(along_y[:, p, :, None] * shapes[p] for p in range(len(waves)))
-        west = (psi[:, :-1, :-1] - psi[:, 1:, :-1]) * self.n
-        south = (psi[:, :-1, 1:] - psi[:, :-1, :-1]) * self.n
-        return torch.stack([west, south], 1)
 
     def advance(self, state: "Tensor", steps: int, noise: "Noise") -> "Tensor":
         """Take `steps` output steps, each under a wind of its own."""
@@ -288,3 +279,27 @@ class ShallowWater(Simulator):
 
         over_rows(run, len(values))
         return result
+
+    def diagnostics(self, state: "Tensor") -> "dict[str, Tensor]":
+        """The variables and what follows from them.
+
+        `h` thickness (m), `ssh` displacement of the sea surface g' eta/9.81 (m), `speed` at centres
+        (m s-1), `vorticity` zeta/f0 at south-west corners (zeta if f0 is zero); of each row, `energy` the domain's mean
+        kinetic energy (m2 s-2) and `rings` the number of detached rings (see `kernels.rings`).
+        """
+        from geobench_plugins.kernels import rings as vortices
+        from geobench_plugins.kernels import shallow_water_torch as grid
+
+        basin = self.basin(state.dtype, state.device)
+        u, v, eta = grid.faces(state)
+        ssh = self.gravity / EARTH_GRAVITY * eta
+        zeta = grid.vorticity(u, v, basin.dx, basin.slip)[..., :-1, :-1]
+        ow = vortices.okubo_weiss(u, v, basin.dx, basin.slip)
+        return super().diagnostics(state) | {
+            "h": basin.depth + eta,
+            "ssh": ssh,
+            "speed": (grid.mean_x(u) ** 2 + grid.mean_y(v) ** 2).sqrt(),
+            "vorticity": zeta / (self.f0 or 1.0),
+            "energy": (grid.mean_x(u**2) + grid.mean_y(v**2)).mean((-2, -1)) / 2,
+            "rings": vortices.rings(ow, ssh, basin.dx),
+        }
