@@ -164,9 +164,9 @@ def test_rings_are_lows_in_the_south_and_highs_in_the_north(
 
 def test_the_default_step_follows_the_grid() -> None:
     steps = {n: ShallowWater(n=n).step for n in (32, 64, 128, 256)}
-    assert steps[64] == pytest.approx(432000 / 204)
+    assert steps[64] == pytest.approx(432000 / 227)
     for n, step in steps.items():
-        assert math.sqrt(0.1 * 500) * step / (1.92e6 / n) <= 0.5
+        assert math.sqrt(0.1 * 500) * step / (1.92e6 / n) <= 0.45
         assert 432000 / step == pytest.approx(round(432000 / step))
     assert ShallowWater().biharmonic == pytest.approx(5e10)
     assert ShallowWater(n=128).biharmonic == pytest.approx(5e10 / 8)

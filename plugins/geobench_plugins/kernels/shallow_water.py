@@ -208,33 +208,27 @@ def advance(state, stress, depth, coriolis, numbers, steps, scheme, slip):
     _walls(1, n + 1, n, T(slip), work[0], work[1], fixed[0])
     for j in range(n + 1):
         fixed[1][(j + 1) * p : (j + 2) * p] = coriolis[j]
+    # SSP-RK3: out = old base + new (now + dt d(now)/dt); base, now and out are two of three buffers.
+    shares = ((T(0), T(1)), (T(0.75), T(0.25)), (T(1 / 3), T(2 / 3)))
     for row in range(len(state)):
         _pad(n, stress[row, 0], fixed[2])
         _pad(n, stress[row, 1], fixed[3])
-        x, y, z = stages[0], stages[1], stages[2]
+        base = 0
         for variable in range(3):
-            _pad(n, state[row, variable], x[variable])
-        _walls(1, n + 1, n, T(slip), x[0], x[1], x[2])
+            _pad(n, state[row, variable], stages[base, variable])
+        _walls(1, n + 1, n, T(slip), stages[0, 0], stages[0, 1], stages[0, 2])
         for _ in range(steps):
-            for old, new, now, out in ((T(0), T(1), x, y), (T(0.75), T(0.25), y, z)):
+            now = base
+            for k in range(3):
+                out = (base + 1 + k % 2) % 3
+                step = (shares[k][0], shares[k][1], dt)
                 _stage(
-                    n,
-                    scheme,
-                    T(slip),
-                    (old, new, dt),
-                    rates,
-                    T(gravity),
-                    slab,
-                    fixed,
-                    work,
-                    now,
-                    x,
-                    out,
-                )
-            third = (T(1 / 3), T(2 / 3), dt)
-            _stage(n, scheme, T(slip), third, rates, T(gravity), slab, fixed, work, z, x, y)
-            x, y = y, x
+                    n, scheme, T(slip), step, rates, T(gravity), slab,
+                    fixed, work, stages[now], stages[base], stages[out],
+                )  # fmt: skip
+                now = out
+            base = now
         for variable in range(3):
             for j in range(n):
                 k = (j + 1) * p + 1
-                state[row, variable, j] = x[variable][k : k + n]
+                state[row, variable, j] = stages[base, variable, k : k + n]

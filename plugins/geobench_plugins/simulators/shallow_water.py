@@ -75,7 +75,7 @@ class ShallowWater(Simulator):
     topography: tuple[Mount, ...] = Field((), description="rises of the bottom; they add up")
     output_days: float = Field(5.0, gt=0, description="time between stored states, days")
     dt: float | None = Field(
-        None, gt=0, description="time step, s; default: gravity waves cross half a cell, or less"
+        None, gt=0, description="time step, s; default: gravity waves cross 0.45 cells, or less"
     )
     wind_noise: float = Field(
         0.12, ge=0, description="rms of the basin-wide random stress over 5 days, N m-2"
@@ -137,7 +137,7 @@ class ShallowWater(Simulator):
         if self.dt is not None:
             return self.dt
         limits = [0.9 * most / rate for _, rate, most in self._limits() if rate]
-        longest = min(0.5 * self.dx / math.sqrt(self.gravity * self.depth), *limits)
+        longest = min(0.45 * self.dx / math.sqrt(self.gravity * self.depth), *limits)
         return self.output_days * DAY / math.ceil(self.output_days * DAY / longest)
 
     @property
