@@ -14,9 +14,10 @@ def geobench_simulators() -> "list[type[Simulator]]":
     """Systems with a known law."""
     from geobench_plugins.simulators.lorenz95 import Lorenz95
     from geobench_plugins.simulators.ou import OrnsteinUhlenbeck
+    from geobench_plugins.simulators.shallow_water import ShallowWater
     from geobench_plugins.simulators.two_scale import TwoScale
 
-    return [OrnsteinUhlenbeck, Lorenz95, TwoScale]
+    return [OrnsteinUhlenbeck, Lorenz95, TwoScale, ShallowWater]
 
 
 @hookimpl
