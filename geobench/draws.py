@@ -34,10 +34,11 @@ def draw(
             state = law.simulator.advance(state, 1, noise.at(lead))
             if lead in leads:
                 shown.append(law.show(state))
-        yield torch.stack(shown, 1).unflatten(0, (len(inits), members))
+        together = torch.stack(shown, 1)
+        yield together.reshape(len(inits), members, *together.shape[1:])
 
 
 def at_sea(states: Tensor, spec: StateSpec) -> Tensor:
-    """Keep the cells that count: `(…, channel, *grid)` becomes `(…, channel, cell)`, float64."""
+    """Keep the cells that count: `(…, channel, *grid)` becomes `(…, channel, cell)`."""
     sea = torch.from_numpy(spec.sea).flatten()
-    return states.flatten(-len(spec.dims)).double()[..., sea]
+    return states.flatten(-len(spec.dims))[..., sea]

@@ -1,5 +1,6 @@
 """The climate of a control run: moments, memory, and how large its noise is."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,46 +24,62 @@ class Moments:
     excess_kurtosis: Interval
 
 
-def anomalies(states: Tensor) -> Tensor:
-    """Departures from each cell's mean over rows and times."""
-    return states - states.mean((0, 1))
+def anomalies(states: Tensor) -> Iterator[Tensor]:
+    """Departures from each cell's mean over rows and times, row by row, float64."""
+    mean = states.mean((0, 1), dtype=torch.float64)
+    for row in states:
+        yield row.double() - mean
 
 
 def moments(states: Tensor) -> list[Moments]:
     """Moments of each channel of `(row, time, channel, cell)`; rows are independent blocks."""
-    anomaly = anomalies(states)
-    powers = torch.stack([states, anomaly**2, anomaly**3, anomaly**4], -1).mean((1, 3))
-    found = []
-    for channel in range(states.shape[2]):
-        rows = powers[:, channel].numpy()
-        found.append(
-            Moments(
-                mean=jackknife(rows, lambda m: m[..., 0]),
-                std=jackknife(rows, lambda m: np.sqrt(m[..., 1])),
-                skewness=jackknife(rows, lambda m: m[..., 2] / m[..., 1] ** 1.5),
-                excess_kurtosis=jackknife(rows, lambda m: m[..., 3] / m[..., 1] ** 2 - 3),
-            )
+    rows = [
+        torch.stack([row.double().mean((0, 2)), *(a.pow(p).mean((0, 2)) for p in (2, 3, 4))], -1)
+        for row, a in zip(states, anomalies(states), strict=True)
+    ]
+    return [
+        Moments(
+            mean=jackknife(powers, lambda m: m[..., 0]),
+            std=jackknife(powers, lambda m: np.sqrt(m[..., 1])),
+            skewness=jackknife(powers, lambda m: m[..., 2] / m[..., 1] ** 1.5),
+            excess_kurtosis=jackknife(powers, lambda m: m[..., 3] / m[..., 1] ** 2 - 3),
         )
-    return found
+        for powers in torch.stack(rows, 1).numpy()
+    ]
 
 
 def scale(states: Tensor) -> Tensor:
     """Standard deviation of the anomaly of each channel `(channel, 1)`, over times and cells."""
-    std: Tensor = anomalies(states).square().mean((0, 1, 3)).sqrt()[:, None]
-    return std
+    variance = torch.stack([a.square().mean((0, 2)) for a in anomalies(states)]).mean(0)
+    return variance.sqrt()[:, None]
+
+
+def density(states: Tensor, edges: Array) -> Array:
+    """Density of the anomaly in units of `scale`, `(channel, bin)`; `edges` `(bin + 1,)`."""
+    unit, bins = scale(states), torch.from_numpy(edges)
+    counts = sum(
+        torch.stack([torch.histogram(c.flatten(), bins).hist for c in (a / unit).transpose(0, 1)])
+        for a in anomalies(states)
+    )
+    total = states[:, :, 0].numel()
+    found: Array = np.asarray(counts) / total / np.diff(edges)
+    return found
 
 
 def autocorrelation(states: Tensor, lags: int) -> Array:
-    """Autocorrelation at lags 0…`lags` of each channel `(channel, lag)`, cells weighted by variance.
+    """Autocorrelation of each channel at lags 0…`lags`, `(channel, lag)`.
 
-    The mean is that of the whole run, not of each row, which would bias long lags down.
+    Cells are weighted by their variance. The mean is that of the whole run, not of each row, which
+    would bias long lags down.
     """
-    anomaly = anomalies(states)
     steps = states.shape[1]
-    covariance = [
-        (anomaly[:, : steps - lag] * anomaly[:, lag:]).mean((0, 1, 3)) for lag in range(lags + 1)
-    ]
-    curve: Array = (torch.stack(covariance, -1) / covariance[0][:, None]).numpy()
+    covariance = torch.stack(
+        [
+            torch.stack([(a[: steps - k] * a[k:]).mean((0, 2)) for k in range(lags + 1)], -1)
+            for a in anomalies(states)
+        ]
+    ).mean(0)
+    curve: Array = (covariance / covariance[:, :1]).numpy()
     return curve
 
 

@@ -76,7 +76,7 @@ class Spectrum:
 
 
 def kaplan_yorke(exponents: Array) -> float:
-    """j + (λ_1 + … + λ_j) / |λ_{j+1}|, j being the last place where the partial sum is positive."""
+    """J + (λ_1 + … + λ_j) / |λ_{j+1}|, j being the last place where the partial sum is positive."""
     sums = np.cumsum(exponents)
     last = int(np.nonzero(sums > 0)[0].max(initial=-1))
     if last < 0:

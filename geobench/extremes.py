@@ -1,0 +1,227 @@
+"""Return levels from a long control run, by block maxima and by peaks over a threshold.
+
+Coles (2001), "An introduction to statistical modeling of extreme values". A series is
+`(row, time)`, rows being independent trajectories. Times are in output steps. Extremes are maxima:
+give the negative of a series to look at minima.
+"""
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from geobench.intervals import Array, Interval
+
+SEEN = 50  # exceedances below which a level is an extrapolation
+_KEY = 20240102
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted tail: `rate` per step of what the law `(location, scale, shape)` is the law of.
+
+    `shape` is positive for a heavy tail, negative for one with an end (for block maxima, the
+    opposite of scipy's c).
+    """
+
+    kind: str
+    rate: float
+    location: float
+    scale: float
+    shape: float
+    count: int
+
+    def level(self, period: float) -> float:
+        """Value that is passed once in `period` steps on average; at least the threshold.
+
+        u + scale ((rate period)^shape - 1) / shape, for both kinds: a block's maximum stays below
+        it with probability exp(-block / period).
+        """
+        logs = math.log(self.rate * period)
+        if self.kind == "gpd":
+            logs = max(0.0, logs)
+        power = logs if abs(self.shape) < 1e-8 else math.expm1(self.shape * logs) / self.shape
+        return self.location + self.scale * power
+
+
+def block_maxima(series: Array, block: int) -> Array:
+    """Maxima `(row, block)` of whole blocks of `block` steps; a rest at the end is left out."""
+    blocks = series.shape[1] // block
+    maxima: Array = series[:, : blocks * block].reshape(len(series), blocks, block).max(2)
+    return maxima
+
+
+def peaks(series: Array, threshold: float, gap: int) -> list[Array]:
+    """Maxima of the clusters above `threshold`, for each row (runs declustering).
+
+    A cluster ends when `gap` steps in a row are not above the threshold. One that the ends of a row
+    cut off counts.
+    """
+    found = []
+    for row in series:
+        above = np.nonzero(row > threshold)[0]
+        starts = np.nonzero(np.diff(above, prepend=-gap - 1) > gap)[0]
+        values = row[above]
+        found.append(np.maximum.reduceat(values, starts) if len(above) else values)
+    return found
+
+
+def fit_gev(maxima: npt.ArrayLike, block: int) -> Fit:
+    """Maximum likelihood fit of the generalised extreme value law to block maxima."""
+    sample = np.asarray(maxima, dtype=np.float64).ravel()
+    spread = sample.std() * math.sqrt(6) / math.pi
+    start = (sample.mean() - 0.5772 * spread, math.log(spread), 0.05)
+
+    def cost(place: Array) -> float:
+        location, log_scale, shape = place
+        z = (sample - location) / math.exp(log_scale)
+        if abs(shape) < 1e-6:
+            return float(len(z) * log_scale + (z + np.exp(-z)).sum())
+        inner = 1 + shape * z
+        if inner.min() <= 0:
+            return math.inf
+        logs = np.log(inner)
+        return float(
+            len(z) * log_scale + (1 + 1 / shape) * logs.sum() + np.exp(-logs / shape).sum()
+        )
+
+    location, log_scale, shape = _minimum(cost, start)
+    return Fit("gev", 1 / block, location, math.exp(log_scale), shape, len(sample))
+
+
+def fit_gpd(excesses: npt.ArrayLike, threshold: float, rate: float) -> Fit:
+    """Maximum likelihood fit of the generalised Pareto law to heights above a threshold."""
+    sample = np.asarray(excesses, dtype=np.float64).ravel()
+    start = (math.log(sample.mean()), 0.01)
+
+    def cost(place: Array) -> float:
+        log_scale, shape = place
+        z = sample / math.exp(log_scale)
+        if abs(shape) < 1e-6:
+            return float(len(z) * log_scale + z.sum())
+        inner = 1 + shape * z
+        if inner.min() <= 0:
+            return math.inf
+        return float(len(z) * log_scale + (1 + 1 / shape) * np.log(inner).sum())
+
+    log_scale, shape = _minimum(cost, start)
+    return Fit("gpd", rate, threshold, math.exp(log_scale), shape, len(sample))
+
+
+def _minimum(cost: Callable[[Array], float], start: tuple[float, ...]) -> Array:
+    from scipy import optimize
+
+    with warnings.catch_warnings():
+        # Infinite costs outside the support are meant.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = optimize.minimize(
+            cost, start, method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-5}
+        )
+    best: Array = found.x
+    return best
+
+
+@dataclass(frozen=True)
+class Level:
+    """A return level: by block maxima, by peaks over a threshold, and how often it was seen."""
+
+    period: float
+    gev: Interval
+    gpd: Interval
+    expected: float
+    exceedances: int
+
+    @property
+    def seen_enough(self) -> bool:
+        """Whether the run holds some 50 return periods, and passed the level 50 times."""
+        return min(self.expected, self.exceedances) >= SEEN
+
+
+@dataclass(frozen=True)
+class ReturnLevels:
+    """Return levels of one series, and what they rest on. Times are in output steps.
+
+    `stationary` is the p-value of a two-sample Kolmogorov-Smirnov test: block maxima of the first
+    half of all trajectories against those of the second half.
+    """
+
+    steps: int
+    block: int
+    threshold: float
+    gap: int
+    gev: Fit
+    gpd: Fit
+    levels: list[Level]
+    halves: tuple[float, float]
+    stationary: float
+
+
+def return_levels(
+    series: Array,
+    *,
+    periods: list[float],
+    gap: int,
+    block: int,
+    quantile: float = 0.99,
+    resamples: int = 100,
+) -> ReturnLevels:
+    """Fit both laws; intervals by bootstrap over rows (percentiles, 95 %).
+
+    `block` steps should span many decorrelation times, and `gap`, for declustering, one.
+    """
+    from scipy import stats
+
+    threshold = float(np.quantile(series, quantile))
+    maxima, clusters = block_maxima(series, block), peaks(series, threshold, gap)
+    fits = _both(maxima, clusters, threshold, block, series.shape[1])
+    generator = np.random.Generator(np.random.Philox(key=_KEY))
+    again = []
+    for _ in range(resamples):
+        drawn = generator.integers(len(series), size=len(series))
+        again.append(
+            _both(
+                maxima[drawn], [clusters[row] for row in drawn], threshold, block, series.shape[1]
+            )
+        )
+    half = maxima.shape[1] // 2
+    early, late = maxima[:, :half].ravel(), maxima[:, half:].ravel()
+    return ReturnLevels(
+        steps=series.size,
+        block=block,
+        threshold=threshold,
+        gap=gap,
+        gev=fits[0],
+        gpd=fits[1],
+        levels=[_level(period, fits, again, series.size, clusters) for period in periods],
+        halves=(float(early.mean()) if half else math.nan, float(late.mean())),
+        stationary=float(stats.ks_2samp(early, late).pvalue) if half else math.nan,
+    )
+
+
+def _both(
+    maxima: Array, clusters: list[Array], threshold: float, block: int, length: int
+) -> tuple[Fit, Fit]:
+    heights = np.concatenate(clusters) - threshold
+    rate = len(heights) / (len(clusters) * length)
+    return fit_gev(maxima, block), fit_gpd(heights, threshold, rate)
+
+
+def _level(
+    period: float,
+    fits: tuple[Fit, Fit],
+    again: list[tuple[Fit, Fit]],
+    steps: int,
+    clusters: list[Array],
+) -> Level:
+    gev, gpd = (
+        Interval(
+            fit.level(period),
+            *map(float, np.quantile([each[which].level(period) for each in again], (0.025, 0.975))),
+        )
+        for which, fit in enumerate(fits)
+    )
+    exceedances = int(sum((each > gpd.value).sum() for each in clusters))
+    return Level(period, gev, gpd, steps / period, exceedances)
