@@ -54,10 +54,11 @@ def jackknife(statistics: Array, metric: Callable[[Array], Array]) -> Interval:
     """
     count = len(statistics)
     whole = statistics.mean(0)
-    value = float(metric(whole))
-    if count < 2:
-        return Interval(value, float("nan"), float("nan"))
-    without = metric((whole * count - statistics) / (count - 1))
+    with np.errstate(invalid="ignore", divide="ignore"):  # a variable that never changes: NaN
+        value = float(metric(whole))
+        if count < 2:
+            return Interval(value, float("nan"), float("nan"))
+        without = metric((whole * count - statistics) / (count - 1))
     error = 2 * float(np.sqrt((count - 1) * without.var()))
     return Interval(value, value - error, value + error)
 

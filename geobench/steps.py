@@ -20,6 +20,8 @@ from geobench.registry import Registry
 from geobench_catalog import Catalog, CatalogError, Entry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import xarray as xr
     from torch import Tensor
 
@@ -97,6 +99,17 @@ class Steps:
             draft.write(simulating.climatology(experiment, train), group="climatology")
             draft.write(simulating.inits(experiment, draft.read("test")), group="inits")
             return draft.publish({"states": sum(a * b for a, b in _sizes(experiment))})
+
+    def animate(self, dataset: Entry, path: "Path") -> None:
+        """Draw the first test trajectory: a film or a picture, by the ending of `path`."""
+        from geobench import film
+
+        spec = self._simulator(dataset).spec
+        title = self._experiment(dataset).title or dataset.record.name
+        with dataset.reading():
+            shots = film.shots(dataset.open("test"), spec, title)
+        with self.watch(f"draw {path.name}"):
+            film.save(shots, path)
 
     # -- forecasters
 

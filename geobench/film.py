@@ -1,0 +1,295 @@
+"""Pictures and films of fields: what a trajectory looks like.
+
+One grid dim: place against time (a Hovmöller diagram). Two: a map of each variable. Colours are
+symmetric about each variable's middle and the same in every frame.
+"""
+
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geobench.errors import GeobenchError
+from geobench.interfaces.state import Dimension, StateSpec, Variable
+from geobench.plotting import COLOURS, STYLE
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure, FigureBase
+    from matplotlib.image import AxesImage
+
+    Fields = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+
+_COLOURS = "RdBu_r"
+_LAND = "#b8b2a7"
+_STRIP = 6  # maps in a strip of pictures
+FILM, PICTURE = (".gif", ".mp4"), (".png", ".svg", ".pdf")
+
+
+@dataclass(frozen=True)
+class Shots:
+    """What is shown: fields `(time, channel, *grid)`, one output step of `days` days apart."""
+
+    fields: "Fields"
+    spec: StateSpec
+    days: float
+    title: str
+    frames: int = 120
+    rate: int = 10
+
+
+def shots(test: "xr.Dataset", spec: StateSpec, title: str, steps: int | None = None) -> Shots:
+    """Take the first trajectory of a test split `(trajectory, time, *grid)`."""
+    there = tuple(variable for variable in spec.variables if variable.name in test)
+    spec = StateSpec(variables=there, dims=spec.dims, land=spec.land)
+    first = test.isel(trajectory=0, time=slice(steps)).load()
+    time = test["time"].to_numpy()
+    days = float((time[1] - time[0]) / np.timedelta64(1, "D")) if len(time) > 1 else 1.0
+    return Shots(spec.values(first), spec, days, title)
+
+
+def check(path: Path) -> None:
+    """Raise unless a file of this name can be made here."""
+    kinds = (*FILM, *PICTURE)
+    if path.suffix.lower() not in kinds:
+        raise GeobenchError(f"{path.name}: pictures and films end in {', '.join(kinds)}.")
+    if path.suffix.lower() == ".mp4" and not shutil.which("ffmpeg"):
+        raise GeobenchError(
+            f"{path.name}: .mp4 needs the program ffmpeg, which is not here. Install it, or name a "
+            f".gif."
+        )
+
+
+def save(shown: Shots, path: Path) -> None:
+    """Write a film or a strip of pictures, by the ending of `path`."""
+    import matplotlib as mpl
+
+    check(path)
+    if len(shown.spec.dims) > 2:
+        raise GeobenchError(f"{len(shown.spec.dims)} grid dims cannot be drawn; one or two can.")
+    with mpl.rc_context(STYLE):
+        if path.suffix.lower() in PICTURE:
+            _strip(shown, path)
+        else:
+            _film(shown, path)
+
+
+def _figure(width: float, height: float) -> "Figure":
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained", dpi=110)
+
+
+# -- colours
+
+
+def scales(fields: "Fields", sea: "np.ndarray[Any, np.dtype[np.bool_]]") -> "list[Normalize]":
+    """Colour scale of each channel of `(time, channel, *grid)`: symmetric, the outer 0.1 % cut.
+
+    Around zero for a variable that has both signs about equally; else around its middle.
+    """
+    from matplotlib.colors import Normalize
+
+    found = []
+    for channel in range(fields.shape[1]):
+        low, middle, high = np.quantile(fields[:, channel][:, sea], (0.001, 0.5, 0.999))
+        centre = 0.0 if low < 0 < high and min(-low, high) > 0.5 * max(-low, high) else middle
+        half = float(max(high - centre, centre - low)) or 1.0
+        found.append(Normalize(centre - half, centre + half))
+    return found
+
+
+def label(variable: Variable) -> str:
+    """Long name, name and units."""
+    name = variable.name
+    if variable.long_name and variable.long_name != name:
+        name = f"{variable.long_name} ({name})" if len(variable.long_name) < 40 else name
+    return name if variable.units in ("", "1") else f"{name}, {variable.units}"
+
+
+def _axis(dim: Dimension) -> tuple[str, float]:
+    """What to write at an axis, and the distance between neighbours in those units."""
+    if dim.units == "m" and dim.spacing * dim.size > 5000:
+        return f"{dim.name}, km", dim.spacing / 1000
+    return dim.name if dim.units in ("", "1") else f"{dim.name}, {dim.units}", dim.spacing
+
+
+# -- one dim
+
+
+def space_time(
+    figure: "FigureBase", fields: "Fields", spec: StateSpec, days: float, title: str
+) -> None:
+    """Draw place against time for each channel of `(time, channel, x)`."""
+    axes = figure.subplots(1, len(spec.variables), squeeze=False)[0]
+    norms = scales(fields, spec.sea)
+    for channel, (axis, variable) in enumerate(zip(axes, spec.variables, strict=True)):
+        image = _hovmoeller(axis, fields[:, channel], spec.dims[0], days, norms[channel])
+        figure.colorbar(image, ax=axis, label=label(variable), extend="both", pad=0.01)
+    axes[0].set_title(title, loc="left", fontweight="bold", fontsize=10.5)
+
+
+def _hovmoeller(
+    axes: "Axes", field: "Fields", dim: Dimension, days: float, norm: "Normalize"
+) -> "AxesImage":
+    name, spacing = _axis(dim)
+    half = days / 2
+    image = axes.imshow(
+        field.T,
+        cmap=_COLOURS,
+        norm=norm,
+        aspect="auto",
+        origin="lower",
+        interpolation="nearest",
+        extent=(-half, len(field) * days - half, -0.5 * spacing, (dim.size - 0.5) * spacing),
+    )
+    axes.grid(visible=False)
+    axes.set_xlabel("time, days")
+    axes.set_ylabel(name)
+    return image
+
+
+# -- two dims
+
+
+def panels(figure: "FigureBase", state: "Fields", spec: StateSpec, title: str) -> None:
+    """Draw a map of each channel of one state `(channel, y, x)`."""
+    norms = scales(state[None], spec.sea)
+    axes = figure.subplots(1, len(spec.variables), squeeze=False)[0]
+    for channel, (axis, variable) in enumerate(zip(axes, spec.variables, strict=True)):
+        image = _map(axis, state[channel], spec, norms[channel], first=channel == 0)
+        figure.colorbar(image, ax=axis, label=label(variable), extend="both", shrink=0.85)
+    axes[0].set_title(title, loc="left", fontweight="bold", fontsize=10.5)
+
+
+def _map(
+    axes: "Axes", field: "Fields", spec: StateSpec, norm: "Normalize", *, first: bool
+) -> "AxesImage":
+    (down, dy), (along, dx) = (_axis(dim) for dim in spec.dims)
+    rows, columns = spec.grid
+    axes.set_facecolor(_LAND)
+    image = axes.imshow(
+        np.where(spec.sea, field, np.nan),
+        cmap=_COLOURS,
+        norm=norm,
+        origin="lower",
+        interpolation="nearest",
+        extent=(0, columns * dx, 0, rows * dy),
+    )
+    axes.grid(visible=False)
+    axes.set_xlabel(along)
+    if first:
+        axes.set_ylabel(down)
+    else:
+        axes.tick_params(labelleft=False)
+    return image
+
+
+# -- files
+
+
+def _strip(shown: Shots, path: Path) -> None:
+    if len(shown.spec.dims) == 1:
+        wide = min(16.0, 5 + len(shown.fields) / 20)
+        figure = _figure(wide * len(shown.spec.variables) ** 0.5, 3.8)
+        space_time(figure, shown.fields, shown.spec, shown.days, shown.title)
+    else:
+        figure = _map_strip(shown)
+    figure.savefig(path)
+
+
+def _map_strip(shown: Shots) -> "Figure":
+    """Variables down, times along."""
+    count = len(shown.spec.variables)
+    times = np.unique(np.linspace(0, len(shown.fields) - 1, _STRIP).round().astype(int))
+    norms = scales(shown.fields, shown.spec.sea)
+    figure = _figure(2.5 * len(times) + 1.2, 2.5 * count + 0.6)
+    grid = figure.subplots(count, len(times), squeeze=False)
+    for channel, variable in enumerate(shown.spec.variables):
+        for place, time in enumerate(times):
+            field = shown.fields[time, channel]
+            axes = grid[channel, place]
+            image = _map(axes, field, shown.spec, norms[channel], first=place == 0)
+            if channel < count - 1:
+                axes.set_xlabel("")
+                axes.tick_params(labelbottom=False)
+            if channel == 0:
+                axes.set_title(f"day {time * shown.days:g}", fontsize=10)
+        figure.colorbar(image, ax=grid[channel], label=label(variable), extend="both", pad=0.01)
+    figure.suptitle(shown.title, x=0.01, ha="left", fontweight="bold", fontsize=11)
+    return figure
+
+
+def _film(shown: Shots, path: Path) -> None:
+    from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
+
+    every = math.ceil(len(shown.fields) / shown.frames)
+    times = range(0, len(shown.fields), every)
+    figure, update = _line_film(shown) if len(shown.spec.dims) == 1 else _map_film(shown)
+    writer = (PillowWriter if path.suffix.lower() == ".gif" else FFMpegWriter)(fps=shown.rate)
+    film = FuncAnimation(figure, update, frames=list(times), blit=False)
+    film.save(path, writer=writer)
+
+
+def _line_film(shown: Shots) -> "tuple[Figure, Any]":
+    """The state as a line, above the diagram that it draws."""
+    count, dim = len(shown.spec.variables), shown.spec.dims[0]
+    norms = scales(shown.fields, shown.spec.sea)
+    figure = _figure(6.4 * count**0.5, 6.4)
+    grid = figure.subplots(2, count, squeeze=False, height_ratios=(1, 1.4), sharex="col")
+    name, spacing = _axis(dim)
+    place = np.arange(dim.size) * spacing
+    lines, images = [], []
+    for channel, variable in enumerate(shown.spec.variables):
+        above, below = grid[:, channel]
+        (line,) = above.plot(place, shown.fields[0, channel], color=COLOURS[0], marker=".")
+        above.set_ylim(norms[channel].vmin, norms[channel].vmax)
+        above.set_ylabel(label(variable))
+        image = below.imshow(
+            np.full((len(shown.fields), dim.size), np.nan),
+            cmap=_COLOURS,
+            norm=norms[channel],
+            aspect="auto",
+            interpolation="nearest",
+            extent=(-0.5 * spacing, (dim.size - 0.5) * spacing, len(shown.fields) * shown.days, 0),
+        )
+        below.grid(visible=False)
+        below.set_xlabel(name)
+        below.set_ylabel("time, days")
+        figure.colorbar(image, ax=below, label=label(variable), extend="both", pad=0.01)
+        lines.append(line)
+        images.append(image)
+
+    def update(time: int) -> None:
+        figure.suptitle(f"{shown.title}, day {time * shown.days:g}", x=0.01, ha="left")
+        so_far = np.arange(len(shown.fields))[:, None] <= time
+        for channel, (line, image) in enumerate(zip(lines, images, strict=True)):
+            line.set_ydata(shown.fields[time, channel])
+            image.set_data(np.where(so_far, shown.fields[:, channel], np.nan))
+
+    return figure, update
+
+
+def _map_film(shown: Shots) -> "tuple[Figure, Any]":
+    count = len(shown.spec.variables)
+    norms = scales(shown.fields, shown.spec.sea)
+    figure = _figure(4.1 * count + 0.4, 4.1)
+    axes = figure.subplots(1, count, squeeze=False)[0]
+    images = []
+    for channel, (axis, variable) in enumerate(zip(axes, shown.spec.variables, strict=True)):
+        first = shown.fields[0, channel]
+        image = _map(axis, first, shown.spec, norms[channel], first=channel == 0)
+        figure.colorbar(image, ax=axis, label=label(variable), extend="both", shrink=0.8)
+        images.append(image)
+
+    def update(time: int) -> None:
+        figure.suptitle(f"{shown.title}, day {time * shown.days:g}", x=0.01, ha="left")
+        for channel, image in enumerate(images):
+            image.set_data(np.where(shown.spec.sea, shown.fields[time, channel], np.nan))
+
+    return figure, update
