@@ -16,6 +16,7 @@ import numpy.typing as npt
 from geobench.intervals import Array, Interval
 
 SEEN = 50  # exceedances below which a level is an extrapolation
+_CLUSTERS = 100
 _KEY = 20240102
 
 
@@ -35,14 +36,14 @@ class Fit:
     count: int
 
     def level(self, period: float) -> float:
-        """Value that is passed once in `period` steps on average; at least the threshold.
+        """Value that is passed once in `period` steps on average.
 
         u + scale ((rate period)^shape - 1) / shape, for both kinds: a block's maximum stays below
-        it with probability exp(-block / period).
+        it with probability exp(-block / period). NaN below the threshold of peaks.
         """
         logs = math.log(self.rate * period)
-        if self.kind == "gpd":
-            logs = max(0.0, logs)
+        if self.kind == "gpd" and logs < 0:
+            return math.nan
         power = logs if abs(self.shape) < 1e-8 else math.expm1(self.shape * logs) / self.shape
         return self.location + self.scale * power
 
@@ -111,7 +112,7 @@ def fit_gpd(excesses: npt.ArrayLike, threshold: float, rate: float) -> Fit:
     return Fit("gpd", rate, threshold, math.exp(log_scale), shape, len(sample))
 
 
-def _minimum(cost: Callable[[Array], float], start: tuple[float, ...]) -> Array:
+def _minimum(cost: Callable[[Array], float], start: tuple[float, ...]) -> list[float]:
     from scipy import optimize
 
     with warnings.catch_warnings():
@@ -120,7 +121,7 @@ def _minimum(cost: Callable[[Array], float], start: tuple[float, ...]) -> Array:
         found = optimize.minimize(
             cost, start, method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-5}
         )
-    best: Array = found.x
+    best: list[float] = found.x.tolist()
     return best
 
 
@@ -150,6 +151,7 @@ class ReturnLevels:
 
     steps: int
     block: int
+    quantile: float
     threshold: float
     gap: int
     gev: Fit
@@ -165,17 +167,17 @@ def return_levels(
     periods: list[float],
     gap: int,
     block: int,
-    quantile: float = 0.99,
     resamples: int = 100,
 ) -> ReturnLevels:
     """Fit both laws; intervals by bootstrap over rows (percentiles, 95 %).
 
-    `block` steps should span many decorrelation times, and `gap`, for declustering, one.
+    `block` steps should span many decorrelation times, and `gap`, for declustering, one. Peaks are
+    over the 99 % quantile, or a lower one where that leaves few clusters.
     """
     from scipy import stats
 
-    threshold = float(np.quantile(series, quantile))
-    maxima, clusters = block_maxima(series, block), peaks(series, threshold, gap)
+    quantile, threshold, clusters = _peaks_enough(series, gap)
+    maxima = block_maxima(series, block)
     fits = _both(maxima, clusters, threshold, block, series.shape[1])
     generator = np.random.Generator(np.random.Philox(key=_KEY))
     again = []
@@ -191,6 +193,7 @@ def return_levels(
     return ReturnLevels(
         steps=series.size,
         block=block,
+        quantile=quantile,
         threshold=threshold,
         gap=gap,
         gev=fits[0],
@@ -199,6 +202,16 @@ def return_levels(
         halves=(float(early.mean()) if half else math.nan, float(late.mean())),
         stationary=float(stats.ks_2samp(early, late).pvalue) if half else math.nan,
     )
+
+
+def _peaks_enough(series: Array, gap: int) -> tuple[float, float, list[Array]]:
+    """Quantile, threshold and clusters of the highest threshold that leaves 100 clusters."""
+    for quantile in (0.99, 0.97, 0.95, 0.9):
+        threshold = float(np.quantile(series, quantile))
+        clusters = peaks(series, threshold, gap)
+        if sum(len(each) for each in clusters) >= _CLUSTERS:
+            break
+    return quantile, threshold, clusters
 
 
 def _both(
@@ -217,11 +230,15 @@ def _level(
     clusters: list[Array],
 ) -> Level:
     gev, gpd = (
-        Interval(
-            fit.level(period),
-            *map(float, np.quantile([each[which].level(period) for each in again], (0.025, 0.975))),
-        )
-        for which, fit in enumerate(fits)
+        _interval(fit, [each[which] for each in again], period) for which, fit in enumerate(fits)
     )
-    exceedances = int(sum((each > gpd.value).sum() for each in clusters))
+    best = gev.value if math.isnan(gpd.value) else gpd.value
+    exceedances = int(sum((each > best).sum() for each in clusters))
     return Level(period, gev, gpd, steps / period, exceedances)
+
+
+def _interval(fit: Fit, again: list[Fit], period: float) -> Interval:
+    # A resample with few clusters may have its level below the threshold: at most there.
+    levels = np.nan_to_num([each.level(period) for each in again], nan=fit.location)
+    low, high = np.quantile(levels, (0.025, 0.975))
+    return Interval(fit.level(period), float(low), float(high))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geobench.errors import GeobenchError
+from geobench.interfaces.simulator import Simulator
 from geobench.interfaces.state import Dimension, StateSpec, Variable
 from geobench.plotting import COLOURS, STYLE
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _COLOURS = "RdBu_r"
 _LAND = "#b8b2a7"
 _STRIP = 6  # maps in a strip of pictures
+_ABREAST = 3  # maps side by side
 FILM, PICTURE = (".gif", ".mp4"), (".png", ".svg", ".pdf")
 
 
@@ -43,14 +45,34 @@ class Shots:
     rate: int = 10
 
 
-def shots(test: "xr.Dataset", spec: StateSpec, title: str, steps: int | None = None) -> Shots:
-    """Take the first trajectory of a test split `(trajectory, time, *grid)`."""
+def shots(test: "xr.Dataset", simulator: Simulator, title: str) -> Shots:
+    """Take the first trajectory of a test split `(trajectory, time, *grid)`.
+
+    Fields among the simulator's diagnostics are shown beside the variables.
+    """
+    spec = simulator.spec
     there = tuple(variable for variable in spec.variables if variable.name in test)
-    spec = StateSpec(variables=there, dims=spec.dims, land=spec.land)
-    first = test.isel(trajectory=0, time=slice(steps)).load()
+    shown = StateSpec(variables=there, dims=spec.dims, land=spec.land)
+    fields = shown.values(test.isel(trajectory=0).load())
+    if there == spec.variables:
+        shown, fields = _with_diagnostics(simulator, fields)
     time = test["time"].to_numpy()
-    days = float((time[1] - time[0]) / np.timedelta64(1, "D")) if len(time) > 1 else 1.0
-    return Shots(spec.values(first), spec, days, title)
+    return Shots(fields, shown, float((time[1] - time[0]) / np.timedelta64(1, "D")), title)
+
+
+def _with_diagnostics(simulator: Simulator, fields: "Fields") -> "tuple[StateSpec, Fields]":
+    import torch
+
+    spec = simulator.spec
+    known = [variable.name for variable in spec.variables]
+    more = {
+        name.replace("-", "_"): field.numpy()
+        for name, field in simulator.diagnostics(torch.from_numpy(fields)).items()
+        if name not in known and field.shape[1:] == spec.grid
+    }
+    variables = (*spec.variables, *(Variable(name=name) for name in more))
+    together = np.concatenate([fields, *(field[:, None] for field in more.values())], 1)
+    return StateSpec(variables=variables, dims=spec.dims, land=spec.land), together
 
 
 def check(path: Path) -> None:
@@ -91,14 +113,14 @@ def _figure(width: float, height: float) -> "Figure":
 def scales(fields: "Fields", sea: "np.ndarray[Any, np.dtype[np.bool_]]") -> "list[Normalize]":
     """Colour scale of each channel of `(time, channel, *grid)`: symmetric, the outer 0.1 % cut.
 
-    Around zero for a variable that has both signs about equally; else around its middle.
+    Around zero for a variable that has both signs; else around its median.
     """
     from matplotlib.colors import Normalize
 
     found = []
     for channel in range(fields.shape[1]):
         low, middle, high = np.quantile(fields[:, channel][:, sea], (0.001, 0.5, 0.999))
-        centre = 0.0 if low < 0 < high and min(-low, high) > 0.5 * max(-low, high) else middle
+        centre = 0.0 if low < 0 < high else float(middle)
         half = float(max(high - centre, centre - low)) or 1.0
         found.append(Normalize(centre - half, centre + half))
     return found
@@ -157,14 +179,28 @@ def _hovmoeller(
 # -- two dims
 
 
-def panels(figure: "FigureBase", state: "Fields", spec: StateSpec, title: str) -> None:
-    """Draw a map of each channel of one state `(channel, y, x)`."""
-    norms = scales(state[None], spec.sea)
-    axes = figure.subplots(1, len(spec.variables), squeeze=False)[0]
-    for channel, (axis, variable) in enumerate(zip(axes, spec.variables, strict=True)):
-        image = _map(axis, state[channel], spec, norms[channel], first=channel == 0)
-        figure.colorbar(image, ax=axis, label=label(variable), extend="both", shrink=0.85)
-    axes[0].set_title(title, loc="left", fontweight="bold", fontsize=10.5)
+def panels(
+    figure: "FigureBase", fields: "Fields", spec: StateSpec, title: str
+) -> "list[AxesImage]":
+    """Draw a map of each channel of the last of the states `(time, channel, y, x)`.
+
+    The colours are those of all the states. Returns the images.
+    """
+    norms = scales(fields, spec.sea)
+    count = len(spec.variables)
+    grid = figure.subplots(-(-count // _ABREAST), min(count, _ABREAST), squeeze=False)
+    images = []
+    for place, axes in enumerate(grid.flat):
+        if place >= count:
+            axes.set_axis_off()
+            continue
+        image = _map(axes, fields[-1, place], spec, norms[place], first=place % _ABREAST == 0)
+        name = label(spec.variables[place])
+        figure.colorbar(image, ax=axes, label=name, extend="both", shrink=0.85)
+        images.append(image)
+    if title:
+        grid[0, 0].set_title(title, loc="left", fontweight="bold", fontsize=10.5)
+    return images
 
 
 def _map(
@@ -266,7 +302,7 @@ def _line_film(shown: Shots) -> "tuple[Figure, Any]":
         images.append(image)
 
     def update(time: int) -> None:
-        figure.suptitle(f"{shown.title}, day {time * shown.days:g}", x=0.01, ha="left")
+        _head(figure, shown, time)
         so_far = np.arange(len(shown.fields))[:, None] <= time
         for channel, (line, image) in enumerate(zip(lines, images, strict=True)):
             line.set_ydata(shown.fields[time, channel])
@@ -277,19 +313,18 @@ def _line_film(shown: Shots) -> "tuple[Figure, Any]":
 
 def _map_film(shown: Shots) -> "tuple[Figure, Any]":
     count = len(shown.spec.variables)
-    norms = scales(shown.fields, shown.spec.sea)
-    figure = _figure(4.1 * count + 0.4, 4.1)
-    axes = figure.subplots(1, count, squeeze=False)[0]
-    images = []
-    for channel, (axis, variable) in enumerate(zip(axes, shown.spec.variables, strict=True)):
-        first = shown.fields[0, channel]
-        image = _map(axis, first, shown.spec, norms[channel], first=channel == 0)
-        figure.colorbar(image, ax=axis, label=label(variable), extend="both", shrink=0.8)
-        images.append(image)
+    width, height = min(count, _ABREAST), -(-count // _ABREAST)
+    figure = _figure(4.1 * width + 0.3, 3.5 * height + 0.4)
+    images = panels(figure, shown.fields, shown.spec, "")
 
     def update(time: int) -> None:
-        figure.suptitle(f"{shown.title}, day {time * shown.days:g}", x=0.01, ha="left")
+        _head(figure, shown, time)
         for channel, image in enumerate(images):
             image.set_data(np.where(shown.spec.sea, shown.fields[time, channel], np.nan))
 
     return figure, update
+
+
+def _head(figure: "Figure", shown: Shots, time: int) -> None:
+    text = f"{shown.title}, day {time * shown.days:g}"
+    figure.suptitle(text, x=0.01, ha="left", fontweight="bold", fontsize=11)

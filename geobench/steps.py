@@ -104,10 +104,10 @@ class Steps:
         """Draw the first test trajectory: a film or a picture, by the ending of `path`."""
         from geobench import film
 
-        spec = self._simulator(dataset).spec
-        title = self._experiment(dataset).title or dataset.record.name
+        simulator = self._simulator(dataset)
+        title = dataset.record.labels["title"] or dataset.record.name
         with dataset.reading():
-            shots = film.shots(dataset.open("test"), spec, title)
+            shots = film.shots(dataset.open("test"), simulator, title)
         with self.watch(f"draw {path.name}"):
             film.save(shots, path)
 

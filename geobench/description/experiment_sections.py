@@ -3,7 +3,7 @@
 import math
 
 from geobench.description.measuring import Description, Extreme, card_leads
-from geobench.description.section import Section, told, units_of
+from geobench.description.section import Section, sized, told, units_of
 from geobench.difficulty import ENOUGH, RIVALS, SCORES, Difficulty
 from geobench.extremes import SEEN, Level, ReturnLevels
 from geobench.intervals import Array, Interval
@@ -138,10 +138,11 @@ def return_levels(found: Description, each: Extreme) -> Section:
 
 
 def _fits(levels: ReturnLevels, each: Extreme, sign: int, days: float) -> str:
+    threshold = f"{100 * levels.quantile:g} % quantile {sign * levels.threshold:.4g}"
     return (
-        f"At {each.place}. GEV: {levels.gev.count} block maxima of {levels.block * days:g} days, "
-        f"shape {number(levels.gev.shape)}. GPD: {levels.gpd.count} clusters beyond the 99 % "
-        f"quantile {number(sign * levels.threshold, 2)}, {levels.gap * days:g} days apart or more, "
+        f"{each.place}. GEV: {levels.gev.count} block maxima of {levels.block * days:g} days, "
+        f"shape {number(levels.gev.shape)}. GPD: {levels.gpd.count} clusters beyond the "
+        f"{threshold}, {levels.gap * days:g} or more days apart, "
         f"shape {number(levels.gpd.shape)}. Brackets: 95 % bootstrap over trajectories."
     )
 
@@ -150,7 +151,7 @@ def _stationarity(levels: ReturnLevels, sign: int) -> str:
     if not math.isfinite(levels.stationary):
         return "Whether the run is stationary was not checked: it has too few blocks."
     moved = levels.stationary < _DOUBTFUL
-    early, late = (number(sign * each) for each in levels.halves)
+    early, late = (f"{sign * each:.4g}" for each in levels.halves)
     return (
         f"{'NOT STATIONARY' if moved else 'Stationary as far as can be seen'}: block maxima of the "
         f"first and second halves average {early} and {late} (Kolmogorov-Smirnov p = "
@@ -160,7 +161,7 @@ def _stationarity(levels: ReturnLevels, sign: int) -> str:
 
 
 def _signed(value: Interval, sign: int) -> str:
-    return told(value if sign > 0 else Interval(-value.value, -value.high, -value.low), 2)
+    return sized(value if sign > 0 else Interval(-value.value, -value.high, -value.low))
 
 
 def _period(days: float) -> str:

@@ -143,11 +143,14 @@ def _difficulty(axes: "Axes", found: Description) -> None:
     axes.axhline(0, color=_GREY, linewidth=1)
     axes.axhline(100 * ENOUGH, color=_GREY, linewidth=1, linestyle=":")
     _titled(axes, "What part of the law is missed", "lead, days", "loss, % of the truth's score")
-    axes.legend(frameon=False, fontsize=8)
+    axes.set_xticks(days)
+    axes.legend(
+        frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.45, -0.18)
+    )
 
 
 def _sample(figure: "Figure", found: Description) -> None:
     if len(found.spec.dims) == 1:
         space_time(figure, found.sample.numpy(), found.spec, found.days, "A sample of the climate")
     else:
-        panels(figure, found.sample[-1].numpy(), found.spec, "A state of the climate")
+        panels(figure, found.sample.numpy(), found.spec, "A state of the climate")

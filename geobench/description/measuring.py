@@ -244,15 +244,13 @@ def _levels(series: Tensor, simulator: Simulator) -> ReturnLevels:
     # A hundred decorrelation times make a block; every row should hold four.
     block = max(2, min(100 * gap, steps // 4))
     periods = [each / days for each in PERIODS if block <= each / days <= rows * steps]
-    return extremes.return_levels(
-        series.numpy(), periods=periods, gap=gap, block=block, quantile=0.99
-    )
+    return extremes.return_levels(series.numpy(), periods=periods, gap=gap, block=block)
 
 
 def _place(event: Event, simulator: Simulator, middle: int, places: int) -> str:
     if places == 1:
-        return "one number for the region" if event.reduce != "local" else "one number"
+        return "The whole region"
     cell = int(events.region(event, simulator).nonzero()[middle])
     index = np.unravel_index(cell, simulator.spec.grid)
     dims = zip(simulator.spec.grid_dims, index, strict=True)
-    return "the cell " + ", ".join(f"{dim} = {place}" for dim, place in dims)
+    return "At the cell " + ", ".join(f"{dim} = {place}" for dim, place in dims)

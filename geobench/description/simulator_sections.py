@@ -129,7 +129,7 @@ def _growth(found: Description, unit_days: float | None) -> list[tuple[str, ...]
         return [
             (
                 "doubling time of small errors, days",
-                f"they do not grow like an exponential: a factor of {change} in {span:g} days",
+                f"no exponential growth: a factor of {change} in {span:g} days",
             )
         ]
     rate = growth.rate.times(1 / days)
