@@ -41,8 +41,9 @@ def bootstrap(
 
 
 def ratio(means: Array) -> Array:
-    """Turn means `(…, 2)` into their ratio: the first over the second."""
-    quotient: Array = means[..., 0] / means[..., 1]
+    """Turn means `(…, 2)` into their ratio: the first over the second; NaN over zero."""
+    over = np.where(means[..., 1] == 0, np.nan, means[..., 1])
+    quotient: Array = means[..., 0] / over
     return quotient
 
 

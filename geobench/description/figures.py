@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 _GREY = "#8a929c"
 _CALLED = {"gaussian": "Gaussian", "shuffled": "shuffled"}
-_NAMED = {"crps": "CRPS", "energy": "energy score", "pooled": "patch-mean CRPS"}
+_NAMED = {
+    "crps": "CRPS",
+    "energy": "energy score",
+    "pooled": "patch means",
+    "leading": "leading direction",
+}
 
 
 def picture(found: Description, path: Path) -> None:
@@ -145,7 +150,7 @@ def _difficulty(axes: "Axes", found: Description) -> None:
     _titled(axes, "What part of the law is missed", "lead, days", "loss, % of the truth's score")
     axes.set_xticks(days)
     axes.legend(
-        frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.45, -0.18)
+        frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.45, -0.16)
     )
 
 

@@ -104,8 +104,8 @@ def test_kaplan_yorke_by_hand(exponents: list[float], dimension: float) -> None:
 def test_lorenz95_has_its_published_exponents_and_moments() -> None:
     # 40 sites, F = 8, no noise. Literature: largest exponent 1.67 to 1.69 per unit of 5 days, 13
     # positive, dimension 27.1, mean 2.34, standard deviation 3.64; the sum is minus the number of
-    # sites (of the equations; the scheme's own differs by less than .02). Each may be off by four of
-    # its own standard errors: false alarm 6e-5 each.
+    # sites (of the equations; the scheme's own differs by less than .02). Each may be off by four
+    # of its own standard errors: false alarm 6e-5 each.
     simulator = Lorenz95(amplitude=0)
     run = trajectories(simulator, Noise.rows(0, "climate", 32), spin_up=60, steps=300)
     sea = at_sea(run, simulator.spec)
