@@ -35,6 +35,7 @@ RIVALS = ("gaussian", "shuffled")
 SCORES = ("crps", "energy", "pooled", "leading")
 # CRPS of each number; energy score of the state; CRPS of means over patches, and of the projection
 # on the direction in which the draws vary most. All of numbers in climatological units.
+_NOTHING = 1e-9
 ENOUGH = 0.01  # a rival that loses less than this share of a score passes for the truth
 
 
@@ -77,7 +78,7 @@ class Difficulty:
     @property
     def verdict(self) -> str:
         """What the card says, in words."""
-        if not self.oracle["crps"]:
+        if self.oracle["crps"] < _NOTHING:
             return "is deterministic: the law is a single state, and any spread is too much"
         told = {
             (True, True): "cannot tell generative models apart: a Gaussian with the right mean and "
@@ -122,6 +123,7 @@ def card(
 
 def _summed(shapes: Array, scores: Array, *, lead: int, members: int) -> Difficulty:
     """`shapes` `(init, number)`, `scores` `(init, oracle and rivals, score)`."""
+    scores[:, 0] = np.where(scores[:, 0] < _NOTHING, 0, scores[:, 0])  # rounding is no spread
     oracle = scores[:, 0].mean(0)
     excess = {
         rival: {

@@ -76,7 +76,7 @@ def _with_diagnostics(simulator: Simulator, fields: "Fields") -> "tuple[StateSpe
 
 
 def check(path: Path) -> None:
-    """Raise unless a file of this name can be made here."""
+    """Raise unless a film or a picture of this name can be made here."""
     kinds = (*FILM, *PICTURE)
     if path.suffix.lower() not in kinds:
         raise GeobenchError(f"{path.name}: pictures and films end in {', '.join(kinds)}.")

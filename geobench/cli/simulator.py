@@ -84,13 +84,15 @@ def describe_simulator(
     Climate, predictability, Lyapunov exponents; how far the law is from a normal one, and what a
     forecaster loses that gets only part of it right; extreme events and return levels.
     """
-    from geobench.description import experiments, report, terminal
+    from geobench.description import experiments, figures, report, terminal
     from geobench.description.effort import Effort
     from geobench.description.measuring import describe
     from geobench.steps import blaming
 
     for path in (plot, markdown):
         check_folder(path)
+    if plot:
+        figures.check(plot)
     own, experiment = (
         experiments.alone(settings.plugins, name, assignments(changes), spin_up)
         if bare or not _is_experiment(settings, name)
@@ -108,8 +110,6 @@ def describe_simulator(
         )
     sections = report.sections(found, unit_days)
     if plot:
-        from geobench.description import figures
-
         figures.picture(found, plot)
         click.echo(plot.absolute().as_uri(), err=True)
     if markdown:

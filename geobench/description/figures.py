@@ -7,7 +7,8 @@ import numpy as np
 
 from geobench.description.measuring import EDGES, HORIZONS, Description
 from geobench.difficulty import ENOUGH, RIVALS, SCORES
-from geobench.film import panels, space_time
+from geobench.errors import GeobenchError
+from geobench.film import PICTURE, panels, space_time
 from geobench.plotting import COLOURS, STYLE
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ _NAMED = {
     "pooled": "patch means",
     "leading": "leading direction",
 }
+
+
+def check(path: Path) -> None:
+    """Raise unless a picture of this name can be made."""
+    if path.suffix.lower() not in PICTURE:
+        raise GeobenchError(f"{path.name}: pictures end in {', '.join(PICTURE)}.")
 
 
 def picture(found: Description, path: Path) -> None:

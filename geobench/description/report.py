@@ -38,6 +38,7 @@ def as_json(found: Description) -> dict[str, Any]:
         {
             **fields,
             "simulator": found.simulator.recipe(),
+            "verdicts": [card.verdict for card in found.cards],
             "variables": [each.name for each in found.spec.variables],
             "exponents_per_day": {
                 "values": spectrum.exponents,
