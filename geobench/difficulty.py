@@ -35,6 +35,12 @@ RIVALS = ("gaussian", "shuffled")
 SCORES = ("crps", "energy", "pooled", "leading")
 # CRPS of each number; energy score of the state; CRPS of means over patches, and of the projection
 # on the direction in which the draws vary most. All of numbers in climatological units.
+CALLED = {
+    "crps": "CRPS",
+    "energy": "energy score",
+    "pooled": "patch means",
+    "leading": "leading direction",
+}
 _NOTHING = 1e-9
 ENOUGH = 0.01  # a rival that loses less than this share of a score passes for the truth
 
@@ -64,15 +70,20 @@ class Difficulty:
     oracle: dict[str, float]
     excess: dict[str, dict[str, Interval]] = field(default_factory=dict)
 
+    def seen(self, rival: str) -> list[str]:
+        """Scores that tell a rival from the truth: it loses something, and `ENOUGH` at a guess."""
+        found = self.excess[rival].items()
+        return [score for score, each in found if each.low > 0 and each.value >= ENOUGH]
+
     def passes(self, rival: str) -> bool | None:
         """Whether a rival passes for the truth in every score; None: not enough draws to say.
 
         The leading direction, one noisy number an init, can tell that it does not.
         """
-        found = self.excess[rival]
-        if any(each.low > 0 and each.value >= ENOUGH for each in found.values()):
+        if self.seen(rival):
             return False
-        sharp = all(each.high < ENOUGH for score, each in found.items() if score != "leading")
+        found = self.excess[rival].items()
+        sharp = all(each.high < ENOUGH for score, each in found if score != "leading")
         return True if sharp else None
 
     @property
@@ -80,20 +91,22 @@ class Difficulty:
         """What the card says, in words."""
         if self.oracle["crps"] < _NOTHING:
             return "is deterministic: the law is a single state, and any spread is too much"
-        told = {
-            (True, True): "cannot tell generative models apart: a Gaussian with the right mean and "
-            "covariance, and members shuffled site by site, both score like the truth",
-            (True, False): "needs the right dependence between sites, but a Gaussian scores like "
-            "the truth",
-            (False, True): "needs the right shape of each marginal law, but dependence between "
-            "sites does not show",
-            (False, False): "tells generative models apart: neither a Gaussian nor the right "
-            "marginals without dependence score like the truth",
-        }
         gaussian, shuffled = (self.passes(rival) for rival in RIVALS)
         if gaussian is None or shuffled is None:
             return f"undecided at {100 * ENOUGH:g} %: use more members or inits"
-        return told[gaussian, shuffled]
+        by_shape, by_dependence = (
+            ", ".join(CALLED[score] for score in self.seen(rival)) for rival in RIVALS
+        )
+        return {
+            (True, True): "cannot tell generative models apart: a Gaussian with the right mean and "
+            "covariance, and members shuffled site by site, both score like the truth",
+            (True, False): "needs the right dependence between sites (shuffled members lose in: "
+            f"{by_dependence}), but a Gaussian scores like the truth",
+            (False, True): "needs the right shape of each law (a Gaussian loses in: "
+            f"{by_shape}), but dependence between sites does not show",
+            (False, False): f"tells generative models apart: a Gaussian loses in {by_shape}, "
+            f"shuffled members in {by_dependence}",
+        }[gaussian, shuffled]
 
 
 def card(
@@ -198,7 +211,8 @@ def _losses(x: Tensor, y: Tensor, view: "_View", noise: Noise) -> Tensor:
     def score(members: Tensor) -> Tensor:
         return view.distances(members, y) - view.distances(members, None) / 2
 
-    return torch.stack([score(rival(x, noise)) - score(x) for rival in (gaussian, shuffled)])
+    own = score(x)
+    return torch.stack([score(rival(x, noise)) - own for rival in (gaussian, shuffled)])
 
 
 def _leading(draws: Tensor) -> Tensor:

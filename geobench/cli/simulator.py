@@ -37,7 +37,7 @@ def simulator() -> None:
     type=click.Choice(["quick", "normal", "long"]),
     default="normal",
     show_default=True,
-    help="How long to run; for Lorenz95 some 10 s, 30 s, 3 minutes.",
+    help="How long to run; for Lorenz95 some 10 s, 40 s, 3 minutes.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
@@ -137,7 +137,8 @@ def _command() -> str:
             value = context.params[each.name]
             name = each.opts[0] if isinstance(each, click.Option) else ""
             values = () if value is True else value if isinstance(value, tuple) else (value,)
-            words += [f"{name} {shlex.quote(str(v))}".strip() for v in values] or [name]
+            told = [f"{v:g}" if isinstance(v, float) else shlex.quote(str(v)) for v in values]
+            words += [f"{name} {each}".strip() for each in told] or [name]
     return " ".join(words)
 
 

@@ -4,18 +4,12 @@ import math
 
 from geobench.description.measuring import Description, Extreme, card_leads
 from geobench.description.section import Section, sized, told, units_of
-from geobench.difficulty import ENOUGH, RIVALS, SCORES, Difficulty
+from geobench.difficulty import CALLED, ENOUGH, RIVALS, SCORES, Difficulty
 from geobench.extremes import SEEN, Level, ReturnLevels
 from geobench.intervals import Array, Interval
 from geobench.leaderboard.text import number
 
 _CALLED = {"gaussian": "Gaussian", "shuffled": "shuffled"}
-_NAMED = {
-    "crps": "CRPS",
-    "energy": "energy score",
-    "pooled": "patch means",
-    "leading": "leading direction",
-}
 _DOUBTFUL = 0.01  # false alarm rate of the check for stationarity
 
 _SHAPE = (
@@ -70,7 +64,7 @@ def difficulty(found: Description) -> Section:
         for card in found.cards
         for rival in RIVALS
     ]
-    headers = ("lead", "rival", *(f"{_NAMED[score]}, %" for score in SCORES))
+    headers = ("lead", "rival", *(f"{CALLED[score]}, %" for score in SCORES))
     notes = [f"{_day(card, found).capitalize()}: {card.verdict}." for card in found.cards]
     notes.append(_LOSSES)
     if found.given_less:

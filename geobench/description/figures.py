@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geobench.description.measuring import EDGES, HORIZONS, Description
-from geobench.difficulty import ENOUGH, RIVALS, SCORES
+from geobench.difficulty import CALLED, ENOUGH, RIVALS, SCORES
 from geobench.errors import GeobenchError
 from geobench.film import PICTURE, panels, space_time
 from geobench.plotting import COLOURS, STYLE
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 
 _GREY = "#8a929c"
 _CALLED = {"gaussian": "Gaussian", "shuffled": "shuffled"}
-_NAMED = {
-    "crps": "CRPS",
-    "energy": "energy score",
-    "pooled": "patch means",
-    "leading": "leading direction",
-}
 
 
 def check(path: Path) -> None:
@@ -150,7 +144,7 @@ def _difficulty(axes: "Axes", found: Description) -> None:
                 marker="os"[row],
                 markersize=4,
                 capsize=2,
-                label=f"{_CALLED[rival]}: {_NAMED[score]}",
+                label=f"{_CALLED[rival]}: {CALLED[score]}",
             )
     axes.axhline(0, color=_GREY, linewidth=1)
     axes.axhline(100 * ENOUGH, color=_GREY, linewidth=1, linestyle=":")

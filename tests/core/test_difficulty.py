@@ -99,7 +99,11 @@ def test_shuffling_loses_what_the_dependence_is_worth() -> None:
     assert found.excess["shuffled"]["energy"].low > 0
     assert found.oracle["crps"] == pytest.approx(1 / math.sqrt(math.pi), rel=0.02)
     assert found.passes("shuffled") is False
-    assert found.verdict.startswith("needs the right dependence between sites, but a Gaussian")
+    assert found.seen("shuffled") == ["energy", "pooled", "leading"]
+    assert found.verdict.endswith(
+        "(shuffled members lose in: energy score, patch means, leading direction), but a Gaussian "
+        "scores like the truth"
+    )
 
 
 def test_a_skewed_law_costs_the_gaussian_what_the_integral_says() -> None:
@@ -115,7 +119,7 @@ def test_a_skewed_law_costs_the_gaussian_what_the_integral_says() -> None:
     assert crps.high - crps.low < 0.1 * loss
     # Skewness 2, excess kurtosis 6. The ratio of k-statistics is biased low at finite n.
     assert 2 < found.shape.skewness2.value < 4.2
-    assert found.verdict.startswith("needs the right shape of each marginal law")
+    assert found.verdict.startswith("needs the right shape of each law (a Gaussian loses in: CRPS")
 
 
 def test_few_draws_leave_the_verdict_open() -> None:
