@@ -29,15 +29,21 @@ def bootstrap(
 ) -> Interval:
     """`metric` of the means of independent cases, with its percentile bootstrap interval.
 
-    `statistics` is `(case, column)`; `metric` turns means `(…, column)` into numbers `(…)`. Of n
-    cases the interval is too short by a factor of about 1 - 3/(4n).
+    `statistics` is `(case, column)`; `metric` turns means `(…, column)` into numbers `(…)`. The
+    percentiles are those that give a mean of few normal cases Student's interval ("expanded",
+    Hesterberg, 2015); statistics with a long tail still need many cases.
     """
+    from scipy import stats
+
     count = len(statistics)
+    value = float(metric(statistics.mean(0)))
+    if count < 2:
+        return Interval(value, float("nan"), float("nan"))
     generator = np.random.Generator(np.random.Philox(key=_KEY))
     drawn = generator.multinomial(count, np.full(count, 1 / count), size=_DRAWS) / count
-    resampled = metric(drawn @ statistics)
-    low, high = np.quantile(resampled, (0.025, 0.975), method="nearest")
-    return Interval(float(metric(statistics.mean(0))), float(low), float(high))
+    tail = float(stats.norm.sf(stats.t.ppf(0.975, count - 1) * (count / (count - 1)) ** 0.5))
+    low, high = np.quantile(metric(drawn @ statistics), (tail, 1 - tail), method="nearest")
+    return Interval(value, float(low), float(high))
 
 
 def ratio(means: Array) -> Array:

@@ -92,8 +92,13 @@ def describe(
     *,
     watch: Watch,
     seed: int = 0,
+    known: tuple[Law, Tensor] | None = None,
 ) -> Description:
-    """Measure an experiment's simulator, and the experiment itself, from exact states."""
+    """Measure an experiment's simulator, and the experiment itself.
+
+    `known`: the law, and the last frames `(init, channel, *grid)` that models are given, for the
+    difficulty card and the events; default: exact states of the control run.
+    """
     spec, channels = shown(simulator.spec, experiment)
     law = Law(simulator, tuple(channels))
     with watch(f"control run of {effort.trajectories} x {effort.steps} steps") as progress:
@@ -123,9 +128,16 @@ def describe(
         )
         variances, ratios = _spread(law, given, unit[channels], effort, spec, seed)
     with watch(f"{effort.members} draws of the law at {effort.inits} inits"):
-        start = last[: effort.inits]
-        leads = range(1, effort.leads + 1)
-        draws = list(draw(Law(simulator), start, members=effort.members, leads=leads, seed=seed))
+        start, states = (last, None) if known is None else (known[1], known[0].states)
+        draws = list(
+            draw(
+                Law(simulator, states=states),
+                start[: effort.inits],
+                members=effort.members,
+                leads=range(1, effort.leads + 1),
+                seed=seed,
+            )
+        )
     with watch("difficulty"):
         cards = [
             difficulty.card(
@@ -161,7 +173,8 @@ def describe(
         cards=cards,
         extremes=found,
         named_events=bool(experiment.events),
-        given_less=experiment.given != "state" or len(channels) < len(simulator.spec.variables),
+        given_less=known is None
+        and (experiment.given != "state" or len(channels) < len(simulator.spec.variables)),
         sample=control[0, -_SAMPLE:][:, channels].clone(),
     )
 

@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from geobench import Dimension, GeobenchError, StateSpec, Variable, film
+from geobench import Dimension, GeobenchError, Law, Noise, StateSpec, Variable, film
 from geobench.cli import main
 from geobench.description import effort, markdown, measuring, report, terminal
 from geobench.description.section import Section, sized, told
@@ -209,6 +209,24 @@ def test_hidden_variables_are_left_out(eddies: Path, registry: Registry) -> None
     assert found.sample.shape[1] == len(found.moments) == 1
     assert found.given_less
     assert "models are given less" in " ".join(report.sections(found)[5].notes)
+
+
+def test_a_law_that_knows_less_is_wider(registry: Registry) -> None:
+    # Decay from its exact state: standard deviation .6 after a step. From eight samples of the
+    # climate, N(mean, covariance) of them: sqrt(.36 + .64 v), v their variance, 1 on average.
+    simulator = Decay()
+    experiment = registry.experiment({"use": "lorenz95", "leads": 1}, "test")
+    given = simulator.initial(Noise.rows(1, "start", 6))
+    samples = Noise.rows(2, "samples", 6).normal(8, 1, 8)
+    size = effort.Effort.of("quick", simulator.spec, 1)
+    exact, less = (
+        measuring.describe("decay", experiment, simulator, size, watch=unwatched, known=known)
+        for known in (None, (Law(simulator, states=samples), given))
+    )
+    crps = [found.cards[0].oracle["crps"] for found in (exact, less)]
+    spread = float(samples.var(1).mean())
+    assert crps[0] == pytest.approx(0.6 / np.sqrt(np.pi), rel=0.1)
+    assert crps[1] / crps[0] == pytest.approx(np.sqrt(0.36 + 0.64 * spread) / 0.6, rel=0.1)
 
 
 # -- numbers and tables
