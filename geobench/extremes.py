@@ -17,6 +17,7 @@ from geobench.intervals import Array, Interval
 
 SEEN = 50  # exceedances below which a level is an extrapolation
 _CLUSTERS = 100
+_FEW = 10
 _KEY = 20240102
 
 
@@ -41,9 +42,10 @@ class Fit:
         u + scale ((rate period)^shape - 1) / shape, for both kinds: a block's maximum stays below
         it with probability exp(-block / period). NaN below the threshold of peaks.
         """
-        logs = math.log(self.rate * period)
-        if self.kind == "gpd" and logs < 0:
+        expected = self.rate * period
+        if not expected > 0 or (self.kind == "gpd" and expected < 1):
             return math.nan
+        logs = math.log(expected)
         power = logs if abs(self.shape) < 1e-8 else math.expm1(self.shape * logs) / self.shape
         return self.location + self.scale * power
 
@@ -71,8 +73,13 @@ def peaks(series: Array, threshold: float, gap: int) -> list[Array]:
 
 
 def fit_gev(maxima: npt.ArrayLike, block: int) -> Fit:
-    """Maximum likelihood fit of the generalised extreme value law to block maxima."""
+    """Maximum likelihood fit of the generalised extreme value law to block maxima.
+
+    Of fewer than ten, or equal ones, nothing is known: NaN.
+    """
     sample = np.asarray(maxima, dtype=np.float64).ravel()
+    if len(sample) < _FEW or not sample.std():
+        return Fit("gev", 1 / block, math.nan, math.nan, math.nan, len(sample))
     spread = sample.std() * math.sqrt(6) / math.pi
     start = (sample.mean() - 0.5772 * spread, math.log(spread), 0.05)
 
@@ -82,7 +89,7 @@ def fit_gev(maxima: npt.ArrayLike, block: int) -> Fit:
         if abs(shape) < 1e-6:
             return float(len(z) * log_scale + (z + np.exp(-z)).sum())
         inner = 1 + shape * z
-        if inner.min() <= 0:
+        if inner.min() <= 0 or shape <= -1:  # beyond -1 the likelihood has no maximum
             return math.inf
         logs = np.log(inner)
         return float(
@@ -94,8 +101,13 @@ def fit_gev(maxima: npt.ArrayLike, block: int) -> Fit:
 
 
 def fit_gpd(excesses: npt.ArrayLike, threshold: float, rate: float) -> Fit:
-    """Maximum likelihood fit of the generalised Pareto law to heights above a threshold."""
+    """Maximum likelihood fit of the generalised Pareto law to heights above a threshold.
+
+    Of fewer than ten, or equal ones, nothing is known: NaN.
+    """
     sample = np.asarray(excesses, dtype=np.float64).ravel()
+    if len(sample) < _FEW or not sample.std():
+        return Fit("gpd", rate, threshold, math.nan, math.nan, len(sample))
     start = (math.log(sample.mean()), 0.01)
 
     def cost(place: Array) -> float:
@@ -104,7 +116,7 @@ def fit_gpd(excesses: npt.ArrayLike, threshold: float, rate: float) -> Fit:
         if abs(shape) < 1e-6:
             return float(len(z) * log_scale + z.sum())
         inner = 1 + shape * z
-        if inner.min() <= 0:
+        if inner.min() <= 0 or shape <= -1:  # beyond -1 the likelihood has no maximum
             return math.inf
         return float(len(z) * log_scale + (1 + 1 / shape) * np.log(inner).sum())
 

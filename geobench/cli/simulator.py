@@ -115,7 +115,9 @@ def describe_simulator(
     if markdown:
         from geobench.description.markdown import page
 
-        text = page(found.title, sections, command=_command(), picture=_beside(plot, markdown))
+        text = page(
+            found.title, sections, command=_command(settings), picture=_beside(plot, markdown)
+        )
         markdown.write_text(text, "utf-8")
         click.echo(markdown.absolute().as_uri(), err=True)
     if as_json:
@@ -128,10 +130,11 @@ def _is_experiment(settings: Settings, name: str) -> bool:
     return name.endswith((".yaml", ".yml")) or ("experiment", name) in settings.plugins.offers
 
 
-def _command() -> str:
+def _command(settings: Settings) -> str:
     """Return the command that is running, without what was left at its default."""
     context = click.get_current_context()
-    words = [context.command_path]
+    files = (f"--plugin {shlex.quote(str(file))}" for file in settings.plugin_files)
+    words = ["geobench", *files, "simulator describe"]
     for each in context.command.params:
         if each.name and context.get_parameter_source(each.name) is ParameterSource.COMMANDLINE:
             value = context.params[each.name]

@@ -29,7 +29,8 @@ _EVENTS = (
     "Seen: states of the control run beyond the threshold at one cell; ! marks fewer than "
     f"{SEEN}, a threshold not to rely on. Days: mean probability p* of the event at that lead, and "
     "in brackets the share of its variance that the law explains (the Brier skill of the truth "
-    f"itself over the mean; – where it happened fewer than {SEEN} times in the draws)."
+    f"itself over the mean; – where it happened fewer than {SEEN} times in the draws). By: mean "
+    "probability that it happens at that output step or before."
 )
 
 
@@ -86,6 +87,7 @@ def events(found: Description) -> Section:
             _range(each.limits[place]) + units_of(each.units),
             _seen(round(each.seen * (1 - quantile))),
             *(_predictable(each, lead - 1, place) for lead in leads),
+            f"{each.probabilities.within[:, -1, place].mean():.2g}",
         )
         for each in found.extremes
         for place, quantile in enumerate(each.event.quantiles)
@@ -94,7 +96,8 @@ def events(found: Description) -> Section:
     if not found.named_events:
         notes.append("The experiment names no events; these are for a first impression.")
     days = [f"day {lead * found.days:g}" for lead in leads]
-    return Section("Events", ("event", "quantile", "threshold", "seen", *days), rows, notes)
+    headers = ("event", "quantile", "threshold", "seen", *days, f"by {days[-1]}")
+    return Section("Events", headers, rows, notes)
 
 
 def _seen(count: int) -> str:

@@ -126,9 +126,8 @@ def test_a_page_and_a_picture_of_a_file_with_its_own_events(eddies: Path) -> Non
     assert done.exit_code == 0, done.output
     text = page.read_text()
     assert text.startswith("# Eddies | a test\n")
-    assert f"geobench simulator describe {eddies}/eddies.yaml --set leads=2 --plot" in text.replace(
-        "main", "geobench"
-    )
+    told_of = f"{eddies}/plugin.py simulator describe {eddies}/eddies.yaml --set leads=2 --plot"
+    assert f"\ngeobench --plugin {told_of}" in text
     assert "](picture.png)" in text
     assert "| h m |" in text
     assert "| low-corner | 90 % (low tail) |" in text

@@ -247,6 +247,16 @@ def test_a_short_series_lowers_its_threshold_to_have_clusters() -> None:
     assert short.gpd.count >= 100
 
 
+def test_what_cannot_be_fitted_is_not_a_number() -> None:
+    for series in (np.zeros((4, 100)), np.eye(2, 100)):
+        found = return_levels(series, periods=[50], gap=1, block=20, resamples=3)
+        (level,) = found.levels
+        assert math.isnan(level.gpd.value)
+        assert not level.seen_enough
+    assert math.isnan(fit_gev([1.0, 2.0, 3.0], block=10).level(100))
+    assert math.isnan(fit_gpd([1.0] * 50, threshold=1, rate=0.1).level(100))
+
+
 def test_simulators_offer_their_variables_as_diagnostics() -> None:
     simulator: Simulator = Decay()
     assert list(simulator.diagnostics(torch.zeros(1, 1, 8))) == ["q"]
