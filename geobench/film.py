@@ -1,7 +1,7 @@
 """Pictures and films of fields: what a trajectory looks like.
 
-One grid dim: place against time (a Hovmöller diagram). Two: a map of each variable. Colours are
-symmetric about each variable's middle and the same in every frame.
+One grid dim: place against time (a Hovmöller diagram). Two: a map of each variable. Colours are the
+same in every frame.
 """
 
 import math
@@ -14,22 +14,18 @@ import numpy as np
 
 from geobench.errors import GeobenchError
 from geobench.interfaces.simulator import Simulator
-from geobench.interfaces.state import Dimension, StateSpec, Variable
+from geobench.interfaces.state import StateSpec, Variable
+from geobench.maps import ABREAST, draw_map, label, panels, ruler, scales, space_time
+from geobench.maps import COLOURS as MAP_COLOURS
 from geobench.plotting import COLOURS, STYLE
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.axes import Axes
-    from matplotlib.colors import Normalize
-    from matplotlib.figure import Figure, FigureBase
-    from matplotlib.image import AxesImage
+    from matplotlib.figure import Figure
 
     Fields = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
-_COLOURS = "RdBu_r"
-_LAND = "#b8b2a7"
 _STRIP = 6  # maps in a strip of pictures
-_ABREAST = 3  # maps side by side
 FILM, PICTURE = (".gif", ".mp4"), (".png", ".svg", ".pdf")
 
 
@@ -107,128 +103,6 @@ def _figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), layout="constrained", dpi=110)
 
 
-# -- colours
-
-
-def scales(fields: "Fields", sea: "np.ndarray[Any, np.dtype[np.bool_]]") -> "list[Normalize]":
-    """Colour scale of each channel of `(time, channel, *grid)`: symmetric, the outer 0.1 % cut.
-
-    Around zero for a variable that has both signs; else around its median.
-    """
-    from matplotlib.colors import Normalize
-
-    found = []
-    for channel in range(fields.shape[1]):
-        low, middle, high = np.quantile(fields[:, channel][:, sea], (0.001, 0.5, 0.999))
-        centre = 0.0 if low < 0 < high else float(middle)
-        half = float(max(high - centre, centre - low)) or 1.0
-        found.append(Normalize(centre - half, centre + half))
-    return found
-
-
-def label(variable: Variable) -> str:
-    """Long name, name and units."""
-    name = variable.name
-    if variable.long_name and variable.long_name != name:
-        name = f"{variable.long_name} ({name})" if len(variable.long_name) < 40 else name
-    return name if variable.units in ("", "1") else f"{name}, {variable.units}"
-
-
-def _axis(dim: Dimension) -> tuple[str, float]:
-    """What to write at an axis, and the distance between neighbours in those units."""
-    if dim.units == "m" and dim.spacing * dim.size > 5000:
-        return f"{dim.name}, km", dim.spacing / 1000
-    return dim.name if dim.units in ("", "1") else f"{dim.name}, {dim.units}", dim.spacing
-
-
-# -- one dim
-
-
-def space_time(
-    figure: "FigureBase", fields: "Fields", spec: StateSpec, days: float, title: str
-) -> None:
-    """Draw place against time for each channel of `(time, channel, x)`."""
-    axes = figure.subplots(1, len(spec.variables), squeeze=False)[0]
-    norms = scales(fields, spec.sea)
-    for channel, (axis, variable) in enumerate(zip(axes, spec.variables, strict=True)):
-        image = _hovmoeller(axis, fields[:, channel], spec.dims[0], days, norms[channel])
-        figure.colorbar(image, ax=axis, label=label(variable), extend="both", pad=0.01)
-    axes[0].set_title(title, loc="left", fontweight="bold", fontsize=10.5)
-
-
-def _hovmoeller(
-    axes: "Axes", field: "Fields", dim: Dimension, days: float, norm: "Normalize"
-) -> "AxesImage":
-    name, spacing = _axis(dim)
-    half = days / 2
-    image = axes.imshow(
-        field.T,
-        cmap=_COLOURS,
-        norm=norm,
-        aspect="auto",
-        origin="lower",
-        interpolation="nearest",
-        extent=(-half, len(field) * days - half, -0.5 * spacing, (dim.size - 0.5) * spacing),
-    )
-    axes.grid(visible=False)
-    axes.set_xlabel("time, days")
-    axes.set_ylabel(name)
-    return image
-
-
-# -- two dims
-
-
-def panels(
-    figure: "FigureBase", fields: "Fields", spec: StateSpec, title: str
-) -> "list[AxesImage]":
-    """Draw a map of each channel of the last of the states `(time, channel, y, x)`.
-
-    The colours are those of all the states. Returns the images.
-    """
-    norms = scales(fields, spec.sea)
-    count = len(spec.variables)
-    grid = figure.subplots(-(-count // _ABREAST), min(count, _ABREAST), squeeze=False)
-    images = []
-    for place, axes in enumerate(grid.flat):
-        if place >= count:
-            axes.set_axis_off()
-            continue
-        image = _map(axes, fields[-1, place], spec, norms[place], first=place % _ABREAST == 0)
-        name = label(spec.variables[place])
-        figure.colorbar(image, ax=axes, label=name, extend="both", shrink=0.85)
-        images.append(image)
-    if title:
-        grid[0, 0].set_title(title, loc="left", fontweight="bold", fontsize=10.5)
-    return images
-
-
-def _map(
-    axes: "Axes", field: "Fields", spec: StateSpec, norm: "Normalize", *, first: bool
-) -> "AxesImage":
-    (down, dy), (along, dx) = (_axis(dim) for dim in spec.dims)
-    rows, columns = spec.grid
-    axes.set_facecolor(_LAND)
-    image = axes.imshow(
-        np.where(spec.sea, field, np.nan),
-        cmap=_COLOURS,
-        norm=norm,
-        origin="lower",
-        interpolation="nearest",
-        extent=(0, columns * dx, 0, rows * dy),
-    )
-    axes.grid(visible=False)
-    axes.set_xlabel(along)
-    if first:
-        axes.set_ylabel(down)
-    else:
-        axes.tick_params(labelleft=False)
-    return image
-
-
-# -- files
-
-
 def _strip(shown: Shots, path: Path) -> None:
     if len(shown.spec.dims) == 1:
         wide = min(16.0, 5 + len(shown.fields) / 20)
@@ -250,7 +124,7 @@ def _map_strip(shown: Shots) -> "Figure":
         for place, time in enumerate(times):
             field = shown.fields[time, channel]
             axes = grid[channel, place]
-            image = _map(axes, field, shown.spec, norms[channel], first=place == 0)
+            image = draw_map(axes, field, shown.spec, norms[channel], first=place == 0)
             if channel < count - 1:
                 axes.set_xlabel("")
                 axes.tick_params(labelbottom=False)
@@ -278,7 +152,7 @@ def _line_film(shown: Shots) -> "tuple[Figure, Any]":
     norms = scales(shown.fields, shown.spec.sea)
     figure = _figure(6.4 * count**0.5, 6.4)
     grid = figure.subplots(2, count, squeeze=False, height_ratios=(1, 1.4), sharex="col")
-    name, spacing = _axis(dim)
+    name, spacing = ruler(dim)
     place = np.arange(dim.size) * spacing
     lines, images = [], []
     for channel, variable in enumerate(shown.spec.variables):
@@ -288,7 +162,7 @@ def _line_film(shown: Shots) -> "tuple[Figure, Any]":
         above.set_ylabel(label(variable))
         image = below.imshow(
             np.full((len(shown.fields), dim.size), np.nan),
-            cmap=_COLOURS,
+            cmap=MAP_COLOURS,
             norm=norms[channel],
             aspect="auto",
             interpolation="nearest",
@@ -313,7 +187,7 @@ def _line_film(shown: Shots) -> "tuple[Figure, Any]":
 
 def _map_film(shown: Shots) -> "tuple[Figure, Any]":
     count = len(shown.spec.variables)
-    width, height = min(count, _ABREAST), -(-count // _ABREAST)
+    width, height = min(count, ABREAST), -(-count // ABREAST)
     figure = _figure(4.1 * width + 0.3, 3.5 * height + 0.4)
     images = panels(figure, shown.fields, shown.spec, "")
 

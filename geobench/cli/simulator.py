@@ -63,6 +63,7 @@ def simulator() -> None:
 @json_option
 @click.option("--plot", type=_WRITTEN, help="Draw the measurements (.png, .svg or .pdf).")
 @click.option("--markdown", type=_WRITTEN, help="Write a page; with --plot, it shows the picture.")
+@click.option("--html", type=_WRITTEN, help="Write a page with the picture in it.")
 @pass_settings
 def describe_simulator(
     settings: Settings,
@@ -75,6 +76,7 @@ def describe_simulator(
     spin_up: int,
     plot: Path | None,
     markdown: Path | None,
+    html: Path | None,
     *,
     bare: bool,
     as_json: bool,
@@ -84,12 +86,12 @@ def describe_simulator(
     Climate, predictability, Lyapunov exponents; how far the law is from a normal one, and what a
     forecaster loses that gets only part of it right; extreme events and return levels.
     """
-    from geobench.description import experiments, figures, report, terminal
+    from geobench.description import experiments, figures, pages, report, terminal
     from geobench.description.effort import Effort
     from geobench.description.measuring import describe
     from geobench.steps import blaming
 
-    for path in (plot, markdown):
+    for path in (plot, markdown, html):
         check_folder(path)
     if plot:
         figures.check(plot)
@@ -111,15 +113,14 @@ def describe_simulator(
     sections = report.sections(found, unit_days)
     if plot:
         figures.picture(found, plot)
-        click.echo(plot.absolute().as_uri(), err=True)
     if markdown:
-        from geobench.description.markdown import page
-
-        text = page(
-            found.title, sections, command=_command(settings), picture=_beside(plot, markdown)
-        )
+        text = pages.markdown(found.title, sections, _command(settings), _beside(plot, markdown))
         markdown.write_text(text, "utf-8")
-        click.echo(markdown.absolute().as_uri(), err=True)
+    if html:
+        drawn = figures.png(found)
+        html.write_text(pages.html(found.title, sections, _command(settings), drawn), "utf-8")
+    for path in filter(None, (plot, markdown, html)):
+        click.echo(path.absolute().as_uri(), err=True)
     if as_json:
         click.echo(json.dumps(report.as_json(found), indent=1, allow_nan=False))
     else:

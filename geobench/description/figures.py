@@ -1,5 +1,6 @@
 """The picture of a description: one figure of six panels."""
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,8 @@ import numpy as np
 from geobench.description.measuring import EDGES, HORIZONS, Description
 from geobench.difficulty import CALLED, ENOUGH, RIVALS, SCORES
 from geobench.errors import GeobenchError
-from geobench.film import PICTURE, panels, space_time
+from geobench.film import PICTURE
+from geobench.maps import panels, space_time
 from geobench.plotting import COLOURS, STYLE
 
 if TYPE_CHECKING:
@@ -25,8 +27,15 @@ def check(path: Path) -> None:
         raise GeobenchError(f"{path.name}: pictures end in {', '.join(PICTURE)}.")
 
 
-def picture(found: Description, path: Path) -> None:
-    """Write the figure to `path` (.png, .svg or .pdf)."""
+def png(found: Description) -> bytes:
+    """Draw the figure as a PNG."""
+    drawn = io.BytesIO()
+    picture(found, drawn)
+    return drawn.getvalue()
+
+
+def picture(found: Description, path: Path | io.BytesIO) -> None:
+    """Write the figure to a file (.png, .svg or .pdf), or as a PNG into a buffer."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -139,16 +139,7 @@ def describe(
             )
         )
     with watch("difficulty"):
-        cards = [
-            difficulty.card(
-                (block[:, :, lead - 1][:, :, channels] for block in draws),
-                spec,
-                unit[channels],
-                lead=lead,
-                seed=seed,
-            )
-            for lead in card_leads(effort.leads)
-        ]
+        cards = _cards(draws, channels, spec, unit[channels], seed)
     wanted = experiment.events or default_events(spec)
     with watch("extremes"):
         found = [_extreme(event, simulator, control, draws) for event in wanted]
@@ -177,6 +168,22 @@ def describe(
         and (experiment.given != "state" or len(channels) < len(simulator.spec.variables)),
         sample=control[0, -_SAMPLE:][:, channels].clone(),
     )
+
+
+def _cards(
+    draws: list[Tensor], channels: list[int], spec: StateSpec, unit: Tensor, seed: int
+) -> list[Difficulty]:
+    """Difficulty at some leads of draws `(init, member, lead, channel, *grid)`."""
+    return [
+        difficulty.card(
+            (block[:, :, lead - 1][:, :, channels] for block in draws),
+            spec,
+            unit,
+            lead=lead,
+            seed=seed,
+        )
+        for lead in card_leads(draws[0].shape[2])
+    ]
 
 
 def shown(spec: StateSpec, experiment: Experiment) -> tuple[StateSpec, list[int]]:

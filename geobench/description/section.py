@@ -17,6 +17,11 @@ class Section:
     rows: Sequence[tuple[str, ...]] = ()
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def named(self) -> bool:
+        """Whether the columns have names; else the first of two names the row."""
+        return any(self.headers)
+
 
 def told(value: Interval | None, digits: int = 3, factor: float = 1.0) -> str:
     """Write `value [low, high]`; an end that lies beyond what was run is open."""

@@ -22,7 +22,7 @@ def report(title: str, sections: list[Section]) -> str:
             console.print()
             console.print(Text(section.title, style="bold"))
             if section.rows:
-                named = any(section.headers)
+                named = section.named
                 table = Table(box=box.SIMPLE_HEAD if named else None, show_header=named)
                 for place, header in enumerate(section.headers):
                     table.add_column(header, justify="right" if named and place else "left")

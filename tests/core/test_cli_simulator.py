@@ -10,9 +10,9 @@ import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from geobench import Dimension, GeobenchError, Law, Noise, StateSpec, Variable, film
+from geobench import Dimension, GeobenchError, Law, Noise, StateSpec, Variable, film, maps
 from geobench.cli import main
-from geobench.description import effort, markdown, measuring, report, terminal
+from geobench.description import effort, measuring, pages, report, terminal
 from geobench.description.section import Section, sized, told
 from geobench.intervals import Interval
 from geobench.registry import Registry
@@ -122,13 +122,16 @@ def test_a_report_of_an_experiment(tmp_path: Path) -> None:
 def test_a_page_and_a_picture_of_a_file_with_its_own_events(eddies: Path) -> None:
     page, picture = eddies / "page.md", eddies / "picture.png"
     words = ("simulator", "describe", eddies / "eddies.yaml", "--set", "leads=2")
-    done = _run(eddies, *words, "--plot", picture, "--markdown", page)
+    html = eddies / "page.html"
+    done = _run(eddies, *words, "--plot", picture, "--markdown", page, "--html", html)
     assert done.exit_code == 0, done.output
     text = page.read_text()
     assert text.startswith("# Eddies | a test\n")
     told_of = f"{eddies}/plugin.py simulator describe {eddies}/eddies.yaml --set leads=2 --plot"
     assert f"\ngeobench --plugin {told_of}" in text
     assert "](picture.png)" in text
+    assert "<h2>Difficulty</h2>" in html.read_text()
+    assert 'src="data:image/png;base64,iVBOR' in html.read_text()
     assert "| h m |" in text
     assert "| low-corner | 90 % (low tail) |" in text
     assert "Return levels: burst" in text
@@ -243,7 +246,7 @@ def test_tables_in_terminal_and_page() -> None:
     printed = terminal.report("Title", [section])
     assert printed.splitlines()[0] == "Title"
     assert "x|y" in printed
-    page = markdown.page("Title", [section], command="geobench describe")
+    page = pages.markdown("Title", [section], "geobench describe")
     assert "| a | b |\n| --- | ---: |\n| x\\|y | 1 [0, 2] |" in page
 
 
@@ -296,7 +299,7 @@ def test_fields_among_the_diagnostics_are_shown(eddies: Path) -> None:
 
 def test_colours_are_symmetric_about_zero_or_the_middle() -> None:
     sea = np.ones(4, dtype=bool)
-    signed, positive = film.scales(np.array([[[-1, 0, 1, 3], [498, 500, 500, 506]]], "f4"), sea)
+    signed, positive = maps.scales(np.array([[[-1, 0, 1, 3], [498, 500, 500, 506]]], "f4"), sea)
     assert signed.vmin == -signed.vmax
     assert (positive.vmin + positive.vmax) / 2 == pytest.approx(500)
 
