@@ -37,7 +37,7 @@ def simulator() -> None:
     type=click.Choice(["quick", "normal", "long"]),
     default="normal",
     show_default=True,
-    help="How long to run; for Lorenz95 some 10 s, 40 s, 3 minutes.",
+    help="How long to run; for Lorenz95 some 10 s, 30 s, 2 minutes.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
