@@ -21,6 +21,8 @@ from geobench.registry import Registry
 from geobench_catalog import Catalog, CatalogError, Entry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import xarray as xr
     from torch import Tensor
 
@@ -113,6 +115,17 @@ class Steps:
                     "inexact_law": experiment.inexact_law,
                 }
             )
+
+    def animate(self, dataset: Entry, path: "Path") -> None:
+        """Draw the first test trajectory: a film or a picture, by the ending of `path`."""
+        from geobench import film
+
+        simulator = self._simulator(dataset)
+        title = dataset.record.labels["title"] or dataset.record.name
+        with dataset.reading():
+            shots = film.shots(dataset.open("test"), simulator, title)
+        with self.watch(f"draw {path.name}"):
+            film.save(shots, path)
 
     # -- forecasters
 

@@ -14,6 +14,7 @@ from geobench.cli.leaderboard import leaderboard
 from geobench.cli.plugins import plugins
 from geobench.cli.run import run
 from geobench.cli.settings import Settings
+from geobench.cli.simulator import simulator
 from geobench.cli.steps import forecast, score, simulate, train
 from geobench.errors import GeobenchError
 
@@ -98,5 +99,5 @@ def main(
     )
 
 
-for _command in (run, leaderboard, simulate, train, forecast, score, catalog, plugins):
+for _command in (run, leaderboard, simulate, train, forecast, score, catalog, plugins, simulator):
     main.add_command(_command)

@@ -13,9 +13,10 @@ import click
 from geobench.errors import GeobenchError
 
 if TYPE_CHECKING:
+    from geobench.interfaces.experiment import Experiment
     from geobench.interfaces.model import Progress
     from geobench.registry import Registry
-    from geobench.steps import Steps
+    from geobench.steps import Steps, Watch
     from geobench_catalog import Catalog
 
 _WORTH_A_LINE = 10.0  # seconds, for the many and quick scores
@@ -60,12 +61,28 @@ class Settings:
 
         return Catalog(self.catalog_path, create=create)
 
+    def experiment(self, named: str, changes: tuple[str, ...]) -> "tuple[str, Experiment]":
+        """Build an experiment from its name or file, and changes; with what to call it."""
+        from geobench.registry import merged, read_yaml
+
+        file = Path(named)
+        is_file = file.suffix in (".yaml", ".yml")
+        own, start = (file.stem, read_yaml(file)) if is_file else (named, {"use": named})
+        fields = merged(start, assignments(changes))
+        return own, self.plugins.experiment(fields, f"experiment {own}")
+
+    @property
+    def watch(self) -> "Watch":
+        """Who is told how far a step is."""
+        from geobench.steps import unwatched
+
+        return unwatched if self.quiet else _watch
+
     def steps(self, *, create: bool = False) -> "Steps":
         """Everything that the steps need."""
-        from geobench.steps import Steps, unwatched
+        from geobench.steps import Steps
 
-        watch = unwatched if self.quiet else _watch
-        return Steps(self.catalog(create=create), self.plugins, watch, self.device)
+        return Steps(self.catalog(create=create), self.plugins, self.watch, self.device)
 
 
 @contextmanager
@@ -119,6 +136,12 @@ def assignments(texts: tuple[str, ...]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise GeobenchError(f"'{text}': the value is not YAML ({error}).") from error
     return fields
+
+
+def check_folder(path: Path | None) -> None:
+    """Raise unless the folder is there that a file shall be written to."""
+    if path and not path.absolute().parent.is_dir():
+        raise GeobenchError(f"there is no folder {path.parent} for {path.name}. Make it first.")
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)

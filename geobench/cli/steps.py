@@ -4,26 +4,39 @@ from pathlib import Path
 
 import click
 
-from geobench.cli.settings import Settings, assignments, pass_settings, set_option
+from geobench.cli.settings import Settings, assignments, check_folder, pass_settings, set_option
 
 
 @click.command()
 @click.argument("experiment")
 @click.option("--name", help="Name of the dataset; default: that of the experiment.")
+@click.option(
+    "--animate",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also draw the first test trajectory: a film (.gif, .mp4) or a picture (.png, .svg).",
+)
 @set_option
 @pass_settings
 def simulate(
-    settings: Settings, experiment: str, name: str | None, changes: tuple[str, ...]
+    settings: Settings,
+    experiment: str,
+    name: str | None,
+    animate: Path | None,
+    changes: tuple[str, ...],
 ) -> None:
     """Make the dataset of EXPERIMENT, a name or a YAML file."""
-    from geobench.registry import merged, read_yaml
+    from geobench import film
 
-    registry = settings.plugins
-    file = Path(experiment)
-    start = read_yaml(file) if file.suffix in (".yaml", ".yml") else {"use": experiment}
-    own = name or (file.stem if file.suffix in (".yaml", ".yml") else experiment)
-    realised = registry.experiment(merged(start, assignments(changes)), f"experiment {own}")
-    click.echo(settings.steps(create=True).simulate(own, realised).reference)
+    own, realised = settings.experiment(experiment, changes)
+    if animate:
+        check_folder(animate)
+        film.check(animate)
+    steps = settings.steps(create=True)
+    made = steps.simulate(name or own, realised)
+    click.echo(made.reference)
+    if animate:
+        steps.animate(made, animate)
+        click.echo(animate.absolute().as_uri())
 
 
 @click.command()

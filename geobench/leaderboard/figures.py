@@ -5,27 +5,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from geobench.leaderboard.board import Board, Column
+from geobench.plotting import COLOURS, MARKERS, STYLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# Okabe and Ito (2008): told apart with any kind of colour vision; markers differ as well.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-_MARKERS = "osD^vPX"
-_STYLE: Any = {
-    "svg.fonttype": "none",  # text stays text: it can be searched, and takes the page's font
-    "svg.hashsalt": "geobench",  # equal boards make equal pages
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e3e6ea",
-    "grid.linewidth": 0.8,
-    "axes.edgecolor": "#8a929c",
-    "axes.axisbelow": True,
-}
 
 
 def _svg(draw: Callable[["Figure"], None], width: float = 6.4, height: float = 3.9) -> str:
@@ -33,7 +17,7 @@ def _svg(draw: Callable[["Figure"], None], width: float = 6.4, height: float = 3
     from matplotlib.figure import Figure
 
     # Saved within the style: part of it is only looked at then.
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
         text = io.StringIO()
@@ -53,8 +37,8 @@ def _look(board: Board, row: int) -> dict[str, Any]:
     seeds = sorted({each.seed for each in board.rows})
     place = labels.index(own.label)
     return {
-        "color": _COLOURS[place % len(_COLOURS)],
-        "marker": _MARKERS[(place + place // len(_COLOURS)) % len(_MARKERS)],
+        "color": COLOURS[place % len(COLOURS)],
+        "marker": MARKERS[(place + place // len(COLOURS)) % len(MARKERS)],
         "markersize": 5,
         "linestyle": ("-", "--", ":", "-.")[seeds.index(own.seed) % 4],
     }

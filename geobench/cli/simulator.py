@@ -1,0 +1,151 @@
+"""geobench simulator: what a simulator is like, measured."""
+
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from geobench.cli.settings import (
+    Settings,
+    assignments,
+    check_folder,
+    json_option,
+    pass_settings,
+    set_option,
+)
+
+if TYPE_CHECKING:
+    from geobench.description.effort import Level
+
+_WRITTEN = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group()
+def simulator() -> None:
+    """Measure simulators."""
+
+
+@simulator.command("describe")
+@click.argument("name")
+@set_option
+@click.option(
+    "--effort",
+    type=click.Choice(["quick", "normal", "long"]),
+    default="normal",
+    show_default=True,
+    help="How long to run; for Lorenz95 some 10 s, 30 s, 2 minutes.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--exponents",
+    type=click.IntRange(min=1),
+    help="How many Lyapunov exponents; default: all of a small state, 6 of a large one.",
+)
+@click.option(
+    "--unit-days",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Tell rates also per unit of this many days, 5 for Lorenz95.",
+)
+@click.option(
+    "--bare", is_flag=True, help="NAME is a simulator, even if an experiment has the same name."
+)
+@click.option(
+    "--spin-up",
+    type=click.IntRange(min=0),
+    default=200,
+    show_default=True,
+    help="Of a bare simulator: output steps thrown away. An experiment has its own.",
+)
+@json_option
+@click.option("--plot", type=_WRITTEN, help="Draw the measurements (.png, .svg or .pdf).")
+@click.option("--markdown", type=_WRITTEN, help="Write a page; with --plot, it shows the picture.")
+@click.option("--html", type=_WRITTEN, help="Write a page with the picture in it.")
+@pass_settings
+def describe_simulator(
+    settings: Settings,
+    name: str,
+    changes: tuple[str, ...],
+    effort: "Level",
+    seed: int,
+    exponents: int | None,
+    unit_days: float | None,
+    spin_up: int,
+    plot: Path | None,
+    markdown: Path | None,
+    html: Path | None,
+    *,
+    bare: bool,
+    as_json: bool,
+) -> None:
+    """Measure NAME: an experiment, a simulator, or the YAML file of an experiment.
+
+    Climate, predictability, Lyapunov exponents; how far the law is from a normal one, and what a
+    forecaster loses that gets only part of it right; extreme events and return levels.
+    """
+    from geobench.description import experiments, figures, pages, report, terminal
+    from geobench.description.effort import Effort
+    from geobench.description.measuring import describe
+    from geobench.steps import blaming
+
+    for path in (plot, markdown, html):
+        check_folder(path)
+    if plot:
+        figures.check(plot)
+    own, experiment = (
+        experiments.alone(settings.plugins, name, assignments(changes), spin_up)
+        if bare or not _is_experiment(settings, name)
+        else settings.experiment(name, changes)
+    )
+    built = settings.plugins.simulator(experiment.simulator)
+    with blaming(f"the simulator {built.name}"):
+        found = describe(
+            own,
+            experiment,
+            built,
+            Effort.of(effort, built.spec, experiment.leads, exponents),
+            watch=settings.watch,
+            seed=seed,
+        )
+    sections = report.sections(found, unit_days)
+    if plot:
+        figures.picture(found, plot)
+    if markdown:
+        text = pages.markdown(found.title, sections, _command(settings), _beside(plot, markdown))
+        markdown.write_text(text, "utf-8")
+    if html:
+        drawn = figures.png(found)
+        html.write_text(pages.html(found.title, sections, _command(settings), drawn), "utf-8")
+    for path in filter(None, (plot, markdown, html)):
+        click.echo(path.absolute().as_uri(), err=True)
+    if as_json:
+        click.echo(json.dumps(report.as_json(found), indent=1, allow_nan=False))
+    else:
+        click.echo(terminal.report(found.title, sections), nl=False)
+
+
+def _is_experiment(settings: Settings, name: str) -> bool:
+    return name.endswith((".yaml", ".yml")) or ("experiment", name) in settings.plugins.offers
+
+
+def _command(settings: Settings) -> str:
+    """Return the command that is running, without what was left at its default."""
+    context = click.get_current_context()
+    files = (f"--plugin {shlex.quote(str(file))}" for file in settings.plugin_files)
+    words = ["geobench", *files, "simulator describe"]
+    for each in context.command.params:
+        if each.name and context.get_parameter_source(each.name) is ParameterSource.COMMANDLINE:
+            value = context.params[each.name]
+            name = each.opts[0] if isinstance(each, click.Option) else ""
+            values = () if value is True else value if isinstance(value, tuple) else (value,)
+            told = [f"{v:g}" if isinstance(v, float) else shlex.quote(str(v)) for v in values]
+            words += [f"{name} {each}".strip() for each in told] or [name]
+    return " ".join(words)
+
+
+def _beside(plot: Path | None, page: Path) -> str:
+    """Link from a page to a picture."""
+    return "" if plot is None else Path(os.path.relpath(plot, page.parent)).as_posix()

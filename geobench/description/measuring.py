@@ -1,0 +1,276 @@
+"""All measurements of an experiment, one after the other, on one control run."""
+
+import math
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from geobench import difficulty, events, extremes
+from geobench.description.effort import Effort
+from geobench.difficulty import Difficulty
+from geobench.draws import at_sea, draw
+from geobench.errors import GeobenchError
+from geobench.events import Probabilities
+from geobench.extremes import ReturnLevels
+from geobench.interfaces.experiment import Event, Experiment
+from geobench.interfaces.law import Law
+from geobench.interfaces.model import Progress
+from geobench.interfaces.noise import Noise
+from geobench.interfaces.simulator import Simulator
+from geobench.interfaces.state import StateSpec
+from geobench.intervals import Array, Interval
+from geobench.properties import climate, lyapunov, predictability
+from geobench.simulating import trajectories
+
+EDGES = np.linspace(-6, 6, 97)
+HORIZONS = (0.5, 0.95)
+PERIODS = (30.0, 365.0, 3650.0, 36500.0)  # days
+_SAMPLE = 80  # steps of the trajectory that is shown
+
+
+class Watch(Protocol):
+    """Told what is about to be measured; gives the progress to report to."""
+
+    def __call__(self, title: str, /) -> AbstractContextManager[Progress]:
+        """Watch one measurement."""
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """What is known of one event: thresholds, probabilities over cases, return levels.
+
+    `limits` `(quantile, place)`; `seen` counts the states of the control run behind them. Return
+    levels are those of one place, the middle one.
+    """
+
+    event: Event
+    units: str
+    limits: Array
+    seen: int
+    probabilities: Probabilities
+    levels: ReturnLevels
+    place: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """Everything that was measured. Times are in output steps of `days` days."""
+
+    name: str
+    title: str
+    simulator: Simulator
+    spec: StateSpec
+    days: float
+    spin_up: int
+    seed: int
+    effort: Effort
+    moments: list[climate.Moments]
+    density: Array
+    autocorrelation: Array
+    noise_to_increment: list[Interval]
+    exponents: lyapunov.Spectrum
+    errors: Array
+    growth: predictability.Growth | None
+    variances: Array
+    horizons: dict[float, Interval | None]
+    cards: list[Difficulty]
+    extremes: list[Extreme]
+    named_events: bool
+    given_less: bool
+    sample: Tensor
+
+
+def describe(
+    name: str,
+    experiment: Experiment,
+    simulator: Simulator,
+    effort: Effort,
+    *,
+    watch: Watch,
+    seed: int = 0,
+    known: tuple[Law, Tensor] | None = None,
+) -> Description:
+    """Measure an experiment's simulator, and the experiment itself.
+
+    `known`: the law, and the last frames `(init, channel, *grid)` that models are given, for the
+    difficulty card and the events; default: exact states of the control run.
+    """
+    spec, channels = shown(simulator.spec, experiment)
+    law = Law(simulator, tuple(channels))
+    with watch(f"control run of {effort.trajectories} x {effort.steps} steps") as progress:
+        noise = Noise.rows(seed, "describe/control", effort.trajectories)
+        control = trajectories(
+            simulator, noise, spin_up=experiment.spin_up, steps=effort.steps, progress=progress
+        )
+    last = control[:, -1]
+    whole = at_sea(control, simulator.spec)
+    unit = climate.scale(whole)
+    unit = torch.where(unit > 0, unit, 1.0)
+    sea = whole[:, :, channels]
+    with watch(f"{effort.exponents} Lyapunov exponents"):
+        exponents_found = lyapunov.spectrum(
+            simulator,
+            last[: effort.exponent_rows],
+            unit,
+            count=effort.exponents,
+            steps=effort.exponent_steps,
+            settle=max(20, effort.exponent_steps // 8),
+            seed=seed,
+        )
+    with watch("error growth and spread"):
+        given = last[: effort.horizon_inits]
+        sizes = predictability.error_growth(
+            simulator, given, unit, steps=effort.horizon_steps, seed=seed
+        )
+        variances, ratios = _spread(law, given, unit[channels], effort, spec, seed)
+    with watch(f"{effort.members} draws of the law at {effort.inits} inits"):
+        start, states = (last, None) if known is None else (known[1], known[0].states)
+        draws = list(
+            draw(
+                Law(simulator, states=states),
+                start[: effort.inits],
+                members=effort.members,
+                leads=range(1, effort.leads + 1),
+                seed=seed,
+            )
+        )
+    with watch("difficulty"):
+        cards = _cards(draws, channels, spec, unit[channels], seed)
+    wanted = experiment.events or default_events(spec)
+    with watch("extremes"):
+        found = [_extreme(event, simulator, control, draws) for event in wanted]
+    return Description(
+        name=name,
+        title=experiment.title or name,
+        simulator=simulator,
+        spec=spec,
+        days=simulator.output_step.total_seconds() / 86400,
+        spin_up=experiment.spin_up,
+        seed=seed,
+        effort=effort,
+        moments=climate.moments(sea),
+        density=climate.density(sea, EDGES),
+        autocorrelation=climate.autocorrelation(sea, min(60, effort.steps // 2)),
+        noise_to_increment=ratios,
+        exponents=exponents_found,
+        errors=sizes,
+        growth=predictability.growth_rate(sizes),
+        variances=variances,
+        horizons={share: predictability.horizon(variances, share) for share in HORIZONS},
+        cards=cards,
+        extremes=found,
+        named_events=bool(experiment.events),
+        given_less=known is None
+        and (experiment.given != "state" or len(channels) < len(simulator.spec.variables)),
+        sample=control[0, -_SAMPLE:][:, channels].clone(),
+    )
+
+
+def _cards(
+    draws: list[Tensor], channels: list[int], spec: StateSpec, unit: Tensor, seed: int
+) -> list[Difficulty]:
+    """Difficulty at some leads of draws `(init, member, lead, channel, *grid)`."""
+    return [
+        difficulty.card(
+            (block[:, :, lead - 1][:, :, channels] for block in draws),
+            spec,
+            unit,
+            lead=lead,
+            seed=seed,
+        )
+        for lead in card_leads(draws[0].shape[2])
+    ]
+
+
+def shown(spec: StateSpec, experiment: Experiment) -> tuple[StateSpec, list[int]]:
+    """Return the part of the state that models see, and its channels."""
+    names = [variable.name for variable in spec.variables]
+    unknown = [name for name in experiment.shown or () if name not in names]
+    if unknown:
+        raise GeobenchError(f"there is no variable '{unknown[0]}' to show. Variables: {names}.")
+    channels = [names.index(name) for name in experiment.shown or names]
+    variables = tuple(spec.variables[channel] for channel in channels)
+    return StateSpec(variables=variables, dims=spec.dims, land=spec.land), channels
+
+
+def card_leads(leads: int) -> list[int]:
+    """Leads that have a difficulty card: the first, the last, and about their geometric mean."""
+    return sorted({1, round(math.sqrt(leads)), leads})
+
+
+def default_events(spec: StateSpec) -> tuple[Event, ...]:
+    """Events for an experiment that names none: high values of the first variable."""
+    first = spec.variables[0].name
+    return (
+        Event(name="high-at-a-cell", of=first),
+        Event(name="domain-maximum", of=first, reduce="max"),
+    )
+
+
+def _spread(
+    law: Law, given: Tensor, unit: Tensor, effort: Effort, spec: StateSpec, seed: int
+) -> tuple[Array, list[Interval]]:
+    """Variance of the law `(init, lead)`, and noise over increment of its first step."""
+    now = at_sea(law.show(given), spec).double()
+    variances: list[Tensor] = []
+    first: list[Tensor] = []
+    change: list[Tensor] = []
+    for block in draw(
+        law,
+        given,
+        members=effort.horizon_members,
+        leads=range(1, effort.horizon_steps + 1),
+        seed=seed,
+        stream="spread",
+    ):
+        cells = at_sea(block, spec)
+        variances.append(predictability.spread(cells, unit))
+        one_step, done = cells[:, :, 0].double(), sum(len(each) for each in first)
+        first.append(one_step.var(1).mean(2))
+        change.append((one_step - now[done : done + len(block), None]).square().mean((1, 3)))
+    ratios = climate.noise_to_increment(torch.cat(first), torch.cat(change))
+    return torch.cat(variances).numpy(), ratios
+
+
+def _extreme(event: Event, simulator: Simulator, control: Tensor, draws: list[Tensor]) -> Extreme:
+    values = torch.stack([events.measure(event, simulator, row) for row in control])
+    if not bool(values.isfinite().all()):
+        raise GeobenchError(f"event '{event.name}': '{event.of}' is not finite on the control run.")
+    limits = events.thresholds(event, values)
+    middle = values.shape[2] // 2
+    sign = 1 if event.side == "above" else -1
+    variables = {v.name: v.units for v in simulator.spec.variables}
+    return Extreme(
+        event,
+        variables.get(event.of, ""),
+        limits.numpy(),
+        values.shape[0] * values.shape[1],
+        events.probabilities(event, simulator, iter(draws), limits),
+        _levels(sign * values[:, :, middle].double(), simulator),
+        _place(event, simulator, middle, values.shape[2]),
+    )
+
+
+def _levels(series: Tensor, simulator: Simulator) -> ReturnLevels:
+    """Return levels of `(row, time)`, declustered at the series' own decorrelation time."""
+    days = simulator.output_step.total_seconds() / 86400
+    rows, steps = series.shape
+    curve = climate.autocorrelation(series[:, :, None, None], min(60, steps // 2))[0]
+    gap = math.ceil(climate.decorrelation(curve) or len(curve))
+    # A hundred decorrelation times make a block; every row should hold four.
+    block = max(2, min(100 * gap, steps // 4))
+    periods = [each / days for each in PERIODS if block <= each / days <= rows * steps]
+    return extremes.return_levels(series.numpy(), periods=periods, gap=gap, block=block)
+
+
+def _place(event: Event, simulator: Simulator, middle: int, places: int) -> str:
+    if places == 1:
+        return "The whole region"
+    cell = int(events.region(event, simulator).nonzero()[middle])
+    index = np.unravel_index(cell, simulator.spec.grid)
+    dims = zip(simulator.spec.grid_dims, index, strict=True)
+    return "At the cell " + ", ".join(f"{dim} = {place}" for dim, place in dims)

@@ -1,0 +1,79 @@
+"""The report: its sections in order, and its numbers as JSON."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from geobench.description import experiment_sections as experiment
+from geobench.description import simulator_sections as simulator
+from geobench.description.measuring import Description
+from geobench.description.section import Section
+
+
+def sections(found: Description, unit_days: float | None = None) -> list[Section]:
+    """Turn a description into sections; rates are also told per `unit_days` days."""
+    return [
+        simulator.setting(found),
+        simulator.climates(found),
+        simulator.predictability(found, unit_days),
+        simulator.exponents(found, unit_days),
+        experiment.shape(found),
+        experiment.difficulty(found),
+        experiment.events(found),
+        *(experiment.return_levels(found, each) for each in found.extremes),
+    ]
+
+
+def as_json(found: Description) -> dict[str, Any]:
+    """All numbers, without the sample of states and the probabilities case by case."""
+    fields = {
+        each.name: getattr(found, each.name)
+        for each in dataclasses.fields(found)
+        if each.name not in ("sample", "extremes", "simulator", "spec", "exponents")
+    }
+    spectrum = found.exponents
+    plain: dict[str, Any] = _plain(
+        {
+            **fields,
+            "simulator": found.simulator.recipe(),
+            "verdicts": [card.verdict for card in found.cards],
+            "variables": [each.name for each in found.spec.variables],
+            "exponents_per_day": {
+                "values": spectrum.exponents,
+                "standard_errors": spectrum.errors,
+                "complete": spectrum.complete,
+                "kaplan_yorke_dimension": spectrum.dimension,
+                "entropy": spectrum.entropy,
+                "sum": spectrum.total,
+            },
+            "extremes": [
+                {
+                    "event": each.event.model_dump(mode="json"),
+                    "thresholds": each.limits,
+                    "seen": each.seen,
+                    "rate": each.probabilities.rate(),
+                    "predictable": each.probabilities.predictable(),
+                    "return_levels": each.levels,
+                }
+                for each in found.extremes
+            ],
+        }
+    )
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """JSON values; null for numbers that JSON does not have; an interval is a list of three."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

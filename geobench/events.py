@@ -1,0 +1,129 @@
+"""Events of an experiment: how they are measured on states, and how probable they are."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from geobench.errors import GeobenchError
+from geobench.interfaces.experiment import Event
+from geobench.interfaces.simulator import Simulator
+from geobench.intervals import Array, wilson
+
+
+def measure(event: Event, simulator: Simulator, states: Tensor) -> Tensor:
+    """The numbers that have to pass a threshold: `(row, place)` for states `(row, channel, *grid)`.
+
+    One place for each cell of the region at sea, or a single one: the reduction over them, or a
+    diagnostic that is one number anyhow. `mean` weighs all cells alike.
+    """
+    diagnostics = simulator.diagnostics(states)
+    if event.of not in diagnostics:
+        raise GeobenchError(
+            f"event '{event.name}' is of '{event.of}', which {simulator.name} does not have. There "
+            f"are: {', '.join(diagnostics)}."
+        )
+    field = diagnostics[event.of]
+    if field.ndim == 1:
+        return field[:, None]
+    inside = field.flatten(1)[:, region(event, simulator)]
+    if event.reduce == "local":
+        return inside
+    if event.reduce == "mean":
+        return inside.mean(1, keepdim=True)
+    return (inside.amax if event.reduce == "max" else inside.amin)(1, keepdim=True)
+
+
+def region(event: Event, simulator: Simulator) -> Tensor:
+    """Whether a cell (flat) is at sea and in the event's region.
+
+    Bounds a ≤ b are shares of a dim's length; a cell counts by the place of its centre.
+    """
+    spec = simulator.spec
+    inside = torch.from_numpy(spec.sea).clone()
+    if event.region is not None:
+        if len(event.region) != len(spec.dims):
+            raise GeobenchError(
+                f"event '{event.name}' bounds {len(event.region)} dims of {len(spec.dims)}. Give "
+                f"two bounds for each of {', '.join(spec.grid_dims)}."
+            )
+        for axis, (low, high) in enumerate(event.region):
+            size = spec.grid[axis]
+            centre = (torch.arange(size) + 0.5) / size
+            along = (centre >= low) & (centre <= high)
+            inside &= along.view(-1, *[1] * (len(spec.dims) - 1 - axis))
+    if not bool(inside.any()):
+        raise GeobenchError(f"the region of event '{event.name}' holds no cell. Widen it.")
+    return inside.flatten()
+
+
+def thresholds(event: Event, values: Tensor) -> Tensor:
+    """Climatological quantiles `(quantile, place)` of control values `(row, time, place)`.
+
+    Each place has its own climate. Where `side` is below, the q-quantile of the lower tail is the
+    (1 - q)-quantile. Linear between order statistics, as numpy does.
+    """
+    levels = [q if event.side == "above" else 1 - q for q in event.quantiles]
+    flat = values.flatten(0, 1).double().numpy()
+    return torch.from_numpy(np.quantile(flat, levels, axis=0))
+
+
+def happens(event: Event, values: Tensor, limits: Tensor) -> Tensor:
+    """Whether `values` `(…, place)` pass `limits` `(quantile, place)`, `(…, quantile, place)`."""
+    beyond = values.unsqueeze(-2)
+    return beyond > limits if event.side == "above" else beyond < limits
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """p*(x0): how probable an event is in each case, counted over `members` draws of the law.
+
+    `at` `(init, lead, quantile, place)` at a lead, `within` at that lead or before it. Nothing is
+    interpolated: of K draws, a share of 0 means at most 3.8 / K (95 %).
+    """
+
+    event: Event
+    members: int
+    at: Array
+    within: Array
+
+    def interval(self, share: Array) -> tuple[Array, Array]:
+        """Ends of the 95 % interval of each probability."""
+        return wilson(np.rint(share * self.members), self.members)
+
+    def rate(self) -> Array:
+        """Mean probability `(lead, quantile)` at each lead."""
+        mean: Array = self.at.mean((0, 3))
+        return mean
+
+    def predictable(self) -> Array:
+        """Share `(lead, quantile)` of the variance of whether it happens that the law explains.
+
+        Brier skill of the truth itself against the mean over the cases: 1 - E[p(1-p)] / (r(1-r)),
+        r = E[p], without the bias of counting p from K draws. NaN where nothing ever happened.
+        """
+        count = self.members
+        noise = (self.at * (1 - self.at)).mean((0, 3)) * count / (count - 1)
+        rate = self.rate()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            skill: Array = 1 - noise / (rate * (1 - rate))
+        return skill
+
+
+def probabilities(
+    event: Event, simulator: Simulator, draws: Iterable[Tensor], limits: Tensor
+) -> Probabilities:
+    """Count an event over draws of whole states in blocks `(init, member, lead, channel, *grid)`.
+
+    "Within" a lead looks at the leads that were drawn: draw all of them.
+    """
+    at, within, members = [], [], 0
+    for block in draws:
+        inits, members, leads = block.shape[:3]
+        values = measure(event, simulator, block.flatten(0, 2)).double()
+        hit = happens(event, values, limits).reshape(inits, members, leads, *limits.shape)
+        at.append(hit.double().mean(1))
+        within.append(hit.cummax(2).values.double().mean(1))
+    return Probabilities(event, members, torch.cat(at).numpy(), torch.cat(within).numpy())

@@ -1,0 +1,323 @@
+"""geobench simulator describe, and simulate --animate: what is printed, written and refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from geobench import Dimension, GeobenchError, Law, Noise, StateSpec, Variable, film, maps
+from geobench.cli import main
+from geobench.description import effort, measuring, pages, report, terminal
+from geobench.description.section import Section, sized, told
+from geobench.intervals import Interval
+from geobench.registry import Registry
+from geobench.steps import unwatched
+from geobench.testing import Decay
+
+EDDIES = """
+from datetime import timedelta
+
+import torch
+
+from geobench import Dimension, Simulator, StateSpec, Variable, hookimpl
+
+
+class Eddies(Simulator):
+    '''Red noise in two variables on a square with an island.'''
+
+    name = "eddies"
+
+    n: int = 8
+
+    @property
+    def spec(self):
+        height = Variable(name="h", units="m", long_name="layer thickness")
+        dims = [Dimension(name=d, size=self.n, spacing=3e4, units="m") for d in ("y", "x")]
+        return StateSpec(
+            variables=(height, Variable(name="u", units="m s-1")), dims=tuple(dims), land=(0, 1, 8)
+        )
+
+    @property
+    def output_step(self):
+        return timedelta(days=5)
+
+    def initial(self, noise):
+        return self.advance(torch.zeros(len(noise), *self.spec.shape), 1, noise.use("initial"))
+
+    def advance(self, state, steps, noise):
+        sea = torch.from_numpy(self.spec.sea)
+        for step in range(steps):
+            kick = noise.at(noise.lead + step).normal(*self.spec.shape, dtype=state.dtype)
+            kick = kick + kick.roll(1, -1)
+            state = (0.8 * state + kick) * sea
+        return state
+
+    def diagnostics(self, state):
+        energy = state[:, 1].square()
+        return {**super().diagnostics(state), "energy": energy, "mean-energy": energy.mean((1, 2))}
+
+
+@hookimpl
+def geobench_simulators():
+    return [Eddies]
+"""
+EXPERIMENT = """
+title: Eddies | a test
+simulator: {use: eddies}
+spin_up: 5
+train: {trajectories: 2, steps: 5}
+validation: {trajectories: 2, steps: 5}
+test: {trajectories: 2, inits: 2, every: 2}
+leads: 3
+events:
+  - name: low-corner
+    of: h
+    reduce: min
+    side: below
+    region: [[0.5, 1], [0, 1]]
+    quantiles: [0.9]
+  - {name: burst, of: mean-energy, quantiles: [0.9]}
+"""
+
+
+@pytest.fixture
+def eddies(tmp_path: Path) -> Path:
+    (tmp_path / "plugin.py").write_text(EDDIES)
+    (tmp_path / "eddies.yaml").write_text(EXPERIMENT)
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geobench.description.effort._NUMBERS", dict.fromkeys(
+        ("quick", "normal", "long"), 1e5
+    ))  # fmt: skip
+
+
+def _run(folder: Path, *words: object) -> Result:
+    options = ["--plugin", str(folder / "plugin.py")] if (folder / "plugin.py").exists() else []
+    start = ["-q", "--catalog", str(folder / "catalog"), *options]
+    return CliRunner().invoke(main, [*start, *map(str, words)])
+
+
+def test_a_report_of_an_experiment(tmp_path: Path) -> None:
+    done = _run(tmp_path, "simulator", "describe", "lorenz95", "--unit-days", 5)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("Lorenz95, 40 sites")
+    for heading in ("Climate", "Predictability", "Lyapunov exponents", "Difficulty", "Events"):
+        assert f"\n{heading}\n" in done.stdout
+    assert "per 5 days" in done.stdout
+    assert "The experiment names no events" in done.stdout
+    assert "nan" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 120
+    again = _run(tmp_path, "simulator", "describe", "lorenz95", "--unit-days", 5)
+    assert again.stdout == done.stdout
+
+
+def test_a_page_and_a_picture_of_a_file_with_its_own_events(eddies: Path) -> None:
+    page, picture = eddies / "page.md", eddies / "picture.png"
+    words = ("simulator", "describe", eddies / "eddies.yaml", "--set", "leads=2")
+    html = eddies / "page.html"
+    done = _run(eddies, *words, "--plot", picture, "--markdown", page, "--html", html)
+    assert done.exit_code == 0, done.output
+    text = page.read_text()
+    assert text.startswith("# Eddies | a test\n")
+    told_of = f"{eddies}/plugin.py simulator describe {eddies}/eddies.yaml --set leads=2 --plot"
+    assert f"\ngeobench --plugin {told_of}" in text
+    assert "](picture.png)" in text
+    assert "<h2>Difficulty</h2>" in html.read_text()
+    assert 'src="data:image/png;base64,iVBOR' in html.read_text()
+    assert "| h m |" in text
+    assert "| low-corner | 90 % (low tail) |" in text
+    assert "Return levels: burst" in text
+    assert "The experiment names no events" not in text
+    for line in text.splitlines():
+        if line.startswith("|"):  # a bar in a title must not split a cell
+            assert line.count("|") - line.count(r"\|") >= 3
+    with Image.open(picture) as image:
+        assert min(image.size) > 800
+
+
+def test_numbers_as_json(eddies: Path) -> None:
+    done = _run(eddies, "simulator", "describe", "eddies", "--json", "--exponents", 3)
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["simulator"]["use"] == "eddies"
+    assert found["variables"] == ["h", "u"]
+    # A linear system: each exponent is the damping, ln .8 in 5 days.
+    assert found["exponents_per_day"]["values"] == pytest.approx([np.log(0.8) / 5] * 3, abs=1e-6)
+    assert found["growth"] is None
+    assert [each["lead"] for each in found["cards"]] == [1, 3, 10]
+    assert [each["event"]["name"] for each in found["extremes"]] == [
+        "high-at-a-cell",
+        "domain-maximum",
+    ]
+
+
+def test_bare_means_the_simulator(tmp_path: Path) -> None:
+    options = ("--bare", "--spin-up", 30, "--set", "amplitude=0", "--json")
+    done = _run(tmp_path, "simulator", "describe", "lorenz95", *options)
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["title"] == "The simulator lorenz95"
+    assert found["spin_up"] == 30
+    assert found["simulator"]["amplitude"] == 0
+    # Deterministic: the law is a single state.
+    assert found["noise_to_increment"][0][0] == 0
+    assert found["cards"][0]["oracle"]["crps"] == 0
+    assert found["verdicts"][0].startswith("is deterministic")
+
+
+@pytest.mark.parametrize(
+    ("words", "told_of"),
+    [
+        (("describe", "lorentz95"), "no simulator is called 'lorentz95'. Did you mean 'lorenz95'?"),
+        (("describe", "none.yaml"), "there is no file none.yaml"),
+        (("describe", "lorenz95", "--markdown", "no/where.md"), "there is no folder no for where"),
+        (("describe", "lorenz95", "--plot", "a.doc"), "a.doc: pictures end in .png, .svg, .pdf"),
+        (("describe", "lorenz95", "--set", "shown=[z]"), "there is no variable 'z' to show"),
+    ],
+)
+def test_mistakes_are_told_on_one_line(
+    tmp_path: Path, words: tuple[str, ...], told_of: str
+) -> None:
+    done = _run(tmp_path, "simulator", *words)
+    assert done.exit_code == 2
+    assert told_of in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_hidden_variables_are_left_out(eddies: Path, registry: Registry) -> None:
+    with_plugin = Registry([eddies / "plugin.py"])
+    fields = {"simulator": {"use": "eddies"}, "spin_up": 2, "leads": 2, "shown": ["u"]} | {
+        split: {"trajectories": 2, "steps": 4} for split in ("train", "validation")
+    }
+    fields["test"] = {"trajectories": 2}
+    experiment = with_plugin.experiment(fields, "test")
+    simulator = with_plugin.simulator(experiment.simulator)
+    found = measuring.describe(
+        "hidden",
+        experiment,
+        simulator,
+        effort.Effort.of("quick", simulator.spec, 2),
+        watch=unwatched,
+    )
+    assert [variable.name for variable in found.spec.variables] == ["u"]
+    assert found.sample.shape[1] == len(found.moments) == 1
+    assert found.given_less
+    assert "models are given less" in " ".join(report.sections(found)[5].notes)
+
+
+def test_a_law_that_knows_less_is_wider(registry: Registry) -> None:
+    # Decay from its exact state: standard deviation .6 after a step. From eight samples of the
+    # climate, N(mean, covariance) of them: sqrt(.36 + .64 v), v their variance, 1 on average.
+    simulator = Decay()
+    experiment = registry.experiment({"use": "lorenz95", "leads": 1}, "test")
+    given = simulator.initial(Noise.rows(1, "start", 6))
+    samples = Noise.rows(2, "samples", 6).normal(8, 1, 8)
+    size = effort.Effort.of("quick", simulator.spec, 1)
+    exact, less = (
+        measuring.describe("decay", experiment, simulator, size, watch=unwatched, known=known)
+        for known in (None, (Law(simulator, states=samples), given))
+    )
+    crps = [found.cards[0].oracle["crps"] for found in (exact, less)]
+    spread = float(samples.var(1).mean())
+    assert crps[0] == pytest.approx(0.6 / np.sqrt(np.pi), rel=0.1)
+    assert crps[1] / crps[0] == pytest.approx(np.sqrt(0.36 + 0.64 * spread) / 0.6, rel=0.1)
+
+
+# -- numbers and tables
+
+
+def test_numbers_are_written_with_what_is_known() -> None:
+    assert told(Interval(1.23456, 1.2, float("inf"))) == "1.235 [1.200, …]"
+    assert told(Interval(-1.0, -2.0, -0.5), 1, 100) == "−100.0 [−200.0, −50.0]"
+    assert told(None) == told(Interval(float("nan"), 0, 0)) == "–"
+    assert sized(Interval(500.123, 497.0, 503.0)) == "500.1 [497.0, 503.0]"
+
+
+def test_tables_in_terminal_and_page() -> None:
+    section = Section("Heading", ("a", "b"), [("x|y", "1 [0, 2]")], ["A note."])
+    printed = terminal.report("Title", [section])
+    assert printed.splitlines()[0] == "Title"
+    assert "x|y" in printed
+    page = pages.markdown("Title", [section], "geobench describe")
+    assert "| a | b |\n| --- | ---: |\n| x\\|y | 1 [0, 2] |" in page
+
+
+# -- films
+
+
+def _gif(path: Path) -> tuple[int, tuple[int, int]]:
+    with Image.open(path) as image:
+        return getattr(image, "n_frames", 1), image.size
+
+
+@pytest.mark.parametrize("name", ["film.gif", "strip.png"])
+def test_simulate_draws_the_first_test_trajectory(eddies: Path, name: str) -> None:
+    path = eddies / name
+    done = _run(eddies, "simulate", eddies / "eddies.yaml", "--animate", path)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines() == ["dataset/eddies@1", path.as_uri()]
+    frames, size = _gif(path)
+    assert frames == (2 + 2 + 3 if name == "film.gif" else 1)  # history, inits, leads
+    assert min(size) > 300
+
+
+def test_a_film_of_a_line(tmp_path: Path) -> None:
+    fields = np.random.default_rng(0).standard_normal((5, 1, 8)).astype("float32")
+    shown = film.Shots(fields, Decay().spec, days=1.0, title="Decay")
+    film.save(shown, tmp_path / "line.gif")
+    assert _gif(tmp_path / "line.gif")[0] == 5
+    film.save(shown, tmp_path / "line.png")
+    assert _gif(tmp_path / "line.png")[0] == 1
+
+
+def test_long_films_leave_frames_out(tmp_path: Path) -> None:
+    fields = np.random.default_rng(0).standard_normal((9, 1, 8)).astype("float32")
+    film.save(film.Shots(fields, Decay().spec, 1.0, "Decay", frames=3), tmp_path / "a.gif")
+    assert _gif(tmp_path / "a.gif")[0] == 3
+
+
+def test_fields_among_the_diagnostics_are_shown(eddies: Path) -> None:
+    assert _run(eddies, "simulate", eddies / "eddies.yaml").exit_code == 0
+    from geobench_catalog import Catalog
+
+    test = Catalog(eddies / "catalog").get("dataset/eddies@1").load("test")
+    simulator = Registry([eddies / "plugin.py"]).simulator("eddies")
+    shown = film.shots(test, simulator, "Eddies")
+    assert [variable.name for variable in shown.spec.variables] == ["h", "u", "energy"]
+    assert shown.days == 5
+    states = torch.from_numpy(shown.fields[:, :2])
+    assert np.array_equal(shown.fields[:, 2], simulator.diagnostics(states)["energy"].numpy())
+
+
+def test_colours_are_symmetric_about_zero_or_the_middle() -> None:
+    sea = np.ones(4, dtype=bool)
+    signed, positive = maps.scales(np.array([[[-1, 0, 1, 3], [498, 500, 500, 506]]], "f4"), sea)
+    assert signed.vmin == -signed.vmax
+    assert (positive.vmin + positive.vmax) / 2 == pytest.approx(500)
+
+
+@pytest.mark.parametrize(("name", "told_of"), [("a.txt", "end in .gif"), ("a.mp4", "ffmpeg")])
+def test_films_that_cannot_be_made_are_refused_before_work(
+    tmp_path: Path, name: str, told_of: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    done = _run(tmp_path, "simulate", "lorenz95", "--animate", tmp_path / name)
+    assert done.exit_code == 2
+    assert told_of in done.stderr
+    assert not (tmp_path / "catalog").exists()
+
+
+def test_three_grid_dims_cannot_be_drawn(tmp_path: Path) -> None:
+    dims = tuple(Dimension(name=name, size=2) for name in "xyz")
+    spec = StateSpec(variables=(Variable(name="q"),), dims=dims)
+    shown = film.Shots(np.zeros((2, 1, 2, 2, 2), "f4"), spec, 1.0, "")
+    with pytest.raises(GeobenchError, match="3 grid dims cannot be drawn"):
+        film.save(shown, tmp_path / "a.png")
