@@ -385,6 +385,12 @@ class Steps:
         ]
         return Training(task, *(split.to(self.device) for split in splits))
 
+    def known(self, dataset: Entry) -> "tuple[Law, Tensor]":
+        """Return the law of a dataset, and the last frame that models are given at each init."""
+        experiment, law = self._experiment(dataset), self._law(dataset)
+        task = Task(self._spec(dataset), law.simulator.output_step, experiment.history)
+        return law, self._histories(dataset, task, 1, experiment)[:, 0]
+
     def _histories(
         self, dataset: Entry, task: Task, frames: int, experiment: Experiment
     ) -> "Tensor":

@@ -13,7 +13,10 @@ import click
 from geobench.errors import GeobenchError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from geobench.interfaces.experiment import Experiment
+    from geobench.interfaces.law import Law
     from geobench.interfaces.model import Progress
     from geobench.registry import Registry
     from geobench.steps import Steps, Watch
@@ -70,6 +73,17 @@ class Settings:
         own, start = (file.stem, read_yaml(file)) if is_file else (named, {"use": named})
         fields = merged(start, assignments(changes))
         return own, self.plugins.experiment(fields, f"experiment {own}")
+
+    def known(self, experiment: "Experiment") -> "tuple[Law, Tensor] | None":
+        """Return where the law starts at each init, if only a dataset tells and it is there."""
+        if not experiment.inexact_law:
+            return None
+        try:
+            steps = self.steps()
+        except GeobenchError:
+            return None  # there is no catalogue
+        dataset = steps.find_dataset(experiment)
+        return steps.known(dataset) if dataset else None
 
     @property
     def watch(self) -> "Watch":

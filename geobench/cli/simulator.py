@@ -109,6 +109,7 @@ def describe_simulator(
             Effort.of(effort, built.spec, experiment.leads, exponents),
             watch=settings.watch,
             seed=seed,
+            known=settings.known(experiment),
         )
     sections = report.sections(found, unit_days)
     if plot:

@@ -69,7 +69,10 @@ def difficulty(found: Description) -> Section:
     notes = [f"{_day(card, found).capitalize()}: {card.verdict}." for card in found.cards]
     notes.append(_LOSSES)
     if found.given_less:
-        notes.append("These draws start from the exact state; models are given less than that.")
+        notes.append(
+            "These draws start from the exact state; models are given less than that. With the "
+            "experiment's dataset in the catalogue, they start from what is known."
+        )
     return Section("Difficulty", headers, rows, notes)
 
 

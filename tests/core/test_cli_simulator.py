@@ -321,3 +321,24 @@ def test_three_grid_dims_cannot_be_drawn(tmp_path: Path) -> None:
     shown = film.Shots(np.zeros((2, 1, 2, 2, 2), "f4"), spec, 1.0, "")
     with pytest.raises(GeobenchError, match="3 grid dims cannot be drawn"):
         film.save(shown, tmp_path / "a.png")
+
+
+def test_an_observed_twin_is_measured_from_what_is_known(tmp_path: Path) -> None:
+    observed = tmp_path / "observed.yaml"
+    observed.write_text(
+        "simulator: {use: lorenz95, sites: 8}\n"
+        "spin_up: 10\nfilter_spin_up: 10\nleads: 2\n"
+        "train: {trajectories: 4, steps: 10}\nvalidation: {trajectories: 2, steps: 10}\n"
+        "test: {trajectories: 6}\ngiven: analysis\n"
+        "observation: {}\nassimilation: {use: etkf, members: 12}\n"
+    )
+    words = ["-q", "--catalog", str(tmp_path / "catalog")]
+    describe = [*words, "simulator", "describe", str(observed), "--effort", "quick"]
+    before = CliRunner().invoke(main, describe)
+    assert before.exit_code == 0, before.output
+    assert "These draws start from the exact state" in before.stdout
+    made = CliRunner().invoke(main, [*words, "simulate", str(observed)])
+    assert made.exit_code == 0, made.output
+    after = CliRunner().invoke(main, describe)
+    assert after.exit_code == 0, after.output
+    assert "These draws start from the exact state" not in after.stdout
