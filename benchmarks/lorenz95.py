@@ -3,7 +3,7 @@
 Peers: a fused C loop (benchmarks/lorenz95.c), the same scheme in eager torch, DAPPER (where the
 Python named by --dapper has it), numpy's generator.
 
-    python -m benchmarks.lorenz95 > benchmarks/results/lorenz95.jsonl
+    python benchmarks/lorenz95.py > benchmarks/results/lorenz95.jsonl
 """
 
 import ctypes
@@ -16,8 +16,8 @@ from functools import partial
 import click
 import numpy as np
 import torch
+from timing import compiled, in_a_new_process, interleaved, peak_bytes, tell
 
-from benchmarks.timing import compiled, in_a_new_process, interleaved, peak_bytes, tell
 from geobench import LANES, Noise, normal_lanes
 from geobench_plugins.simulators.lorenz95 import Lorenz95
 
@@ -173,7 +173,7 @@ def main(dapper: str, *, only_memory: bool) -> None:
         for members in (1, 64, 4096):
             deterministic(library, dapper, members, dtype)
     noisy(4096)
-    print(in_a_new_process("benchmarks.lorenz95", "--only-memory"), end="", flush=True)
+    print(in_a_new_process(__file__, "--only-memory"), end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -56,9 +56,9 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def in_a_new_process(module: str, *words: str, python: str = sys.executable) -> str:
-    """Run `python -m module words` and return what it printed."""
+def in_a_new_process(script: str, *words: str) -> str:
+    """Run a script and return what it printed."""
     done = subprocess.run(
-        [python, "-m", module, *words], check=True, capture_output=True, text=True
+        [sys.executable, script, *words], check=True, capture_output=True, text=True
     )
     return done.stdout

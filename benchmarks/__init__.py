@@ -1,1 +1,0 @@
-"""Speed and memory against peers; every command prints JSON lines."""
