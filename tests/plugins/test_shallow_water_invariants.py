@@ -17,7 +17,9 @@ HILLS = (Mount(height=200, x=0.3, y=0.6), Mount(height=-100, x=0.8, y=0.3, width
 
 def _free(**fields: Any) -> ShallowWater:
     """Neither wind nor friction nor noise."""
-    return ShallowWater(**{"wind": 0, "drag": 0, "nu4": 0, "wind_noise": 0, "eddy_noise": 0} | fields)
+    return ShallowWater(
+        **{"wind": 0, "drag": 0, "nu4": 0, "wind_noise": 0, "eddy_noise": 0} | fields
+    )
 
 
 def _after(simulator: ShallowWater, state: Tensor, steps: int = 1) -> Tensor:

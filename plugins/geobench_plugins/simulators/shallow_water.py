@@ -25,7 +25,7 @@ LARGE, EDDY = (1, 4), (8, 12)  # half-waves across the basin, in each direction,
 
 
 class Mount(Fields):
-    """A Gaussian rise of the bottom; a trench if its height is negative, a ridge if one side is long.
+    """A Gaussian rise of the bottom; of negative height a trench, long in one direction a ridge.
 
     height exp(-(x - x0)²/(2 sx²) - (y - y0)²/(2 sy²)), lengths as shares of the basin's side.
     """
@@ -45,12 +45,13 @@ class ShallowWater(Simulator):
     d eta/dt = -div (U, V), with h = H - b + eta, (U, V) = h (u, v), q = (f + zeta)/h,
     f = f0 + beta (y - L/2), tau_x = -tau0 cos(2 pi y/L) + noise, tau_y = noise.
 
-    Arakawa C-grid in vector-invariant form, SSP-RK3. The noise is the curl of a random
-    streamfunction that vanishes at the walls, drawn afresh for every output step and constant within
-    it: the law is exact at output steps, and the state alone decides it. Its size is scaled with the
-    root of the output step, so that its effect hardly depends on it.
-    Cells of u and v that lie on the west and south walls hold zeros. Sadourny (1975); Arakawa and
-    Lamb (1981); the basin follows the reduced-gravity double gyres of Jiang, Jin and Ghil (1995).
+    Arakawa C-grid in vector-invariant form, SSP-RK3; u stands on west faces, v on south faces, and
+    those on the west and south walls hold zeros. The noise is a stress that is the curl of a random
+    streamfunction, zero at the walls: drawn afresh for every output step and constant within it, so
+    that the state alone decides the law of the next one. Its size falls with the root of the output
+    step, as that of white noise does.
+    Sadourny (1975), J. Atmos. Sci. 32; Arakawa and Lamb (1981), Mon. Wea. Rev. 109; reduced-gravity
+    double gyres: Jiang, Jin and Ghil (1995), J. Phys. Oceanogr. 25.
     """
 
     name = "shallow-water"
@@ -66,7 +67,7 @@ class ShallowWater(Simulator):
     drag: float = Field(5e-8, ge=0, description="linear drag r, s-1")
     nu2: float = Field(0.0, ge=0, description="Laplacian viscosity, m2 s-1")
     nu4: float | None = Field(
-        None, ge=0, description="biharmonic viscosity, m4 s-1; default 5e10 (dx / 30 km)³"
+        None, ge=0, description="biharmonic viscosity, m4 s-1; default 1e11 (dx / 30 km)³"
     )
     walls: Literal["free-slip", "no-slip"] = "free-slip"
     scheme: Literal["een", "energy", "enstrophy"] = Field(
@@ -75,7 +76,7 @@ class ShallowWater(Simulator):
     topography: tuple[Mount, ...] = Field((), description="rises of the bottom; they add up")
     output_days: float = Field(5.0, gt=0, description="time between stored states, days")
     dt: float | None = Field(
-        None, gt=0, description="time step, s; default: gravity waves cross 0.45 cells, or less"
+        None, gt=0, description="time step, s; default: gravity waves cross 0.45 cells"
     )
     wind_noise: float = Field(
         0.12, ge=0, description="rms of the basin-wide random stress over 5 days, N m-2"
@@ -129,7 +130,7 @@ class ShallowWater(Simulator):
     @property
     def biharmonic(self) -> float:
         """nu4; by default the Reynolds number of a cell, u dx³/nu4, does not depend on n."""
-        return 5e10 * (self.dx / 30e3) ** 3 if self.nu4 is None else self.nu4
+        return 1e11 * (self.dx / 30e3) ** 3 if self.nu4 is None else self.nu4
 
     @property
     def step(self) -> float:
@@ -284,8 +285,9 @@ class ShallowWater(Simulator):
         """The variables and what follows from them.
 
         `h` thickness (m), `ssh` displacement of the sea surface g' eta/9.81 (m), `speed` at centres
-        (m s-1), `vorticity` zeta/f0 at south-west corners (zeta if f0 is zero); of each row, `energy` the domain's mean
-        kinetic energy (m2 s-2) and `rings` the number of detached rings (see `kernels.rings`).
+        (m s-1), `vorticity` zeta/f0 at south-west corners (zeta if f0 is zero); of each row,
+        `energy` the domain's mean kinetic energy (m2 s-2) and `rings` the number of detached rings
+        (see `kernels.rings`).
         """
         from geobench_plugins.kernels import rings as vortices
         from geobench_plugins.kernels import shallow_water_torch as grid
