@@ -1,9 +1,10 @@
 """The wind-driven double gyre of a stochastic shallow-water basin."""
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -21,6 +22,7 @@ EARTH_GRAVITY = 9.81  # m s-2: turns a displacement of the layer into one of the
 WAVE_LIMIT = math.sqrt(3 / 8)  # cells: what Runge-Kutta 3 bears of 2-D waves, 2 sqrt(2) c dt/dx
 DAMPING_LIMIT = 1.0  # of 2.5 on the real axis: waves and damping add up
 CURRENT = 0.5  # m/s; where waves are fastest, at two cells' length, centred currents hardly count
+BLOCK = 128  # rows whose stress is held at once
 LARGE, EDDY = (1, 4), (8, 12)  # half-waves across the basin, in each direction, of the noise
 
 
@@ -99,8 +101,8 @@ class ShallowWater(Simulator):
         highest = sum(max(mount.height, 0) for mount in self.topography)
         if highest > 0.8 * self.depth:
             raise ValueError(
-                f"topography rises up to {highest:g} m (all mounts together) in {self.depth:g} m of "
-                f"water; at most {0.8 * self.depth:g} m is safe. Lower it."
+                f"topography rises up to {highest:g} m (all mounts together) in {self.depth:g} m "
+                f"of water; at most {0.8 * self.depth:g} m is safe. Lower it."
             )
         for told, rate, most in self._limits():
             if rate * self.step > most:
@@ -229,7 +231,7 @@ class ShallowWater(Simulator):
         run = self._numba if self._compiled(state) else self._torch
         state = self._closed(state)
         for step in range(steps):
-            state = run(state, self.stress(noise.at(noise.lead + step), state.dtype))
+            state = run(state, noise.at(noise.lead + step))
         return state
 
     @staticmethod
@@ -240,7 +242,7 @@ class ShallowWater(Simulator):
         within = torch.ones_like(state[0])
         within[0, :, 0] = 0
         within[1, 0, :] = 0
-        return state * within
+        return (state * within).contiguous()
 
     def _compiled(self, state: "Tensor") -> bool:
         import torch
@@ -254,32 +256,38 @@ class ShallowWater(Simulator):
             )
         return able and self.backend != "torch"
 
-    def _torch(self, state: "Tensor", stress: "Tensor") -> "Tensor":
+    @property
+    def _steps(self) -> int:
+        return round(self.output_days * DAY / self.step)
+
+    def _torch(self, state: "Tensor", noise: "Noise") -> "Tensor":
         from geobench_plugins.kernels.shallow_water_torch import step
 
-        basin = self.basin(state.dtype, state.device)
-        for _ in range(round(self.output_days * DAY / self.step)):
+        basin, stress = self.basin(state.dtype, state.device), self.stress(noise, state.dtype)
+        for _ in range(self._steps):
             state = step(state, stress, basin, self.step)
         return state
 
-    def _numba(self, state: "Tensor", stress: "Tensor") -> "Tensor":
-        import torch
-
+    def _numba(self, state: "Tensor", noise: "Noise") -> "Tensor":
+        """In place, on the copy that `_closed` made; stress is held for a block of rows at once."""
         from geobench_plugins.kernels.shallow_water import SCHEMES, advance
         from geobench_plugins.kernels.threads import over_rows
 
         basin = self.basin(state.dtype)
-        result = state.detach().clone(memory_format=torch.contiguous_format)
-        values, forces = result.numpy(), stress.contiguous().numpy()
         fixed = basin.depth.numpy(), basin.coriolis.numpy()
         numbers = self.step, basin.dx, basin.gravity, basin.drag, basin.nu2, basin.nu4
-        steps, scheme = round(self.output_days * DAY / self.step), SCHEMES.index(self.scheme)
+        how = self._steps, SCHEMES.index(self.scheme), basin.slip
+        for first in range(0, len(state), BLOCK):
+            block = slice(first, first + BLOCK)
+            some = replace(noise, init=noise.init[block], member=noise.member[block])
+            values = state[block].numpy()
+            forces = self.stress(some, state.dtype).contiguous().numpy()
 
-        def run(rows: slice) -> None:
-            advance(values[rows], forces[rows], *fixed, numbers, steps, scheme, basin.slip)
+            def run(rows: slice, x: Any = values, tau: Any = forces) -> None:
+                advance(x[rows], tau[rows], *fixed, numbers, *how)
 
-        over_rows(run, len(values))
-        return result
+            over_rows(run, len(values))
+        return state
 
     def diagnostics(self, state: "Tensor") -> "dict[str, Tensor]":
         """The variables and what follows from them.
