@@ -2,8 +2,8 @@
 
     python benchmarks/shallow_water.py > benchmarks/results/shallow_water.jsonl
 
-One JSON line for each number of members and threads, float type and size; rates are cell evaluations
-of the right-hand side per second, best of the repeats (other work on the machine only slows), and
+One JSON line for each number of members and threads, float type and size. Rates are evaluations of
+the right-hand side, cells per second, best of the repeats (other work on the machine only slows);
 ratios are of those. First, all three have to agree in numbers. gcc is needed.
 """
 

@@ -3,13 +3,13 @@
 The subtropical gyre (south) is high, the subpolar one low. A meander of the jet between them that
 pinches off leaves a low in the south, or a high in the north. A ring is a 4-connected region with
 
-    Okubo-Weiss number  s_n² + s_s² - zeta² < CORE    rotation beats strain: a closed vortex
-    area                > AREA                        not a speck of a filament
-    largest |ssh|       > HEIGHT                      and of that sign: a low in the south, …
-    centre              at least AWAY of the side from the mid-line and from the west wall
+    s_n² + s_s² - zeta² < CORE (Okubo-Weiss): rotation beats strain
+    area           > AREA      not a speck of a filament
+    largest |ssh|  > HEIGHT    of the sign that is strange there
+    centre         > AWAY      of the side from the mid-line, and from the west wall
 
-Okubo (1970), Deep-Sea Res. 17; Weiss (1991), Physica D 48; with the area and height of an eddy census
-like that of Isern-Fontanet, García-Ladona and Font (2003), J. Atmos. Oceanic Technol. 20.
+Okubo (1970), Deep-Sea Res. 17; Weiss (1991), Physica D 48; area and
+height as in the census of Isern-Fontanet, García-Ladona and Font (2003), J. Atmos. Ocean. Tech. 20.
 """
 
 import torch

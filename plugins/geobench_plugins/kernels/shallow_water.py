@@ -1,8 +1,9 @@
 """The shallow-water step in numba, one row of a state at a time, in short slabs that stay in cache.
 
 A field is one flat array of n + 3 padded rows of p = n + 2 numbers: cell (j, i) stands at
-(j + 1) p + i + 1, with the ghosts of the walls around it. Every loop is one long contiguous run over
-a slab of whole padded rows; what it leaves in the ghosts is put right afterwards, or never read.
+(j + 1) p + i + 1, with the ghosts of the walls around it. Every loop is one long contiguous run
+over a slab of whole padded rows; what it leaves in the ghosts is put right afterwards, or never
+read.
 Equations and boundary conditions are those of `shallow_water_torch`.
 """
 
@@ -203,12 +204,12 @@ def advance(state, stress, depth, coriolis, numbers, steps, scheme, slip):
     stages = np.zeros((3, 3, size), state.dtype)
     dt, dx, gravity, drag, nu2, nu4 = numbers
     rates = (T(1 / dx), T(drag), T(nu2 / dx**2), T(nu4 / dx**4))
-    zero, dt = T(0), T(dt)
+    dt = T(dt)
     _pad(n, depth, fixed[0])
     _walls(1, n + 1, n, T(slip), work[0], work[1], fixed[0])
     for j in range(n + 1):
         fixed[1][(j + 1) * p : (j + 2) * p] = coriolis[j]
-    # SSP-RK3: out = old base + new (now + dt d(now)/dt); base, now and out are two of three buffers.
+    # SSP-RK3: out = old base + new (now + dt d(now)/dt), from buffer to buffer.
     shares = ((T(0), T(1)), (T(0.75), T(0.25)), (T(1 / 3), T(2 / 3)))
     for row in range(len(state)):
         _pad(n, stress[row, 0], fixed[2])

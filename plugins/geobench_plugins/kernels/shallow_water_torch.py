@@ -1,10 +1,10 @@
 """The shallow-water equations on a C-grid in a closed basin, in torch: pure and differentiable.
 
-        v[j+1,i]            q at corners, h and eta at centres; cell (j, i) has its west face u[j, i],
-       +--------+           its south face v[j, i] and its south-west corner q[j, i]. Whole fields
-       |        |           have a face at each wall: u (…, n, n+1), v (…, n+1, n), q (…, n+1, n+1).
-u[j,i] |  h[j,i]| u[j,i+1]  States store u and v without the last one (…, 3, n, n); no water crosses
-       |        |           a wall, so the faces on walls are zero.
+        v[j+1,i]            h and eta at centres; cell (j, i) has its west face u[j, i], its south
+       +--------+           face v[j, i] and its south-west corner q[j, i]. Whole fields have a
+       |        |           face at each wall: u (…, n, n+1), v (…, n+1, n), q (…, n+1, n+1).
+u[j,i] | h[j,i] | u[j,i+1]  States store u and v without the last one (…, 3, n, n); no water
+       |        |           crosses a wall, so the faces on walls are zero.
        +--------+
   q[j,i]  v[j,i]
 
@@ -12,10 +12,11 @@ u[j,i] |  h[j,i]| u[j,i+1]  States store u and v without the last one (…, 3, n
     dv/dt = -(q U) - d/dy (g' eta + |u|^2/2) + tau_y/(rho h) - r v + nu2 lap v - nu4 lap^2 v
     d eta/dt = -dU/dx - dV/dy,   (U, V) = h (u, v),   h = depth + eta,   q = (f + zeta)/h
 
-Walls: free slip (zeta = 0) or no slip (the velocity changes sign across the wall). The Laplacian meets
-the same condition as the velocity: that closes the biharmonic, and makes it dissipate energy.
+Walls: free slip (zeta = 0) or no slip (the velocity changes sign across the wall). The Laplacian
+meets the same condition as the velocity: that closes the biharmonic, and makes it dissipate energy.
 
-Arakawa and Lamb (1981), Mon. Wea. Rev. 109; Sadourny (1975), J. Atmos. Sci. 32; Shu and Osher (1988).
+Arakawa and Lamb (1981), Mon. Wea. Rev. 109; Sadourny (1975), J. Atmos. Sci. 32; time steps: Shu
+and Osher (1988), J. Comput. Phys. 77.
 """
 
 from dataclasses import dataclass

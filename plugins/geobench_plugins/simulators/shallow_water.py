@@ -1,9 +1,10 @@
 """The wind-driven double gyre of a stochastic shallow-water basin."""
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -21,11 +22,12 @@ EARTH_GRAVITY = 9.81  # m s-2: turns a displacement of the layer into one of the
 WAVE_LIMIT = math.sqrt(3 / 8)  # cells: what Runge-Kutta 3 bears of 2-D waves, 2 sqrt(2) c dt/dx
 DAMPING_LIMIT = 1.0  # of 2.5 on the real axis: waves and damping add up
 CURRENT = 0.5  # m/s; where waves are fastest, at two cells' length, centred currents hardly count
+BLOCK = 128  # rows whose stress is held at once
 LARGE, EDDY = (1, 4), (8, 12)  # half-waves across the basin, in each direction, of the noise
 
 
 class Mount(Fields):
-    """A Gaussian rise of the bottom; a trench if its height is negative, a ridge if one side is long.
+    """A Gaussian rise of the bottom; of negative height a trench, long in one direction a ridge.
 
     height exp(-(x - x0)²/(2 sx²) - (y - y0)²/(2 sy²)), lengths as shares of the basin's side.
     """
@@ -45,12 +47,13 @@ class ShallowWater(Simulator):
     d eta/dt = -div (U, V), with h = H - b + eta, (U, V) = h (u, v), q = (f + zeta)/h,
     f = f0 + beta (y - L/2), tau_x = -tau0 cos(2 pi y/L) + noise, tau_y = noise.
 
-    Arakawa C-grid in vector-invariant form, SSP-RK3. The noise is the curl of a random
-    streamfunction that vanishes at the walls, drawn afresh for every output step and constant within
-    it: the law is exact at output steps, and the state alone decides it. Its size is scaled with the
-    root of the output step, so that its effect hardly depends on it.
-    Cells of u and v that lie on the west and south walls hold zeros. Sadourny (1975); Arakawa and
-    Lamb (1981); the basin follows the reduced-gravity double gyres of Jiang, Jin and Ghil (1995).
+    Arakawa C-grid in vector-invariant form, SSP-RK3; u stands on west faces, v on south faces, and
+    those on the west and south walls hold zeros. The noise is a stress that is the curl of a random
+    streamfunction, zero at the walls: drawn afresh for every output step and constant within it, so
+    that the state alone decides the law of the next one. Its size falls with the root of the output
+    step, as that of white noise does.
+    Sadourny (1975), J. Atmos. Sci. 32; Arakawa and Lamb (1981), Mon. Wea. Rev. 109; reduced-gravity
+    double gyres: Jiang, Jin and Ghil (1995), J. Phys. Oceanogr. 25.
     """
 
     name = "shallow-water"
@@ -66,7 +69,7 @@ class ShallowWater(Simulator):
     drag: float = Field(5e-8, ge=0, description="linear drag r, s-1")
     nu2: float = Field(0.0, ge=0, description="Laplacian viscosity, m2 s-1")
     nu4: float | None = Field(
-        None, ge=0, description="biharmonic viscosity, m4 s-1; default 5e10 (dx / 30 km)³"
+        None, ge=0, description="biharmonic viscosity, m4 s-1; default 1e11 (dx / 30 km)³"
     )
     walls: Literal["free-slip", "no-slip"] = "free-slip"
     scheme: Literal["een", "energy", "enstrophy"] = Field(
@@ -75,7 +78,7 @@ class ShallowWater(Simulator):
     topography: tuple[Mount, ...] = Field((), description="rises of the bottom; they add up")
     output_days: float = Field(5.0, gt=0, description="time between stored states, days")
     dt: float | None = Field(
-        None, gt=0, description="time step, s; default: gravity waves cross 0.45 cells, or less"
+        None, gt=0, description="time step, s; default: gravity waves cross 0.45 cells"
     )
     wind_noise: float = Field(
         0.12, ge=0, description="rms of the basin-wide random stress over 5 days, N m-2"
@@ -98,8 +101,8 @@ class ShallowWater(Simulator):
         highest = sum(max(mount.height, 0) for mount in self.topography)
         if highest > 0.8 * self.depth:
             raise ValueError(
-                f"topography rises up to {highest:g} m (all mounts together) in {self.depth:g} m of "
-                f"water; at most {0.8 * self.depth:g} m is safe. Lower it."
+                f"topography rises up to {highest:g} m (all mounts together) in {self.depth:g} m "
+                f"of water; at most {0.8 * self.depth:g} m is safe. Lower it."
             )
         for told, rate, most in self._limits():
             if rate * self.step > most:
@@ -129,7 +132,7 @@ class ShallowWater(Simulator):
     @property
     def biharmonic(self) -> float:
         """nu4; by default the Reynolds number of a cell, u dx³/nu4, does not depend on n."""
-        return 5e10 * (self.dx / 30e3) ** 3 if self.nu4 is None else self.nu4
+        return 1e11 * (self.dx / 30e3) ** 3 if self.nu4 is None else self.nu4
 
     @property
     def step(self) -> float:
@@ -228,7 +231,7 @@ class ShallowWater(Simulator):
         run = self._numba if self._compiled(state) else self._torch
         state = self._closed(state)
         for step in range(steps):
-            state = run(state, self.stress(noise.at(noise.lead + step), state.dtype))
+            state = run(state, noise.at(noise.lead + step))
         return state
 
     @staticmethod
@@ -239,7 +242,7 @@ class ShallowWater(Simulator):
         within = torch.ones_like(state[0])
         within[0, :, 0] = 0
         within[1, 0, :] = 0
-        return state * within
+        return (state * within).contiguous()
 
     def _compiled(self, state: "Tensor") -> bool:
         import torch
@@ -253,40 +256,46 @@ class ShallowWater(Simulator):
             )
         return able and self.backend != "torch"
 
-    def _torch(self, state: "Tensor", stress: "Tensor") -> "Tensor":
+    @property
+    def _steps(self) -> int:
+        return round(self.output_days * DAY / self.step)
+
+    def _torch(self, state: "Tensor", noise: "Noise") -> "Tensor":
         from geobench_plugins.kernels.shallow_water_torch import step
 
-        basin = self.basin(state.dtype, state.device)
-        for _ in range(round(self.output_days * DAY / self.step)):
+        basin, stress = self.basin(state.dtype, state.device), self.stress(noise, state.dtype)
+        for _ in range(self._steps):
             state = step(state, stress, basin, self.step)
         return state
 
-    def _numba(self, state: "Tensor", stress: "Tensor") -> "Tensor":
-        import torch
-
+    def _numba(self, state: "Tensor", noise: "Noise") -> "Tensor":
+        """In place, on the copy that `_closed` made; stress is held for a block of rows at once."""
         from geobench_plugins.kernels.shallow_water import SCHEMES, advance
         from geobench_plugins.kernels.threads import over_rows
 
         basin = self.basin(state.dtype)
-        result = state.detach().clone(memory_format=torch.contiguous_format)
-        values, forces = result.numpy(), stress.contiguous().numpy()
         fixed = basin.depth.numpy(), basin.coriolis.numpy()
         numbers = self.step, basin.dx, basin.gravity, basin.drag, basin.nu2, basin.nu4
-        steps, scheme = round(self.output_days * DAY / self.step), SCHEMES.index(self.scheme)
+        how = self._steps, SCHEMES.index(self.scheme), basin.slip
+        for first in range(0, len(state), BLOCK):
+            block = slice(first, first + BLOCK)
+            some = replace(noise, init=noise.init[block], member=noise.member[block])
+            values = state[block].numpy()
+            forces = self.stress(some, state.dtype).contiguous().numpy()
 
-        def run(first: int, stop: int) -> None:
-            own = slice(first, stop)
-            advance(values[own], forces[own], *fixed, numbers, steps, scheme, basin.slip)
+            def run(rows: slice, x: Any = values, tau: Any = forces) -> None:
+                advance(x[rows], tau[rows], *fixed, numbers, *how)
 
-        over_rows(run, len(values))
-        return result
+            over_rows(run, len(values))
+        return state
 
     def diagnostics(self, state: "Tensor") -> "dict[str, Tensor]":
         """The variables and what follows from them.
 
         `h` thickness (m), `ssh` displacement of the sea surface g' eta/9.81 (m), `speed` at centres
-        (m s-1), `vorticity` zeta/f0 at south-west corners (zeta if f0 is zero); of each row, `energy` the domain's mean
-        kinetic energy (m2 s-2) and `rings` the number of detached rings (see `kernels.rings`).
+        (m s-1), `vorticity` zeta/f0 at south-west corners (zeta if f0 is zero); of each row,
+        `energy` the domain's mean kinetic energy (m2 s-2) and `rings` the number of detached rings
+        (see `kernels.rings`).
         """
         from geobench_plugins.kernels import rings as vortices
         from geobench_plugins.kernels import shallow_water_torch as grid
