@@ -71,8 +71,8 @@ class Case:
             self.simulator.step, basin.dx, basin.gravity, basin.drag, basin.nu2, basin.nu4,
         )  # fmt: skip
         over_rows(
-            lambda rows: shallow_water.advance(
-                values[rows], forces[rows], *fixed, numbers, steps, 0, basin.slip
+            lambda first, stop: shallow_water.advance(
+                values[first:stop], forces[first:stop], *fixed, numbers, steps, 0, basin.slip
             ),
             len(values),
         )
@@ -87,10 +87,11 @@ class Case:
             values.dtype,
         )
 
-        def run(rows: slice) -> None:
+        def run(first: int, stop: int) -> None:
+            rows = slice(first, stop)
             arrays = values[rows], forces[rows], b.depth.numpy(), b.coriolis.numpy(), numbers
             places = [array.ctypes.data_as(ctypes.POINTER(real)) for array in arrays]
-            count = ctypes.c_long(rows.stop - rows.start)
+            count = ctypes.c_long(stop - first)
             self.library.advance(*places, count, ctypes.c_long(steps), real(b.slip))
 
         over_rows(run, len(values))

@@ -71,7 +71,9 @@ class ShallowWater(Simulator):
     nu4: float | None = Field(
         None, ge=0, description="biharmonic viscosity, m4 s-1; default 1e11 (dx / 30 km)³"
     )
-    walls: Literal["free-slip", "no-slip"] = "free-slip"
+    walls: Literal["free-slip", "no-slip"] = Field(
+        "free-slip", description="of the velocity along a wall"
+    )
     scheme: Literal["een", "energy", "enstrophy"] = Field(
         "een", description="vorticity flux: Arakawa and Lamb's triads, or one of Sadourny's two"
     )
@@ -283,8 +285,8 @@ class ShallowWater(Simulator):
             values = state[block].numpy()
             forces = self.stress(some, state.dtype).contiguous().numpy()
 
-            def run(rows: slice, x: Any = values, tau: Any = forces) -> None:
-                advance(x[rows], tau[rows], *fixed, numbers, *how)
+            def run(own: int, stop: int, x: Any = values, tau: Any = forces) -> None:
+                advance(x[own:stop], tau[own:stop], *fixed, numbers, *how)
 
             over_rows(run, len(values))
         return state
