@@ -14,6 +14,7 @@ import torch
 from geobench import GeobenchError, Law, Noise
 from geobench.registry import Registry
 from geobench.steps import Steps
+from geobench.study import Runner, Study
 from geobench_catalog import Catalog, Entry
 
 SMALL: dict[str, Any] = {
@@ -195,3 +196,27 @@ def test_what_cannot_be_is_told_on_one_line_and_leaves_nothing(
     assert "\n" not in str(error.value)
     assert not list(steps.catalog.path.glob("entries/*"))
     assert not list(steps.catalog.path.glob("tmp/*"))
+
+
+def test_the_board_says_where_the_law_is_not_exact(steps: Steps) -> None:
+    observed = {
+        **SMALL,
+        "filter_spin_up": 10,
+        "given": "analysis",
+        "observation": {},
+        "assimilation": {"use": "etkf", "members": 12},
+    }
+    study = Study.model_validate(
+        {
+            "experiments": {"exact": SMALL, "observed": observed},
+            "models": {"oracle": {"use": "oracle"}},
+            "members": 4,
+            "scorers": ["crps"],
+            "reference": {"members": 8},
+        }
+    )
+    outcome = Runner(study, steps.registry).run(steps)
+    assert not outcome.failures
+    exact, inexact = outcome.boards
+    assert not any("approximation" in note for note in exact.notes)
+    assert any("the ensemble of etkf at init time" in note for note in inexact.notes)
