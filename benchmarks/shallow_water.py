@@ -121,6 +121,13 @@ def rate(run: Callable[[int], torch.Tensor], steps: int, cells: int) -> float:
     return 3 * steps * cells / (time.perf_counter() - start)
 
 
+def work(run: Callable[[int], torch.Tensor], steps: int) -> float:
+    """Processor seconds of all threads together: what two threads add to the work of one."""
+    start = time.process_time()
+    run(steps)
+    return time.process_time() - start
+
+
 def measure(case: Case, threads: int, repeats: int, budget: float) -> dict[str, float]:
     """Best rate of each, turn by turn; every turn takes about `budget` seconds."""
     torch.set_num_threads(threads)
@@ -151,9 +158,10 @@ def main() -> None:
             most = 2e-4 if kind == "float32" else 1e-11
             if max(differences.values()) > most:
                 raise SystemExit(f"they do not agree: {differences}")
-            rates = {}
+            rates, spent = {}, {}
             for threads in (1, 2) if members > 1 else (1,):
                 best = rates[threads] = measure(case, threads, given.repeats, given.budget)
+                spent[threads] = min(work(case.numba, 10) for _ in range(given.repeats))
                 line = {
                     "n": n, "members": members, "type": kind, "threads": threads,
                     "rates": {name: float(f"{value:.3g}") for name, value in best.items()},
@@ -165,6 +173,7 @@ def main() -> None:
                 }  # fmt: skip
                 if threads == 2:
                     line["numba 2/1 threads"] = round(best["numba"] / rates[1]["numba"], 2)
+                    line["numba processor seconds 2/1"] = round(spent[2] / spent[1], 2)
                     line["c 2/1 threads"] = round(best["c"] / rates[1]["c"], 2)
                 print(json.dumps(line), flush=True)
 

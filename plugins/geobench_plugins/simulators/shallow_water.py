@@ -72,7 +72,7 @@ class ShallowWater(Simulator):
         None, ge=0, description="biharmonic viscosity, m4 s-1; default 1e11 (dx / 30 km)³"
     )
     walls: Literal["free-slip", "no-slip"] = Field(
-        "free-slip", description="of the velocity along a wall"
+        "free-slip", description="no vorticity at the walls, or no current"
     )
     scheme: Literal["een", "energy", "enstrophy"] = Field(
         "een", description="vorticity flux: Arakawa and Lamb's triads, or one of Sadourny's two"
