@@ -16,12 +16,13 @@ from functools import partial
 import click
 import numpy as np
 import torch
+from numba import njit
 from timing import compiled, in_a_new_process, interleaved, peak_bytes, tell
 
 from geobench import LANES, Noise, normal_lanes
 from geobench_plugins.simulators.lorenz95 import Lorenz95
 
-SITES, SUBSTEPS = 40, 4
+SITES, SUBSTEPS, STEPS = 40, 4, 10  # STEPS: output steps in one call
 DAPPER = """
 import sys, time, numpy as np
 from dapper.mods.Lorenz96 import step
@@ -105,31 +106,34 @@ def threads(
     )  # fmt: skip
 
 
+@njit(nogil=True)
+def noise_alone(lanes, init, member, lead, k0, k1):
+    """Make, block by block, the numbers of one output step of all members."""
+    for first in range(0, init.size, LANES):
+        for substep in range(SUBSTEPS):
+            own = slice(first, first + LANES)
+            normal_lanes(lanes, substep * SITES, init[own], member[own], lead, k0, k1)
+
+
 def noisy(members: int) -> None:
     """Noise alone, numpy's generator, and the simulator with noise at every step; float32."""
     torch.set_num_threads(1)
     state = 2 + 3 * Noise.rows(0, "state", members).normal(1, SITES)
     noise = Noise.rows(0, "noise", members)
-    init, member, *key = noise.words32()
     lanes = np.empty(SITES * LANES, np.float32)
     numbers = np.empty(SITES * members * SUBSTEPS, np.float32)
     generator = np.random.default_rng(0)
 
-    def alone() -> None:
-        for first in range(0, members, LANES):
-            for substep in range(SUBSTEPS):
-                part = slice(first, first + LANES)
-                normal_lanes(lanes, substep * SITES, init[part], member[part], *key)
-
     times = interleaved(
         {
-            "noise alone": alone,
+            "noise alone": partial(noise_alone, lanes, *noise.words32()),
             "Noise.normal": partial(noise.normal, SUBSTEPS, 1, SITES),
             "numpy": lambda: generator.standard_normal(out=numbers, dtype=np.float32),
-            "simulator": partial(Lorenz95(backend="numba").advance, state, 1, noise),
+            "simulator": partial(Lorenz95(backend="numba").advance, state, STEPS, noise),
         }
     )
     count = numbers.size
+    times["simulator"] /= STEPS
     tell(
         benchmark="lorenz95", what="noise", members=members, threads=1, dtype="float32",
         numpy_per_s=count / times["numpy"], noise_per_s=count / times["noise alone"],
@@ -138,7 +142,7 @@ def noisy(members: int) -> None:
         simulator_updates_per_s=count / times["simulator"],
         simulator_over_noise_alone=times["noise alone"] / times["simulator"],
     )  # fmt: skip
-    threads(Lorenz95(backend="numba"), state, noise, 1, what="with noise")
+    threads(Lorenz95(backend="numba"), state, noise, STEPS, what="with noise")
 
 
 def memory() -> None:

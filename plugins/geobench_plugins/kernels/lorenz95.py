@@ -49,16 +49,16 @@ def _finish(x, a, b, c, sites, forcing, sixth, third):
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
-def shape_and_mix(z, kicks, mixing, tails, scale):
-    """Set kicks to mixing · (z + tails z³) scale; an empty `mixing` is the identity."""
+def _shape(z, tails, scale):
+    """Set z to (z + tails z³) scale."""
+    for j in range(z.size):
+        z[j] = (z[j] + tails * z[j] * z[j] * z[j]) * scale
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def _mix(z, kicks, mixing):
+    """Set kicks to mixing · z."""
     sites, rank = mixing.shape
-    if tails != 0:
-        for j in range(z.size):
-            z[j] = (z[j] + tails * z[j] * z[j] * z[j]) * scale
-    if rank == 0:
-        for j in range(kicks.size):
-            kicks[j] = z[j]
-        return
     for site in range(sites):
         for row in range(LANES):
             kicks[site * LANES + row] = mixing[site, 0] * z[row]
@@ -68,16 +68,20 @@ def shape_and_mix(z, kicks, mixing, tails, scale):
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
-def _kick(x, kicks, size, slope, threshold):
-    """Add (size + slope |x|) kicks to x where x > threshold."""
-    if slope == 0 and threshold == -np.inf:
-        for j in range(kicks.size):
-            x[j + 2 * LANES] += size * kicks[j]
-    else:
-        for j in range(kicks.size):
-            own = x[j + 2 * LANES]
+def _finish_and_kick(x, a, b, c, kicks, sites, numbers):
+    """`_finish`, then add (size + slope |x|) kicks to x where x > threshold."""
+    forcing, sixth, third = numbers[0], numbers[3], numbers[4]
+    size, slope, threshold = numbers[5], numbers[6], numbers[7]
+    plain = slope == 0 and threshold == -np.inf
+    for j in range(sites * LANES):
+        change = (c[j + 3 * LANES] - c[j]) * c[j + LANES] - c[j + 2 * LANES] + forcing
+        p = j + 2 * LANES
+        own = ((a[p] - x[p]) + (b[p] + b[p]) + c[p]) * third + sixth * change
+        if plain:
+            x[p] = own + size * kicks[j]
+        else:
             here = (size + slope * abs(own)) * kicks[j]
-            x[j + 2 * LANES] = own + (here if own > threshold else here * 0)
+            x[p] = own + (here if own > threshold else here * 0)
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
@@ -89,31 +93,46 @@ def advance(state, out, mixing, numbers, steps, substeps, init, member, lead, k0
     """
     sites = state.shape[1]
     forcing, half, dt, sixth, third = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
-    size, slope, threshold = numbers[5], numbers[6], numbers[7]
+    size, slope = numbers[5], numbers[6]
     noisy = size != 0 or slope != 0
     rank = mixing.shape[1] if mixing.shape[1] else sites
     x, a = aligned((sites + 3) * LANES, state), aligned((sites + 3) * LANES, state)
     b, c = aligned((sites + 3) * LANES, state), aligned((sites + 3) * LANES, state)
-    z, kicks = aligned(rank * LANES, state), aligned(sites * LANES, state)
+    z = aligned(rank * LANES, state)
+    kicks = aligned(sites * LANES, state) if mixing.shape[1] else z
+    spare = np.empty((LANES, sites), state.dtype)
     own_init, own_member = np.empty(LANES, np.uint32), np.empty(LANES, np.uint32)
     for block in range(first, stop, LANES):
+        whole = stop - block >= LANES
+        if not whole:  # a short block is filled up with its last row
+            for lane in range(LANES):
+                spare[lane] = state[min(block + lane, stop - 1)]
+        rows = state[block : block + LANES] if whole else spare
         for lane in range(LANES):
-            row = min(block + lane, stop - 1)  # a short block is filled up with its last row
+            row = min(block + lane, stop - 1)
             own_init[lane], own_member[lane] = init[row], member[row]
-            for site in range(sites):
-                x[(site + 2) * LANES + lane] = state[row, site]
+        for site in range(sites):
+            line = x[(site + 2) * LANES : (site + 3) * LANES]
+            for lane in range(LANES):
+                line[lane] = rows[lane, site]
         close_ring(x, sites)
         for step in range(steps * substeps):
             _stage(x, x, a, sites, forcing, half)
             _stage(x, a, b, sites, forcing, half)
             _stage(x, b, c, sites, forcing, dt)
-            _finish(x, a, b, c, sites, forcing, sixth, third)
             if noisy:
                 when = np.uint32(lead + np.uint32(step // substeps))
                 normal_lanes(z, step % substeps * rank, own_init, own_member, when, k0, k1)
-                shape_and_mix(z, kicks, mixing, numbers[8], numbers[9])
-                _kick(x, kicks, size, slope, threshold)
+                if numbers[8] != 0:
+                    _shape(z, numbers[8], numbers[9])
+                if mixing.shape[1]:
+                    _mix(z, kicks, mixing)
+                _finish_and_kick(x, a, b, c, kicks, sites, numbers)
+            else:
+                _finish(x, a, b, c, sites, forcing, sixth, third)
             close_ring(x, sites)
+        lines = x[2 * LANES : (sites + 2) * LANES].reshape(sites, LANES)
         for lane in range(min(LANES, stop - block)):
+            row_out = out[block + lane]
             for site in range(sites):
-                out[block + lane, site] = x[(site + 2) * LANES + lane]
+                row_out[site] = lines[site, lane]
