@@ -48,20 +48,24 @@ def _normal(word):
 
 
 @njit(nogil=True, cache=True)
+def _row(out, four, init, member, lead, k0, k1):
+    """Random words of one row; `four` is `(4, block)`, to work in."""
+    for block in range(four.shape[1]):
+        a, b, c, d = _philox(uint32(block), lead, member, init, k0, k1)
+        four[0, block] = a
+        four[1, block] = b
+        four[2, block] = c
+        four[3, block] = d
+    for place in range(out.size):
+        out[place] = four[place % 4, place // 4]
+
+
+@njit(nogil=True, cache=True)
 def fill_words(out, init, member, lead, k0, k1):
     """Random words `out` `(row, count)`, uint32, as `Noise.words` gives them."""
-    rows, count = out.shape
-    blocks = (count + 3) // 4
-    four = np.empty((4, blocks), np.uint32)
-    for row in range(rows):
-        for block in range(blocks):
-            a, b, c, d = _philox(uint32(block), lead, member[row], init[row], k0, k1)
-            four[0, block] = a
-            four[1, block] = b
-            four[2, block] = c
-            four[3, block] = d
-        for place in range(count):
-            out[row, place] = four[place % 4, place // 4]
+    four = np.empty((4, (out.shape[1] + 3) // 4), np.uint32)
+    for row in range(len(out)):
+        _row(out[row], four, init[row], member[row], lead, k0, k1)
 
 
 @njit(nogil=True, cache=True)
@@ -69,6 +73,16 @@ def normal_from_words(words, out):
     """Standard normal numbers `out` of flat `words`."""
     for place in range(words.size):
         out[place] = _normal(words[place])
+
+
+@njit(nogil=True, cache=True)
+def fill_normal(out, init, member, lead, k0, k1):
+    """Standard normal numbers `out` `(row, count)`, as `Noise.normal` gives them."""
+    count = out.shape[1]
+    words, four = np.empty(count, np.uint32), np.empty((4, (count + 3) // 4), np.uint32)
+    for row in range(len(out)):
+        _row(words, four, init[row], member[row], lead, k0, k1)
+        normal_from_words(words, out[row])
 
 
 @njit(nogil=True, cache=True)

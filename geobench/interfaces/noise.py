@@ -123,7 +123,7 @@ class Noise:
         import numpy as np
 
         rows = ((each.cpu() & _WORD).numpy().astype(np.uint32) for each in (self.init, self.member))
-        return (*rows, np.uint32(self.lead), *(np.uint32(word) for word in self.key))
+        return (*rows, np.uint32(self.lead & _WORD), *(np.uint32(word) for word in self.key))
 
     def words(self, *shape: int) -> Tensor:
         """Random 32-bit words `(row, *shape)`, int64."""
@@ -137,7 +137,7 @@ class Noise:
         count = prod(shape)
         key = self.key
         block = torch.arange(-(-count // 4), device=self.init.device)
-        lead = torch.full_like(block, self.lead)
+        lead = torch.full_like(block, self.lead & _WORD)
         counter = (block, lead, self.member[:, None] & _WORD, self.init[:, None] & _WORD)
         words: Tensor = torch.stack(philox(counter, key), -1).flatten(1)
         return words[:, :count].reshape(len(self), *shape)
@@ -154,11 +154,11 @@ class Noise:
     def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Independent standard normal numbers `(row, *shape)`."""
         if self.init.device.type == "cpu" and dtype in (torch.float32, torch.float64):
-            from geobench.interfaces.compiled_noise import normal_from_words
+            from geobench.interfaces.compiled_noise import fill_normal
 
-            drawn = torch.empty(len(self), *shape, dtype=dtype)
-            normal_from_words(self._compiled_words(prod(shape)).ravel(), drawn.numpy().ravel())
-            return drawn
+            drawn = torch.empty(len(self), prod(shape), dtype=dtype)
+            fill_normal(drawn.numpy(), *self.words32())
+            return drawn.view(len(self), *shape)
         return normal_from_word(self.words(*shape)).to(dtype)
 
     def uniform(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
