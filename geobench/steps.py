@@ -331,6 +331,41 @@ class Steps:
                 }
             )
 
+    # -- events
+
+    def events(self, forecast: Entry) -> Entry:
+        """Count the experiment's events over the members of a forecast: p of each init and lead.
+
+        For an oracle's forecast that is p*(x0), the true probability. Thresholds are quantiles of
+        the train split's truth.
+        """
+        parents = self._score_parents(forecast)
+        dataset = parents["dataset"]
+        experiment, simulator = self._experiment(dataset), self._simulator(dataset)
+        wanted = [event.model_dump(mode="json") for event in experiment.events]
+        found = self.catalog.find("events", {"events": wanted}, parents)
+        if found:
+            return found
+        if not experiment.events:
+            raise GeobenchError(f"{dataset.reference}: the experiment names no events. Add some.")
+        from geobench import probabilities
+
+        states = probabilities.Whole(simulator, experiment.shown)
+        name, labels = forecast.record.name, dict(forecast.record.labels)
+        with (
+            self.catalog.draft(
+                "events", name, recipe={"events": wanted}, parents=parents, labels=labels
+            ) as draft,
+            self.watch(f"events {name}") as progress,
+            blaming(f"the simulator {simulator.name}"),
+        ):
+            train = dataset.load(_truth(experiment, "train"))
+            counted = probabilities.count(
+                experiment.events, states, train, forecast.open(), forecast.reading, progress
+            )
+            draft.write(counted.assign_attrs(_attributes(name, {"events": wanted})))
+            return draft.publish({"members": int(counted.attrs["members"])})
+
     # -- what the steps share
 
     def _simulator(self, dataset: Entry) -> Simulator:

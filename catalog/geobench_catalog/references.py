@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, Self, get_args
 
 from geobench_catalog.errors import CatalogError
 
-Kind = Literal["dataset", "forecaster", "forecast", "score"]
+Kind = Literal["dataset", "forecaster", "forecast", "score", "events"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # A name becomes a file name, so it is closed: no separators, no leading dot, no case to fold.

@@ -15,7 +15,7 @@ from geobench.cli.plugins import plugins
 from geobench.cli.run import run
 from geobench.cli.settings import Settings
 from geobench.cli.simulator import simulator
-from geobench.cli.steps import forecast, score, simulate, train
+from geobench.cli.steps import events, forecast, score, simulate, train
 from geobench.errors import GeobenchError
 
 
@@ -99,5 +99,6 @@ def main(
     )
 
 
-for _command in (run, leaderboard, simulate, train, forecast, score, catalog, plugins, simulator):
+_STEPS = (run, leaderboard, simulate, train, forecast, score, events)
+for _command in (*_STEPS, catalog, plugins, simulator):
     main.add_command(_command)

@@ -6,7 +6,7 @@ import click
 
 from geobench.cli.settings import Settings, json_option, pass_settings
 
-_KINDS = ("dataset", "forecaster", "forecast", "score")
+_KINDS = ("dataset", "forecaster", "forecast", "score", "events")
 
 
 @click.group()

@@ -107,3 +107,20 @@ def score(settings: Settings, forecast: str, names: tuple[str, ...]) -> None:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
+
+
+@click.command()
+@click.argument("forecast")
+@pass_settings
+def events(settings: Settings, forecast: str) -> None:
+    """Count the extreme events of FORECAST; of an oracle's, that is their true probability."""
+    steps = settings.steps()
+    made = steps.events(steps.catalog.get(forecast, "forecast"))
+    click.echo(made.reference)
+    found = made.load()
+    for event in made.record.recipe["events"]:
+        name = event["name"].replace("-", "_")
+        mean = found[name].mean(("init_time", f"{name}_place")).to_numpy()
+        for place, quantile in enumerate(found[f"{name}_quantile"].to_numpy()):
+            ends = f"first step {mean[0, place]:.4g}  last step {mean[-1, place]:.4g}"
+            click.echo(f"  {event['name']}  {100 * quantile:g} %  {ends}")

@@ -124,6 +124,36 @@ def test_analyses_and_law_are_those_of_kalman(tmp_path: Path) -> None:
         assert float(missed) == pytest.approx(wanted, rel=5 * 0.029)
 
 
+def test_events_have_their_exact_probability(tmp_path: Path) -> None:
+    # From x, a site of Decay is N(m^k x, 1 - m^(2k)) k steps ahead: the probability of passing a
+    # threshold is known. 2,000 members, 20 inits x 3 leads x 2 quantiles x 8 sites: a share is off
+    # by 6 standard errors once in 5e5 seeds.
+    (tmp_path / "decay.py").write_text(DECAY)
+    registry = Registry([tmp_path / "decay.py"])
+    steps = Steps(Catalog(tmp_path / "catalog", create=True), registry)
+    event = {"name": "high", "of": "q", "quantiles": [0.8, 0.95]}
+    dataset = _simulate(
+        steps, simulator={"use": "decay"}, test={"trajectories": 20}, events=[event]
+    )
+    fitted = steps.train(dataset, registry.model("oracle"))
+    counted = steps.events(steps.forecast(fitted, members=2000)).load()
+    assert counted.attrs["members"] == 2000
+    start = dataset.load("test")["q"].to_numpy()[:, 1]
+    limits = counted["high_threshold"].to_numpy()
+    train = dataset.load("train")["q"].to_numpy().reshape(-1, 8)
+    assert np.allclose(limits, np.quantile(train, [0.8, 0.95], axis=0), atol=1e-6)
+    for lead in (1, 2, 3):
+        size = math.sqrt(1 - 0.8 ** (2 * lead))
+        z = (limits[None] - 0.8**lead * start[:, None]) / size
+        exact = 0.5 * torch.erfc(torch.from_numpy(z) / math.sqrt(2)).numpy()
+        share = counted["high"].to_numpy()[:, lead - 1]
+        error = np.sqrt(exact * (1 - exact) / 2000) + 1 / 2000
+        assert (np.abs(share - exact) < 6 * error).all()
+    within = counted["high_within"].to_numpy()
+    assert (np.diff(within, axis=1) >= 0).all()
+    assert steps.events(steps.forecast(fitted, members=2000)).reference.version == 1
+
+
 def test_the_law_of_several_samples_has_their_mean_and_covariance() -> None:
     from geobench.testing import Decay
 
