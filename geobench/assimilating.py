@@ -147,7 +147,7 @@ def _check_finite(ensemble: Tensor, what: str, time: int) -> None:
         raise GeobenchError(
             f"the filter diverged: the {what} of {int(lost.sum())} of {len(lost)} experiments is "
             f"not finite after {time} output steps. Use more members, more inflation, a smaller "
-            f"radius or more observations."
+            f"radius or more observations; or the simulator's time step is too long."
         )
 
 

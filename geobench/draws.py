@@ -13,13 +13,21 @@ BLOCK_BYTES = 2**28
 
 
 def draw(
-    law: Law, given: Tensor, *, members: int, leads: Sequence[int], seed: int, stream: str = "draws"
+    law: Law,
+    given: Tensor,
+    *,
+    members: int,
+    leads: Sequence[int],
+    seed: int,
+    stream: str = "draws",
+    whole: bool = False,
 ) -> Iterator[Tensor]:
     """Draw `members` members at `leads` for each init: blocks `(init, member, lead, channel, …)`.
 
     `given` `(init, channel, *grid)` is what models are given at init time; its dtype is kept.
     `leads` rise, in output steps. A draw depends on (seed, stream, init, member) alone; blocks
-    follow one another along the inits, and each holds at least one.
+    follow one another along the inits, and each holds at least one. Channels are the shown ones, or
+    all of them (`whole`).
     """
     per_init = members * max(2, len(leads)) * given[0].numel() * given.element_size()
     size = max(1, BLOCK_BYTES // per_init)
@@ -33,7 +41,7 @@ def draw(
         for lead in range(1, max(leads) + 1):
             state = law.simulator.advance(state, 1, noise.at(lead))
             if lead in leads:
-                shown.append(law.show(state))
+                shown.append(state if whole else law.show(state))
         together = torch.stack(shown, 1)
         yield together.reshape(len(inits), members, *together.shape[1:])
 

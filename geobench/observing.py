@@ -48,6 +48,12 @@ def _check(names: Iterable[str], known: dict[str, int], owner: str) -> None:
 
 
 def _cells(stride: int, spec: StateSpec) -> Tensor:
+    for dim in spec.dims:
+        if stride > 1 and stride >= dim.size:
+            raise GeobenchError(
+                f"observation.stride = {stride} leaves one cell along {dim.name}, which has "
+                f"{dim.size}. Use a smaller one."
+            )
     sea = torch.from_numpy(spec.sea)
     chosen = torch.zeros_like(sea)
     chosen[tuple(slice(None, None, stride) for _ in spec.dims)] = True

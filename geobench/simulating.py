@@ -62,7 +62,7 @@ def check_dates(experiment: Experiment, simulator: Simulator) -> None:
             f"its output step is {simulator.output_step}; dates need a whole number of seconds."
         )
     count, steps = splits(experiment)["test"]
-    if count * steps * simulator.output_step > LAST - FIRST:
+    if count * steps * seconds > (LAST - FIRST).total_seconds():
         raise GeobenchError(
             f"{count} test trajectories of {steps} steps of {simulator.output_step} do not fit "
             f"between {FIRST.date()} and {LAST.date()}. Use fewer or shorter ones."

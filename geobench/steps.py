@@ -113,6 +113,7 @@ class Steps:
                 {
                     "states": sum(a * b for a, b in _sizes(experiment)),
                     "inexact_law": experiment.inexact_law,
+                    **({"analysis": twin.skill} if assimilation else {}),
                 }
             )
 
@@ -406,7 +407,8 @@ class Steps:
         if shown is None and experiment.assimilation is None:
             return Law(simulator)
         states = simulator.spec.values(dataset.load("law"))
-        return Law(simulator, shown, torch.from_numpy(states))
+        exact = experiment.given == "state"
+        return Law(simulator, shown, torch.from_numpy(states), exact)
 
     def _training(self, dataset: Entry, model: EnsembleModel) -> "Any":
         import torch

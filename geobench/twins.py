@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from geobench.assimilating import cycles
+from geobench import events
+from geobench.assimilating import Skill, cycles, measure
 from geobench.errors import GeobenchError
 from geobench.interfaces.assimilation import Assimilation, Filter, Network
 from geobench.interfaces.experiment import Experiment
@@ -60,6 +61,12 @@ class Twin:
         self, experiment: Experiment, simulator: Simulator, assimilation: Assimilation | None
     ) -> None:
         check_dates(experiment, simulator)
+        check(experiment, simulator)
+        if assimilation and assimilation.members < 2:
+            raise GeobenchError(
+                f"the law starts from the filter's ensemble, and {assimilation.name} carries one "
+                f"state. Give it members: 2 or more."
+            )
         self.experiment, self.simulator, self.assimilation = experiment, simulator, assimilation
         self.spec = simulator.spec.select(experiment.shown)
         self._shown = simulator.spec.channels(experiment.shown)
@@ -67,6 +74,7 @@ class Twin:
         if experiment.observation:
             self._network = network(experiment.observation, simulator.spec)
         self._filter: Filter | None = None
+        self.skill: dict[str, float] = {}
         self._climate: Tensor | None = None
 
     def realise(
@@ -134,6 +142,9 @@ class Twin:
     def _show(self, states: Tensor) -> Tensor:
         return states if self._shown is None else states[:, :, list(self._shown)]
 
+    def _seen(self, states: Tensor) -> Tensor:
+        return states if self._shown is None else states[:, list(self._shown)]
+
     def _init_times(self, line: _Timeline) -> list[int]:
         """Places of the init times in a test run, in the order of the dataset's inits."""
         test, history = self.experiment.test, self.experiment.history
@@ -153,7 +164,7 @@ class Twin:
         """Estimates `(run, time, …)` if `keep`, and ensembles `(run * init, member, …)`."""
         assert self.assimilation  # noqa: S101 # for the type checker
         assert self.experiment.observation  # noqa: S101
-        estimates, ensembles, errors = [], {}, []
+        estimates, ensembles, moments = [], {}, []
         climate, network, own = self._prepared()
         for time, cycle in enumerate(
             cycles(
@@ -170,11 +181,15 @@ class Twin:
             if keep:
                 estimates.append(cycle.estimate)
             if time in wanted:
-                ensembles[time] = cycle.ensemble
+                mean = cycle.ensemble.mean(1, keepdim=True)
+                ensembles[time] = cycle.ensemble - mean + cycle.estimate[:, None]
             if time >= self.experiment.filter_spin_up:
-                errors.append((cycle.estimate - truth[:, time]).square().mean(0))
+                shown = cycle._replace(
+                    ensemble=self._show(cycle.ensemble), estimate=self._seen(cycle.estimate)
+                )
+                moments.append(measure(shown, self._seen(truth[:, time]), self.spec))
             progress(time + 1, truth.shape[1], "assimilate")
-        self._check_followed(torch.stack(errors).mean(0), climate)
+        self._judge(Skill.of(moments, self._seen(climate), self.spec))
         states = torch.stack([ensembles[time] for time in wanted], 1) if wanted else truth[:0]
         return torch.stack(estimates, 1) if keep else truth[:0], states.flatten(0, 1)
 
@@ -188,18 +203,30 @@ class Twin:
             )
         return self._climate, self._network, self._filter
 
-    def _check_followed(self, error: Tensor, climate: Tensor) -> None:
-        """Raise if the observed variables are not followed better than the climate follows them."""
-        assert self._network and self.assimilation  # noqa: S101, PT018 # for the type checker
-        places = self._network.places
-        own = float(error.flatten()[places].mean().sqrt())
-        usual = float(climate.var(0).flatten()[places].mean().sqrt())
-        if not own < 0.9 * usual:
+    def _judge(self, skill: Skill) -> None:
+        """Keep how good the analyses are; raise if the filter lost the truth in any run."""
+        assert self.assimilation  # noqa: S101 # for the type checker
+        lost = int(skill.diverged.sum())
+        rmse, spread = float(skill.rmse.mean()), float(skill.spread.mean())
+        if lost:
             raise GeobenchError(
-                f"the assimilation {self.assimilation.name} lost the truth: its error is "
-                f"{own:.3g}, and the climate's own standard deviation is {usual:.3g}. Use more "
-                f"members, more inflation, a smaller radius or more observations."
+                f"the assimilation {self.assimilation.name} lost the truth in {lost} of "
+                f"{len(skill.rmse)} runs (mean error {rmse:.3g}, spread {spread:.3g}, climate "
+                f"{float(skill.climate.mean()):.3g}). Use more members, more "
+                f"inflation, a smaller radius or more observations."
             )
+        relative = float(skill.relative.mean())
+        self.skill = {"rmse": rmse, "spread": spread, "rmse_over_climate": relative}
+
+
+def check(experiment: Experiment, simulator: Simulator) -> None:
+    """Raise unless the network is possible and every event can be measured; quick."""
+    if experiment.observation:
+        network(experiment.observation, simulator.spec)
+    state = simulator.initial(Noise.rows(0, "events", 1))
+    simulator.spec.check(state, 1, f"the simulator {simulator.name}")
+    for event in experiment.events:
+        events.measure(event, simulator, state)
 
 
 def _spread_out(states: Tensor) -> Tensor:

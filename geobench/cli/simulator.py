@@ -90,6 +90,7 @@ def describe_simulator(
     from geobench.description.effort import Effort
     from geobench.description.measuring import describe
     from geobench.steps import blaming
+    from geobench.twins import check
 
     for path in (plot, markdown, html):
         check_folder(path)
@@ -101,6 +102,7 @@ def describe_simulator(
         else settings.experiment(name, changes)
     )
     built = settings.plugins.simulator(experiment.simulator)
+    check(experiment, built)
     with blaming(f"the simulator {built.name}"):
         found = describe(
             own,

@@ -128,14 +128,15 @@ def describe(
         )
         variances, ratios = _spread(law, given, unit[channels], effort, spec, seed)
     with watch(f"{effort.members} draws of the law at {effort.inits} inits"):
-        start, states = (last, None) if known is None else (known[1], known[0].states)
+        start = last if known is None else known[1]
         draws = list(
             draw(
-                Law(simulator, states=states),
+                Law(simulator) if known is None else known[0],
                 start[: effort.inits],
                 members=effort.members,
                 leads=range(1, effort.leads + 1),
                 seed=seed,
+                whole=True,
             )
         )
     with watch("difficulty"):

@@ -68,6 +68,16 @@ class Event(Fields):
         description="climatological quantiles to pass; of the lower tail where side is below",
     )
 
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if list(self.quantiles) != sorted(set(self.quantiles)) or not all(
+            0 < q < 1 for q in self.quantiles
+        ):
+            raise ValueError(f"event {self.name}: quantiles must rise and lie between 0 and 1")
+        if any(not 0 <= low < high <= 1 for low, high in self.region or ()):
+            raise ValueError(f"event {self.name}: bounds of a region must rise, within 0 and 1")
+        return self
+
 
 class TestSplit(_Trajectories):
     """Trajectories, each with one or more inits."""
@@ -123,6 +133,10 @@ class Experiment(Fields):
 
     @model_validator(mode="after")
     def _twin_is_whole(self) -> Self:
+        if self.shown is not None and not 0 < len(self.shown) == len(set(self.shown)):
+            raise ValueError("shown must name one variable or more, each once")
+        if self.filter_spin_up and self.assimilation is None:
+            raise ValueError("filter_spin_up is for an assimilation; add one, or leave it out")
         if (self.observation is None) != (self.assimilation is None):
             raise ValueError("observation and assimilation go together; give both or neither")
         if self.given == "analysis" and self.assimilation is None:

@@ -87,7 +87,7 @@ def test_energy_is_in_balance_on_the_attractor() -> None:
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"dt": 0.02}, "dt = 0.02 is unstable with F = 20 and cb = 100; use dt <= 0.01"),
+        ({"dt": 0.02}, "dt = 0.02 is unstable with F = 20 and cb = 100; use dt <= 0.008"),
         ({"output_hours": 1}, r"output_hours = 1 is 1.667 steps of dt = 0.005 \(0.6 h\)"),
         ({"fast": 2}, "fast = 2: Input should be greater than or equal to 3"),
     ],

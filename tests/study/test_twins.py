@@ -16,6 +16,7 @@ from geobench.registry import Registry
 from geobench.steps import Steps
 from geobench.study import Runner, Study
 from geobench_catalog import Catalog, Entry
+from geobench_plugins.simulators.two_scale import TwoScale
 
 SMALL: dict[str, Any] = {
     "simulator": {"use": "lorenz95", "sites": 8},
@@ -52,7 +53,7 @@ def test_a_hidden_state_starts_the_law(steps: Steps) -> None:
     # Without noise, and with the fast variables known, the future is what happened.
     dataset = _simulate(
         steps,
-        simulator={"use": "lorenz95-two-scale", "sites": 5, "fast": 4, "dt": 0.01},
+        simulator={"use": "lorenz95-two-scale", "sites": 5, "fast": 4},
         shown=["q"],
         test={"trajectories": 3, "inits": 2, "every": 2},
     )
@@ -187,9 +188,49 @@ def test_a_forecast_in_pieces_is_the_forecast(
     assert np.array_equal(opened.to_numpy(), whole)
 
 
+def test_the_law_is_conditioned_on_what_is_given_exactly() -> None:
+    # Two channels at one site, (s, h) with var s = 1, var h = 1, cov .8: given s = 2, h is
+    # N(1.6, .36). The samples are many, so their covariance is that to 2 % (20,000 of them).
+    s, other = Noise.rows(0, "samples", 1).normal(20_000, 2, 1, dtype=torch.float64)[0].unbind(1)
+    states = torch.stack([s, 0.8 * s + 0.6 * other], 1)[None]
+    law = Law(TwoScale(sites=4, fast=3), (0,), states, exact=True)
+    rows = 4000
+    noise = Noise(1, "draws", torch.zeros(rows, dtype=torch.long), torch.arange(rows))
+    drawn = torch.cat(
+        [
+            law.start(torch.full((500, 1, 1), 2.0, dtype=torch.float64), part)
+            for part in (
+                Noise(1, "draws", noise.init[i : i + 500], noise.member[i : i + 500])
+                for i in range(0, rows, 500)
+            )
+        ]
+    )
+    assert bool((drawn[:, 0] == 2).all())
+    hidden = drawn[:, 1, 0]
+    # 5 standard errors of 4,000 draws, and 5 of the samples' own covariance.
+    assert abs(float(hidden.mean()) - 1.6) < 5 * 0.6 / 4000**0.5 + 2 * 5 * 0.6 / 20_000**0.5
+    assert float(hidden.std()) == pytest.approx(0.6, rel=5 / 8000**0.5 + 5 / 40_000**0.5)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
+        ({"filter_spin_up": 3}, "filter_spin_up is for an assimilation"),
+        ({"shown": []}, "shown must name one variable or more"),
+        (
+            {"events": [{"name": "a", "of": "foo"}]},
+            "event 'a' is of 'foo', which lorenz95 does not have",
+        ),
+        ({"events": [{"name": "a", "of": "q", "quantiles": [2]}]}, "event a: quantiles must rise"),
+        ({"test": {"trajectories": 10**12}}, "do not fit between 2000-01-01 and 2262-01-01"),
+        (
+            {"observation": {"stride": 8}, "assimilation": {"use": "etkf"}},
+            "observation.stride = 8 leaves one cell along x, which has 8",
+        ),
+        (
+            {"observation": {}, "assimilation": {"use": "3dvar"}},
+            "3dvar carries one state. Give it members",
+        ),
         ({"observation": {}}, "observation and assimilation go together"),
         ({"given": "analysis"}, "models are given an analysis, but there is no assimilation"),
         ({"shown": ["w"]}, "shown: there is no variable 'w'. There are: q."),
@@ -203,7 +244,7 @@ def test_a_forecast_in_pieces_is_the_forecast(
         ),
         (
             {"observation": {"error": 0}, "assimilation": {"use": "etkf"}},
-            "observation.error of 'q' is 0",
+            "observation.error",
         ),
         (
             {"simulator": {"use": "lorenz95", "amplitude": 80}},
