@@ -15,8 +15,7 @@ import numpy as np
 from geobench.errors import GeobenchError
 from geobench.interfaces.simulator import Simulator
 from geobench.interfaces.state import StateSpec, Variable
-from geobench.maps import ABREAST, draw_map, label, panels, ruler, scales, space_time
-from geobench.maps import COLOURS as MAP_COLOURS
+from geobench.maps import ABREAST, colours, draw_map, label, panels, ruler, scales, space_time
 from geobench.plotting import COLOURS, STYLE
 
 if TYPE_CHECKING:
@@ -64,11 +63,22 @@ def _with_diagnostics(simulator: Simulator, fields: "Fields") -> "tuple[StateSpe
     more = {
         name.replace("-", "_"): field.numpy()
         for name, field in simulator.diagnostics(torch.from_numpy(fields)).items()
-        if name not in known and field.shape[1:] == spec.grid
+        if name not in known and field.shape[1:] == spec.grid and not _copies(field.numpy(), fields)
     }
     variables = (*spec.variables, *(Variable(name=name) for name in more))
     together = np.concatenate([fields, *(field[:, None] for field in more.values())], 1)
     return StateSpec(variables=variables, dims=spec.dims, land=spec.land), together
+
+
+def _copies(field: "Fields", fields: "Fields") -> bool:
+    """Whether a diagnostic `(time, *grid)` is a variable in other units: it would look the same."""
+    own = field.ravel() - field.mean()
+    for channel in range(fields.shape[1]):
+        other = fields[:, channel].ravel() - fields[:, channel].mean()
+        size = float(np.linalg.norm(own) * np.linalg.norm(other))
+        if abs(float(own @ other)) > 0.9999 * size:
+            return True
+    return False
 
 
 def check(path: Path) -> None:
@@ -162,7 +172,7 @@ def _line_film(shown: Shots) -> "tuple[Figure, Any]":
         above.set_ylabel(label(variable))
         image = below.imshow(
             np.full((len(shown.fields), dim.size), np.nan),
-            cmap=MAP_COLOURS,
+            cmap=colours(norms[channel]),
             norm=norms[channel],
             aspect="auto",
             interpolation="nearest",

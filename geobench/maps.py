@@ -25,26 +25,35 @@ _LAND = "#b8b2a7"
 
 
 def scales(fields: "Fields", sea: "np.ndarray[Any, np.dtype[np.bool_]]") -> "list[Normalize]":
-    """Colour scale of each channel of `(time, channel, *grid)`: symmetric, the outer 0.1 % cut.
+    """Colour scale of each channel of `(time, channel, *grid)`, the outer 0.1 % cut.
 
-    Around zero for a variable that has both signs; else around its median.
+    Symmetric around zero for a variable that has both signs; from zero for one that starts there,
+    such as a speed; else symmetric around the median.
     """
     from matplotlib.colors import Normalize
 
     found = []
     for channel in range(fields.shape[1]):
         low, middle, high = np.quantile(fields[:, channel][:, sea], (0.001, 0.5, 0.999))
+        if 0 <= low < 0.2 * high:
+            found.append(Normalize(0, float(high)))
+            continue
         centre = 0.0 if low < 0 < high else float(middle)
         half = float(max(high - centre, centre - low)) or 1.0
         found.append(Normalize(centre - half, centre + half))
     return found
 
 
+def colours(norm: "Normalize") -> str:
+    """Colour map that suits a scale: diverging, or sequential from zero."""
+    return "viridis" if norm.vmin == 0 else COLOURS
+
+
 def label(variable: Variable) -> str:
     """Long name, name and units."""
     name = variable.name
     if variable.long_name and variable.long_name != name:
-        name = f"{variable.long_name} ({name})" if len(variable.long_name) < 40 else name
+        name = f"{variable.long_name} ({name})" if len(variable.long_name) < 24 else name
     return name if variable.units in ("", "1") else f"{name}, {variable.units}"
 
 
@@ -77,7 +86,7 @@ def _hovmoeller(
     half = days / 2
     image = axes.imshow(
         field.T,
-        cmap=COLOURS,
+        cmap=colours(norm),
         norm=norm,
         aspect="auto",
         origin="lower",
@@ -126,7 +135,7 @@ def draw_map(
     axes.set_facecolor(_LAND)
     image = axes.imshow(
         np.where(spec.sea, field, np.nan),
-        cmap=COLOURS,
+        cmap=colours(norm),
         norm=norm,
         origin="lower",
         interpolation="nearest",

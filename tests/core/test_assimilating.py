@@ -96,7 +96,7 @@ def test_an_impossible_network_is_told_on_one_line(fields: dict[str, object], to
 
 
 def test_a_network_on_land_is_told() -> None:
-    island = PLANE.model_copy(update={"land": (0, 3, 10, 13)})
+    island = PLANE.model_copy(update={"land": (0, 3, 15, 18)})
     with pytest.raises(GeobenchError, match=r"with observation.stride = 3 all 4 chosen"):
         network(Observation(stride=3), StateSpec(**island.model_dump()))
 
