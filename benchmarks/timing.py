@@ -25,20 +25,17 @@ def interleaved(
 ) -> dict[str, float]:
     """Shortest time of each job, s: jobs take turns, so that a busy machine slows all of them.
 
-    A job is repeated within a turn until it has run `least` seconds.
+    A job is repeated within a turn until it has run `least` seconds; the shortest call counts.
     """
     best = dict.fromkeys(jobs, float("inf"))
-    for turn in range(repeats + 1):  # the first turn warms up: compilers, caches, threads
+    for job in jobs.values():  # warm up: compilers, caches, threads
+        job()
+    for _ in range(repeats):
         for name, job in jobs.items():
-            done, began = 0, time.perf_counter()
-            while True:
+            end = time.perf_counter() + least
+            while (began := time.perf_counter()) < end:
                 job()
-                done += 1
-                spent = time.perf_counter() - began
-                if spent > least:
-                    break
-            if turn:
-                best[name] = min(best[name], spent / done)
+                best[name] = min(best[name], time.perf_counter() - began)
     return best
 
 

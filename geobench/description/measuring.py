@@ -122,11 +122,16 @@ def describe(
             seed=seed,
         )
     with watch("error growth and spread"):
-        given = last[: effort.horizon_inits]
         sizes = predictability.error_growth(
-            simulator, given, unit, steps=effort.horizon_steps, seed=seed
+            simulator, last[: effort.horizon_inits], unit, steps=effort.horizon_steps, seed=seed
         )
-        variances, ratios = _spread(law, given, unit[channels], effort, spec, seed)
+        if known is None:
+            given = last[: effort.horizon_inits]
+            now = at_sea(law.show(given), spec)
+        else:
+            law, given = known[0], known[1][: effort.horizon_inits]
+            now = at_sea(given, spec)
+        variances, ratios = _spread(law, given, now.double(), unit[channels], effort, seed)
     with watch(f"{effort.members} draws of the law at {effort.inits} inits"):
         start = last if known is None else known[1]
         draws = list(
@@ -213,10 +218,10 @@ def default_events(spec: StateSpec) -> tuple[Event, ...]:
 
 
 def _spread(
-    law: Law, given: Tensor, unit: Tensor, effort: Effort, spec: StateSpec, seed: int
+    law: Law, given: Tensor, now: Tensor, unit: Tensor, effort: Effort, seed: int
 ) -> tuple[Array, list[Interval]]:
     """Variance of the law `(init, lead)`, and noise over increment of its first step."""
-    now = at_sea(law.show(given), spec).double()
+    spec = law.simulator.spec
     variances: list[Tensor] = []
     first: list[Tensor] = []
     change: list[Tensor] = []
