@@ -122,7 +122,7 @@ class Steps:
         from geobench import film
 
         simulator = self._simulator(dataset)
-        title = dataset.record.labels["title"] or dataset.record.name
+        title = str(dataset.reference)
         with dataset.reading():
             shots = film.shots(dataset.open("test"), simulator, title)
         with self.watch(f"draw {path.name}"):

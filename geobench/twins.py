@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 BLOCK_BYTES = 2**28  # of truth, kept in memory at once
+RUN_BYTES = 2**33  # of one run
 CLIMATE = 1000  # states of the train truth that a filter learns the climate from
 
 
@@ -88,6 +89,11 @@ class Twin:
         """
         line = self._timeline(split)
         per_run = line.length * prod(self.simulator.spec.shape) * 4
+        if per_run > RUN_BYTES:
+            raise GeobenchError(
+                f"a run of {split} is {line.length} output steps long, {per_run / 1e9:.0f} GB at "
+                f"once. Use more runs, smaller gaps or fewer steps."
+            )
         block = max(1, min(1024, BLOCK_BYTES // per_run))
         for first in range(0, line.runs, block):
             which = torch.arange(first, min(first + block, line.runs))

@@ -194,13 +194,9 @@ def _cards(
 
 def shown(spec: StateSpec, experiment: Experiment) -> tuple[StateSpec, list[int]]:
     """Return the part of the state that models see, and its channels."""
-    names = [variable.name for variable in spec.variables]
-    unknown = [name for name in experiment.shown or () if name not in names]
-    if unknown:
-        raise GeobenchError(f"there is no variable '{unknown[0]}' to show. Variables: {names}.")
-    channels = [names.index(name) for name in experiment.shown or names]
-    variables = tuple(spec.variables[channel] for channel in channels)
-    return StateSpec(variables=variables, dims=spec.dims, land=spec.land), channels
+    channels = spec.channels(experiment.shown)
+    own = list(range(len(spec.variables))) if channels is None else list(channels)
+    return spec.select(experiment.shown), own
 
 
 def card_leads(leads: int) -> list[int]:

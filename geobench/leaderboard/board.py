@@ -185,7 +185,7 @@ def compare(
         lead_hours=lead_hours,
         rows=[rows[i] for i in order],
         columns=columns,
-        notes=[*_notes(len(np.unique(blocks))), *([inexact] if inexact else [])],
+        notes=[*_notes(len(np.unique(blocks))), *_pieces(dataset), *([inexact] if inexact else [])],
     )
 
 
@@ -227,6 +227,17 @@ def _notes(blocks: int) -> list[str]:
     told = (
         f"The intervals come from {blocks} independent test trajectories: below {_FEW_BLOCKS} they "
         f"are too narrow, and ranks too sure. Use more test trajectories."
+    )
+    return [told]
+
+
+def _pieces(dataset: Entry) -> list[str]:
+    test = dataset.record.recipe["test"]
+    if not test.get("runs") or test["runs"] == test["trajectories"]:
+        return []
+    told = (
+        f"Test trajectories are pieces of {test['runs']} runs, {test['gap']} output steps apart; "
+        f"they count as independent."
     )
     return [told]
 

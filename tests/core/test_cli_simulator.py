@@ -180,7 +180,7 @@ def test_bare_means_the_simulator(tmp_path: Path) -> None:
         (("describe", "none.yaml"), "there is no file none.yaml"),
         (("describe", "lorenz95", "--markdown", "no/where.md"), "there is no folder no for where"),
         (("describe", "lorenz95", "--plot", "a.doc"), "a.doc: pictures end in .png, .svg, .pdf"),
-        (("describe", "lorenz95", "--set", "shown=[z]"), "there is no variable 'z' to show"),
+        (("describe", "lorenz95", "--set", "shown=[z]"), "there is no variable 'z'. There are: q."),
     ],
 )
 def test_mistakes_are_told_on_one_line(
@@ -217,7 +217,7 @@ def test_a_law_that_knows_less_is_wider(registry: Registry) -> None:
     # Decay from its exact state: standard deviation .6 after a step. From eight samples of the
     # climate, N(mean, covariance) of them: sqrt(.36 + .64 v), v their variance, 1 on average.
     simulator = Decay()
-    experiment = registry.experiment({"use": "lorenz95", "leads": 1}, "test")
+    experiment = registry.experiment({"use": "lorenz95", "leads": 1, "events": []}, "test")
     given = simulator.initial(Noise.rows(1, "start", 6))
     samples = Noise.rows(2, "samples", 6).normal(8, 1, 8)
     size = effort.Effort.of("quick", simulator.spec, 1)

@@ -66,5 +66,7 @@ def test_the_mean_obeys_the_equation() -> None:
 
 
 def test_bad_fields_are_told_on_one_line() -> None:
+    with pytest.raises(GeobenchError, match=r"correlation = 6 is too long for 40 sites.*at most 5"):
+        OrnsteinUhlenbeck.configured({"correlation": 6})
     with pytest.raises(GeobenchError, match="memory = 0: Input should be greater than 0"):
         OrnsteinUhlenbeck.configured({"memory": 0})

@@ -69,6 +69,11 @@ class Lorenz95(Simulator):
             raise ValueError(
                 f"dt = {self.dt:g} is unstable at F = {self.forcing:g}; use dt <= {stable:.3g}"
             )
+        if self.correlation > self.sites / 8:
+            raise ValueError(
+                f"correlation = {self.correlation:g} is too long for {self.sites} sites: on so "
+                f"short a ring that is no covariance; use at most {self.sites / 8:g}"
+            )
         if self.rank is not None and self.rank > self.sites:
             raise ValueError(
                 f"rank = {self.rank} is more than the {self.sites} sites; use rank <= {self.sites}"

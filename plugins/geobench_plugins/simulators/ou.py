@@ -3,9 +3,9 @@
 import math
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from geobench import Dimension, Simulator, StateSpec, Variable
 
@@ -34,6 +34,15 @@ class OrnsteinUhlenbeck(Simulator):
     memory: float = Field(5.0, gt=0, description="time in which the mean decays by e, days")
     correlation: float = Field(1.5, ge=0, description="length of the climate's covariance, sites")
     output_hours: float = Field(24.0, gt=0, description="time between stored states, h")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.correlation > self.sites / 8:
+            raise ValueError(
+                f"correlation = {self.correlation:g} is too long for {self.sites} sites: on so "
+                f"short a ring that is no covariance; use at most {self.sites / 8:g}"
+            )
+        return self
 
     @property
     def spec(self) -> StateSpec:
