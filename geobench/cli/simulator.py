@@ -103,6 +103,13 @@ def describe_simulator(
     )
     built = settings.plugins.simulator(experiment.simulator)
     check(experiment, built)
+    known = settings.known(experiment)
+    if experiment.inexact_law and known is None:
+        click.echo(
+            f"geobench: what is known at init time stands in the dataset of {own}, and that is not "
+            f"in the catalogue: draws start from the exact state. Simulate it first.",
+            err=True,
+        )
     with blaming(f"the simulator {built.name}"):
         found = describe(
             own,
@@ -111,7 +118,7 @@ def describe_simulator(
             Effort.of(effort, built.spec, experiment.leads, exponents),
             watch=settings.watch,
             seed=seed,
-            known=settings.known(experiment),
+            known=known,
         )
     sections = report.sections(found, unit_days)
     if plot:

@@ -112,11 +112,13 @@ def test_a_report_of_an_experiment(tmp_path: Path) -> None:
     for heading in ("Climate", "Predictability", "Lyapunov exponents", "Difficulty", "Events"):
         assert f"\n{heading}\n" in done.stdout
     assert "per 5 days" in done.stdout
-    assert "The experiment names no events" in done.stdout
+    assert "energy-burst" in done.stdout
     assert "nan" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 120
     again = _run(tmp_path, "simulator", "describe", "lorenz95", "--unit-days", 5)
     assert again.stdout == done.stdout
+    bare = _run(tmp_path, "simulator", "describe", "lorenz95", "--set", "events=[]")
+    assert "The experiment names no events" in bare.stdout
 
 
 def test_a_page_and_a_picture_of_a_file_with_its_own_events(eddies: Path) -> None:
@@ -337,8 +339,10 @@ def test_an_observed_twin_is_measured_from_what_is_known(tmp_path: Path) -> None
     before = CliRunner().invoke(main, describe)
     assert before.exit_code == 0, before.output
     assert "These draws start from the exact state" in before.stdout
+    assert "Simulate it first." in before.stderr
     made = CliRunner().invoke(main, [*words, "simulate", str(observed)])
     assert made.exit_code == 0, made.output
     after = CliRunner().invoke(main, describe)
     assert after.exit_code == 0, after.output
     assert "These draws start from the exact state" not in after.stdout
+    assert "Simulate it first." not in after.stderr
