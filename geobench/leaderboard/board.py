@@ -153,8 +153,9 @@ def compare(
         if not ranking:
             ranking = _ranking(excesses, base)
     flags |= _better_than_law(np.stack(ranking)[..., None], _SUSPICIOUS_MEAN)[:, 0]
-    inexact = dataset.record.summary.get("inexact_law")
-    if inexact:  # then a model may well be better than what stands for the law
+    if dataset.record.summary.get(
+        "inexact_law"
+    ):  # then a model may well be better than what stands for the law
         flags[:] = False
     failed = [int(each.forecast.record.summary["failed_members"]) for each in competitors]
     ranks = _ranks(ranking, failed)
@@ -185,7 +186,7 @@ def compare(
         lead_hours=lead_hours,
         rows=[rows[i] for i in order],
         columns=columns,
-        notes=[*_notes(len(np.unique(blocks))), *_pieces(dataset), *([inexact] if inexact else [])],
+        notes=[*_notes(len(np.unique(blocks))), *_pieces(dataset), *_inexact(dataset)],
     )
 
 
@@ -229,6 +230,20 @@ def _notes(blocks: int) -> list[str]:
         f"are too narrow, and ranks too sure. Use more test trajectories."
     )
     return [told]
+
+
+def _inexact(dataset: Entry) -> list[str]:
+    """What stands for the law where it is not exact, and how good its filter is."""
+    summary = dataset.record.summary
+    told = [summary["inexact_law"]] if summary.get("inexact_law") else []
+    skill = summary.get("analysis")
+    if skill:
+        told.append(
+            f"Analyses of the test split are off by {skill['rmse']:.3g} (their spread is "
+            f"{skill['spread']:.3g}), {100 * skill['rmse_over_climate']:.3g} % of the climate's standard "
+            f"deviation."
+        )
+    return told
 
 
 def _pieces(dataset: Entry) -> list[str]:

@@ -291,3 +291,4 @@ def test_the_board_says_where_the_law_is_not_exact(steps: Steps) -> None:
     exact, inexact = outcome.boards
     assert not any("approximation" in note for note in exact.notes)
     assert any("the ensemble of etkf at init time" in note for note in inexact.notes)
+    assert any(note.startswith("Analyses of the test split are off by") for note in inexact.notes)
