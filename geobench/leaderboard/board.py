@@ -240,8 +240,8 @@ def _inexact(dataset: Entry) -> list[str]:
     if skill:
         told.append(
             f"Analyses of the test split are off by {skill['rmse']:.3g} (their spread is "
-            f"{skill['spread']:.3g}), {100 * skill['rmse_over_climate']:.3g} % of the climate's standard "
-            f"deviation."
+            f"{skill['spread']:.3g}); the climate's standard deviation is "
+            f"{skill['rmse'] / skill['rmse_over_climate']:.3g}."
         )
     return told
 
