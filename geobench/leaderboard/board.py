@@ -153,10 +153,8 @@ def compare(
         if not ranking:
             ranking = _ranking(excesses, base)
     flags |= _better_than_law(np.stack(ranking)[..., None], _SUSPICIOUS_MEAN)[:, 0]
-    if dataset.record.summary.get(
-        "inexact_law"
-    ):  # then a model may well be better than what stands for the law
-        flags[:] = False
+    if dataset.record.summary.get("inexact_law"):
+        flags[:] = False  # a model may well be better than what stands for the law
     failed = [int(each.forecast.record.summary["failed_members"]) for each in competitors]
     ranks = _ranks(ranking, failed)
     rows = [
