@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import Field, model_validator
 
 from geobench import Dimension, Simulator, StateSpec, Variable
+from geobench_plugins.simulators.model_time import whole_steps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from geobench import Noise
 
-HOURS_PER_UNIT = 120.0  # one unit of model time is five days (Lorenz, 1996)
 RMS = 4.33  # root mean square of X at F = 8: sqrt(2.34² + 3.64²)
 STABLE = 1.0  # dt max(F, 8): 256 noisy rows ran 80 units at 1.2 (F = 8) and .8 (F = 16), not at 1.3
 
@@ -58,12 +58,7 @@ class Lorenz95(Simulator):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        steps = self.output_hours / HOURS_PER_UNIT / self.dt
-        if round(steps) < 1 or abs(steps - round(steps)) > 1e-6:
-            raise ValueError(
-                f"output_hours = {self.output_hours:g} is {steps:.3f} steps of dt = {self.dt:g} "
-                f"({self.dt * HOURS_PER_UNIT:g} h); make it a whole number"
-            )
+        whole_steps(self.output_hours, self.dt)
         stable = STABLE / max(8.0, abs(self.forcing))
         if self.dt > stable:
             raise ValueError(
@@ -96,7 +91,7 @@ class Lorenz95(Simulator):
     @property
     def substeps(self) -> int:
         """Runge-Kutta steps in one output step."""
-        return round(self.output_hours / HOURS_PER_UNIT / self.dt)
+        return whole_steps(self.output_hours, self.dt)
 
     @cached_property
     def mixing(self) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import Field, model_validator
 
 from geobench import Dimension, Simulator, StateSpec, Variable
+from geobench_plugins.simulators.model_time import whole_steps
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from geobench import Noise
 
-HOURS_PER_UNIT = 120.0
 STABLE = 0.8  # dt max(F, cb): 512 rows ran 40 days at 0.8 (F = 20, cb = 100); one died at 1
 
 
@@ -45,12 +45,7 @@ class TwoScale(Simulator):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        steps = self.output_hours / HOURS_PER_UNIT / self.dt
-        if round(steps) < 1 or abs(steps - round(steps)) > 1e-6:
-            raise ValueError(
-                f"output_hours = {self.output_hours:g} is {steps:.3f} steps of dt = {self.dt:g} "
-                f"({self.dt * HOURS_PER_UNIT:g} h); make it a whole number"
-            )
+        whole_steps(self.output_hours, self.dt)
         stable = STABLE / max(8.0, abs(self.forcing), self.time_ratio * self.space_ratio)
         if self.dt > stable:
             raise ValueError(
@@ -79,7 +74,7 @@ class TwoScale(Simulator):
     @property
     def substeps(self) -> int:
         """Runge-Kutta steps in one output step."""
-        return round(self.output_hours / HOURS_PER_UNIT / self.dt)
+        return whole_steps(self.output_hours, self.dt)
 
     def initial(self, noise: "Noise") -> "Tensor":
         """Draw X from F/4 + N(0, 1) and Y from N(0, 0.1²)."""
