@@ -3,7 +3,6 @@
 A step whose computation (recipe and parents) is in the catalogue is not done again.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from geobench.interfaces.scorer import Scorer
 from geobench.interfaces.simulator import Simulator
 from geobench.interfaces.state import StateSpec
 from geobench.registry import Registry
-from geobench_catalog import Catalog, CatalogError, Entry
+from geobench_catalog import Catalog, CatalogError, Entry, layout
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 Watch = Callable[[str], AbstractContextManager[Progress]]
 """Called with what is about to be done; gives the progress to report to."""
 
-_CHUNK_BYTES = 2**21
-_PIECE_BYTES = 2**28  # of a forecast, in memory at once
 _WEIGHTS = "weights.safetensors"
 _Block = TypeVar("_Block")
 
@@ -66,6 +63,10 @@ class Steps:
     registry: Registry
     watch: Watch = unwatched
     device: str = "cpu"
+    memory: int = 2**30
+    """Bytes that data may take while they are forecast, scored, written and read.
+
+    Besides: what the networks need, one tile of inits and members, and the programs themselves."""
 
     def __post_init__(self) -> None:
         if self.device != "cpu":
@@ -101,10 +102,10 @@ class Steps:
                     with self.watch(f"simulate {name}: {split}") as progress:
                         for group, dim, block in twin.realise(split, progress):
                             draft.write(
-                                block.assign_attrs(_attributes(name, recipe)),
+                                block,
                                 group=group,
                                 append=dim,
-                                chunks=_chunks(block, dim),
+                                chunks=layout.of_trajectories(block, dim).chunks,
                             )
             train = draft.read(_truth(experiment, "train"))
             draft.write(simulating.climatology(experiment, train), group="climatology")
@@ -169,7 +170,7 @@ class Steps:
                 stored = safetensors.torch.save(weights)
                 restored = safetensors.torch.load(stored)
                 _check_equal(weights, model.restore(restored, training.task).weights())
-                log = _training_log(run, _attributes(name, recipe))
+                log = _training_log(run)
             draft.write_file(_WEIGHTS, stored)
             draft.write(log)
             return draft.publish(
@@ -187,7 +188,7 @@ class Steps:
         import safetensors.torch
 
         model = self.registry.model(forecaster.record.recipe["model"])
-        dataset = self.catalog.get(forecaster.record.parents["dataset"])
+        dataset = self.catalog.parent(forecaster, "dataset")
         weights = safetensors.torch.load(forecaster.content(_WEIGHTS))
         task = self._task(dataset, model)
         with blaming(f"the model {forecaster.record.labels['model']}"):
@@ -226,7 +227,7 @@ class Steps:
 
         labels = dict(forecaster.record.labels)
         labels["model"] = label or labels["model"]
-        dataset = self.catalog.get(forecaster.record.parents["dataset"])
+        dataset = self.catalog.parent(forecaster, "dataset")
         experiment = self._experiment(dataset)
         restored, task = self.restore(forecaster)
         inits = dataset.load("inits")
@@ -234,8 +235,9 @@ class Steps:
         if seed != forecaster.record.recipe["seed"]:
             name += f".noise{seed}"
         recipe = {"members": members, "seed": seed}
-        per_member = experiment.leads * prod(task.spec.shape) * 4
-        chunks, batch = _forecast_blocks(per_member, members)
+        shape, batch = _forecast_blocks(
+            task.spec, experiment.leads, members, inits.sizes["init_time"], self.memory
+        )
         cost = forecasting.Cost()
         failed: dict[int, int] = {}
         with self.catalog.draft(
@@ -268,8 +270,7 @@ class Steps:
                     if which.start == who.start == 0:
                         one = piece.isel(init_time=[0], member=[0])
                         one = one.assign_coords(coords.isel(init_time=[0], member=[0]).coords)
-                        one = one.assign_attrs(_attributes(name, recipe))
-                        draft.allocate(one, coords.drop_vars("lead_time"), chunks)
+                        draft.allocate(one, coords.drop_vars("lead_time"), *shape)
                     draft.fill(piece, {"init_time": which, "member": who})
             return draft.publish(
                 {
@@ -319,14 +320,15 @@ class Steps:
                 members,
                 truth,
                 self._context(dataset),
-                block=max(1, _PIECE_BYTES // 4 // max(1, per_init)),
+                block=max(1, self.memory // 16 // max(1, per_init)),
                 reading=forecast.reading,
                 progress=progress,
             )
-            draft.write(found_statistics.assign_attrs(_attributes(name, scorer.recipe())))
+            draft.write(found_statistics)
             return draft.publish(
                 {
                     "cases": truth.sizes["init_time"],
+                    "better": scorer.better,
                     "lead_hours": (truth["lead_time"].to_numpy() / np.timedelta64(1, "h")).tolist(),
                     "scores": scoring.overall(scorer, found_statistics),
                 }
@@ -364,7 +366,7 @@ class Steps:
             counted = probabilities.count(
                 experiment.events, states, train, forecast.open(), forecast.reading, progress
             )
-            draft.write(counted.assign_attrs(_attributes(name, {"events": wanted})))
+            draft.write(counted)
             return draft.publish({"members": int(counted.attrs["members"])})
 
     # -- what the steps share
@@ -385,8 +387,8 @@ class Steps:
         return self.registry.experiment(dataset.record.recipe, str(dataset.reference))
 
     def _score_parents(self, forecast: Entry) -> dict[str, Entry]:
-        forecaster = self.catalog.get(forecast.record.parents["forecaster"])
-        dataset = self.catalog.get(forecaster.record.parents["dataset"])
+        forecaster = self.catalog.parent(forecast, "forecaster")
+        dataset = self.catalog.parent(forecaster, "dataset")
         return {"forecast": forecast, "dataset": dataset}
 
     def _task(self, dataset: Entry, model: EnsembleModel) -> Task:
@@ -474,34 +476,21 @@ def _sizes(experiment: Experiment) -> list[tuple[int, int]]:
     return list(splits(experiment).values())
 
 
-def _attributes(name: str, recipe: Mapping[str, Any]) -> dict[str, str]:
-    """Attributes that say what the data are when they have left the catalogue."""
-    return {
-        "Conventions": "CF-1.11",
-        "title": name,
-        "source": "geobench-twin",
-        "recipe": json.dumps(recipe, sort_keys=True),
-    }
-
-
-def _chunks(block: "xr.Dataset", dim: str) -> dict[str, int]:
-    """Chunks of whole trajectories: training reads random windows of them."""
-    one = sum(each.nbytes for each in block.data_vars.values()) // block.sizes[dim]
-    return {dim: max(1, min(block.sizes[dim], _CHUNK_BYTES // one))}
-
-
-def _forecast_blocks(per_member: int, members: int) -> tuple[dict[str, int], tuple[int, int]]:
-    """Chunks of some 2 MB, and what is drawn at once: whole chunks, whole tiles."""
+def _forecast_blocks(
+    spec: StateSpec, leads: int, members: int, inits: int, memory: int
+) -> tuple[layout.Layout, tuple[int, int]]:
+    """How a forecast is stored, and what is drawn at once: whole chunks, whole tiles."""
     from geobench.forecasting import TILE
 
-    def power(most: int) -> int:
-        return 1 << max(0, most.bit_length() - 1)
-
-    own = min(members, max(TILE[1], power(_CHUNK_BYTES // per_member)))
-    inits = power(min(1024, max(1, _CHUNK_BYTES // (per_member * own))))
-    batch = max(inits, TILE[0])
-    rows = max(1, _PIECE_BYTES // (per_member * batch * own))
-    return {"init_time": inits, "member": own}, (batch, own * rows)
+    per_member = leads * prod(spec.shape) * 4
+    most = max(TILE[1], memory // 4 // (per_member * TILE[0]))  # drawn, copied, stored
+    grid = dict(zip(spec.grid_dims, spec.grid, strict=True))
+    sizes = {"init_time": inits, "lead_time": leads, "member": members, **grid}
+    shape = layout.of_forecast(sizes, 4, most)
+    own = shape.chunks["member"]
+    batch = max(TILE[0], shape.chunks["init_time"])
+    rows = max(1, memory // 4 // (per_member * batch * own))
+    return shape, (batch, own * rows)
 
 
 def _forecast_coords(inits: "xr.Dataset", leads: int, members: int, task: Task) -> "xr.Dataset":
@@ -587,12 +576,12 @@ def _check_equal(fitted: "Mapping[str, Tensor]", restored: "Mapping[str, Tensor]
             raise GeobenchError(f"the weight '{key}' is another one after restore(weights).")
 
 
-def _training_log(run: Run, attributes: Mapping[str, str]) -> "xr.Dataset":
+def _training_log(run: Run) -> "xr.Dataset":
     """One variable for each series, each along a dim of its own: they may differ in length."""
     import xarray as xr
 
     fields = {key: (f"{key}_record", values) for key, values in run.log.items()}
-    return xr.Dataset(fields, attrs=dict(attributes))
+    return xr.Dataset(fields)
 
 
 def _parameters(forecaster: Forecaster) -> int:

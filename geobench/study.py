@@ -164,7 +164,7 @@ class Runner:
             labels = {each.label for each in competitors}
             if dataset is None or not {REFERENCE, self.study.baseline} <= labels:
                 raise GeobenchError(
-                    f"the catalogue {steps.catalog.path} holds no scores of the reference and the "
+                    f"the catalogue {steps.catalog.url} holds no scores of the reference and the "
                     f"baseline of '{name}'. Run the study first: geobench run."
                 )
             outcome.boards.append(self._board(name, experiment, dataset, competitors))

@@ -3,23 +3,18 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from pathlib import Path
-
-from geobench_catalog.errors import CatalogError
+from pathlib import Path, PurePosixPath
 
 NAME = "MANIFEST.json"
+RECORD = "record.json"
 Manifest = dict[str, tuple[int, str]]
 
 
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+def files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Every file under `folder`, by relative path, the manifest left out."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path != folder / NAME:
             yield path.relative_to(folder).as_posix(), path
-
-
-def measure(folder: Path) -> Manifest:
-    """Read every file under `folder` and return its size and digest, keyed by relative path."""
-    return {name: measure_file(path) for name, path in _files(folder)}
 
 
 def measure_file(path: Path) -> tuple[int, str]:
@@ -28,48 +23,55 @@ def measure_file(path: Path) -> tuple[int, str]:
         return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def measured(content: bytes) -> tuple[int, str]:
+    """Size and SHA-256 of what a file is to hold."""
+    return len(content), digest(content)
+
+
 def encode(manifest: Manifest) -> bytes:
     """Canonical JSON of a manifest; its SHA-256 is the identity of the entry."""
     return json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
 
 
-def digest(text: bytes) -> str:
+def decode(text: bytes) -> Manifest:
+    """Read a manifest; `ValueError` if it is none, or names a file outside its entry."""
+    stored = json.loads(text)
+    try:
+        manifest = {str(name): (int(size), str(sha)) for name, (size, sha) in stored.items()}
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"it is no manifest ({error})") from error
+    for name, (size, _) in manifest.items():
+        if not is_inside(name) or name == NAME or size < 0:
+            raise ValueError(f"it names the file {name!r}, which no entry can hold")
+    return manifest
+
+
+def is_inside(name: str) -> bool:
+    """Whether `name` is a plain relative path that stays inside its folder."""
+    parts = PurePosixPath(name).parts
+    plain = name == "/".join(parts) and not {"..", "/"} & set(parts)
+    return plain and name not in ("", ".") and "\\" not in name and name.isprintable()
+
+
+def digest(text: bytes | memoryview) -> str:
     """SHA-256 in hexadecimal."""
     return hashlib.sha256(text).hexdigest()
 
 
+def data(manifest: Manifest) -> Manifest:
+    """Everything but the record (which holds the time and the host)."""
+    return {name: entry for name, entry in manifest.items() if name != RECORD}
+
+
+def size(manifest: Manifest) -> int:
+    """Stored bytes of the data."""
+    return sum(size for size, _ in data(manifest).values())
+
+
 def content_digest(manifest: Manifest) -> str:
-    """Digest of the data alone: equal for two entries exactly when all their data are equal.
+    """Digest of the data alone: equal for two entries exactly when all their files are equal.
 
-    The record (which holds the time and the host) is left out.
+    Files are compared as stored: another build of a compressor may store equal numbers in other
+    bytes (`geobench catalog diff` compares the numbers).
     """
-    data = {name: entry for name, entry in manifest.items() if name != "record.json"}
-    return digest(encode(data))
-
-
-def read(folder: Path) -> Manifest:
-    """Read the manifest of an entry."""
-    try:
-        stored = json.loads((folder / NAME).read_bytes())
-        return {str(name): (int(size), str(digest)) for name, (size, digest) in stored.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise CatalogError(
-            f"{folder.name[:12]}: its manifest cannot be read ({error}). Restore "
-            f"{folder} from a copy, or remove its reference and make the entry again."
-        ) from error
-
-
-def check_sizes(folder: Path, manifest: Manifest) -> None:
-    """Raise `CatalogError` unless every file is there with its recorded size.
-
-    Zarr reads a missing chunk as fill values, silently; this is the check that notices.
-    """
-    for name, (size, _) in manifest.items():
-        path = folder / name
-        found = path.stat().st_size if path.is_file() else None
-        if found != size:
-            state = "is missing" if found is None else f"has {found:,} bytes, not {size:,}"
-            raise CatalogError(
-                f"{folder}: {name} {state}: the entry is damaged. Restore it from a copy, or "
-                f"remove its reference and make the entry again."
-            )
+    return digest(encode(data(manifest)))

@@ -4,35 +4,102 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from geobench_catalog.references import Kind, Reference
+from geobench_catalog.errors import CatalogError
+from geobench_catalog.references import Kind, Reference, check_name, is_id
+
+SCHEMA = 2
 
 
-class Record(BaseModel):
-    """Provenance of one entry, stored beside its data as `record.json` and never changed."""
+def _name(text: str) -> str:
+    try:
+        return check_name(text)
+    except CatalogError as error:
+        raise ValueError(str(error)) from error
+
+
+def _reference(text: str) -> str:
+    try:
+        return str(Reference.parse(text))
+    except CatalogError as error:
+        raise ValueError(str(error)) from error
+
+
+def _id(text: str) -> str:
+    if not is_id(text):
+        raise ValueError(f"'{text}' is not the id of an entry")
+    return text
+
+
+class Parent(BaseModel):
+    """An entry that another was made from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    reference: Annotated[str, AfterValidator(_reference)] = Field(
+        description="its name in the catalogue where the child was made"
+    )
+    id: Annotated[str, AfterValidator(_id)] | None = Field(
+        description="its content identity; None in records that were written without it"
+    )
+
+
+class Record(BaseModel):
+    """Provenance of one entry, stored beside its data as `record.json` and never changed.
+
+    It holds no version: versions are given by a catalogue, and an entry can be in several.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[2] = 2
     kind: Kind
-    name: str
-    version: int = Field(gt=0)
+    name: Annotated[str, AfterValidator(_name)]
     key: str = Field(description="identity of the computation: kind, recipe and parents")
     recipe: dict[str, Any] = Field(description="plugin, configuration and seed")
-    parents: dict[str, str] = Field(description="role -> reference of the entries it was made from")
+    parents: dict[str, Parent] = Field(description="role -> entry that it was made from")
     labels: dict[str, str] = Field(default_factory=dict, description="what people call it")
     summary: dict[str, Any] = Field(default_factory=dict, description="measured: cost, counts")
     created: datetime
     seconds: float = Field(ge=0, description="wall time from draft to publication, s")
     environment: dict[str, Any] = Field(description="software versions, git commit, host")
+    size: int = Field(ge=0, description="stored bytes, this record and the manifest left out")
+    content: str = Field(description="digest of the data alone: equal data, equal digest")
 
-    @property
-    def reference(self) -> Reference:
-        """The entry's own reference."""
-        return Reference(self.kind, self.name, self.version)
+
+def read_record(text: bytes, size: int, content: str) -> Record:
+    """Read a record of this or an older schema; `ValueError` says what is wrong with it.
+
+    Records are never rewritten: one of an older schema is brought up to date each time it is read.
+    `size` and `content` are measured, for those that do not say.
+    """
+    fields = json.loads(text)
+    if not isinstance(fields, dict):
+        raise ValueError("it is not an object")
+    version = fields.get("schema_version")
+    if version == 1:
+        fields = _from_schema_1(fields, size, content)
+    elif version != SCHEMA:
+        raise ValueError(
+            f"it has schema {version!r}; this geobench reads 1 to {SCHEMA}. Use the version that "
+            f"wrote it"
+        )
+    record = Record.model_validate(fields)
+    if (record.size, record.content) != (size, content):
+        raise ValueError("it tells another size or content than its manifest")
+    return record
+
+
+def _from_schema_1(fields: dict[str, Any], size: int, content: str) -> dict[str, Any]:
+    """Schema 1 had the version in the record, and parents by reference alone."""
+    parents = {
+        role: {"reference": reference, "id": None} for role, reference in fields["parents"].items()
+    }
+    kept = {key: value for key, value in fields.items() if key != "version"}
+    return kept | {"schema_version": 2, "parents": parents, "size": size, "content": content}
 
 
 def identity(kind: Kind, recipe: Mapping[str, Any], parents: Mapping[str, str]) -> str:

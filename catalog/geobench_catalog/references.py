@@ -7,9 +7,12 @@ from geobench_catalog.errors import CatalogError
 
 Kind = Literal["dataset", "forecaster", "forecast", "score", "events"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+LATEST = "latest"
 
 # A name becomes a file name, so it is closed: no separators, no leading dot, no case to fold.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
+_LABEL = re.compile(r"[a-z][a-z0-9._-]{0,60}")
+_ID = re.compile(r"[0-9a-f]{64}")
 
 
 class Reference(NamedTuple):
@@ -25,15 +28,29 @@ class Reference(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `kind/name@version`; `CatalogError` says what is wrong with anything else."""
-        kind, slash, rest = text.partition("/")
-        name, at, version = rest.rpartition("@")
-        whole = version.isascii() and version.isdigit() and len(version) < 10
-        if not (slash and at and whole and int(version) > 0):
-            raise CatalogError(
-                f"'{text}' is not a reference. Write kind/name@version, for example "
-                f"dataset/lorenz95@1 or dataset/lorenz95@latest."
-            )
-        return cls(check_kind(kind), check_name(name), int(version))
+        kind, name, version = split(text)
+        if not is_version(version):
+            raise _no_reference(text)
+        return cls(kind, name, int(version))
+
+
+def split(text: str) -> tuple[Kind, str, str]:
+    """Split `kind/name@version` or `kind/name@alias`, checked, into its three parts."""
+    kind, slash, rest = text.partition("/")
+    name, at, version = rest.rpartition("@")
+    if not (slash and at and (is_version(version) or _LABEL.fullmatch(version))):
+        raise _no_reference(text)
+    return check_kind(kind), check_name(name), version
+
+
+def is_version(text: str) -> bool:
+    """Whether `text` is the number of a version, 1 or more."""
+    return text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` has the form of an entry's id, a SHA-256 in hexadecimal."""
+    return bool(_ID.fullmatch(text))
 
 
 def check_kind(kind: str) -> Kind:
@@ -52,3 +69,20 @@ def check_name(name: str) -> str:
             f"(at most 200), starting with a letter or digit."
         )
     return name
+
+
+def check_label(label: str, what: str) -> str:
+    """Return `label` if it can be an alias or a tag (`what`)."""
+    if label == LATEST or not _LABEL.fullmatch(label):
+        raise CatalogError(
+            f"'{label}' cannot be {what}. Use lower-case letters, digits, '.', '_' and '-' (at "
+            f"most 61), starting with a letter; '{LATEST}' is taken."
+        )
+    return label
+
+
+def _no_reference(text: str) -> CatalogError:
+    return CatalogError(
+        f"'{text}' is not a reference. Write kind/name@version, for example "
+        f"dataset/lorenz95@1 or dataset/lorenz95@latest."
+    )

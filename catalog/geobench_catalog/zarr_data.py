@@ -1,47 +1,61 @@
-"""xarray datasets as Zarr v3 groups: codecs, chunks, appending, reading.
+"""xarray datasets as Zarr v3 groups: codecs, chunks, pieces, reading.
 
 Blosc (zstd 3, byte shuffle) and a CRC-32C per chunk: a flipped bit is an error when it is read,
-never a number. Fill value NaN, and empty chunks are written, so that a chunk that is not there is
-never legitimate.
+never a number, by whatever program. Fill value NaN, and empty chunks are written, so that a chunk
+that is not there is never legitimate.
 """
 
 import json
+import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from geobench_catalog.errors import CatalogError
 
 if TYPE_CHECKING:
     import xarray as xr
+    from zarr.abc.store import Store
 
-DATA = "data.zarr"
+_CHUNK = re.compile(r"/c(/\d+)*$")  # how a chunk's key ends
+Shape = Mapping[str, int]
+"""Length of a chunk along each dim; a dim that is not named is not cut."""
 
 
-def _encoding(dataset: "xr.Dataset", chunks: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+def codecs() -> tuple[Any, ...]:
+    """What numbers are compressed and guarded with."""
     from zarr.codecs import BloscCodec, BloscShuffle, Crc32cCodec
 
-    encoding: dict[str, dict[str, Any]] = {}
+    return BloscCodec(cname="zstd", clevel=3, shuffle=BloscShuffle.shuffle), Crc32cCodec()
+
+
+def encoding(dataset: "xr.Dataset", chunks: Shape, shards: Shape | None = None) -> dict[str, Any]:
+    """How each variable is stored, as `to_zarr` takes it."""
+    found: dict[str, dict[str, Any]] = {}
     for name, variable in dataset.variables.items():
         shape = [chunks.get(str(dim), max(1, size)) for dim, size in variable.sizes.items()]
         entry: dict[str, Any] = {"chunks": tuple(shape)}
+        if shards and name in dataset.data_vars:
+            entry["shards"] = tuple(
+                shards.get(str(dim), size) for dim, size in zip(variable.dims, shape, strict=True)
+            )
         if variable.dtype.kind in "fiub":
-            blosc = BloscCodec(cname="zstd", clevel=3, shuffle=BloscShuffle.shuffle)
-            entry["compressors"] = (blosc, Crc32cCodec())
+            entry["compressors"] = codecs()
         if variable.dtype.kind == "f":
             entry["_FillValue"] = float("nan")
         if variable.dtype.kind == "m":
             entry |= {"units": "seconds", "dtype": "int64"}
         if variable.dtype.kind == "M":
             entry |= {"units": "seconds since 2000-01-01", "dtype": "int64"}
-        encoding[str(name)] = entry
-    return encoding
+        found[str(name)] = entry
+    return found
 
 
 @contextmanager
-def _strings_allowed() -> Iterator[None]:
+def strings_allowed() -> Iterator[None]:
     """Silence Zarr's warning that strings have no final specification; ours are short labels."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="(?i).*Zarr (V3|format 3) specification")
@@ -49,39 +63,47 @@ def _strings_allowed() -> Iterator[None]:
 
 
 def write(
-    folder: Path,
+    store: "Store",
     dataset: "xr.Dataset",
     *,
     group: str | None = None,
     append: str | None = None,
-    chunks: Mapping[str, int] | None = None,
+    chunks: Shape | None = None,
+    shards: Shape | None = None,
 ) -> None:
-    """Write `dataset` into `folder`/data.zarr, or append it along the dimension `append`.
+    """Write `dataset` into `store`, or append it along the dimension `append`.
 
-    `chunks` maps a dimension to its chunk length (default: its whole length). Appended pieces must
-    be whole chunks, all but the last.
+    `chunks` maps a dimension to its chunk length (default: its whole length), `shards` to the
+    length of the files that hold many chunks (default: no shards). Appended pieces must be whole
+    chunks (and shards), all but the last.
     """
-    path = folder / DATA
-    there = (path / (group or "") / "zarr.json").is_file() if append else False
+    import zarr
+
+    there = append is not None and _exists(store, group)
     how: dict[str, Any] = (
-        {"append_dim": append} if there else {"encoding": _encoding(dataset, chunks or {})}
+        {"append_dim": append} if there else {"encoding": encoding(dataset, chunks or {}, shards)}
     )
-    # Groups are added to one store: create what is missing, never delete what is there.
-    mode: Any = "a" if there or path.exists() else "w-"
-    with _strings_allowed():
-        dataset.to_zarr(
-            path,
-            group=group,
-            mode=mode,
-            zarr_format=3,
-            consolidated=False,
-            write_empty_chunks=None if there else True,
-            **how,
-        )
+    with strings_allowed(), zarr.config.set({"array.write_empty_chunks": True}):
+        # Groups are added to one store: create what is missing, never delete what is there.
+        dataset.to_zarr(store, group=group, mode="a", zarr_format=3, consolidated=False, **how)
+
+
+def _exists(store: "Store", group: str | None) -> bool:
+    import zarr
+
+    try:
+        zarr.open_group(store, path=group or "", mode="r", zarr_format=3)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def allocate(
-    folder: Path, one: "xr.Dataset", coords: "xr.Dataset", chunks: Mapping[str, int]
+    store: "Store",
+    one: "xr.Dataset",
+    coords: "xr.Dataset",
+    chunks: Shape,
+    shards: Shape | None = None,
 ) -> None:
     """Make room for a dataset that comes piece by piece, in any order (`fill`).
 
@@ -89,48 +111,85 @@ def allocate(
     """
     import zarr
 
-    write(folder, one, chunks=chunks)
-    with _strings_allowed():
-        group = zarr.open_group(folder / DATA, mode="r+")
-        for name, array in group.arrays():
-            dims = one[name].dims
-            sizes = zip(dims, array.shape, strict=True)
-            array.resize(tuple(coords.sizes.get(dim, size) for dim, size in sizes))
-        coords.to_zarr(folder / DATA, mode="a", zarr_format=3, consolidated=False)
+    with strings_allowed():
+        whole = one.drop_vars(list(one.data_vars)).drop_dims(list(coords.dims))
+        whole = whole.assign_coords(coords.coords).assign_attrs(one.attrs)
+        write(store, whole)
+        group = zarr.open_group(store, mode="r+", zarr_format=3)
+        for name, how in encoding(one, chunks, shards).items():
+            if name in one.data_vars:
+                variable = one[name]
+                sizes = {str(dim): size for dim, size in variable.sizes.items()} | {
+                    str(dim): coords.sizes[dim] for dim in coords.dims if dim in variable.dims
+                }
+                group.create_array(
+                    name,
+                    shape=tuple(sizes[str(dim)] for dim in variable.dims),
+                    dtype=variable.dtype,
+                    chunks=how["chunks"],
+                    shards=how.get("shards"),
+                    compressors=how.get("compressors", "auto"),
+                    fill_value=how.get("_FillValue", 0),
+                    attributes={str(key): value for key, value in variable.attrs.items()},
+                    dimension_names=[str(dim) for dim in variable.dims],
+                )
 
 
-def fill(folder: Path, piece: "xr.Dataset", where: Mapping[str, slice]) -> None:
-    """Write a piece of an allocated dataset: whole chunks, but at the ends."""
+def fill(store: "Store", piece: "xr.Dataset", where: Mapping[str, slice]) -> None:
+    """Write a piece of an allocated dataset: whole chunks (or shards), but at the ends."""
     import zarr
 
-    bare = piece.drop_vars(list(piece.coords))
-    with _strings_allowed(), zarr.config.set({"array.write_empty_chunks": True}):
-        bare.to_zarr(folder / DATA, region=dict(where), zarr_format=3, consolidated=False)
+    with strings_allowed(), zarr.config.set({"array.write_empty_chunks": True}):
+        group = zarr.open_group(store, mode="r+", zarr_format=3)
+        for name, variable in piece.data_vars.items():
+            array = group[str(name)]
+            assert isinstance(array, zarr.Array)  # noqa: S101 # for the type checker
+            region = tuple(where.get(str(dim), slice(None)) for dim in variable.dims)
+            array[region] = variable.to_numpy()
 
 
-def contents(folder: Path) -> list[tuple[str, dict[str, int], str]]:
-    """List the arrays of all groups: path in the store, length of each dim, type."""
-    store = folder / DATA
-    found = []
-    for file in sorted(store.rglob("zarr.json")):
-        node = json.loads(file.read_bytes())
+def absent(metadata: Mapping[str, bytes], names: Iterable[str]) -> dict[str, int]:
+    """Chunks that an array has and no file holds: path of the array -> how many."""
+    found = {}
+    stored = Counter(_CHUNK.sub("", name) for name in names if _CHUNK.search(name))
+    for file, text in metadata.items():
+        node = json.loads(text)
         if node.get("node_type") == "array":
-            dims = node.get("dimension_names") or [str(i) for i in range(len(node["shape"]))]
-            sizes = dict(zip(dims, node["shape"], strict=True))
-            found.append((file.parent.relative_to(store).as_posix(), sizes, str(node["data_type"])))
+            path = file.removesuffix("zarr.json").rstrip("/")
+            cut = node["chunk_grid"]["configuration"]["chunk_shape"]
+            wanted = prod(-(-size // own) for size, own in zip(node["shape"], cut, strict=True))
+            if stored[path] != wanted:
+                found[path] = wanted - stored[path]
     return found
 
 
-def read(folder: Path, group: str | None = None) -> "xr.Dataset":
+def contents(metadata: Mapping[str, bytes]) -> list[tuple[str, dict[str, int], str]]:
+    """List the arrays of all groups: path in the store, length of each dim, type.
+
+    `metadata` maps the path of each `zarr.json` to what it holds.
+    """
+    found = []
+    for file, text in sorted(metadata.items()):
+        node = json.loads(text)
+        if node.get("node_type") == "array":
+            dims = node.get("dimension_names") or [str(i) for i in range(len(node["shape"]))]
+            sizes = dict(zip(dims, node["shape"], strict=True))
+            found.append((file.rpartition("/")[0], sizes, str(node["data_type"])))
+    return found
+
+
+def read(store: "Store", owner: str, group: str | None = None) -> "xr.Dataset":
     """Open a group lazily, without dask; arrays are read when they are used."""
     import xarray as xr
 
     try:
-        with _strings_allowed():
+        with strings_allowed():
             opened: xr.Dataset = xr.open_zarr(
-                folder / DATA, group=group, chunks=None, consolidated=False, decode_timedelta=True
+                store, group=group, chunks=None, consolidated=False, decode_timedelta=True
             )
         return opened
+    except CatalogError:
+        raise
     except (OSError, ValueError, KeyError) as error:
-        wanted = f"{DATA}/{group}" if group else DATA
-        raise CatalogError(f"{folder}: {wanted} cannot be opened ({error}).") from error
+        wanted = f"data.zarr/{group}" if group else "data.zarr"
+        raise CatalogError(f"{owner}: {wanted} cannot be opened ({error}).") from error

@@ -3,9 +3,7 @@
 Imports of weight stand inside the commands, so that `geobench --help` is quick.
 """
 
-import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -13,13 +11,14 @@ from geobench.cli.catalog import catalog
 from geobench.cli.leaderboard import leaderboard
 from geobench.cli.plugins import plugins
 from geobench.cli.run import run
-from geobench.cli.settings import Settings
+from geobench.cli.settings import Settings, Size
 from geobench.cli.simulator import simulator
 from geobench.cli.steps import events, forecast, score, simulate, train
-from geobench.errors import GeobenchError
+from geobench_catalog.commands.one_line import OneLine
+from geobench_catalog.commands.place import catalog_option
 
 
-class _Geobench(click.Group):
+class _Geobench(OneLine):
     """The built-in commands, and those that plugins add."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -28,27 +27,6 @@ class _Geobench(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         # A plugin adds commands; it does not replace ours, and costs nothing while they run.
         return self.commands.get(cmd_name) or _added(ctx).get(cmd_name)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except click.exceptions.NoArgsIsHelpError:
-            raise
-        except click.UsageError as error:
-            command = (error.ctx or ctx).command_path
-            told = f"{error.format_message()} '{command} --help' shows how it is used."
-            Settings().tell(GeobenchError(told))
-            sys.exit(2)
-        except GeobenchError as error:
-            if ctx.params.get("debug"):
-                raise
-            Settings().tell(error)
-            sys.exit(2)
-        except KeyboardInterrupt:
-            click.echo(
-                "geobench: stopped. Finished steps are kept; run it again to go on.", err=True
-            )
-            sys.exit(130)
 
 
 def _added(ctx: click.Context) -> dict[str, click.Command]:
@@ -59,15 +37,7 @@ def _added(ctx: click.Context) -> dict[str, click.Command]:
 
 @click.group(cls=_Geobench, commands=None, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="geobench-twin", prog_name="geobench")
-@click.option(
-    "--catalog",
-    "catalog_path",
-    type=click.Path(path_type=Path),
-    default=Path("geobench-catalog"),
-    show_default=True,
-    envvar="GEOBENCH_CATALOG",
-    help="Folder that keeps datasets, forecasters, forecasts and scores.",
-)
+@catalog_option
 @click.option(
     "--plugin",
     type=click.Path(path_type=Path),
@@ -78,14 +48,22 @@ def _added(ctx: click.Context) -> dict[str, click.Command]:
 @click.option(
     "--device", default="cpu", show_default=True, help="Where networks run: cpu, cuda, cuda:1, mps."
 )
+@click.option(
+    "--memory",
+    type=Size(),
+    default="1GiB",
+    show_default=True,
+    help="What the data of a step may take in memory at once.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="No progress bars.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.pass_context
 def main(
     ctx: click.Context,
-    catalog_path: Path,
+    catalog_url: str,
     plugin: tuple[Path, ...],
     device: str,
+    memory: int,
     *,
     quiet: bool,
     debug: bool,
@@ -94,9 +72,7 @@ def main(
 
     The options below stand before the command: geobench --quiet run STUDY.
     """
-    ctx.obj = Settings(
-        catalog_path=catalog_path, plugin_files=plugin, device=device, quiet=quiet, debug=debug
-    )
+    ctx.obj = Settings(catalog_url, plugin, device, memory, quiet=quiet, debug=debug)
 
 
 _STEPS = (run, leaderboard, simulate, train, forecast, score, events)

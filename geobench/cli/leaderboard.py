@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from geobench.cli.settings import Settings, json_option, pass_settings
+from geobench.cli.settings import Settings, pass_settings
 from geobench.errors import GeobenchError
+from geobench_catalog.commands.place import json_option
 
 
 @click.command()

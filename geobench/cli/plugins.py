@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geobench.cli.settings import Settings, json_option, pass_settings
+from geobench.cli.settings import Settings, pass_settings
 from geobench.errors import GeobenchError
+from geobench_catalog.commands.place import json_option
 
 if TYPE_CHECKING:
     from geobench.registry import Offer

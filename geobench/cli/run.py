@@ -22,7 +22,7 @@ def run(settings: Settings, study: Path, *, dry_run: bool) -> None:
 
     runner = Runner(read_study(study), settings.plugins)
     if dry_run:
-        steps = settings.steps() if settings.catalog_path.exists() else None
+        steps = settings.steps_if_there()
         for kind, name, entry in runner.plan(steps):
             done, what = ("done ", str(entry.reference)) if entry else ("to do", name)
             click.echo(f"{done}  {kind:10}  {what}")

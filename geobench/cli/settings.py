@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
 from geobench.errors import GeobenchError
+from geobench_catalog.commands import one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,9 +30,10 @@ _WORTH_A_LINE = 10.0  # seconds, for the many and quick scores
 class Settings:
     """The options before the command."""
 
-    catalog_path: Path = Path("geobench-catalog")
+    catalog_url: str = "geobench-catalog"
     plugin_files: tuple[Path, ...] = ()
     device: str = "cpu"
+    memory: int = 2**30
     quiet: bool = False
     debug: bool = False
 
@@ -56,13 +58,13 @@ class Settings:
 
         if self.debug:
             click.echo("".join(traceback.format_exception(error)), err=True)
-        click.echo(f"geobench: {' '.join(str(error).split())}", err=True)
+        one_line.tell(error)
 
     def catalog(self, *, create: bool = False) -> "Catalog":
         """Open the catalogue."""
         from geobench_catalog import Catalog
 
-        return Catalog(self.catalog_path, create=create)
+        return Catalog(self.catalog_url, create=create)
 
     def experiment(self, named: str, changes: tuple[str, ...]) -> "tuple[str, Experiment]":
         """Build an experiment from its name or file, and changes; with what to call it."""
@@ -96,7 +98,15 @@ class Settings:
         """Everything that the steps need."""
         from geobench.steps import Steps
 
-        return Steps(self.catalog(create=create), self.plugins, self.watch, self.device)
+        catalog = self.catalog(create=create)
+        return Steps(catalog, self.plugins, self.watch, self.device, self.memory)
+
+    def steps_if_there(self) -> "Steps | None":
+        """Everything that the steps need; None where there is no folder for a catalogue yet."""
+        from geobench_catalog.store import opened
+
+        folder = opened(self.catalog_url).folder
+        return None if folder is not None and not folder.exists() else self.steps()
 
 
 @contextmanager
@@ -128,6 +138,32 @@ def _watch(title: str) -> Iterator["Progress"]:
     seconds = time.perf_counter() - began
     if seconds > _WORTH_A_LINE or not title.startswith("score"):
         console.print(f"{title}  {seconds:.0f} s  {last}".rstrip(), markup=False, soft_wrap=True)
+
+
+class Size(click.ParamType[int]):
+    """Bytes, written with a unit: 512MB, 2GiB."""
+
+    name = "size"
+    _UNITS: ClassVar = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9} | {
+        "KiB": 2**10, "MiB": 2**20, "GiB": 2**30
+    }  # fmt: skip
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Read a size."""
+        if isinstance(value, int):
+            return value
+        text = str(value)
+        number = text.rstrip("BkMGKi")
+        unit = text[len(number) :]
+        try:
+            size = int(float(number) * self._UNITS[unit])
+        except (ValueError, KeyError):
+            self.fail(f"'{value}' is no size; write 512MB or 2GiB.", param, ctx)
+        if size < 2**20:
+            self.fail(f"{value} is too little; give 1MiB or more.", param, ctx)
+        return size
 
 
 def assignments(texts: tuple[str, ...]) -> dict[str, Any]:
@@ -162,4 +198,3 @@ pass_settings = click.make_pass_decorator(Settings, ensure=True)
 set_option = click.option(
     "--set", "-s", "changes", multiple=True, metavar="KEY=VALUE", help="Set a field, e.g. width=32."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

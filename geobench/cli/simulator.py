@@ -13,10 +13,10 @@ from geobench.cli.settings import (
     Settings,
     assignments,
     check_folder,
-    json_option,
     pass_settings,
     set_option,
 )
+from geobench_catalog.commands.place import json_option
 
 if TYPE_CHECKING:
     from geobench.description.effort import Level

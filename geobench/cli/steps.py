@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from geobench.cli.settings import Settings, assignments, check_folder, pass_settings, set_option
+from geobench_catalog.commands.place import complete, reference_argument
 
 
 @click.command()
@@ -41,7 +42,12 @@ def simulate(
 
 @click.command()
 @click.argument("model")
-@click.option("--dataset", required=True, help="Reference of the dataset, dataset/NAME@VERSION.")
+@click.option(
+    "--dataset",
+    required=True,
+    shell_complete=complete,
+    help="Reference of the dataset, dataset/NAME@VERSION.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--label", help="What to call it; default: the name of the model.")
 @set_option
@@ -64,7 +70,7 @@ def train(
 
 
 @click.command()
-@click.argument("forecaster")
+@reference_argument("forecaster")
 @click.option("--members", type=click.IntRange(min=2), default=16, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), help="Of the noise; default: as in training.")
 @click.option("--keep-failures", is_flag=True, help="Store members that are not finite.")
@@ -80,7 +86,7 @@ def forecast(
 
 
 @click.command()
-@click.argument("forecast")
+@reference_argument("forecast")
 @click.option("--scorer", "names", multiple=True, help="Default: every scorer that needs no law.")
 @pass_settings
 def score(settings: Settings, forecast: str, names: tuple[str, ...]) -> None:
@@ -110,7 +116,7 @@ def _number(value: float | None) -> str:
 
 
 @click.command()
-@click.argument("forecast")
+@reference_argument("forecast")
 @pass_settings
 def events(settings: Settings, forecast: str) -> None:
     """Count the extreme events of FORECAST; of an oracle's, that is their true probability."""

@@ -102,8 +102,8 @@ elif where == "write":
     import geobench_catalog.zarr_data as zarr_data
     dies(zarr_data, "write", 2)
 elif where == "publish":
-    from geobench_catalog import Catalog
-    dies(Catalog, "name", 1)
+    from geobench_catalog.names import Names
+    dies(Names, "give", 1)
 """
 
 

@@ -1,0 +1,21 @@
+"""A catalogue alone, without geobench: `python -m geobench_catalog --catalog FOLDER list`."""
+
+import click
+
+from geobench_catalog.commands import COMMANDS
+from geobench_catalog.commands.one_line import OneLine
+from geobench_catalog.commands.place import catalog_option
+
+
+@click.group(
+    cls=OneLine,
+    commands={str(command.name): command for command in COMMANDS},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@catalog_option
+def main(catalog_url: str) -> None:
+    """Look at, prove, move and sort what a catalogue keeps."""
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m geobench_catalog")

@@ -1,0 +1,129 @@
+"""tag, alias, verify, rm, gc: names, proof, and taking away."""
+
+import json
+import sys
+
+import click
+
+from geobench_catalog.commands import tables
+from geobench_catalog.commands.place import here, json_option, reference_argument
+from geobench_catalog.errors import CatalogError
+
+
+@click.command()
+@reference_argument("reference")
+@click.argument("tags", nargs=-1, required=True)
+@click.option("--remove", is_flag=True, help="Take the tags away.")
+def tag(reference: str, tags: tuple[str, ...], *, remove: bool) -> None:
+    """Mark REFERENCE with words to find it by: query 'tag = WORD'."""
+    from geobench_catalog.draft import told
+
+    catalog = here()
+    entry = catalog.get(reference)
+    with told(catalog.url):
+        for each in tags:
+            change = catalog.names.untag if remove else catalog.names.tag
+            change(entry.reference, each)
+    left = catalog.names.tags().get(entry.reference, [])
+    click.echo(f"{entry.reference}  {', '.join(left) or '–'}")
+
+
+@click.command()
+@reference_argument("reference")
+@click.argument("name", required=False)
+@click.option("--move", is_flag=True, help="Take the alias from the version it stands for now.")
+@click.option("--remove", is_flag=True, help="Remove the alias KIND/NAME@ALIAS.")
+def alias(reference: str, name: str | None, *, move: bool, remove: bool) -> None:
+    """Let KIND/NAME@ALIAS stand for REFERENCE, e.g. alias dataset/lorenz95@3 paper.
+
+    Wherever a reference is read, the alias can be written. What is made from it records the version
+    that the alias stood for.
+    """
+    from geobench_catalog.names import alias_of
+
+    catalog = here()
+    if remove:
+        found = alias_of(reference)
+        if found is None or name is not None:
+            raise CatalogError(f"'{reference}' is no alias. Write --remove KIND/NAME@ALIAS.")
+        catalog.names.forget(found)
+        click.echo(f"{found} is removed")
+        return
+    if name is None:
+        raise CatalogError("name the alias: geobench catalog alias REFERENCE NAME.")
+    made = catalog.alias(reference, name, move=move)
+    click.echo(f"{made} stands for {catalog.resolve(str(made))}")
+
+
+@click.command()
+@reference_argument("references", nargs=-1)
+@json_option
+def verify(references: tuple[str, ...], *, as_json: bool) -> None:
+    """Prove that REFERENCES (default: everything) are what was published.
+
+    Every file is read and held to its digest; records, keys, lineage, aliases and tags are checked.
+    Exits with code 1 if anything is wrong.
+    """
+    from geobench_catalog import verification
+
+    findings = []
+    for finding in verification.verify(here(), references):
+        findings.append(finding)
+        if not as_json:
+            for problem in finding.problems:
+                click.echo(click.style("damaged  ", fg="red", bold=True) + problem)
+            if not finding.problems:
+                told = (
+                    f"  {finding.files} files, {tables.size(finding.size)}" if finding.files else ""
+                )
+                click.echo(f"ok       {finding.owner}{told}")
+    bad = sum(bool(finding.problems) for finding in findings)
+    if as_json:
+        click.echo(json.dumps([finding._asdict() for finding in findings], indent=1))
+    else:
+        entries = [finding for finding in findings if finding.owner != "names"]
+        size = tables.size(sum(finding.size for finding in entries))
+        click.echo(f"{len(entries)} entries, {size}: {f'{bad} damaged' if bad else 'all well'}")
+    sys.exit(1 if bad else 0)
+
+
+@click.command("rm")
+@reference_argument("references", nargs=-1, required=True)
+@click.option("--cascade", is_flag=True, help="Also all that was made from them.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def remove(references: tuple[str, ...], *, cascade: bool, dry_run: bool, yes: bool) -> None:
+    """Remove REFERENCES for good. Refused while something depends on them, or an alias names them.
+
+    The version of a removed entry is never given again.
+    """
+    from geobench_catalog import removal
+
+    catalog = here()
+    planned = removal.plan(catalog, references, cascade=cascade)
+    for reference in planned:
+        click.echo(f"{'would remove' if dry_run else 'remove'}  {reference}")
+    if dry_run:
+        return
+    if not yes and not click.confirm(f"Remove {len(planned)} entries for good?", err=True):
+        raise CatalogError("nothing was removed.")
+    removal.remove(catalog, references, cascade=cascade)
+
+
+@click.command("gc")
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    metavar="HOURS",
+    help="Leave what is younger; default: 0 in a folder, 24 on an object store.",
+)
+def collect(older_than: float | None, *, dry_run: bool) -> None:
+    """Remove what died processes have left: half drafts, entries that were never named."""
+    from geobench_catalog import removal
+
+    hours = None if older_than is None else 3600 * older_than
+    found = list(removal.collect(here(), older_than=hours, dry_run=dry_run))
+    for what, size in found:
+        click.echo(f"{'would remove' if dry_run else 'removed'}  {what}  {tables.size(size)}")
+    click.echo(f"{len(found)} pieces of debris, {tables.size(sum(size for _, size in found))}")

@@ -1,0 +1,159 @@
+"""list, show, diff, du: what there is."""
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from geobench_catalog.commands import tables
+from geobench_catalog.commands.one_line import tell
+from geobench_catalog.commands.place import here, json_option, reference_argument
+from geobench_catalog.errors import CatalogError
+from geobench_catalog.references import KINDS
+
+if TYPE_CHECKING:
+    from geobench_catalog.catalog import Catalog
+    from geobench_catalog.entry import Entry
+
+_LISTED = ("reference", "size", "created", "seconds", "tags")
+
+
+@click.command("list")
+@click.option("--kind", type=click.Choice(KINDS), help="Only this kind.")
+@json_option
+def list_entries(kind: str | None, *, as_json: bool) -> None:
+    """List entries: reference, size, when it was made, how long that took, tags."""
+    catalog = here()
+    columns, rows = catalog.index.sql(
+        "SELECT e.*, (SELECT group_concat(t.tag, ', ') FROM tags t WHERE t.entry = e.entry) AS "
+        "tags FROM entries e"
+    )
+    found = [dict(zip(columns, row, strict=True)) for row in rows if kind in (None, row[3])]
+    found.sort(key=lambda each: (KINDS.index(each["kind"]), each["name"], each["version"]))
+    for told in catalog.damaged.values():
+        tell(CatalogError(told))
+    if as_json:
+        listed = [
+            {
+                **json.loads(each["record"]),
+                **{key: each[key] for key in ("reference", "id", "version", "tags")},
+            }
+            for each in found
+        ]
+        click.echo(json.dumps(listed, indent=1))
+        return
+    tables.show(_LISTED, [[each[name] or "" for name in _LISTED] for each in found])
+
+
+@click.command()
+@reference_argument("reference")
+@json_option
+def show(reference: str, *, as_json: bool) -> None:
+    """Show where REFERENCE comes from, what was made from it, and what it holds."""
+    catalog = here()
+    entry = catalog.get(reference)
+    if as_json:
+        record = entry.record.model_dump(mode="json")
+        click.echo(
+            json.dumps({"reference": str(entry.reference), "id": entry.id, **record}, indent=1)
+        )
+        return
+    import yaml
+
+    record = entry.record.model_dump(mode="json")
+    click.echo(click.style(str(entry.reference), bold=True))
+    click.echo(f"id: {entry.id}\nat: {entry.location}\nsize: {entry.size:,} bytes")
+    tags = catalog.names.tags().get(entry.reference)
+    if tags:
+        click.echo(f"tags: {', '.join(tags)}")
+    click.echo("lineage:")
+    _tree(catalog, entry, 1)
+    _children(catalog, entry)
+    _holds(entry)
+    left_out = ("kind", "name", "parents", "size")
+    shown = {key: value for key, value in record.items() if key not in left_out}
+    click.echo(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True).rstrip())
+
+
+def _tree(catalog: "Catalog", entry: "Entry", depth: int, role: str = "") -> None:
+    from geobench_catalog.errors import CatalogError
+
+    click.echo(f"{'  ' * depth}{f'{role}: ' if role else ''}{entry.reference}  {entry.id[:12]}")
+    for each, parent in entry.record.parents.items():
+        try:
+            _tree(catalog, catalog.parent(entry, each), depth + 1, each)
+        except CatalogError:
+            click.echo(f"{'  ' * (depth + 1)}{each}: {parent.reference} (not here)")
+
+
+def _children(catalog: "Catalog", entry: "Entry") -> None:
+    children = catalog.index.children(entry.id)
+    if children:
+        click.echo("made from it:")
+        for child in children[:20]:
+            click.echo(f"  {child}")
+        if len(children) > 20:
+            click.echo(f"  and {len(children) - 20} more")
+
+
+def _holds(entry: "Entry") -> None:
+    arrays = entry.contents()
+    if arrays:
+        click.echo("holds:")
+    for path, sizes, kind in arrays:
+        dims = ", ".join(f"{dim}: {size}" for dim, size in sizes.items())
+        click.echo(f"  {path} ({dims}) {kind}")
+    for group in sorted({path.rpartition("/")[0] for path, _, _ in arrays}):
+        chosen = f", group={group!r}" if group else ""
+        click.echo(f"  xarray.open_zarr('{entry.location}/data.zarr'{chosen}, consolidated=False)")
+
+
+@click.command()
+@reference_argument("first")
+@reference_argument("second")
+@json_option
+def diff(first: str, second: str, *, as_json: bool) -> None:
+    """Show what FIRST and SECOND have different: how they were made, and their numbers."""
+    from geobench_catalog import difference
+
+    catalog = here()
+    both = catalog.get(first), catalog.get(second)
+    changes = difference.configuration(*both)
+    arrays = list(difference.data(*both))
+    if as_json:
+        told = {
+            "configuration": [change._asdict() for change in changes],
+            "data": [array._asdict() for array in arrays],
+        }
+        click.echo(json.dumps(told, indent=1))
+        return
+    for change in changes:
+        click.echo(f"{change.field}: {_value(change.first)} | {_value(change.second)}")
+    for array in arrays:
+        told_of = array.state
+        if array.differing:
+            told_of += f" in {array.differing:,} of {array.size:,} values"
+            told_of += f", by {array.largest:.4g} at most" if array.largest is not None else ""
+        click.echo(f"{array.array}: {told_of}")
+
+
+def _value(value: object) -> str:
+    return "–" if value is None else json.dumps(value)
+
+
+@click.command("du")
+@json_option
+def usage(*, as_json: bool) -> None:
+    """Show how many bytes each kind of entry takes, by dataset, and what gc would free."""
+    from geobench_catalog.removal import collect
+
+    catalog = here()
+    _, rows = catalog.index.sql(
+        "SELECT kind, coalesce(dataset, '–'), count(*), sum(size) FROM entries GROUP BY 1, 2 "
+        "ORDER BY sum(size) DESC"
+    )
+    debris = list(collect(catalog, dry_run=True))
+    rows.append(("debris", "–", len(debris), sum(size for _, size in debris)))
+    rows.append(("all", "–", sum(row[2] for row in rows), sum(row[3] for row in rows)))
+    form = "json" if as_json else "table"
+    tables.show(("kind", "dataset", "entries", "bytes"), rows, form=form)

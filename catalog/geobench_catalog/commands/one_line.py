@@ -1,0 +1,37 @@
+"""Commands whose errors are one line: cause, evidence, cure."""
+
+import sys
+from typing import Any
+
+import click
+
+from geobench_catalog.errors import GeobenchError
+
+
+def tell(error: Exception) -> None:
+    """Print an error on one line."""
+    click.echo(f"geobench: {' '.join(str(error).split())}", err=True)
+
+
+class OneLine(click.Group):
+    """A group of commands that prints errors on one line and exits with code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; with `--debug`, where there is such an option, errors are raised."""
+        try:
+            return super().invoke(ctx)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            command = (error.ctx or ctx).command_path
+            told = f"{error.format_message()} '{command} --help' shows how it is used."
+            tell(GeobenchError(told))
+            sys.exit(2)
+        except GeobenchError as error:
+            if ctx.params.get("debug"):
+                raise
+            tell(error)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            tell(GeobenchError("stopped. Finished steps are kept; run it again to go on."))
+            sys.exit(130)

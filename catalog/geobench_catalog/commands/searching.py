@@ -1,0 +1,85 @@
+"""query, reindex: entries by what they are and how good they are."""
+
+import inspect
+
+import click
+
+from geobench_catalog import expression as language
+from geobench_catalog.commands import tables
+from geobench_catalog.commands.one_line import tell
+from geobench_catalog.commands.place import here, json_option
+from geobench_catalog.errors import CatalogError
+
+_ALWAYS = ("reference",)
+_SHORT = ("dataset", "model", "scorer", "seed", "created", "size")
+
+
+class _Documented(click.Command):
+    """A command whose help ends with the words of the query language."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Print the grammar as it is written."""
+        text = inspect.getdoc(language) or ""
+        formatter.write("\n" + text.partition("\n\n")[2].rstrip() + "\n")
+
+
+@click.command(cls=_Documented)
+@click.argument("expression", nargs=-1)
+@click.option("--sql", help="Ask the index in SQL instead; it only reads.")
+@click.option("--columns", help="Columns to print, separated by commas.")
+@json_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+def query(
+    expression: tuple[str, ...],
+    sql: str | None,
+    columns: str | None,
+    *,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """List the entries for which EXPRESSION holds."""
+    catalog = here()
+    form = tables.form(as_json=as_json, as_csv=as_csv)
+    if sql is not None and expression:
+        raise CatalogError("give an expression or --sql, not both.")
+    if sql is not None:
+        names, rows = catalog.index.sql(sql)
+    else:
+        names, rows = catalog.index.query(" ".join(expression))
+        if form == "table" and columns is None:
+            kept = [
+                name
+                for place, name in enumerate(names)
+                if name in _ALWAYS or name not in _hidden(rows, place, name)
+            ]
+            names, rows = _select(names, rows, kept)
+    for told in catalog.damaged.values():
+        tell(CatalogError(told))
+    if columns is not None:
+        names, rows = _select(names, rows, [name.strip() for name in columns.split(",")])
+    tables.show(names, rows, form=form)
+    if form == "table":
+        what = "row" if sql is not None else "entry" if len(rows) == 1 else "entrie"
+        click.echo(f"{len(rows)} {what}{'s' * (len(rows) != 1)}", err=True)
+
+
+def _hidden(rows: list[tuple[object, ...]], place: int, name: str) -> tuple[str, ...]:
+    """What a table for people leaves out: what the reference says, and what is never there."""
+    empty = (name,) if name in _SHORT and all(row[place] is None for row in rows) else ()
+    return ("kind", "name", "version", "id", "seconds", *empty)
+
+
+def _select(
+    names: list[str], rows: list[tuple[object, ...]], kept: list[str]
+) -> tuple[list[str], list[tuple[object, ...]]]:
+    unknown = [name for name in kept if name not in names]
+    if unknown:
+        raise CatalogError(f"there is no column '{unknown[0]}'. There are: {', '.join(names)}.")
+    places = [names.index(name) for name in kept]
+    return kept, [tuple(row[place] for place in places) for row in rows]
+
+
+@click.command()
+def reindex() -> None:
+    """Make the index anew. It is derived: this is for one that was tampered with."""
+    click.echo(f"{here().index.rebuild()} entries")

@@ -1,0 +1,71 @@
+"""Rows as a table for people, as JSON, as CSV."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+
+def show(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, form: str = "table") -> None:
+    """Print rows; `form` is table, json or csv."""
+    if form == "json":
+        listed = [dict(zip(columns, row, strict=True)) for row in rows]
+        click.echo(json.dumps(listed, indent=1, default=str))
+    elif form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+    else:
+        _table(columns, [[_cell(name, each) for name, each in zip(columns, row, strict=True)]
+                         for row in rows])  # fmt: skip
+
+
+def _table(columns: Sequence[str], rows: list[list[str]]) -> None:
+    widths = [max(map(len, each)) for each in zip(columns, *rows, strict=True)]
+    numeric = [
+        bool(rows) and all(_is_number(row[place]) for row in rows) for place in range(len(columns))
+    ]
+    for index, row in enumerate([list(columns), *rows]):
+        cells = [
+            each.rjust(width) if right else each.ljust(width)
+            for each, width, right in zip(row, widths, numeric, strict=True)
+        ]
+        line = "  ".join(cells).rstrip()
+        click.echo(click.style(line, bold=True) if index == 0 else line)
+
+
+def _is_number(text: str) -> bool:
+    return text in ("", "–") or text.replace(",", "").lstrip("-−")[:1].isdigit()
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return "–"
+    if name in ("size", "bytes"):
+        return size(value)
+    if name == "created":
+        return str(value)[:16].replace("T", " ")
+    if name == "id":
+        return str(value)[:12]
+    if name == "seconds":
+        return f"{value:.1f}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def size(count: float) -> str:
+    """Bytes as people read them."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(count) < 1000 or unit == "TB":
+            return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def form(*, as_json: bool, as_csv: bool) -> str:
+    """Which form the options ask for."""
+    return "json" if as_json else "csv" if as_csv else "table"

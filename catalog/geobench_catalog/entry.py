@@ -1,0 +1,235 @@
+"""A published entry: its record, its files, its data."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from geobench_catalog import manifest
+from geobench_catalog.errors import CatalogError
+from geobench_catalog.record import Record, read_record
+from geobench_catalog.references import Reference
+from geobench_catalog.store import Store
+
+if TYPE_CHECKING:
+    import xarray as xr
+    import zarr
+    from zarr.abc.store import Store as ZarrStore
+
+    from geobench_catalog.windows import Windows
+
+DATA = "data.zarr"
+
+
+class Entry:
+    """A published entry. It never changes; what is read from it is what was published, or raises.
+
+    `reference` is its name in the catalogue it was taken from, `id` the SHA-256 of its manifest:
+    its content identity, everywhere.
+    """
+
+    def __init__(self, store: Store, reference: Reference, entry_id: str) -> None:
+        self._store = store
+        self.reference = reference
+        self.id = entry_id
+        self._key = f"entries/{entry_id}"
+
+    @property
+    def location(self) -> str:
+        """Path or URL of the folder that holds it."""
+        return f"{self._store.url}/{self._key}"
+
+    @property
+    def path(self) -> Path:
+        """Folder that holds it, where that is on this machine."""
+        if self._store.folder is None:
+            raise CatalogError(
+                f"{self.reference} is at {self.location}, not in a folder. Pull it into a local "
+                f"catalogue first: geobench catalog pull."
+            )
+        return self._store.folder / self._key
+
+    @property
+    def size(self) -> int:
+        """Stored bytes."""
+        return sum(size for size, _ in self.manifest.values())
+
+    @property
+    def content_digest(self) -> str:
+        """SHA-256 over the data alone; equal digest, equal data."""
+        return self.record.content
+
+    @cached_property
+    def manifest(self) -> manifest.Manifest:
+        """Size and SHA-256 of each of its files."""
+        with self._told("its manifest"):
+            text = self._store.read(f"{self._key}/{manifest.NAME}")
+            if manifest.digest(text) != self.id:
+                raise ValueError("it is not the one that was published")
+            return manifest.decode(text)
+
+    @cached_property
+    def record(self) -> Record:
+        """Where it comes from."""
+        files = self.manifest
+        with self._told("its record"):
+            text = self._store.read(f"{self._key}/{manifest.RECORD}")
+            if manifest.measured(text) != files.get(manifest.RECORD):
+                raise ValueError("it is not the one that was published")
+            record = read_record(text, manifest.size(files), manifest.content_digest(files))
+            if (record.kind, record.name) != self.reference[:2]:
+                raise ValueError(f"it is that of a {record.kind} called {record.name}")
+            return record
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        from geobench_catalog.checked_store import cure
+
+        try:
+            yield
+        except (OSError, ValueError) as error:  # pydantic's ValidationError is a ValueError
+            reason = " ".join(str(error).split())
+            raise CatalogError(
+                f"{self.reference}: {what} cannot be read ({reason}). {cure(self.location)}"
+            ) from error
+
+    def check(self) -> None:
+        """Raise `CatalogError` if a file is missing or has another size than was published."""
+        from geobench_catalog.checked_store import cure
+
+        stored = self.stored()
+        for name, (size, _) in self.manifest.items():
+            if stored.get(name) != size:
+                found = stored.get(name)
+                state = "is missing" if found is None else f"has {found:,} bytes, not {size:,}"
+                raise CatalogError(f"{self.reference}: {name} {state}. {cure(self.location)}")
+
+    def stored(self) -> dict[str, int]:
+        """Bytes of each file that is there now, whatever was published."""
+        return self._store.files(self._key)
+
+    def file(self, name: str) -> BinaryIO:
+        """One of its files, to be read as it is now."""
+        return self._store.open(f"{self._key}/{name}")
+
+    def store(self) -> "ZarrStore":
+        """Zarr store of the data, each file of which is checked as it is read."""
+        from geobench_catalog.checked_store import CheckedStore
+
+        prefix = f"{DATA}/"
+        files = {
+            name.removeprefix(prefix): facts
+            for name, facts in self.manifest.items()
+            if name.startswith(prefix)
+        }
+        inner = self._store.zarr(f"{self._key}/{DATA}")
+        return CheckedStore(inner, files, str(self.reference), self.location)
+
+    def open(self, group: str | None = None) -> "xr.Dataset":
+        """Return a group of the entry's data, lazily, after `check`.
+
+        What is damaged since raises `CatalogError` when it is read; nothing is filled in.
+        """
+        from geobench_catalog import zarr_data
+
+        self.check()
+        return zarr_data.read(self.store(), str(self.reference), group)
+
+    def load(self, group: str | None = None) -> "xr.Dataset":
+        """Return a group of the entry's data in memory; `CatalogError` if any of it is damaged."""
+        with self.reading():
+            return self.open(group).load()
+
+    def blocks(self, dim: str, memory: int, group: str | None = None) -> Iterator["xr.Dataset"]:
+        """Read a group piece by piece along `dim`, each (and what it is read from) in `memory`."""
+        opened = self.open(group)
+        one = sum(each.nbytes // max(1, each.sizes.get(dim, 1)) for each in opened.values())
+        step = max(1, memory // max(1, 2 * one))
+        cut = _chunk(opened, dim)
+        step = max(1, step - step % cut) if step >= cut else step
+        for first in range(0, opened.sizes[dim], step):
+            with self.reading():
+                yield opened.isel({dim: slice(first, first + step)}).load()
+
+    def arrays(self, group: str, names: Sequence[str] | None = None) -> "list[zarr.Array[Any]]":
+        """Zarr arrays of a group; default: all but the coordinates."""
+        import zarr
+
+        from geobench_catalog.zarr_data import strings_allowed
+
+        opened = self.open(group)
+        wanted = [str(name) for name in (opened.data_vars if names is None else names)]
+        unknown = sorted(set(wanted) - {str(name) for name in opened.data_vars})
+        if unknown:
+            raise CatalogError(
+                f"{self.reference}: {group} holds no variable '{unknown[0]}'. There are: "
+                f"{', '.join(map(str, opened.data_vars))}."
+            )
+        with strings_allowed():
+            found = zarr.open_group(self.store(), path=group, mode="r", zarr_format=3)
+            return [found[name] for name in wanted]  # type: ignore[misc] # they are arrays
+
+    def windows(
+        self,
+        group: str = "train",
+        *,
+        length: int,
+        batch: int,
+        memory: int = 2**30,
+        variables: Sequence[str] | None = None,
+        stride: int | None = None,
+        seed: int = 0,
+    ) -> "Windows":
+        """Shuffled windows of a dataset's trajectories, for training; see `Windows`."""
+        from geobench_catalog.windows import Windows
+
+        arrays = self.arrays(group, variables)
+        return Windows(arrays, length=length, batch=batch, memory=memory, stride=stride, seed=seed)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Tell what goes wrong while the entry's data are read as damage to this entry."""
+        with self._told("its data"):
+            try:
+                yield
+            except RuntimeError as error:  # a codec's
+                raise ValueError(str(error)) from error
+
+    def metadata(self) -> dict[str, bytes]:
+        """Each `zarr.json` of its data, by path in data.zarr; `CatalogError` if it is damaged."""
+        return {
+            name.removeprefix(f"{DATA}/"): self.content(name)
+            for name in self.manifest
+            if name.startswith(f"{DATA}/") and name.endswith("/zarr.json")
+        }
+
+    def contents(self) -> list[tuple[str, dict[str, int], str]]:
+        """List the arrays it holds: path in data.zarr, length of each dim, type."""
+        from geobench_catalog import zarr_data
+
+        metadata = self.metadata()
+        with self.reading():
+            return zarr_data.contents(metadata)
+
+    def content(self, name: str) -> bytes:
+        """Return one of its files; `CatalogError` unless it is what was published."""
+        if name not in self.manifest:
+            raise CatalogError(f"{self.reference} holds no file '{name}'.")
+        with self.reading():
+            content = self._store.read(f"{self._key}/{name}")
+            if manifest.measured(content) != self.manifest[name]:
+                raise ValueError(f"{name} is not what was published")
+        return content
+
+    def __repr__(self) -> str:
+        return f"<{self.reference} {self.id[:12]}>"
+
+
+def _chunk(opened: "xr.Dataset", dim: str) -> int:
+    """Longest chunk (or shard) along `dim`: what is read at least, whatever is asked for."""
+    cuts = [
+        dict(zip(each.dims, each.encoding.get("shards") or each.encoding["chunks"], strict=True))
+        for each in opened.values()
+    ]
+    return int(max((cut.get(dim, 1) for cut in cuts), default=1))

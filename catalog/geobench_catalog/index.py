@@ -1,0 +1,195 @@
+"""The index: an SQLite file that answers questions about entries; derived, never the truth.
+
+It is brought up to date each time it is asked: new references are read, gone ones forgotten. It may
+be deleted at any time, and one that is damaged or of another version is made anew.
+"""
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geobench_catalog.errors import CatalogError
+from geobench_catalog.index_tables import (
+    connect,
+    forget,
+    insert,
+    known_entries,
+    tables,
+    transaction,
+)
+from geobench_catalog.references import KINDS, Reference
+
+if TYPE_CHECKING:
+    from geobench_catalog.catalog import Catalog
+    from geobench_catalog.entry import Entry
+
+_SHOWN = (
+    "reference", "kind", "name", "version", "dataset", "model", "scorer", "seed", "created",
+    "seconds", "size", "id",
+)  # fmt: skip
+
+
+class Index:
+    """An index of one catalogue."""
+
+    def __init__(self, catalog: "Catalog") -> None:
+        self._catalog = catalog
+        self._file = _file(catalog)
+        self._connection: sqlite3.Connection | None = None
+
+    # -- asking
+
+    def query(self, expression: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Entries for which `expression` holds: names of the columns, and a row for each."""
+        from geobench_catalog.expression import compiled
+
+        connection = self.synchronised()
+        keys = [key for (key,) in connection.execute("SELECT DISTINCT key FROM fields")]
+        scorers = [name for (name,) in connection.execute("SELECT DISTINCT scorer FROM scores")]
+        wanted = compiled(expression, keys, scorers)
+        extra = {name: sql for name, sql in wanted.columns.items() if name not in _SHOWN}
+        columns = [*(f"e.{name}" for name in _SHOWN), *(sql for sql, _ in extra.values())]
+        # What is put into it comes from `compiled`: names of columns, and question marks.
+        statement = (
+            f"SELECT {', '.join(columns)} FROM entries e WHERE {wanted.where} "  # noqa: S608
+            "ORDER BY e.entry"
+        )
+        parameters = [each for _, own in extra.values() for each in own]
+        rows = connection.execute(statement, [*parameters, *wanted.parameters]).fetchall()
+        rows.sort(key=lambda row: (KINDS.index(row[1]), row[2], row[3]))
+        return [*_SHOWN, *extra], rows
+
+    def sql(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Answer of the index to any SQL that only reads."""
+        connection = self.synchronised()
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            cursor = connection.execute(statement)
+            if cursor.description is None:
+                raise CatalogError(f"'{statement}' asks for nothing. Write SELECT …")
+            return [column[0] for column in cursor.description], cursor.fetchall()
+        except (sqlite3.Error, sqlite3.Warning) as error:
+            raise CatalogError(
+                f"SQLite: {error}. The tables are "
+                f"{', '.join(sorted(tables(connection)))}; only reading is possible."
+            ) from error
+        finally:
+            connection.execute("PRAGMA query_only = OFF")
+
+    def made_by(self, key: str) -> list[Reference]:
+        """Entries that the computation `key` made, newest first."""
+        found = self.synchronised().execute(
+            "SELECT reference FROM entries WHERE key = ? ORDER BY created DESC, entry DESC", (key,)
+        )
+        return [Reference.parse(text) for (text,) in found]
+
+    def reference(self, entry_id: str | None) -> Reference | None:
+        """Reference of an entry, by its id."""
+        found = self.synchronised().execute(
+            "SELECT reference FROM entries WHERE id = ?", (entry_id,)
+        )
+        row = found.fetchone()
+        return Reference.parse(row[0]) if row else None
+
+    def children(self, entry_id: str) -> list[Reference]:
+        """Entries that were made from this one, directly."""
+        found = self.synchronised().execute(
+            "SELECT DISTINCT c.reference FROM parents p JOIN entries c ON c.entry = p.entry "
+            "WHERE p.parent = ?",
+            (entry_id,),
+        )
+        return _ordered(Reference.parse(text) for (text,) in found)
+
+    # -- keeping it up to date
+
+    def rebuild(self) -> int:
+        """Make it anew; return how many entries it has."""
+        self._forget()
+        (count,) = self.synchronised().execute("SELECT count(*) FROM entries").fetchone()
+        return int(count)
+
+    def _forget(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+        if self._file:
+            for ending in ("", "-journal", "-wal", "-shm"):
+                Path(f"{self._file}{ending}").unlink(missing_ok=True)
+
+    def synchronised(self) -> sqlite3.Connection:
+        """Return a connection to the index, which knows what there is now."""
+        try:
+            return self._synchronised()
+        except sqlite3.DatabaseError:
+            self._forget()  # damaged, or another program's: it is made anew
+            return self._synchronised()
+
+    def _synchronised(self) -> sqlite3.Connection:
+        connection = self._connection = self._connection or connect(self._file)
+        there = {str(reference): reference for reference in self._catalog.names.references()}
+        known = known_entries(connection)
+        gone = known.keys() - there.keys()
+        new = self._load(there[text] for text in there.keys() - known.keys())
+        with transaction(connection):
+            if gone or new:
+                for text in gone:
+                    forget(connection, known[text])
+                insert(connection, new)
+            self._label(connection)
+        return connection
+
+    def _load(self, references: Iterable[Reference]) -> "list[Entry]":
+        """Read entries; those that cannot be are told in the catalogue's `damaged`."""
+        self._catalog.damaged.clear()
+        found = []
+        for reference in references:
+            try:
+                found.append(self._catalog.get(str(reference)))
+            except CatalogError as error:
+                self._catalog.damaged[reference] = str(error)
+        return found
+
+    def _label(self, connection: sqlite3.Connection) -> None:
+        """Bring tags and aliases up to date."""
+        known = known_entries(connection)
+        names = self._catalog.names
+        tags = {
+            (known[str(reference)], tag)
+            for reference, own in names.tags().items()
+            if str(reference) in known
+            for tag in own
+        }
+        aliases = set()
+        for alias in names.aliases():
+            with suppress(CatalogError):
+                aimed = str(names.aimed(alias))
+                if aimed in known:
+                    aliases.add((str(alias), known[aimed]))
+        for table, columns, rows in (
+            ("tags", "entry, tag", tags),
+            ("aliases", "alias, entry", aliases),
+        ):
+            if set(connection.execute(f"SELECT {columns} FROM {table}")) != rows:  # noqa: S608 # ours
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608
+                connection.executemany(f"INSERT INTO {table} ({columns}) VALUES (?, ?)", rows)  # noqa: S608
+
+
+def _file(catalog: "Catalog") -> Path | None:
+    """Where the index of a catalogue is: inside, or in this user's cache if that is far away."""
+    folder = catalog.store.folder
+    if folder is None:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        name = hashlib.sha256(catalog.url.encode()).hexdigest()[:32]
+        folder = Path(home) / "geobench"
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{name}.sqlite" if os.access(folder, os.W_OK) else None
+    return folder / "index.sqlite" if os.access(folder, os.W_OK) else None
+
+
+def _ordered(references: Iterable[Reference]) -> list[Reference]:
+    return sorted(references, key=lambda each: (KINDS.index(each.kind), each))

@@ -1,0 +1,232 @@
+"""A catalogue's files in a folder: nothing is seen before it is whole and on disk."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store as ZarrStore
+
+_TEMPORARY = "tmp"
+_LOCK = "lock"
+
+
+class LocalStore:
+    """Files in a folder, also one that several machines share.
+
+    A draft's folder is locked (`flock`) by the process that fills it: when that dies, however it
+    dies, the lock is gone, and `sweep` knows. On a file system without locks everything works but
+    removal is then safe only while nobody publishes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._root = folder
+        self.folder: Path | None = folder
+        self.url = str(folder)
+
+    def read(self, key: str) -> bytes:
+        """The content of a file."""
+        return (self._root / key).read_bytes()
+
+    def open(self, key: str) -> BinaryIO:
+        """A file to read from."""
+        return (self._root / key).open("rb")
+
+    def size(self, key: str) -> int | None:
+        """Bytes of a file; None if it is not there."""
+        path = self._root / key
+        return path.stat().st_size if path.is_file() else None
+
+    def names(self, key: str) -> list[str]:
+        """Names of the files directly under `key`."""
+        return self._listed(key, folders=False)
+
+    def folders(self, key: str) -> list[str]:
+        """Names of the folders directly under `key`."""
+        return self._listed(key, folders=True)
+
+    def _listed(self, key: str, *, folders: bool) -> list[str]:
+        try:
+            with os.scandir(self._root / key) as found:
+                return [entry.name for entry in found if entry.is_dir() == folders]
+        except FileNotFoundError:
+            return []
+
+    def files(self, key: str) -> dict[str, int]:
+        """Every file below `key`: path relative to it -> bytes."""
+        root = self._root / key
+        return {
+            path.relative_to(root).as_posix(): path.stat().st_size
+            for path in sorted(root.rglob("*"))
+            if not path.is_dir()
+        }
+
+    def create(self, key: str, content: bytes) -> None:
+        """Make a file with its full content in one step; `FileExistsError` if it is there."""
+        self._place(key, content, os.link)
+
+    def replace(self, key: str, content: bytes) -> None:
+        """Make a file or take the place of the one that is there, in one step."""
+        self._place(key, content, os.replace)
+
+    def _place(self, key: str, content: bytes, put: Callable[[Path, Path], None]) -> None:
+        target = self._root / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = self._aside()
+        try:
+            aside.write_bytes(content)
+            _sync(aside)
+            put(aside, target)
+        finally:
+            aside.unlink(missing_ok=True)
+        _sync(target.parent)
+
+    def _aside(self) -> Path:
+        folder = self._root / _TEMPORARY
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / uuid.uuid4().hex
+
+    def remove(self, key: str) -> None:
+        """Remove a file or everything below `key`; a folder vanishes in one step."""
+        path = self._root / key
+        if path.is_dir():
+            aside = self._aside()
+            path.rename(aside)
+            shutil.rmtree(aside)
+        else:
+            path.unlink()
+
+    def adopt(self, folder: Path, key: str) -> None:
+        """Take a finished folder as `key`; `FileExistsError` if it is there."""
+        for path in folder.rglob("*"):
+            _sync(path)
+        _sync(folder)
+        target = self._root / key
+        target.parent.mkdir(exist_ok=True)
+        try:
+            folder.rename(target)
+        except OSError as error:
+            if target.exists():
+                raise FileExistsError(str(target)) from error
+            raise
+        _sync(target.parent)
+
+    def age(self, key: str) -> float:
+        """Seconds since the youngest file below `key` was written."""
+        path = self._root / key
+        times = [each.stat().st_mtime for each in (path, *path.rglob("*"))]
+        return time.time() - max(times)
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A new folder for a draft: this process's as long as it lives, removed at the end."""
+        with self.lock(shared=True):  # not between being made and being locked
+            folder = self._aside()
+            folder.mkdir()
+            handle = hold(folder)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(handle)
+
+    def sweep(self, *, dry_run: bool = False) -> Iterator[tuple[str, int]]:
+        """Remove what dead processes have left of drafts: (what, bytes)."""
+        with self.lock(shared=False):
+            for path in sorted((self._root / _TEMPORARY).glob("*")):
+                if not is_held(path):
+                    yield from _swept(path, dry_run=dry_run)
+        yield from sweep_temporary(dry_run=dry_run)
+
+    @contextmanager
+    def lock(self, *, shared: bool) -> Iterator[None]:
+        """Hold off those who remove (shared), or everybody (not shared), for a moment."""
+        handle = os.open(self._root / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def zarr(self, key: str) -> "ZarrStore":
+        """What Zarr reads the data under `key` through."""
+        from zarr.storage import LocalStore as ZarrLocalStore
+
+        return ZarrLocalStore(self._root / key, read_only=True)
+
+
+def _sync(path: Path) -> None:
+    """Ask the system to put a file or folder on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def hold(folder: Path) -> int:
+    """Mark a folder as this living process's; return the handle that holds it."""
+    handle = os.open(folder, os.O_RDONLY)
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return handle
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds this folder."""
+    if not path.is_dir():
+        return False
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+_PREFIX = "geobench-draft-"
+_YOUNG = 60.0  # seconds in which a folder may be made and not yet held
+
+
+@contextmanager
+def temporary() -> Iterator[Path]:
+    """A draft's folder on this machine, for a catalogue that is elsewhere."""
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    handle = hold(folder)
+    draft = folder / "draft"
+    draft.mkdir()
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def sweep_temporary(*, dry_run: bool = False) -> Iterator[tuple[str, int]]:
+    """Remove what dead processes of this user have left of such folders."""
+    for folder in sorted(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*")):
+        with suppress(OSError):  # another process may sweep as well
+            facts = folder.stat()
+            own = facts.st_uid == os.getuid() and time.time() - facts.st_mtime > _YOUNG
+            if own and not is_held(folder):
+                yield from _swept(folder, dry_run=dry_run)
+
+
+def _swept(path: Path, *, dry_run: bool) -> Iterator[tuple[str, int]]:
+    sizes = [each.stat().st_size for each in (path, *path.rglob("*")) if each.is_file()]
+    if not dry_run:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    yield str(path), sum(sizes)

@@ -1,0 +1,209 @@
+"""The names of a catalogue: which reference is which entry, and what else people call it.
+
+refs/<kind>/<name>@<version>        "<id> <reference>": makes an entry exist
+removed/<kind>/<name>@<version>     the same, of one that was removed: no version is used twice
+aliases/<kind>/<name>@<alias>       "<id> <reference>": a name that can be moved
+tags/<kind>/<name>@<version>+<tag>  a word that sorts an entry
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import NamedTuple
+
+from geobench_catalog.errors import CatalogError
+from geobench_catalog.references import (
+    KINDS,
+    LATEST,
+    Kind,
+    Reference,
+    check_label,
+    is_id,
+    is_version,
+    split,
+)
+from geobench_catalog.store import Store
+
+
+class Alias(NamedTuple):
+    """A name that can be moved from one version to another."""
+
+    kind: Kind
+    name: str
+    alias: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}@{self.alias}"
+
+
+class Names:
+    """What the entries of a catalogue are called. Files that other programs leave are not ours."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def references(self, kind: Kind | None = None) -> set[Reference]:
+        """Every entry (of one kind) there is."""
+        return set(self._versions("refs", kind))
+
+    def _versions(self, folder: str, kind: Kind | None) -> Iterator[Reference]:
+        for each in KINDS if kind is None else (kind,):
+            for name in self._store.names(f"{folder}/{each}"):
+                _, at, version = name.rpartition("@")
+                if at and is_version(version):
+                    with suppress(CatalogError):
+                        yield Reference(*split(f"{each}/{name}")[:2], int(version))
+
+    def latest(self, kind: Kind, name: str, *, removed: bool = False) -> int:
+        """Highest version of `name`, 0 if there is none; `removed`: also of those once there."""
+        folders = ("refs", "removed") if removed else ("refs",)
+        return max(
+            (ref.version for each in folders for ref in self._versions(each, kind)
+             if ref.name == name),
+            default=0,
+        )  # fmt: skip
+
+    def id(self, reference: Reference) -> str | None:
+        """Id of the entry that a reference names; None if there is no such reference."""
+        try:
+            return self._pointer(_ref(reference), reference)[0]
+        except FileNotFoundError:
+            return None
+
+    def _pointer(self, key: str, owner: object) -> tuple[str, str]:
+        """Read "<id> <reference>"."""
+        try:
+            text = self._store.read(key).decode("ascii").strip()
+        except FileNotFoundError:
+            raise
+        except (OSError, UnicodeDecodeError) as error:
+            raise CatalogError(
+                f"{owner}: {self._store.url}/{key} cannot be read ({error})."
+            ) from error
+        entry_id, _, told = text.partition(" ")
+        named = isinstance(owner, Reference) and told not in ("", str(owner))
+        if not is_id(entry_id) or named:
+            raise CatalogError(
+                f"{owner}: the file {self._store.url}/{key} is damaged; it holds "
+                f"'{text[:100]}'. Restore it from a copy, or remove it and name the entry again."
+            )
+        return entry_id, told
+
+    def give(self, kind: Kind, name: str, entry_id: str, *, first: int | None = None) -> Reference:
+        """Name an entry: the next free version, or `first` if that is free."""
+        while True:
+            version = first or self.latest(kind, name, removed=True) + 1
+            first = None
+            reference = Reference(kind, name, version)
+            if self._store.size(f"removed/{_file(reference)}") is None:
+                with suppress(FileExistsError):  # another writer took this version: take the next
+                    self._store.create(_ref(reference), f"{entry_id} {reference}".encode())
+                    return reference
+
+    def drop(self, reference: Reference, entry_id: str) -> None:
+        """Take a name away for good."""
+        with suppress(FileExistsError):
+            self._store.create(f"removed/{_file(reference)}", f"{entry_id} {reference}".encode())
+        self._store.remove(_ref(reference))
+        for tag in self.tags().get(reference, ()):
+            self._store.remove(f"tags/{_file(reference)}+{tag}")
+
+    def damaged(self) -> Iterator[str]:
+        """What is wrong with the marks of removed entries, and with tags."""
+        for reference in self._versions("removed", None):
+            key = f"removed/{_file(reference)}"
+            try:
+                self._pointer(key, reference)
+            except (CatalogError, FileNotFoundError) as error:
+                yield str(error)
+        for kind in KINDS:
+            for file in self._store.names(f"tags/{kind}"):
+                if self._store.size(f"tags/{kind}/{file}"):
+                    yield f"{self._store.url}/tags/{kind}/{file} is damaged: it must be empty"
+
+    # -- aliases
+
+    def aliases(self) -> Iterator[Alias]:
+        """Every alias."""
+        for kind in KINDS:
+            for file in self._store.names(f"aliases/{kind}"):
+                with suppress(CatalogError):
+                    yield Alias(*split(f"{kind}/{file}"))
+
+    def aimed(self, alias: Alias) -> Reference | None:
+        """Reference that an alias stands for; None if there is no such alias."""
+        try:
+            entry_id, told = self._pointer(f"aliases/{_file(alias)}", alias)
+        except FileNotFoundError:
+            return None
+        reference = Reference.parse(told)
+        if self.id(reference) != entry_id or reference[:2] != alias[:2]:
+            raise CatalogError(
+                f"{alias}: it names {reference}, and that is not the entry it was made for. "
+                f"Make the alias again: geobench catalog alias REFERENCE {alias.alias} --move."
+            )
+        return reference
+
+    def alias(self, reference: Reference, entry_id: str, alias: str, *, move: bool) -> Alias:
+        """Let an alias stand for an entry; `move` takes it from where it is now."""
+        made = Alias(reference.kind, reference.name, check_label(alias, "an alias"))
+        content = f"{entry_id} {reference}".encode()
+        key = f"aliases/{_file(made)}"
+        if move:
+            self._store.replace(key, content)
+            return made
+        try:
+            self._store.create(key, content)
+        except FileExistsError:
+            if self._store.read(key) != content:
+                raise CatalogError(
+                    f"{made} stands for {self.aimed(made)}. Use --move to let it stand for "
+                    f"{reference}."
+                ) from None
+        return made
+
+    def forget(self, alias: Alias) -> None:
+        """Remove an alias."""
+        try:
+            self._store.remove(f"aliases/{_file(alias)}")
+        except FileNotFoundError:
+            raise CatalogError(f"there is no alias {alias}.") from None
+
+    # -- tags
+
+    def tags(self) -> Mapping[Reference, list[str]]:
+        """Tags of all entries that have any."""
+        found: dict[Reference, list[str]] = {}
+        for kind in KINDS:
+            for file in self._store.names(f"tags/{kind}"):
+                named, _, tag = file.partition("+")
+                with suppress(CatalogError):
+                    reference = Reference.parse(f"{kind}/{named}")
+                    found.setdefault(reference, []).append(check_label(tag, "a tag"))
+        return {reference: sorted(tags) for reference, tags in found.items()}
+
+    def tag(self, reference: Reference, tag: str) -> None:
+        """Add a tag to an entry."""
+        with suppress(FileExistsError):
+            key = f"tags/{_file(reference)}+{check_label(tag, 'a tag')}"
+            self._store.create(key, b"")
+
+    def untag(self, reference: Reference, tag: str) -> None:
+        """Take a tag away."""
+        try:
+            self._store.remove(f"tags/{_file(reference)}+{check_label(tag, 'a tag')}")
+        except FileNotFoundError:
+            raise CatalogError(f"{reference} has no tag '{tag}'.") from None
+
+
+def alias_of(text: str) -> Alias | None:
+    """Read `kind/name@alias`; None if the version is a number or `latest`."""
+    kind, name, version = split(text)
+    return None if version == LATEST or is_version(version) else Alias(kind, name, version)
+
+
+def _ref(reference: Reference) -> str:
+    return f"refs/{_file(reference)}"
+
+
+def _file(named: Reference | Alias) -> str:
+    return str(named)

@@ -1,0 +1,118 @@
+"""Taking away: entries that nobody needs, and what died processes have left."""
+
+from collections.abc import Iterator, Sequence
+
+from geobench_catalog.catalog import Catalog
+from geobench_catalog.draft import told
+from geobench_catalog.entry import Entry
+from geobench_catalog.errors import CatalogError
+from geobench_catalog.references import Reference
+
+
+def plan(catalog: Catalog, references: Sequence[str], *, cascade: bool = False) -> list[Reference]:
+    """What would be removed, children before parents.
+
+    `CatalogError` if something outside depends on it or an alias stands for it, unless `cascade`.
+    """
+    wanted: dict[Reference, None] = {}
+    for text in references:
+        reference = catalog.resolve(text)
+        if catalog.names.id(reference) is None:
+            raise CatalogError(f"there is no {text} in {catalog.url}.")
+        _collect(catalog, reference, wanted)
+    named = {catalog.resolve(text) for text in references}
+    dependants = [reference for reference in wanted if reference not in named]
+    if dependants and not cascade:
+        more = f" and {len(dependants) - 3} more" if len(dependants) > 3 else ""
+        raise CatalogError(
+            f"{', '.join(map(str, references))}: {', '.join(map(str, dependants[:3]))}{more} "
+            f"depend on it. Remove those first, or all of it with --cascade."
+        )
+    aliases = [alias for alias in catalog.names.aliases() if _aims(catalog, alias) in wanted]
+    if aliases and not cascade:
+        raise CatalogError(
+            f"the alias {aliases[0]} stands for {_aims(catalog, aliases[0])}. Move or remove the "
+            f"alias first, or use --cascade."
+        )
+    return list(wanted)
+
+
+def _aims(catalog: Catalog, alias: object) -> Reference | None:
+    try:
+        return catalog.names.aimed(alias)  # type: ignore[arg-type] # an Alias
+    except CatalogError:
+        return None
+
+
+def _collect(catalog: Catalog, reference: Reference, found: dict[Reference, None]) -> None:
+    """Add an entry and what was made from it, children before parents."""
+    if reference in found:
+        return
+    entry_id = catalog.names.id(reference)
+    for child in catalog.index.children(entry_id) if entry_id else ():
+        _collect(catalog, child, found)
+    found.setdefault(reference)
+
+
+def remove(
+    catalog: Catalog, references: Sequence[str], *, cascade: bool = False
+) -> list[Reference]:
+    """Remove entries for good; a version that was removed is never given again."""
+    with told(catalog.url), catalog.store.lock(shared=False):
+        gone = plan(catalog, references, cascade=cascade)
+        for alias in catalog.names.aliases():
+            if _aims(catalog, alias) in gone:
+                catalog.names.forget(alias)
+        for reference in gone:
+            entry_id = catalog.names.id(reference)
+            assert entry_id  # noqa: S101 # `plan` has seen it
+            catalog.names.drop(reference, entry_id)
+            if catalog.index.reference(entry_id) is None:  # no other name for it
+                catalog.store.remove(f"entries/{entry_id}")
+    return gone
+
+
+def collect(
+    catalog: Catalog, *, older_than: float | None = None, dry_run: bool = False
+) -> Iterator[tuple[str, int]]:
+    """Remove debris: drafts of dead processes, entries that were never named; (what, bytes).
+
+    Where nothing can be locked (object stores), only what is older than `older_than` seconds
+    (default: a day).
+    """
+    if older_than is None:
+        older_than = 0.0 if catalog.store.folder else 86400.0
+    with told(catalog.url):
+        yield from catalog.store.sweep(dry_run=dry_run)
+        with catalog.store.lock(shared=False):
+            yield from _orphans(catalog, older_than, dry_run=dry_run)
+
+
+def _orphans(catalog: Catalog, older_than: float, *, dry_run: bool) -> Iterator[tuple[str, int]]:
+    there = catalog.store.folders("entries")
+    named = _named(catalog)
+    for folder in sorted(set(there) - named):
+        key = f"entries/{folder}"
+        if catalog.store.age(key) >= older_than:
+            size = sum(catalog.store.files(key).values())
+            if not dry_run:
+                catalog.store.remove(key)
+            yield f"{catalog.url}/{key}", size
+
+
+def _named(catalog: Catalog) -> set[str]:
+    """Ids of all entries; `CatalogError` if a reference is damaged: its entry would seem lost."""
+    ids = set()
+    for reference in catalog.names.references():
+        entry_id = catalog.names.id(reference)
+        if entry_id is not None:
+            catalog.check_there(reference, entry_id)
+            ids.add(entry_id)
+    return ids
+
+
+def dependants(catalog: Catalog, entry: Entry) -> list[Reference]:
+    """Everything that was made from an entry, directly or not."""
+    found: dict[Reference, None] = {}
+    _collect(catalog, entry.reference, found)
+    return [reference for reference in reversed(found) if reference != entry.reference]

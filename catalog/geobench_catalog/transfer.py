@@ -1,0 +1,159 @@
+"""Entries from one catalogue to another, with all they were made from; nothing is trusted."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from geobench_catalog import manifest, zarr_data
+from geobench_catalog.catalog import Catalog
+from geobench_catalog.draft import settle, told
+from geobench_catalog.entry import DATA, Entry
+from geobench_catalog.errors import CatalogError
+from geobench_catalog.record import Record, read_record
+from geobench_catalog.references import Reference, is_id
+
+_PIECE = 2**20
+
+
+class Arrival(NamedTuple):
+    """An entry that was asked for, and what it is called here."""
+
+    wanted: Reference
+    here: Reference
+    new: bool
+
+
+def with_lineage(catalog: Catalog, references: Sequence[str]) -> list[Entry]:
+    """The entries and all they were made from, ancestors first, each once."""
+    found: dict[str, Entry] = {}
+    for text in references:
+        for entry in catalog.lineage(catalog.get(text)):
+            found.setdefault(entry.id, entry)
+    return list(found.values())
+
+
+def copy(source: Catalog, target: Catalog, references: Sequence[str]) -> Iterator[Arrival]:
+    """Copy entries with their lineage. What is there already is not copied again.
+
+    An entry keeps its version if that is free, else it gets the next free one.
+    """
+    for entry in with_lineage(source, references):
+        here = target.index.reference(entry.id)
+        if here is not None:
+            yield Arrival(entry.reference, here, new=False)
+            continue
+        files = ((name, _pieces(entry, name)) for name in entry.manifest)
+        text = manifest.encode(entry.manifest)
+        made = receive(target, entry.reference, entry.id, text, files)
+        yield Arrival(entry.reference, made.reference, new=True)
+
+
+def _pieces(entry: Entry, name: str) -> Iterator[bytes]:
+    with closing(entry.file(name)) as file:
+        while piece := file.read(_PIECE):
+            yield piece
+
+
+def receive(
+    catalog: Catalog,
+    reference: Reference,
+    entry_id: str,
+    text: bytes,
+    files: Iterable[tuple[str, Iterable[bytes]]],
+) -> Entry:
+    """Publish an entry that comes from elsewhere: manifest `text`, and its files in any order.
+
+    Every file is held to the manifest while it comes in, and never takes more room than it says.
+    `CatalogError` if anything is not as it was published, and then nothing is kept.
+    """
+    owner = str(reference)
+    wanted = _manifest(owner, entry_id, text)
+    catalog.upgrade()
+    with told(catalog.url), catalog.store.staging() as folder:
+        missing = dict(wanted)
+        for name, pieces in files:
+            if name not in missing:
+                raise refused(owner, f"the file '{name}' is not in its manifest, or there twice")
+            _write(owner, folder / name, pieces, missing.pop(name))
+        if missing:
+            raise refused(owner, f"the file '{next(iter(missing))}' is missing")
+        record = _checked(owner, reference, folder, wanted)
+        with catalog.store.lock(shared=False):  # two who bring the same give it one name
+            here = catalog.index.reference(entry_id)
+            if here is not None:
+                return catalog.get(str(here))
+            _check_parents(catalog, owner, record)
+            return settle(
+                catalog.store, folder, wanted, record.kind, record.name, reference.version
+            )
+
+
+def refused(owner: str, evidence: str) -> CatalogError:
+    """What comes in is not what was published."""
+    return CatalogError(
+        f"{owner} is refused: {evidence}. Nothing of it is kept; get it from its source again."
+    )
+
+
+def _manifest(owner: str, entry_id: str, text: bytes) -> manifest.Manifest:
+    if not is_id(entry_id) or manifest.digest(text) != entry_id:
+        raise refused(owner, "its manifest is not the one that its id stands for")
+    try:
+        wanted = manifest.decode(text)
+    except ValueError as error:
+        raise refused(owner, str(error)) from error
+    if manifest.encode(wanted) != text or manifest.RECORD not in wanted:
+        raise refused(owner, "its manifest is not in the form that geobench writes")
+    return wanted
+
+
+def _write(owner: str, path: Path, pieces: Iterable[bytes], expected: tuple[int, str]) -> None:
+    size, digest = 0, hashlib.sha256()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        for piece in pieces:
+            size += len(piece)
+            if size > expected[0]:
+                break
+            digest.update(piece)
+            file.write(piece)
+    if (size, digest.hexdigest()) != expected:
+        raise refused(owner, f"the file '{path.name}' is not what was published")
+
+
+def _checked(owner: str, reference: Reference, folder: Path, files: manifest.Manifest) -> Record:
+    """Record, Zarr metadata and completeness, as if the entry were made here."""
+    prefix = f"{DATA}/"
+    names = [name.removeprefix(prefix) for name in files if name.startswith(prefix)]
+    try:
+        text = (folder / manifest.RECORD).read_bytes()
+        record = read_record(text, manifest.size(files), manifest.content_digest(files))
+        if (record.kind, record.name) != reference[:2]:
+            raise ValueError(f"its record is that of a {record.kind} called {record.name}")
+        metadata = {
+            name: (folder / DATA / name).read_bytes()
+            for name in names
+            if name.endswith("zarr.json")
+        }
+        zarr_data.check_codecs(metadata)
+        absent = zarr_data.absent(metadata, names)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise refused(owner, " ".join(str(error).split())) from error
+    for array, count in absent.items():
+        raise refused(owner, f"{count} chunks of {array} are missing")
+    return record
+
+
+def _check_parents(catalog: Catalog, owner: str, record: Record) -> None:
+    for parent in record.parents.values():
+        if parent.id is None:  # schema 1
+            there = catalog.names.id(Reference.parse(parent.reference)) is not None
+        else:
+            there = catalog.index.reference(parent.id) is not None
+        if not there:
+            raise CatalogError(
+                f"{owner} was made from {parent.reference}, which is not in {catalog.url}. Bring "
+                f"it together with its lineage."
+            )
