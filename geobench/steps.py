@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     import xarray as xr
     from torch import Tensor
 
+    from geobench.rounding import Rounding
+
 Watch = Callable[[str], AbstractContextManager[Progress]]
 """Called with what is about to be done; gives the progress to report to."""
 
 _WEIGHTS = "weights.safetensors"
+ROUNDED_SCORES = ("crps", "rmse", "spread-skill", "brier")  # in which rounding is measured
 _Block = TypeVar("_Block")
 
 
@@ -199,9 +202,11 @@ class Steps:
 
     # -- forecasts
 
-    def find_forecast(self, forecaster: Entry, members: int, seed: int) -> Entry | None:
+    def find_forecast(
+        self, forecaster: Entry, members: int, seed: int, keep_bits: int | None = None
+    ) -> Entry | None:
         """Return the forecast with these members, if it is there."""
-        recipe = {"members": members, "seed": seed}
+        recipe = _forecast_recipe(members, seed, keep_bits)
         return self.catalog.find("forecast", recipe, {"forecaster": forecaster})
 
     def forecast(
@@ -212,18 +217,22 @@ class Steps:
         seed: int | None = None,
         label: str = "",
         keep_failures: bool = False,
+        keep_bits: int | None = None,
     ) -> Entry:
         """Draw `members` members for every init time and lead time of the test split.
 
         `seed` is that of the noise; default: the one of the forecaster's training.
         A member that is not finite is an error, unless `keep_failures`: then it is stored as it is,
         its number stands in the record, and the entry ranks below those that finish.
+        `keep_bits`: round to so many bits of the climate's standard deviation; what that changes in
+        the scores stands in the record.
         """
         seed = int(forecaster.record.recipe["seed"]) if seed is None else seed
-        found = self.find_forecast(forecaster, members, seed)
+        found = self.find_forecast(forecaster, members, seed, keep_bits)
         if found:
             return found
         from geobench import forecasting
+        from geobench.writing import Writer
 
         labels = dict(forecaster.record.labels)
         labels["model"] = label or labels["model"]
@@ -234,15 +243,17 @@ class Steps:
         name = f"{labels['dataset']}.{labels['model']}.s{forecaster.record.recipe['seed']}"
         if seed != forecaster.record.recipe["seed"]:
             name += f".noise{seed}"
-        recipe = {"members": members, "seed": seed}
+        recipe = _forecast_recipe(members, seed, keep_bits)
         shape, batch = _forecast_blocks(
             task.spec, experiment.leads, members, inits.sizes["init_time"], self.memory
         )
+        coords = _forecast_coords(inits, experiment.leads, members, task)
+        rounding = self._rounding(dataset, keep_bits) if keep_bits else None
         cost = forecasting.Cost()
-        failed: dict[int, int] = {}
         with self.catalog.draft(
             "forecast", name, recipe=recipe, parents={"forecaster": forecaster}, labels=labels
         ) as draft:
+            writer = Writer(draft, task.spec, coords, shape, rounding, keep_failures)
             with (
                 self.watch(f"forecast {name}") as progress,
                 blaming(f"the model {labels['model']}"),
@@ -259,26 +270,34 @@ class Steps:
                     device=self.device,
                     progress=progress,
                 )
-                coords = _forecast_coords(inits, experiment.leads, members, task)
-                for which, who, block in _repeatable(blocks):
-                    for init, count in enumerate(forecasting.failed(block).sum(1).tolist()):
-                        if count:
-                            failed[which.start + init] = failed.get(which.start + init, 0) + count
-                    if failed and not keep_failures:
-                        raise GeobenchError(_failure(failed, members))
-                    piece = task.spec.dataset(block.numpy(), ("init_time", "lead_time", "member"))
-                    if which.start == who.start == 0:
-                        one = piece.isel(init_time=[0], member=[0])
-                        one = one.assign_coords(coords.isel(init_time=[0], member=[0]).coords)
-                        draft.allocate(one, coords.drop_vars("lead_time"), *shape)
-                    draft.fill(piece, {"init_time": which, "member": who})
+                for piece in _repeatable(blocks):
+                    writer.put(*piece)
             return draft.publish(
                 {
                     **cost.summary(experiment.leads),
-                    "failed_members": sum(failed.values()),
+                    "failed_members": sum(writer.failed.values()),
                     "members": members * inits.sizes["init_time"],
+                    **({"rounding": rounding.summary()} if rounding else {}),
                 }
             )
+
+    def _rounding(self, dataset: Entry, bits: int) -> "Rounding":
+        from geobench.rounding import Rounding, bits_of
+
+        names = [variable.name for variable in self._spec(dataset).variables]
+        kept = bits_of(dataset.load("climatology"), names, bits)
+        scorers = [self.registry.scorer(name) for name in ROUNDED_SCORES]
+        return Rounding(kept, scorers, self._outcome(dataset), self._context(dataset))
+
+    def _outcome(self, dataset: Entry) -> "xr.Dataset":
+        """What happened after each init, `(init_time, lead_time, *grid)`."""
+        from geobench import scoring
+
+        experiment = self._experiment(dataset)
+        names = [variable.name for variable in self._spec(dataset).variables]
+        return scoring.verifying(
+            dataset.load(_truth(experiment, "test")), dataset.load("inits"), experiment.leads, names
+        )
 
     # -- scores
 
@@ -297,13 +316,9 @@ class Steps:
 
         parents = self._score_parents(forecast)
         dataset = parents["dataset"]
-        experiment = self._experiment(dataset)
         name = f"{forecast.record.name}.{scorer.name}"
         labels = {**forecast.record.labels, "scorer": scorer.name}
-        names = [variable.name for variable in self._spec(dataset).variables]
-        truth = scoring.verifying(
-            dataset.load(_truth(experiment, "test")), dataset.load("inits"), experiment.leads, names
-        )
+        truth = self._outcome(dataset)
         members = forecast.open()
         per_init = (
             sum(each.nbytes for each in members.data_vars.values()) // truth.sizes["init_time"]
@@ -476,6 +491,11 @@ def _sizes(experiment: Experiment) -> list[tuple[int, int]]:
     return list(splits(experiment).values())
 
 
+def _forecast_recipe(members: int, seed: int, keep_bits: int | None) -> dict[str, Any]:
+    recipe = {"members": members, "seed": seed}
+    return recipe | ({"keep_bits": keep_bits} if keep_bits else {})
+
+
 def _forecast_blocks(
     spec: StateSpec, leads: int, members: int, inits: int, memory: int
 ) -> tuple[layout.Layout, tuple[int, int]]:
@@ -505,15 +525,6 @@ def _forecast_coords(inits: "xr.Dataset", leads: int, members: int, task: Task) 
     }
     return xr.Dataset(
         coords={key: (key, each, {"standard_name": told}) for key, (each, told) in named.items()}
-    )
-
-
-def _failure(failed: Mapping[int, int], members: int) -> str:
-    first, count = next(iter(failed.items()))
-    return (
-        f"{count} of {members} members at init {first} are not finite; stopped there. Mend or "
-        f"retrain the model, or store them as failed: keep_failures: true in a study, "
-        f"--keep-failures with geobench forecast."
     )
 
 

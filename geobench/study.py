@@ -50,6 +50,12 @@ class Study(Fields):
     baseline: str = Field(
         "climatology", description="the label of the model that closes none of the gap"
     )
+    keep_bits: int | None = Field(
+        None,
+        gt=0,
+        le=23,
+        description="store forecasts rounded to so many bits of the climate's standard deviation",
+    )
     keep_failures: bool = Field(
         False, description="store forecasts with members that are not finite, ranked last"
     )

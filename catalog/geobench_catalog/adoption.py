@@ -33,11 +33,15 @@ def adopt(
     It must hold every init time and lead time of the dataset's test split, on its grid and in its
     units. A member that is not finite is an error unless `keep_failures`.
     """
-    from geobench_catalog.foreign import conform, open_foreign
+    from geobench_catalog.conforming import conform
+    from geobench_catalog.foreign import open_foreign
 
     name = check_name(f"{dataset.record.name}.{check_name(model)}")
     foreign = open_foreign(path)
-    ours, notes = conform(foreign, template(dataset), rename or {}, assume_units=assume_units)
+    try:
+        ours, notes = conform(foreign, template(dataset), rename or {}, assume_units=assume_units)
+    except CatalogError as error:
+        raise CatalogError(f"{path}: {error}") from error
     labels = {"model": model, "dataset": dataset.record.name}
     recipe = {"members": ours.sizes["member"], "seed": 0, "file": path.name, "notes": notes}
     forecaster = _forecaster(catalog, dataset, name, model, labels)

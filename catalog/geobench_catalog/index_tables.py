@@ -204,12 +204,12 @@ def _share(connection: sqlite3.Connection) -> None:
         law = max((each for each in group if each[3]), key=lambda e: (e[2], e[1]), default=None)
         base = max((each for each in group if each[4]), key=lambda e: e[1], default=None)
         if law and base:
-            connection.execute(
+            connection.executemany(
                 "UPDATE scores SET share = (SELECT (b.value - scores.value) / "
                 "nullif(b.value - t.value, 0) FROM scores t JOIN scores b "
                 'ON b."column" = t."column" AND b.lead_hours = t.lead_hours '
                 'WHERE t.entry = ? AND b.entry = ? AND t."column" = scores."column" '
                 "AND t.lead_hours = scores.lead_hours) "
-                f"WHERE entry IN ({', '.join('?' * len(group))})",  # question marks
-                (law[0], base[0], *(each[0] for each in group)),
+                "WHERE entry = ?",
+                [(law[0], base[0], each[0]) for each in group],
             )

@@ -148,6 +148,14 @@ def fill(store: "Store", piece: "xr.Dataset", where: Mapping[str, slice]) -> Non
             array[region] = variable.to_numpy()
 
 
+def check_codecs(metadata: Mapping[str, bytes]) -> None:
+    """Raise `CatalogError` if reading the data would do more than decompress."""
+    from geobench_catalog.codec_safety import check_node
+
+    for file, text in metadata.items():
+        check_node(json.loads(text), file)
+
+
 def absent(metadata: Mapping[str, bytes], names: Iterable[str]) -> dict[str, int]:
     """Chunks that an array has and no file holds: path of the array -> how many."""
     found = {}

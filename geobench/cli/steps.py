@@ -74,15 +74,31 @@ def train(
 @click.option("--members", type=click.IntRange(min=2), default=16, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), help="Of the noise; default: as in training.")
 @click.option("--keep-failures", is_flag=True, help="Store members that are not finite.")
+@click.option(
+    "--keep-bits",
+    type=click.IntRange(1, 23),
+    help="Store rounded to so many bits of the climate's standard deviation, e.g. 12.",
+)
 @pass_settings
 def forecast(
-    settings: Settings, forecaster: str, members: int, seed: int | None, *, keep_failures: bool
+    settings: Settings,
+    forecaster: str,
+    members: int,
+    seed: int | None,
+    keep_bits: int | None,
+    *,
+    keep_failures: bool,
 ) -> None:
     """Draw members of FORECASTER for every init time of its dataset's test split."""
     steps = settings.steps()
     fitted = steps.catalog.get(forecaster, "forecaster")
-    made = steps.forecast(fitted, members=members, seed=seed, keep_failures=keep_failures)
+    made = steps.forecast(
+        fitted, members=members, seed=seed, keep_failures=keep_failures, keep_bits=keep_bits
+    )
     click.echo(made.reference)
+    for column, changes in made.record.summary.get("rounding", {}).get("score_changes", {}).items():
+        largest = max(changes, key=abs)
+        click.echo(f"  {column}  rounding changes it by {_number(largest)} at most")
 
 
 @click.command()

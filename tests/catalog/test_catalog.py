@@ -243,7 +243,9 @@ def test_what_is_damaged_or_foreign_does_not_hide_the_rest(catalog: Catalog) -> 
 def test_a_reference_that_leaves_the_catalogue_is_refused(catalog: Catalog) -> None:
     _publish(catalog)
     (catalog.path / "refs/dataset/a@1").write_text("../../somewhere")
-    with pytest.raises(CatalogError, match=r"dataset/a@1: the file .* is damaged; it holds '../../"):
+    with pytest.raises(
+        CatalogError, match=r"dataset/a@1: the file .* is damaged; it holds '../../"
+    ):
         Catalog(catalog.path).get("dataset/a@1")
 
 

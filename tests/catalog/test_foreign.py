@@ -15,7 +15,8 @@ import xarray as xr
 import zarr
 
 from geobench_catalog import CatalogError
-from geobench_catalog.foreign import conform, open_foreign
+from geobench_catalog.conforming import conform
+from geobench_catalog.foreign import open_foreign
 
 INITS = np.datetime64("2000-01-01", "ns") + np.arange(4) * np.timedelta64(1, "D")
 LEADS = np.arange(1, 4) * np.timedelta64(6, "h").astype("m8[ns]")
@@ -508,7 +509,7 @@ def test_a_pickle_in_a_store_is_refused_and_does_not_run(
     _open_fails(array.parent, r"u/\.zarray uses the codec 'pickle', which may run code")
     assert not made.exists()
     # Without the check, opening would have run it: the payload is live.
-    monkeypatch.setattr("geobench_catalog.foreign._check_node", lambda node, where: None)
+    monkeypatch.setattr("geobench_catalog.foreign.check_node", lambda node, where: None)
     with contextlib.suppress(CatalogError):
         open_foreign(array.parent)
     assert made.exists()

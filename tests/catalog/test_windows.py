@@ -64,7 +64,7 @@ CASES = {  # memory and chunks for 20 trajectories of 101 states of 320 bytes (6
     "several trajectories in a piece": (500_000, (3, 101)),
     "several chunks in a piece": (300_000, (2, 13)),
     "cut in time": (170_000, (2, 13)),
-    "chunks shorter than a window": (95_000, (1, 3)),
+    "chunks shorter than a window": (70_000, (2, 4)),
 }
 
 
@@ -74,7 +74,7 @@ def case(request: pytest.FixtureRequest) -> tuple[zarr.Array, int]:
     return _numbered(None, (20, 101, 80), chunks), memory
 
 
-@pytest.mark.parametrize("stride", [1, 3, LENGTH, 10, 300])
+@pytest.mark.parametrize("stride", [1, LENGTH, 10, 300])
 def test_an_epoch_holds_each_of_its_windows_once(case: tuple[zarr.Array, int], stride: int) -> None:
     array, memory = case
     windows = Windows(
@@ -242,14 +242,14 @@ def test_memory_is_bounded_whatever_the_size_of_the_store(
 
 @pytest.mark.parametrize(
     ("chunks", "memory", "pieces"),
-    [((1, 101), 300_000, 20), ((2, 13), 170_000, 20), ((1, 101), BIG, 20)],
+    [((1, 101), 300_000, 20), ((2, 13), 170_000, 20), ((1, 101), BIG, 260)],
 )
 def test_the_order_has_nothing_to_do_with_the_place_in_the_store(
     chunks: tuple[int, int], memory: int, pieces: int
 ) -> None:
     """Rank correlations, mean of 40 epochs; false-alarm rate 1e-6 each (five deviations).
 
-    If only whole pieces were shuffled, a correlation would deviate by 1 / sqrt(pieces - 1).
+    One deviates by at most 1 / sqrt(pieces - 1), if only whole pieces were shuffled.
     """
     array = _numbered(None, (20, 101, 80), chunks)
     windows = Windows([array], length=LENGTH, batch=4, memory=memory)

@@ -1,0 +1,312 @@
+"""Anyone's forecast laid out as if it were ours: matched or refused, never converted, and lazy."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from geobench_catalog.errors import CatalogError
+from geobench_catalog.foreign import one_line
+from geobench_catalog.matching import STANDARD_NAMES, direction, grid_dims, grids, named
+from geobench_catalog.units import powers_of, seconds_in
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+
+class _Axis(NamedTuple):
+    """Where our points lie along a dim of the foreign forecast; with no dim, it is one point."""
+
+    dim: str | None
+    positions: "NDArray[np.intp]"
+
+
+def conform(
+    foreign: "xr.Dataset",
+    wanted: "xr.Dataset",
+    rename: Mapping[str, str] = {},
+    *,
+    assume_units: bool = False,
+) -> tuple["xr.Dataset", list[str]]:
+    """Lay out a forecast like `wanted`, float32 `(init_time, lead_time, member, *grid)`; and notes.
+
+    `wanted` gives coordinates, names and units; its values are never looked at. `rename` maps
+    foreign names to ours. Nothing is interpolated or converted: what does not match is an error.
+    With `assume_units`, variables without units are taken to have ours.
+    """
+    import xarray as xr
+
+    names = named(foreign, wanted, rename)
+    notes = _told(foreign, names, rename)
+    _check_units(foreign, wanted, names, assume_units, notes)
+    axes = _axes(foreign, wanted, names, notes)
+    member = np.arange(len(axes["member"].positions))
+    coords = dict(wanted.coords) | {"member": ("member", member, {"standard_name": "realization"})}
+    data = {}
+    for name, variable in wanted.data_vars.items():
+        dims = [*STANDARD_NAMES, *grid_dims(variable)]
+        lazy = _arranged(foreign, names[str(name)], {dim: axes[dim] for dim in dims}, notes)
+        data[name] = (dims, lazy, variable.attrs)
+    result = xr.Dataset(data, coords, wanted.attrs)
+    result.set_close(foreign.close)
+    return result, list(dict.fromkeys(notes))
+
+
+def _told(foreign: "xr.Dataset", names: Mapping[str, str], rename: Mapping[str, str]) -> list[str]:
+    guessed = [f"{n} is read as {our}" for our, n in names.items() if n not in {our, *rename}]
+    unused = sorted(str(name) for name in foreign.variables if name not in names.values())
+    notes = [", ".join(guessed)] if guessed else []
+    return notes + ([f"not asked for and left out: {', '.join(unused)}"] if unused else [])
+
+
+def _check_units(
+    foreign: "xr.Dataset",
+    wanted: "xr.Dataset",
+    names: Mapping[str, str],
+    assume_units: bool,
+    notes: list[str],
+) -> None:
+    for our, variable in wanted.data_vars.items():
+        name, units = names[str(our)], str(variable.attrs["units"])
+        theirs = foreign.variables[name].attrs.get("units")
+        if theirs is None and not assume_units:
+            raise CatalogError(
+                f"{name} has no units; wanted is '{units}'. Add the attribute units, or pass "
+                f"--assume-units if these are its units."
+            )
+        if theirs is None:
+            notes.append(f"{name} has no units and is taken to be in '{units}'")
+        elif powers_of(str(theirs)) != powers_of(units):
+            raise CatalogError(
+                f"{name} is in '{theirs}', wanted is '{units}'; nothing is converted. Convert it, "
+                f"or mend its attribute units."
+            )
+
+
+def _axes(
+    foreign: "xr.Dataset", wanted: "xr.Dataset", names: Mapping[str, str], notes: list[str]
+) -> dict[str, _Axis]:
+    grid = grids(wanted)
+    dims = {our: _dim(foreign, names.get(our), our) for our in [*STANDARD_NAMES, *grid]}
+    for dim, times in Counter(dims.values()).items():
+        if dim is not None and times > 1:
+            both = [our for our in dims if dims[our] == dim]
+            raise CatalogError(
+                f"{' and '.join(both)} lie along one dimension of the forecast, {dim}. Give each "
+                f"a dimension of its own (a list of forecasts has to be unstacked)."
+            )
+    positions = _times(foreign, wanted, names, notes)
+    if dims["member"] is None:
+        notes.append("there is no dimension member: a deterministic forecast, read as one member")
+    elif not foreign.sizes[dims["member"]]:
+        raise CatalogError(f"{dims['member']} has 0 members. Write at least one.")
+    positions["member"] = np.arange(foreign.sizes[dims["member"]] if dims["member"] else 1)
+    positions |= {our: _along(foreign, wanted, our, names[our], notes) for our in grid}
+    return {our: _Axis(dims[our], positions[our]) for our in dims}
+
+
+def _dim(foreign: "xr.Dataset", name: str | None, our: str) -> str | None:
+    if name is None or name not in foreign.variables:
+        return name
+    dims = foreign.variables[name].dims
+    if len(dims) > 1:
+        raise CatalogError(
+            f"{name} depends on {', '.join(map(str, dims))}; {our} has to be a coordinate along "
+            f"one dimension. Say what gives it: --rename FOREIGN={our}."
+        )
+    return str(dims[0]) if dims else None
+
+
+def _times(
+    foreign: "xr.Dataset", wanted: "xr.Dataset", names: Mapping[str, str], notes: list[str]
+) -> dict[str, "NDArray[np.intp]"]:
+    """Find the wanted init and lead times among those of the forecast."""
+    positions, missing = {}, []
+    for our, kind, show in (("init_time", "init time", _date), ("lead_time", "lead time", _hours)):
+        have, want = _instants(foreign, names[our], our), _instants(wanted, our, our)
+        place = {time: position for position, time in enumerate(have)}
+        if len(place) < len(have):
+            twice = [show(time) for time, count in Counter(have).items() if count > 1]
+            raise CatalogError(
+                f"{names[our]} holds {twice[0]} more than once ({len(have) - len(place)} too "
+                f"many). Keep one of each."
+            )
+        lost = [show(time) for time in want if time not in place]
+        if lost:
+            are = "s are" if len(lost) > 1 else " is" if len(want) == 1 else "s is"
+            more = f", and {len(lost) - 10} more" if len(lost) > 10 else ""
+            missing.append(
+                f"{len(lost)} of {len(want)} {kind}{are} missing: {', '.join(lost[:10])}{more}"
+            )
+        elif len(have) > len(want):
+            notes.append(f"{kind}s that are not asked for and left out: {len(have) - len(want)}")
+        positions[our] = np.array([place.get(time, 0) for time in want], np.intp)
+    if missing:
+        raise CatalogError(f"{'; '.join(missing)}. A score needs all of them: add these forecasts.")
+    return positions
+
+
+def _instants(dataset: "xr.Dataset", name: str, our: str) -> list[tuple[int, int]]:
+    """Read times as (second, nanosecond), which compare exactly at any resolution.
+
+    Times that were stored as floats are whole seconds if they are within a tenth of one.
+    """
+    if name not in dataset.variables:
+        raise CatalogError(
+            f"the dimension {name} ({our}) has no coordinate. Add one that tells it."
+        )
+    variable = dataset.variables[name]
+    times = np.atleast_1d(variable.values)
+    inexact = np.dtype(variable.encoding.get("dtype", times.dtype)).kind == "f"
+    if our == "lead_time" and times.dtype.kind in "iuf":
+        times, inexact = _spans(times, variable.attrs.get("units"), name), True
+    kind, cure = ("m", "numbers with units 'hours'") if our == "lead_time" else ("M", "CF dates")
+    if times.dtype.kind != kind or np.isnat(times).any():
+        raise CatalogError(
+            f"{name} cannot be read as {our}: it holds {times.dtype}, {_ends(times)}. Write "
+            f"{our} as {cure} (standard calendar, none missing)."
+        )
+    whole = times.astype(f"{kind}8[s]")
+    rest = (times - whole).astype("m8[ns]").astype(np.int64)
+    near = np.rint(rest / 1e9).astype(np.int64)
+    snap = inexact & (abs(rest - near * 10**9) < 10**8)
+    seconds = whole.astype(np.int64) + np.where(snap, near, 0)
+    return list(zip(seconds.tolist(), np.where(snap, 0, rest).tolist(), strict=True))
+
+
+def _spans(numbers: "NDArray[Any]", units: object, name: str) -> "NDArray[np.timedelta64]":
+    unit = seconds_in(str(units))
+    seconds = numbers.astype(np.float64) * (unit or 1.0)
+    if units is None or unit is None or not (abs(seconds) < 9e9).all():
+        told = "has no units" if units is None else f"is in '{units}'"
+        raise CatalogError(
+            f"{name} {told} and holds {_ends(numbers)}: no lead times. Give it the attribute "
+            f"units: hours, days, minutes or seconds."
+        )
+    return np.rint(seconds * 1e9).astype("m8[ns]")
+
+
+def _date(time: tuple[int, int]) -> str:
+    date = str(np.datetime64(time[0], "s")).removesuffix(":00")
+    return f"{date} + {time[1]} ns" if time[1] else date
+
+
+def _hours(time: tuple[int, int]) -> str:
+    return f"{(time[0] + time[1] / 1e9) / 3600:.10g} h"
+
+
+def _along(
+    foreign: "xr.Dataset", wanted: "xr.Dataset", our: str, name: str, notes: list[str]
+) -> "NDArray[np.intp]":
+    want = wanted[our].values
+    straight = np.arange(want.size)
+    if name not in foreign.variables and foreign.sizes[name] == want.size:
+        notes.append(f"{name} has no coordinate and is taken to be {our}")
+        return straight
+    way = direction(foreign, name, wanted, our) if name in foreign.variables else 0
+    if way == 0:
+        have = np.atleast_1d(foreign[name].values)
+        raise CatalogError(
+            f"{name} is not the wanted {our}: {_ends(have)}, wanted {_ends(want)}. Nothing is "
+            f"interpolated: bring the forecast to this grid."
+        )
+    if way < 0:
+        notes.append(f"{name} runs backwards and is reversed")
+    return straight[::way]
+
+
+def _ends(values: "NDArray[Any]") -> str:
+    return f"{values[0]} … {values[-1]} ({values.size} points)" if values.size else "0 points"
+
+
+def _arranged(foreign: "xr.Dataset", name: str, axes: Mapping[str, _Axis], notes: list[str]) -> Any:
+    """Lay out a variable along our axes, as an array that xarray reads lazily."""
+    variable = foreign.variables[name]
+    for our, axis in axes.items():
+        if axis.dim is not None and axis.dim not in variable.dims:
+            raise CatalogError(
+                f"{name} does not depend on {axis.dim} ({our}), but on "
+                f"{', '.join(map(str, variable.dims))}. All variables need the same dimensions."
+            )
+    extra = [str(dim) for dim in variable.dims if dim not in {axis.dim for axis in axes.values()}]
+    for dim in extra:
+        if variable.sizes[dim] != 1:
+            raise CatalogError(
+                f"{name} has a dimension too many: {dim} ({variable.sizes[dim]} points). Select "
+                f"one of them, or say what it is: --rename {dim}=OURS."
+            )
+        notes.append(f"{dim} has one point and is dropped")
+    if not np.can_cast(variable.dtype, np.float32, "same_kind"):
+        raise CatalogError(f"{name} holds {variable.dtype}, no numbers. Write it as float32.")
+    if variable.dtype.newbyteorder("=") != np.float32:
+        notes.append(f"{name} is {variable.dtype} and read as float32")
+    read = _reader(variable.isel(dict.fromkeys(extra, 0)), name, list(axes.values()))
+    return _lazy(read, tuple(len(axis.positions) for axis in axes.values()))
+
+
+_Read = Callable[[tuple[Any, ...]], "NDArray[Any]"]
+
+
+def _lazy(read: _Read, shape: tuple[int, ...]) -> Any:
+    """Wrap `read`, which takes an int, a slice or positions for each dim, as an array of xarray."""
+    from xarray.backends import BackendArray
+    from xarray.core import indexing
+
+    class Arranged(BackendArray):
+        def __init__(self) -> None:
+            self.shape, self.dtype = shape, np.dtype(np.float32)
+
+        def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+            outer = indexing.IndexingSupport.OUTER
+            return indexing.explicit_indexing_adapter(key, shape, outer, read)
+
+    return indexing.LazilyIndexedArray(Arranged())
+
+
+def _reader(variable: "xr.Variable", name: str, axes: Sequence[_Axis]) -> _Read:
+    def read(key: tuple[Any, ...]) -> "NDArray[Any]":
+        chosen = [np.atleast_1d(axis.positions[k]) for axis, k in zip(axes, key, strict=True)]
+        places = {a.dim: c for a, c in zip(axes, chosen, strict=True) if a.dim is not None}
+        try:
+            block = _block(variable, places)
+        except Exception as error:  # as in `open_foreign`
+            raise CatalogError(
+                f"{name} cannot be read ({one_line(error)}). Check the file, or write it again."
+            ) from error
+        for at, axis in enumerate(axes):
+            if axis.dim is None:
+                block = np.expand_dims(block, at).take(chosen[at], at)
+        return block[tuple(0 if isinstance(k, int | np.integer) else slice(None) for k in key)]
+
+    return read
+
+
+def _block(variable: "xr.Variable", places: Mapping[str, "NDArray[np.intp]"]) -> "NDArray[Any]":
+    """Read the places along each dim, in the order of `places`, reading nothing besides them."""
+    sorted_places = {dim: np.unique(place, return_inverse=True) for dim, place in places.items()}
+    spans = {dim: _span(found) for dim, (found, _) in sorted_places.items()}
+    uneven = [dim for dim, span in spans.items() if not isinstance(span, slice)]
+    if len(uneven) > 1:
+        # HDF5 takes a list of places along one dim only: xarray would read the box around the rest.
+        parts = [
+            _block(variable, {**places, uneven[0]: place}) for place in places[uneven[0]][:, None]
+        ]
+        return np.concatenate(parts, list(places).index(uneven[0]))
+    with np.errstate(over="ignore"):
+        part = variable.isel(spans)
+        block = part.values.astype(np.float32, copy=False)
+    block = block.transpose([part.dims.index(dim) for dim in places])
+    for at, (found, back) in enumerate(sorted_places.values()):
+        if not np.array_equal(back, np.arange(found.size)):
+            block = block.take(back, at)
+    return block
+
+
+def _span(places: "NDArray[np.intp]") -> "slice | NDArray[np.intp]":
+    """Turn evenly spaced, ascending places into a slice, which every format reads best."""
+    steps = np.unique(np.diff(places))
+    if places.size and steps.size <= 1:
+        return slice(int(places[0]), int(places[-1]) + 1, int(steps[0]) if steps.size else 1)
+    return places if places.size else slice(0, 0)
