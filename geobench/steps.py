@@ -18,6 +18,7 @@ from geobench.interfaces.simulator import Simulator
 from geobench.interfaces.state import StateSpec
 from geobench.registry import Registry
 from geobench_catalog import Catalog, CatalogError, Entry, layout
+from geobench_catalog.adoption import FOREIGN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,6 +191,11 @@ class Steps:
         """Load a forecaster from the catalogue."""
         import safetensors.torch
 
+        if forecaster.record.recipe["model"]["use"] == FOREIGN:
+            raise GeobenchError(
+                f"{forecaster.reference} stands for a forecast that was imported; there is nothing "
+                f"of it to forecast with. Score its forecast."
+            )
         model = self.registry.model(forecaster.record.recipe["model"])
         dataset = self.catalog.parent(forecaster, "dataset")
         weights = safetensors.torch.load(forecaster.content(_WEIGHTS))

@@ -39,7 +39,9 @@ class Study(Fields):
         min_length=1, description="name -> experiment; `use: NAME` starts from a named one"
     )
     models: dict[str, dict[str, Any] | str] = Field(
-        min_length=1, description="label -> model plugin and its fields"
+        min_length=1,
+        description="label -> model plugin and its fields, or `forecast: REFERENCE` for one that "
+        "was imported",
     )
     seeds: tuple[NonNegativeInt, ...] = Field((0,), min_length=1, description="one training each")
     members: int = Field(16, gt=1)
@@ -71,6 +73,15 @@ class Cell:
     members: int
 
 
+@dataclass(frozen=True)
+class Brought:
+    """A model of which there are only forecasts, one for each dataset: somebody brought them."""
+
+    label: str
+    forecasts: tuple[str, ...]
+    seed: int = 0
+
+
 @dataclass
 class Outcome:
     """What a run has made: boards to look at, and what went wrong."""
@@ -88,26 +99,29 @@ class Runner:
             _label(name, "experiment"): registry.experiment(fields, f"experiment {name}")
             for name, fields in study.experiments.items()
         }
+        brought = {label: _brought(recipe) for label, recipe in study.models.items()}
         models = {
             _label(label, "model"): _model(registry, label, recipe)
             for label, recipe in study.models.items()
+            if not brought[_label(label, "model")]
         }
         if study.baseline not in models:
             models = {study.baseline: registry.model(study.baseline), **models}
-        if REFERENCE in models:
+        if REFERENCE in study.models:
             raise GeobenchError(f"a model cannot be labelled '{REFERENCE}': rename it.")
         self.scorers = [registry.scorer(recipe) for recipe in study.scorers]
         reference = study.reference
         law = registry.model(reference.use)
         _check(study, self.scorers, law)
         # The reference and the baseline come first: without them there is nothing to compare.
-        self.cells = [
+        self.cells: list[Cell | Brought] = [
             Cell(REFERENCE, law, reference.seed, reference.members),
             *(
                 Cell(label, model, seed, study.members)
                 for label, model in sorted(models.items(), key=lambda m: m[0] != study.baseline)
                 for seed in study.seeds
             ),
+            *(Brought(label, own) for label, own in brought.items() if own),
         ]
 
     def plan(self, steps: Steps | None) -> Iterator[tuple[str, str, Entry | None]]:
@@ -118,15 +132,21 @@ class Runner:
             for cell in self.cells:
                 full = f"{name}.{cell.label}.s{cell.seed}"
                 fitted = drawn = None
-                if steps and dataset:
-                    fitted = steps.find_forecaster(dataset, cell.model, cell.seed)
-                if steps and fitted:
-                    drawn = steps.find_forecast(fitted, cell.members, cell.seed)
-                yield "forecaster", full, fitted
+                if isinstance(cell, Brought):
+                    drawn = _of_dataset(steps, dataset, cell) if steps and dataset else None
+                else:
+                    if steps and dataset:
+                        fitted = steps.find_forecaster(dataset, cell.model, cell.seed)
+                    if steps and fitted:
+                        drawn = self._drawn(steps, fitted, cell)
+                    yield "forecaster", full, fitted
                 yield "forecast", full, drawn
                 for scorer in self.scorers:
                     score = steps.find_score(drawn, scorer) if steps and drawn else None
                     yield "score", f"{full}.{scorer.name}", score
+
+    def _drawn(self, steps: Steps, fitted: Entry, cell: Cell) -> Entry | None:
+        return steps.find_forecast(fitted, cell.members, cell.seed, self.study.keep_bits)
 
     def run(self, steps: Steps) -> Outcome:
         """Do every step that is not done. What fails is told, and the rest goes on."""
@@ -176,7 +196,18 @@ class Runner:
             outcome.boards.append(self._board(name, experiment, dataset, competitors))
         return outcome
 
-    def _do(self, steps: Steps, dataset: Entry, cell: Cell) -> Competitor:
+    def _do(self, steps: Steps, dataset: Entry, cell: Cell | Brought) -> Competitor:
+        if isinstance(cell, Brought):
+            drawn = _of_dataset(steps, dataset, cell)
+            if drawn is None:
+                raise GeobenchError(
+                    f"{cell.label}: {', '.join(cell.forecasts)} is no forecast of "
+                    f"{dataset.reference}. Import one: geobench catalog import-forecast PATH "
+                    f"--dataset {dataset.reference} --model {cell.label}."
+                )
+            fitted = steps.catalog.parent(drawn, "forecaster")
+            scores = [steps.score(drawn, scorer) for scorer in self.scorers]
+            return Competitor(cell.label, cell.seed, fitted, drawn, scores)
         fitted = steps.train(dataset, cell.model, seed=cell.seed, label=cell.label)
         drawn = steps.forecast(
             fitted,
@@ -184,13 +215,19 @@ class Runner:
             seed=cell.seed,
             label=cell.label,
             keep_failures=self.study.keep_failures,
+            keep_bits=self.study.keep_bits,
         )
         scores = [steps.score(drawn, scorer) for scorer in self.scorers]
         return Competitor(cell.label, cell.seed, fitted, drawn, scores)
 
-    def _found(self, steps: Steps, dataset: Entry, cell: Cell) -> Competitor | None:
-        fitted = steps.find_forecaster(dataset, cell.model, cell.seed)
-        drawn = fitted and steps.find_forecast(fitted, cell.members, cell.seed)
+    def _found(self, steps: Steps, dataset: Entry, cell: Cell | Brought) -> Competitor | None:
+        fitted: Entry | None
+        if isinstance(cell, Brought):
+            drawn = _of_dataset(steps, dataset, cell)
+            fitted = drawn and steps.catalog.parent(drawn, "forecaster")
+        else:
+            fitted = steps.find_forecaster(dataset, cell.model, cell.seed)
+            drawn = fitted and self._drawn(steps, fitted, cell)
         scores = [steps.find_score(drawn, scorer) for scorer in self.scorers] if drawn else []
         done = [score for score in scores if score]
         if fitted is None or drawn is None or len(done) < len(self.scorers):
@@ -254,6 +291,24 @@ def _model(registry: Registry, label: str, recipe: object) -> EnsembleModel:
     except GeobenchError as error:
         told = str(error).removeprefix(f"{label}: ")
         raise GeobenchError(f"model {label}: {told}") from error
+
+
+def _brought(recipe: object) -> tuple[str, ...]:
+    """References of forecasts, if that is what stands in a model's place."""
+    if not (isinstance(recipe, dict) and set(recipe) == {"forecast"}):
+        return ()
+    named = recipe["forecast"]
+    return tuple(map(str, named)) if isinstance(named, list) else (str(named),)
+
+
+def _of_dataset(steps: Steps, dataset: Entry, cell: Brought) -> Entry | None:
+    """Return the one of the forecasts that is of this dataset, if there is one."""
+    for reference in cell.forecasts:
+        entry = steps.catalog.get(reference, "forecast")
+        forecaster = steps.catalog.parent(entry, "forecaster")
+        if steps.catalog.parent(forecaster, "dataset").id == dataset.id:
+            return entry
+    return None
 
 
 def _label(text: str, kind: str) -> str:

@@ -14,6 +14,7 @@ from zarr.abc.store import ByteRequest, Store
 from zarr.storage import LocalStore, WrapperStore
 
 from geobench_catalog.errors import CatalogError
+from geobench_catalog.local_store import sync
 from geobench_catalog.manifest import Manifest, digest
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ class MeasuringStore(WrapperStore[LocalStore]):
             _, found = await asyncio.gather(
                 super().set(key, value), asyncio.to_thread(digest, view)
             )
+            # Put on disk while the next chunks are compressed.
+            await asyncio.to_thread(sync, self._store.root / key)
         else:
             await super().set(key, value)
             found = digest(view)

@@ -63,7 +63,7 @@ class Entry:
     @cached_property
     def manifest(self) -> manifest.Manifest:
         """Size and SHA-256 of each of its files."""
-        with self._told("its manifest"):
+        with self._told(f"its {manifest.NAME}"):
             text = self._store.read(f"{self._key}/{manifest.NAME}")
             if manifest.digest(text) != self.id:
                 raise ValueError("it is not the one that was published")
@@ -73,7 +73,7 @@ class Entry:
     def record(self) -> Record:
         """Where it comes from."""
         files = self.manifest
-        with self._told("its record"):
+        with self._told(f"its {manifest.RECORD}"):
             text = self._store.read(f"{self._key}/{manifest.RECORD}")
             if manifest.measured(text) != files.get(manifest.RECORD):
                 raise ValueError("it is not the one that was published")

@@ -1,5 +1,6 @@
 """Facts about the software and the machine that made an entry."""
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -12,6 +13,7 @@ _PACKAGES = ("geobench-twin", "numpy", "numcodecs", "torch", "xarray", "xskillsc
 _PLUGINS = "geobench"  # the group of entry points
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Return the installed versions of what makes numbers: libraries, and every plugin."""
     plugins = importlib.metadata.entry_points(group=_PLUGINS)
@@ -38,6 +40,7 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
+@functools.cache
 def commit() -> dict[str, Any]:
     """Return git commit of the code and whether it was changed since; empty outside a checkout."""
     root = _git("rev-parse", "--show-toplevel")
@@ -48,7 +51,10 @@ def commit() -> dict[str, Any]:
 
 
 def describe() -> dict[str, Any]:
-    """Everything about the place an entry is made in that can matter to its numbers or cost."""
+    """Everything about the place an entry is made in that can matter to its numbers or cost.
+
+    Of the code, its state when this process first asked: what it has loaded does not change.
+    """
     return {
         "python": platform.python_version(),
         "packages": versions(),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from geobench_catalog.errors import CatalogError
 from geobench_catalog.index_tables import (
     connect,
+    distinct,
     forget,
     insert,
     known_entries,
@@ -48,8 +49,7 @@ class Index:
         from geobench_catalog.expression import compiled
 
         connection = self.synchronised()
-        keys = [key for (key,) in connection.execute("SELECT DISTINCT key FROM fields")]
-        scorers = [name for (name,) in connection.execute("SELECT DISTINCT scorer FROM scores")]
+        keys, scorers = distinct(connection, "fields", "key"), distinct(connection, "scores", "scorer")
         wanted = compiled(expression, keys, scorers)
         extra = {name: sql for name, sql in wanted.columns.items() if name not in _SHOWN}
         columns = [*(f"e.{name}" for name in _SHOWN), *(sql for sql, _ in extra.values())]
@@ -130,32 +130,34 @@ class Index:
 
     def _synchronised(self) -> sqlite3.Connection:
         connection = self._connection = self._connection or connect(self._file)
-        there = {str(reference): reference for reference in self._catalog.names.references()}
+        there = self._catalog.names.texts()
         known = known_entries(connection)
-        gone = known.keys() - there.keys()
-        new = self._load(there[text] for text in there.keys() - known.keys())
-        with transaction(connection):
-            if gone or new:
+        gone = known.keys() - there
+        new = self._load(there - known.keys())
+        if gone or new:
+            with transaction(connection):
                 for text in gone:
                     forget(connection, known[text])
                 insert(connection, new)
-            self._label(connection)
+            known = known_entries(connection)
+        self._label(connection, known)
         return connection
 
-    def _load(self, references: Iterable[Reference]) -> "list[Entry]":
+    def _load(self, texts: Iterable[str]) -> "list[Entry]":
         """Read entries; those that cannot be are told in the catalogue's `damaged`."""
         self._catalog.damaged.clear()
         found = []
-        for reference in references:
-            try:
-                found.append(self._catalog.get(str(reference)))
-            except CatalogError as error:
-                self._catalog.damaged[reference] = str(error)
+        for text in texts:
+            with suppress(CatalogError):  # a file of another program
+                reference = Reference.parse(text)
+                try:
+                    found.append(self._catalog.get(text))
+                except CatalogError as error:
+                    self._catalog.damaged[reference] = str(error)
         return found
 
-    def _label(self, connection: sqlite3.Connection) -> None:
+    def _label(self, connection: sqlite3.Connection, known: dict[str, int]) -> None:
         """Bring tags and aliases up to date."""
-        known = known_entries(connection)
         names = self._catalog.names
         tags = {
             (known[str(reference)], tag)
@@ -174,8 +176,10 @@ class Index:
             ("aliases", "alias, entry", aliases),
         ):
             if set(connection.execute(f"SELECT {columns} FROM {table}")) != rows:  # noqa: S608 # ours
-                connection.execute(f"DELETE FROM {table}")  # noqa: S608
-                connection.executemany(f"INSERT INTO {table} ({columns}) VALUES (?, ?)", rows)  # noqa: S608
+                with transaction(connection):
+                    connection.execute(f"DELETE FROM {table}")  # noqa: S608
+                    put = f"INSERT INTO {table} ({columns}) VALUES (?, ?)"  # noqa: S608
+                    connection.executemany(put, rows)
 
 
 def _file(catalog: "Catalog") -> Path | None:

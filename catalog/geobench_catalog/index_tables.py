@@ -78,6 +78,16 @@ def known_entries(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(connection.execute("SELECT reference, entry FROM entries").fetchall())
 
 
+def distinct(connection: sqlite3.Connection, table: str, column: str) -> list[str]:
+    """Values of an indexed column, found without going through all rows."""
+    found = connection.execute(
+        f"WITH RECURSIVE t (v) AS (SELECT min({column}) FROM {table} UNION ALL "  # noqa: S608 # ours
+        f"SELECT (SELECT min({column}) FROM {table} WHERE {column} > t.v) FROM t "
+        "WHERE t.v IS NOT NULL) SELECT v FROM t WHERE v IS NOT NULL"
+    )
+    return [value for (value,) in found]
+
+
 def forget(connection: sqlite3.Connection, entry: int) -> None:
     """Take an entry out."""
     for table in ("entries", "parents", "lineage", "fields", "scores", "tags", "aliases"):
@@ -179,7 +189,7 @@ def _relate(connection: sqlite3.Connection) -> None:
     )
     connection.execute(
         "UPDATE entries SET seed = (SELECT f.value FROM lineage l JOIN fields f "
-        "ON f.entry = l.ancestor WHERE l.entry = entries.entry AND f.key = CASE entries.kind "
+        "ON f.entry = l.ancestor WHERE l.entry = entries.entry AND +f.key = CASE entries.kind "
         "WHEN 'dataset' THEN 'dataset.seed' ELSE 'forecaster.seed' END LIMIT 1) WHERE seed IS NULL"
     )
 

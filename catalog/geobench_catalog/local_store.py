@@ -7,6 +7,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _TEMPORARY = "tmp"
 _LOCK = "lock"
+_SYNCS = 16
 
 
 class LocalStore:
@@ -82,11 +84,11 @@ class LocalStore:
         aside = self._aside()
         try:
             aside.write_bytes(content)
-            _sync(aside)
+            sync(aside)
             put(aside, target)
         finally:
             aside.unlink(missing_ok=True)
-        _sync(target.parent)
+        sync(target.parent)
 
     def _aside(self) -> Path:
         folder = self._root / _TEMPORARY
@@ -105,9 +107,9 @@ class LocalStore:
 
     def adopt(self, folder: Path, key: str) -> None:
         """Take a finished folder as `key`; `FileExistsError` if it is there."""
-        for path in folder.rglob("*"):
-            _sync(path)
-        _sync(folder)
+        with ThreadPoolExecutor(_SYNCS) as pool:  # a disk takes many at once
+            for _ in pool.map(sync, (folder, *folder.rglob("*"))):
+                pass
         target = self._root / key
         target.parent.mkdir(exist_ok=True)
         try:
@@ -116,7 +118,7 @@ class LocalStore:
             if target.exists():
                 raise FileExistsError(str(target)) from error
             raise
-        _sync(target.parent)
+        sync(target.parent)
 
     def age(self, key: str) -> float:
         """Seconds since the youngest file below `key` was written."""
@@ -163,7 +165,7 @@ class LocalStore:
         return ZarrLocalStore(self._root / key, read_only=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Ask the system to put a file or folder on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -4,11 +4,15 @@ There is no rename there: a draft is filled on this machine and copied, its mani
 makes an entry exist is its reference, created under the condition that there is none yet.
 """
 
+import asyncio
 import inspect
+import io
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,7 +23,12 @@ from geobench_catalog.manifest import NAME
 if TYPE_CHECKING:
     from zarr.abc.store import Store as ZarrStore
 
-_TRIES = 5
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds until a conflict is tried again
+_BUFFER = 2**23  # bytes that are asked for at once
+_EXCLUSIVE = ("s3", "s3a", "gs", "gcs", "memory")
+"""Protocols that create a file under the condition that there is none, in one step."""
+_SETTINGS = {"s3": " (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE)"}
+_alone = threading.Lock()  # memory:// looks first, and then writes
 
 
 class RemoteStore:
@@ -28,13 +37,18 @@ class RemoteStore:
     Credentials and endpoints come from where the file system itself looks for them (for S3 the
     usual environment variables and files). Nothing is locked: removal is safe only while nobody
     publishes, which the age of what is swept sees to.
+
+    That a file is there or not is an `OSError`, as in every store; what keeps the server from
+    answering (network, credentials, permissions) is a `CatalogError`.
     """
 
     folder: Path | None = None
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+        protocol, _, place = url.partition("://")
+        self.url = f"{protocol}://{place.rstrip('/')}"
         self._fs, self._root = _file_system(self.url)
+        self._proven = False
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
@@ -46,9 +60,14 @@ class RemoteStore:
 
     def open(self, key: str) -> BinaryIO:
         """A file to read from."""
+        size = self.size(key)
+        if size is None:
+            raise FileNotFoundError(f"{self.url}/{key}")
+        return io.BufferedReader(_File(partial(self._part, self._path(key)), size), _BUFFER)
+
+    def _part(self, path: str, start: int, end: int) -> bytes:
         with _told(self.url):
-            opened: BinaryIO = self._fs.open(self._path(key), "rb")
-            return opened
+            return bytes(self._fs.cat_file(path, start=start, end=end))
 
     def size(self, key: str) -> int | None:
         """Bytes of a file; None if it is not there."""
@@ -70,42 +89,74 @@ class RemoteStore:
     def _listed(self, key: str, kind: str) -> list[str]:
         with _told(self.url):
             try:
-                found = self._fs.ls(self._path(key), detail=True)
+                found = self._fs.ls(self._path(key).rstrip("/"), detail=True)
             except FileNotFoundError:
                 return []
-        names = [
-            each["name"].rstrip("/").rpartition("/")[2] for each in found if each["type"] == kind
-        ]
-        return [name for name in names if name]
+        paths = [each["name"] for each in found if each["type"] == kind]
+        # Consoles mark a folder by an empty file whose name ends with a slash.
+        return [path.rpartition("/")[2] for path in paths if not path.endswith("/")]
 
     def files(self, key: str) -> dict[str, int]:
         """Every file below `key`: path relative to it -> bytes."""
         return {name: int(facts["size"]) for name, facts in self._below(key).items()}
 
     def _below(self, key: str) -> dict[str, dict[str, Any]]:
-        root = self._path(key)
+        root = f"{self._path(key)}/"
         with _told(self.url):
             found = self._fs.find(root, detail=True)
-        strip = len(self._fs._strip_protocol(root)) + 1
-        return {self._fs._strip_protocol(name)[strip:]: facts for name, facts in found.items()}
+        return {
+            path.removeprefix(root): facts
+            for path, facts in found.items()
+            if path.startswith(root) and not path.endswith("/")
+        }
 
     def create(self, key: str, content: bytes) -> None:
-        """Make a file in one step; `FileExistsError` if it is there (a conditional write)."""
+        """Make a file in one step; `FileExistsError` if another one is there.
+
+        One with this very content is taken for our own: a request whose answer was lost is sent
+        again, and then meets what it wrote.
+        """
+        path = self._path(key)
         with _told(self.url):
-            for attempt in range(_TRIES):
-                try:
-                    self._fs.pipe_file(self._path(key), content, mode="create")
-                except FileExistsError:
+            try:
+                self._create(path, content)
+            except FileExistsError:
+                if self._fs.cat_file(path) != content:
                     raise
-                except OSError as error:
-                    # Object stores answer so when two writers meet: then one tries again.
-                    if "ConditionalRequestConflict" in str(error) and attempt + 1 < _TRIES:
-                        time.sleep(0.05 * 2**attempt)
-                        continue
-                    if "PreconditionFailed" in str(error) or "pre-conditions" in str(error):
-                        raise FileExistsError(key) from error
+            else:
+                self._prove(path, content)
+
+    def _create(self, path: str, content: bytes) -> None:
+        """Write under the condition that there is no such file."""
+        for pause in (*_PAUSES, None):
+            try:
+                with nullcontext() if self._fs.async_impl else _alone:
+                    self._fs.pipe_file(path, content, mode="create")
+            except OSError as error:
+                status, _ = _answer(error)
+                if isinstance(error, FileExistsError) or status == 412:
+                    raise FileExistsError(path) from error
+                if status != 409 or pause is None:
                     raise
+                time.sleep(pause)  # two writers have met
+            else:
                 return
+
+    def _prove(self, path: str, content: bytes) -> None:
+        """See once that the server heeds the condition: some overwrite, and entries get lost."""
+        if self._proven:
+            return
+        try:
+            self._create(path, content)
+        except FileExistsError:
+            self._proven = True
+        else:
+            self._fs.rm_file(path)
+            raise CatalogError(
+                f"{self.url}: the server overwrites what is to be created only if it is not there "
+                f"(it does not know If-None-Match), and two writers would lose entries. Use a "
+                f"folder, or a server that knows it."
+            )
 
     def replace(self, key: str, content: bytes) -> None:
         """Make a file or take the place of the one that is there, in one step."""
@@ -114,35 +165,51 @@ class RemoteStore:
 
     def remove(self, key: str) -> None:
         """Remove a file or everything below `key`, the manifest of an entry first."""
+        path = self._path(key)
         with _told(self.url):
-            if self._fs.isfile(self._path(key)):
-                self._fs.rm_file(self._path(key))
+            if self.size(key) is not None:
+                self._fs.rm_file(path)
                 return
-            if self._fs.isfile(self._path(f"{key}/{NAME}")):
-                self._fs.rm_file(self._path(f"{key}/{NAME}"))
-            if self._fs.exists(self._path(key)):
-                self._fs.rm(self._path(key), recursive=True)
+            if self.size(f"{key}/{NAME}") is not None:
+                self._fs.rm_file(f"{path}/{NAME}")
+            elif not self._fs.exists(path):
+                raise FileNotFoundError(f"{self.url}/{key}")
+            if not _MAGIC & set(path):  # fsspec would take it for a pattern
+                with suppress(FileNotFoundError):
+                    self._fs.rm(path, recursive=True)
+            # What is refused is not told when many are removed at once.
+            for name in self._below(key):
+                self._fs.rm_file(f"{path}/{name}")
 
     def adopt(self, folder: Path, key: str) -> None:
         """Copy a finished folder to `key`, its manifest last; `FileExistsError` if it is there."""
-        names = [
-            path.relative_to(folder).as_posix()
+        manifest = (folder / NAME).read_bytes()
+        if self.size(f"{key}/{NAME}") is not None:
+            self.replace(f"{key}/{NAME}", manifest)  # young again: not to be swept before named
+            raise FileExistsError(f"{self.url}/{key}")
+        sizes = {
+            path.relative_to(folder).as_posix(): path.stat().st_size
             for path in sorted(folder.rglob("*"))
             if path.is_file() and path != folder / NAME
-        ]
-        if self.size(f"{key}/{NAME}") is not None:
-            raise FileExistsError(key)
+        }
         with _told(self.url):
             self._fs.put(
-                [str(folder / name) for name in names],
-                [self._path(f"{key}/{name}") for name in names],
+                [str(folder / name) for name in sizes],
+                [self._path(f"{key}/{name}") for name in sizes],
             )
-        self.create(f"{key}/{NAME}", (folder / NAME).read_bytes())
+        arrived = self.files(key)
+        for name, size in sizes.items():
+            if arrived.get(name) != size:
+                raise CatalogError(
+                    f"{self.url}/{key}/{name} did not arrive ({arrived.get(name)} of {size:,} "
+                    f"bytes). Nothing was published; try again."
+                )
+        self.create(f"{key}/{NAME}", manifest)
 
     def age(self, key: str) -> float:
-        """Seconds since the youngest file below `key` was written."""
+        """Seconds since the youngest file below `key` was written, by the server's clock."""
         times = [_written(facts) for facts in self._below(key).values()]
-        return time.time() - max(times, default=0.0)
+        return max(0.0, time.time() - max(times, default=0.0))
 
     def staging(self) -> AbstractContextManager[Path]:
         """A new folder for a draft: this process's as long as it lives, removed at the end."""
@@ -159,49 +226,106 @@ class RemoteStore:
 
     def zarr(self, key: str) -> "ZarrStore":
         """What Zarr reads the data under `key` through."""
-        from zarr.storage import FsspecStore
+        from geobench_catalog.remote_zarr import RemoteZarr
 
-        return FsspecStore.from_url(f"{self.url}/{key}", read_only=True)
+        return RemoteZarr(partial(self._fetch, key))
+
+    async def _fetch(self, folder: str, key: str, start: int | None, end: int | None) -> bytes:
+        """A file or a part of it, read in the loop that the client lives in."""
+        path = self._path(f"{folder}/{key}")
+        with _told(self.url):
+            if not self._fs.async_impl:
+                return bytes(self._fs.cat_file(path, start=start, end=end))
+            reading = self._fs._cat_file(path, start=start, end=end)
+            future = asyncio.run_coroutine_threadsafe(reading, self._fs.loop)
+            return bytes(await asyncio.wrap_future(future))
+
+
+_MAGIC = frozenset("*?[")
+
+
+class _File(io.RawIOBase):
+    """A file that is read piece by piece."""
+
+    def __init__(self, part: Callable[[int, int], bytes], size: int) -> None:
+        self._part, self._size, self._place = part, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._size, self._place + len(buffer))
+        piece = self._part(self._place, end) if end > self._place else b""
+        buffer[: len(piece)] = piece
+        self._place += len(piece)
+        return len(piece)
 
 
 def _file_system(url: str) -> tuple[Any, str]:
     """The file system of `url` and the path on it, once it is known to create exclusively."""
     import fsspec
 
+    protocol, _, place = url.partition("://")
     try:
         # What others have written meanwhile is to be seen: nothing listed is remembered.
         options = {"use_listings_cache": False, "skip_instance_cache": True}
         fs, root = fsspec.url_to_fs(url, **options)
     except ImportError as error:
-        extra = "pip install 'geobench-twin[s3]'" if url.startswith("s3") else f"({error})"
+        extra = "pip install 'geobench-twin[s3]'" if protocol.startswith("s3") else f"{error}"
         raise CatalogError(f"{url} needs a package that is not here: {extra}.") from error
     except (ValueError, TypeError) as error:
         raise CatalogError(f"{url} cannot be opened ({error}). Name a folder or a URL.") from error
     writer = getattr(fs, "_pipe_file", fs.pipe_file)
-    if "mode" not in inspect.signature(writer).parameters:
+    if protocol not in _EXCLUSIVE or "mode" not in inspect.signature(writer).parameters:
         raise CatalogError(
             f"{url}: the file system {type(fs).__name__} cannot create a file exclusively, and "
             f"two writers would overwrite one another. Use a folder, S3 or Google storage."
         )
+    if not place and protocol != "memory":
+        raise CatalogError(f"{url} names no bucket. Write {protocol}://BUCKET/PREFIX.")
     return fs, root.rstrip("/")
 
 
 def _written(facts: dict[str, Any]) -> float:
+    """When a file was written, in seconds since 1970; now if the file system does not tell."""
+    found = []
     for name in ("LastModified", "created", "mtime", "updated"):
         value = facts.get(name)
         if isinstance(value, datetime):
-            return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-        if isinstance(value, (int, float)):
-            return float(value)
-    return time.time()
+            found.append((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp())
+        elif isinstance(value, (int, float)):
+            found.append(float(value))
+    return max(found, default=time.time())
+
+
+def _answer(error: BaseException) -> tuple[int, str]:
+    """HTTP status and code of the answer that an error of S3's client stands for; else 0."""
+    answer = getattr(error.__cause__, "response", None)
+    if not isinstance(answer, dict):
+        return 0, ""
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status, answer.get("Error", {}).get("Code", "")
 
 
 @contextmanager
 def _told(url: str) -> Iterator[None]:
-    """Turn what a file system's client raises into an `OSError`."""
+    """Tell what keeps the server from answering; that a file is there or not passes."""
+    protocol, _, place = url.partition("://")
     try:
         yield
-    except (OSError, CatalogError):
+    except (CatalogError, FileExistsError, AssertionError, TypeError):
         raise
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        if _answer(error)[1] != "NoSuchBucket":
+            raise
+        bucket = place.partition("/")[0]
+        raise CatalogError(
+            f"{url}: there is no bucket '{bucket}'. Make it first, or correct the URL."
+        ) from error
     except Exception as error:
-        raise OSError(f"{url}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise CatalogError(
+            f"{url} does not answer as it should ({type(error).__name__}: {reason}). Check the "
+            f"network, the endpoint and the credentials{_SETTINGS.get(protocol, '')}, and try "
+            f"again."
+        ) from error

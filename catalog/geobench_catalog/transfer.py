@@ -137,9 +137,9 @@ def _checked(owner: str, reference: Reference, folder: Path, files: manifest.Man
             for name in names
             if name.endswith("zarr.json")
         }
-        zarr_data.check_codecs(metadata)
+        zarr_data.check_stranger(metadata, names)
         absent = zarr_data.absent(metadata, names)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (CatalogError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise refused(owner, " ".join(str(error).split())) from error
     for array, count in absent.items():
         raise refused(owner, f"{count} chunks of {array} are missing")

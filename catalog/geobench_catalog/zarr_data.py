@@ -148,12 +148,15 @@ def fill(store: "Store", piece: "xr.Dataset", where: Mapping[str, slice]) -> Non
             array[region] = variable.to_numpy()
 
 
-def check_codecs(metadata: Mapping[str, bytes]) -> None:
-    """Raise `CatalogError` if reading the data would do more than decompress."""
+def check_stranger(metadata: Mapping[str, bytes], names: Iterable[str]) -> None:
+    """Raise `CatalogError` or `ValueError` if reading the data would do more than decompress."""
     from geobench_catalog.codec_safety import check_node
 
     for file, text in metadata.items():
         check_node(json.loads(text), file)
+    for name in names:
+        if name.rpartition("/")[2].startswith("."):
+            raise ValueError(f"{name} is not of Zarr 3")
 
 
 def absent(metadata: Mapping[str, bytes], names: Iterable[str]) -> dict[str, int]:
@@ -193,7 +196,12 @@ def read(store: "Store", owner: str, group: str | None = None) -> "xr.Dataset":
     try:
         with strings_allowed():
             opened: xr.Dataset = xr.open_zarr(
-                store, group=group, chunks=None, consolidated=False, decode_timedelta=True
+                store,
+                group=group,
+                chunks=None,
+                consolidated=False,
+                decode_timedelta=True,
+                zarr_format=3,
             )
         return opened
     except CatalogError:

@@ -78,8 +78,9 @@ class Row:
     failed: int
     knows_law: bool
     suspicious: bool
-    parameters: int
-    sample_passes: int
+    parameters: int | None
+    """None: nothing is known of the model, as of `sample_passes`, and its cost is NaN."""
+    sample_passes: int | None
     training_seconds: float
     evaluations: float
     seconds_per_member: float
@@ -327,11 +328,11 @@ def _row(each: Competitor, rank: int, excess: "_Draws", *, suspicious: bool) -> 
         failed=int(drawn.summary["failed_members"]),
         knows_law=bool(fitted.summary["knows_law"]),
         suspicious=suspicious,
-        parameters=int(fitted.summary["parameters"]),
-        sample_passes=int(fitted.summary["sample_passes"]),
+        parameters=fitted.summary.get("parameters"),
+        sample_passes=fitted.summary.get("sample_passes"),
         training_seconds=fitted.seconds,
-        evaluations=float(drawn.summary["evaluations_per_step"]),
-        seconds_per_member=float(drawn.summary["seconds_per_member"]),
+        evaluations=float(drawn.summary.get("evaluations_per_step", "nan")),
+        seconds_per_member=float(drawn.summary.get("seconds_per_member", "nan")),
         members=int(drawn.recipe["members"]),
         entries={
             "forecaster": str(each.forecaster.reference),

@@ -1,6 +1,7 @@
 """The board as a table in a terminal."""
 
 import io
+import math
 import shutil
 import sys
 
@@ -40,8 +41,8 @@ def ranking(board: Board) -> str:
             Text(model(board, row)),
             "failed" if row.failed else with_interval(row.excess, 4),
             *(number(share.value) if share else "–" for share in shares),
-            f"{row.parameters:,}",
-            f"{row.evaluations:g}",
+            "–" if row.parameters is None else f"{row.parameters:,}",
+            "–" if math.isnan(row.evaluations) else f"{row.evaluations:g}",
             number(1e3 * row.seconds_per_member, 2),
         )
     # A table that is piped somewhere keeps its lines whole.

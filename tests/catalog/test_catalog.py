@@ -10,29 +10,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from small_entries import data, publish
+
 from geobench_catalog import Catalog, CatalogError, Entry, Parent, Reference
-
-
-@pytest.fixture
-def catalog(tmp_path: Path) -> Catalog:
-    return Catalog(tmp_path / "catalog", create=True)
-
-
-def _data(value: float = 0.0) -> xr.Dataset:
-    values = np.full((3, 4), value, np.float32)
-    return xr.Dataset(
-        {"q": (("init_time", "x"), values, {"units": "1"})},
-        {
-            "init_time": np.datetime64("2000-01-01", "ns") + np.arange(3) * np.timedelta64(1, "D"),
-            "x": np.arange(4.0),
-        },
-    )
-
-
-def _publish(catalog: Catalog, name: str = "a", value: float = 0.0) -> Entry:
-    with catalog.draft("dataset", name, recipe={"value": value}) as draft:
-        draft.write(_data(value))
-        return draft.publish({"states": 12})
 
 
 def _debris(catalog: Catalog) -> list[Path]:
@@ -40,16 +20,16 @@ def _debris(catalog: Catalog) -> list[Path]:
 
 
 def test_what_is_published_can_be_read_by_xarray_alone(catalog: Catalog) -> None:
-    entry = _publish(catalog, value=1.5)
-    xr.testing.assert_identical(entry.open().load().drop_attrs(), _data(1.5).drop_attrs())
+    entry = publish(catalog, value=1.5)
+    xr.testing.assert_identical(entry.open().load().drop_attrs(), data(1.5).drop_attrs())
     plain = xr.open_zarr(entry.path / "data.zarr", consolidated=False, chunks=None).load()
     assert json.loads(plain.attrs["recipe"]) == {"value": 1.5}
-    xr.testing.assert_identical(plain.drop_attrs(deep=False), _data(1.5))
+    xr.testing.assert_identical(plain.drop_attrs(deep=False), data(1.5))
     assert _debris(catalog) == []
 
 
 def test_versions_count_up_and_latest_is_the_last(catalog: Catalog) -> None:
-    entries = [_publish(catalog, value=value) for value in (0, 1, 2)]
+    entries = [publish(catalog, value=value) for value in (0, 1, 2)]
     assert [str(entry.reference) for entry in entries] == [f"dataset/a@{v}" for v in (1, 2, 3)]
     assert catalog.get("dataset/a@latest").id == entries[2].id
     assert catalog.get("dataset/a@1").id == entries[0].id
@@ -59,9 +39,9 @@ def test_versions_count_up_and_latest_is_the_last(catalog: Catalog) -> None:
 
 
 def test_a_computation_is_found_by_recipe_and_parents(catalog: Catalog) -> None:
-    parent, other = _publish(catalog, "a", 0), _publish(catalog, "b", 1)
+    parent, other = publish(catalog, "a", 0), publish(catalog, "b", 1)
     with catalog.draft("forecast", "f", recipe={"seed": 1}, parents={"dataset": parent}) as draft:
-        draft.write(_data())
+        draft.write(data())
         made = draft.publish()
     found = catalog.find("forecast", {"seed": 1}, {"dataset": parent})
     assert found is not None
@@ -74,7 +54,7 @@ def test_a_computation_is_found_by_recipe_and_parents(catalog: Catalog) -> None:
 
 
 def test_the_record_tells_where_an_entry_comes_from(catalog: Catalog) -> None:
-    record = catalog.get(str(_publish(catalog).reference)).record
+    record = catalog.get(str(publish(catalog).reference)).record
     assert record.recipe == {"value": 0.0}
     assert record.summary == {"states": 12}
     assert record.environment["packages"]["zarr"]
@@ -83,29 +63,29 @@ def test_the_record_tells_where_an_entry_comes_from(catalog: Catalog) -> None:
 
 
 def test_equal_data_have_equal_digests_and_other_data_have_not(catalog: Catalog) -> None:
-    same = [_publish(catalog, name, 1.0) for name in ("a", "b")]
+    same = [publish(catalog, name, 1.0) for name in ("a", "b")]
     assert same[0].id != same[1].id
     assert same[0].content_digest == same[1].content_digest
-    assert _publish(catalog, "c", 2.0).content_digest != same[0].content_digest
+    assert publish(catalog, "c", 2.0).content_digest != same[0].content_digest
 
 
 def test_a_draft_that_is_left_leaves_nothing(catalog: Catalog) -> None:
     with catalog.draft("dataset", "a", recipe={}) as draft:
-        draft.write(_data())
+        draft.write(data())
     assert list(catalog.entries()) == []
     assert _debris(catalog) == []
 
 
 def test_a_draft_is_not_visible_before_it_is_published(catalog: Catalog) -> None:
     with catalog.draft("dataset", "a", recipe={}) as draft:
-        draft.write(_data())
+        draft.write(data())
         assert list(Catalog(catalog.path).entries()) == []
         draft.publish()
         assert len(list(Catalog(catalog.path).entries())) == 1
 
 
 def test_appending_gives_the_whole(catalog: Catalog) -> None:
-    whole = _data(3.0)
+    whole = data(3.0)
     with catalog.draft("forecast", "f", recipe={}) as draft:
         for first in (0, 2):
             piece = whole.isel(init_time=slice(first, first + 2))
@@ -117,7 +97,7 @@ def test_appending_gives_the_whole(catalog: Catalog) -> None:
 def _publish_many(path: Path, count: int) -> None:
     catalog = Catalog(path)
     for number in range(count):
-        _publish(catalog, "shared", float(number))
+        publish(catalog, "shared", float(number))
 
 
 def test_writers_of_one_name_get_different_versions(catalog: Catalog) -> None:
@@ -140,14 +120,14 @@ def _chunk(entry: Entry) -> Path:
 
 
 def test_a_missing_chunk_is_an_error_and_not_a_fill_value(catalog: Catalog) -> None:
-    entry = _publish(catalog, value=1.0)
+    entry = publish(catalog, value=1.0)
     _chunk(entry).unlink()
     with pytest.raises(CatalogError, match=r"data.zarr/q/c/0/0 is missing. The entry is damaged"):
         entry.open()
 
 
 def test_a_truncated_chunk_is_an_error(catalog: Catalog) -> None:
-    entry = _publish(catalog, value=1.0)
+    entry = publish(catalog, value=1.0)
     chunk = _chunk(entry)
     chunk.write_bytes(chunk.read_bytes()[:-1])
     with pytest.raises(CatalogError, match=r"has \d+ bytes, not \d+"):
@@ -155,7 +135,7 @@ def test_a_truncated_chunk_is_an_error(catalog: Catalog) -> None:
 
 
 def test_a_flipped_bit_in_a_chunk_is_an_error(catalog: Catalog) -> None:
-    entry = _publish(catalog, value=1.0)
+    entry = publish(catalog, value=1.0)
     chunk = _chunk(entry)
     original = chunk.read_bytes()
     for place in range(0, len(original), 5):
@@ -183,7 +163,7 @@ def test_a_flipped_bit_in_a_chunk_is_an_error(catalog: Catalog) -> None:
     ],
 )
 def test_bad_references_are_told(catalog: Catalog, text: str, told: str) -> None:
-    _publish(catalog)
+    publish(catalog)
     with pytest.raises(CatalogError, match=told):
         catalog.get(text)
 
@@ -197,7 +177,7 @@ def test_a_folder_that_is_no_catalogue_is_told_and_left_alone(tmp_path: Path) ->
 
 
 def test_a_damaged_mark_is_told_with_its_cure(catalog: Catalog) -> None:
-    _publish(catalog)
+    publish(catalog)
     mark = catalog.path / "geobench-catalog.json"
     mark.write_text('{"sche')
     with pytest.raises(CatalogError, match=r"cannot be read .* write .*schema.* into it"):
@@ -213,35 +193,35 @@ def test_a_newer_catalogue_is_refused(catalog: Catalog) -> None:
 
 
 def test_a_reference_to_nothing_is_told_with_its_cure(catalog: Catalog) -> None:
-    entry = _publish(catalog)
+    entry = publish(catalog)
     entry.path.rename(catalog.path / "elsewhere")
     with pytest.raises(CatalogError, match=r"dataset/a@1 points at an entry that is not there"):
         Catalog(catalog.path).get("dataset/a@1")
 
 
 def test_a_record_of_another_shape_is_told(catalog: Catalog) -> None:
-    entry = _publish(catalog)
+    entry = publish(catalog)
     record = json.loads((entry.path / "record.json").read_text())
     (entry.path / "record.json").write_text(json.dumps(record | {"surprise": 1}))
-    told = r"dataset/a@1: its record cannot be read .*not the one that was published"
+    told = r"dataset/a@1: its record.json cannot be read .*not the one that was published"
     with pytest.raises(CatalogError, match=told):
         Catalog(catalog.path).get("dataset/a@1")
 
 
 def test_what_is_damaged_or_foreign_does_not_hide_the_rest(catalog: Catalog) -> None:
-    bad, good = _publish(catalog, "a"), _publish(catalog, "b")
+    bad, good = publish(catalog, "a"), publish(catalog, "b")
     (bad.path / "record.json").write_text('{"kind"')
     (catalog.path / "refs/dataset/.DS_Store").write_text("")
     (catalog.path / "refs/dataset/c@1").mkdir()
     opened = Catalog(catalog.path)
     assert [entry.id for entry in opened.entries()] == [good.id]
     assert [str(reference) for reference in opened.damaged] == ["dataset/a@1"]
-    assert "its record cannot be read" in opened.damaged[bad.reference]
+    assert "its record.json cannot be read" in opened.damaged[bad.reference]
     assert opened.find("dataset", {"value": 0.0}, {}) is not None
 
 
 def test_a_reference_that_leaves_the_catalogue_is_refused(catalog: Catalog) -> None:
-    _publish(catalog)
+    publish(catalog)
     (catalog.path / "refs/dataset/a@1").write_text("../../somewhere")
     with pytest.raises(
         CatalogError, match=r"dataset/a@1: the file .* is damaged; it holds '../../"
@@ -257,18 +237,18 @@ def test_a_catalogue_in_a_file_is_told(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_loses_nothing(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = _publish(catalog)
+    first = publish(catalog)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("geobench_catalog.local_store._sync", full)
+    monkeypatch.setattr("geobench_catalog.local_store.sync", full)
     with pytest.raises(CatalogError, match=r"cannot be written \(No space left on device\)"):
-        _publish(catalog, value=1.0)
+        publish(catalog, value=1.0)
     monkeypatch.undo()
     assert [entry.id for entry in catalog.entries()] == [first.id]
     assert _debris(catalog) == []
-    assert str(_publish(catalog, value=1.0).reference) == "dataset/a@2"
+    assert str(publish(catalog, value=1.0).reference) == "dataset/a@2"
 
 
 def test_reading_needs_neither_torch_nor_geobench() -> None:
@@ -277,7 +257,7 @@ def test_reading_needs_neither_torch_nor_geobench() -> None:
     assert done.stdout.strip() == "set()"
 
 
-def test_data_that_come_in_pieces_are_the_data(catalog: Catalog) -> None:
+def test_data_that_come_in_pieces_are_thedata(catalog: Catalog) -> None:
     days = np.datetime64("2000-01-01", "ns") + np.arange(5) * np.timedelta64(1, "D")
     values = np.random.default_rng(0).normal(size=(5, 6, 3)).astype(np.float32)
     values[2:4, 4:] = np.nan  # a chunk of nothing else is stored all the same
