@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from timing import in_a_new_process, peak_bytes, tell
+from timing import forget_peak, in_a_new_process, peak_bytes, tell
 
 from geobench_catalog import Catalog, Record, layout, zarr_data
 from geobench_catalog.record import identity
@@ -247,7 +247,7 @@ def one_process(what: str) -> None:
     warm = forecast(sizes | {"init_time": 2}, 1)
     with_catalog(catalog, warm, shape)
     catalog.get("forecast/a@1").load()
-    before = peak_bytes()
+    before = forget_peak()
     inits = sizes["init_time"] if what != "nothing" else 4
     if what == "read":  # made by another process, so that its memory is not counted
         in_a_new_process(__file__, "make", str(folder / "big"))

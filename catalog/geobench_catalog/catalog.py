@@ -78,7 +78,8 @@ class Catalog:
         if folder and folder.exists() and not folder.is_dir():
             raise CatalogError(f"{self.url} is not a folder.")
         with told(self.url):
-            if self.store.names("") or self.store.folders(""):
+            there = {*self.store.names(""), *self.store.folders("")}
+            if there - {"lock", "tmp"}:  # these are of one who died, or is about to make it
                 if self._read_mark() is not None:
                     return  # another process made it meanwhile
                 raise CatalogError(

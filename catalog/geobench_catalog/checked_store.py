@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zarr.abc.store import ByteRequest, Store
 from zarr.storage import LocalStore, WrapperStore
 
-from geobench_catalog.errors import CatalogError
+from geobench_catalog.errors import CatalogError, cure
 from geobench_catalog.local_store import sync
 from geobench_catalog.manifest import Manifest, digest
 
@@ -145,11 +145,6 @@ def measuring(folder: Path, files: Manifest, prefix: str) -> MeasuringStore:
 def _bytes(value: "Buffer") -> memoryview:
     array: Any = value.as_numpy_array()  # numpy's types do not tell that it is a buffer
     return memoryview(array).cast("B")
-
-
-def cure(where: str) -> str:
-    """What to do about a damaged entry."""
-    return f"The entry is damaged: restore {where} from a copy, or remove it and make it again."
 
 
 def _children(files: Mapping[str, Any]) -> dict[str, dict[str, None]]:

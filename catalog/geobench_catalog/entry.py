@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from geobench_catalog import manifest
-from geobench_catalog.errors import CatalogError
+from geobench_catalog.errors import CatalogError, cure
 from geobench_catalog.record import Record, read_record
 from geobench_catalog.references import Reference
 from geobench_catalog.store import Store
@@ -84,8 +84,6 @@ class Entry:
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:
-        from geobench_catalog.checked_store import cure
-
         try:
             yield
         except (OSError, ValueError) as error:  # pydantic's ValidationError is a ValueError
@@ -96,8 +94,6 @@ class Entry:
 
     def check(self) -> None:
         """Raise `CatalogError` if a file is missing or has another size than was published."""
-        from geobench_catalog.checked_store import cure
-
         stored = self.stored()
         for name, (size, _) in self.manifest.items():
             if stored.get(name) != size:
@@ -142,10 +138,13 @@ class Entry:
             return self.open(group).load()
 
     def blocks(self, dim: str, memory: int, group: str | None = None) -> Iterator["xr.Dataset"]:
-        """Read a group piece by piece along `dim`, each (and what it is read from) in `memory`."""
+        """Read a group piece by piece along `dim`, a quarter of `memory` (bytes) at a time.
+
+        The rest is for the piece before, which its user still holds, and chunks in the making.
+        """
         opened = self.open(group)
         one = sum(each.nbytes // max(1, each.sizes.get(dim, 1)) for each in opened.values())
-        step = max(1, memory // max(1, 2 * one))
+        step = max(1, memory // max(1, 4 * one))
         cut = _chunk(opened, dim)
         step = max(1, step - step % cut) if step >= cut else step
         for first in range(0, opened.sizes[dim], step):

@@ -11,3 +11,8 @@ class GeobenchError(Exception):
 
 class CatalogError(GeobenchError):
     """An error about a catalogue or one of its entries."""
+
+
+def cure(where: str) -> str:
+    """What to do about a damaged entry."""
+    return f"The entry is damaged: restore {where} from a copy, or remove it and make it again."

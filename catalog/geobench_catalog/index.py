@@ -49,7 +49,10 @@ class Index:
         from geobench_catalog.expression import compiled
 
         connection = self.synchronised()
-        keys, scorers = distinct(connection, "fields", "key"), distinct(connection, "scores", "scorer")
+        keys, scorers = (
+            distinct(connection, "fields", "key"),
+            distinct(connection, "scores", "scorer"),
+        )
         wanted = compiled(expression, keys, scorers)
         extra = {name: sql for name, sql in wanted.columns.items() if name not in _SHOWN}
         columns = [*(f"e.{name}" for name in _SHOWN), *(sql for sql, _ in extra.values())]

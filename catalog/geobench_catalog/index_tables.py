@@ -1,5 +1,6 @@
 """The tables of the index, and how entries become rows."""
 
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from datetime import UTC
@@ -38,6 +39,8 @@ CREATE TABLE aliases (alias TEXT, entry INTEGER);
 CREATE INDEX aliases_entry ON aliases (entry);
 """
 
+_NAMES = set(re.findall(r"CREATE TABLE (\w+)", _TABLES))
+
 
 def connect(file: Path | None) -> sqlite3.Connection:
     """Open the index, with its tables; in memory where no file can be written."""
@@ -45,7 +48,7 @@ def connect(file: Path | None) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = OFF")  # after a power cut it is made anew
     with transaction(connection):
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != _VERSION:
+        if version != _VERSION or set(tables(connection)) != _NAMES:
             for table in tables(connection):
                 connection.execute(f"DROP TABLE {table}")
             for statement in _TABLES.split(";"):

@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ class LocalStore:
         self._root = folder
         self.folder: Path | None = folder
         self.url = str(folder)
+        self._mine = threading.local()
 
     def read(self, key: str) -> bytes:
         """The content of a file."""
@@ -81,13 +83,14 @@ class LocalStore:
     def _place(self, key: str, content: bytes, put: Callable[[Path, Path], None]) -> None:
         target = self._root / key
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._aside()
-        try:
-            aside.write_bytes(content)
-            sync(aside)
-            put(aside, target)
-        finally:
-            aside.unlink(missing_ok=True)
+        with self.lock(shared=True):  # nobody sweeps meanwhile
+            aside = self._aside()
+            try:
+                aside.write_bytes(content)
+                sync(aside)
+                put(aside, target)
+            finally:
+                aside.unlink(missing_ok=True)
         sync(target.parent)
 
     def _aside(self) -> Path:
@@ -149,13 +152,21 @@ class LocalStore:
 
     @contextmanager
     def lock(self, *, shared: bool) -> Iterator[None]:
-        """Hold off those who remove (shared), or everybody (not shared), for a moment."""
+        """Hold off those who remove (shared), or everybody (not shared), for a moment.
+
+        Within a lock of the same thread it adds nothing.
+        """
+        if getattr(self._mine, "locked", False):
+            yield
+            return
         handle = os.open(self._root / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            self._mine.locked = True
             yield
         finally:
+            self._mine.locked = False
             os.close(handle)
 
     def zarr(self, key: str) -> "ZarrStore":

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds until a conflict is tried again
 _BUFFER = 2**23  # bytes that are asked for at once
-_EXCLUSIVE = ("s3", "s3a", "gs", "gcs", "memory")
+_EXCLUSIVE = ("s3", "gs", "memory")
 """Protocols that create a file under the condition that there is none, in one step."""
 _SETTINGS = {"s3": " (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE)"}
 _alone = threading.Lock()  # memory:// looks first, and then writes
@@ -274,7 +274,10 @@ def _file_system(url: str) -> tuple[Any, str]:
         extra = "pip install 'geobench-twin[s3]'" if protocol.startswith("s3") else f"{error}"
         raise CatalogError(f"{url} needs a package that is not here: {extra}.") from error
     except (ValueError, TypeError) as error:
-        raise CatalogError(f"{url} cannot be opened ({error}). Name a folder or a URL.") from error
+        raise CatalogError(
+            f"{url} cannot be opened ({error}). Name a folder or a URL of "
+            f"{', '.join(f'{each}://' for each in _EXCLUSIVE)}."
+        ) from error
     writer = getattr(fs, "_pipe_file", fs.pipe_file)
     if protocol not in _EXCLUSIVE or "mode" not in inspect.signature(writer).parameters:
         raise CatalogError(

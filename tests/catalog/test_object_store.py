@@ -138,6 +138,7 @@ class _Misbehaving(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Misbehaving
+    protocol_version = "HTTP/1.1"  # clients ask whether to go on before they send a body
 
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -147,6 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = f"<Error><Code>{code}</Code><Message>told {code}</Message></Error>".encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body) if code else 0))
+        self.send_header("Connection", "close")
         self.end_headers()
         if code and self.command != "HEAD":
             self.wfile.write(body)
@@ -372,7 +374,7 @@ def test_tags_and_aliases_can_be_set_moved_and_removed(catalog: Catalog) -> None
 
     alias = catalog.alias("forecaster/w@1", "paper")
     assert catalog.get("forecaster/w@paper").id == first.id
-    with pytest.raises(CatalogError, match="stands for forecaster/w@1. Use --move"):
+    with pytest.raises(CatalogError, match=r"stands for forecaster/w@1\. Use --move"):
         catalog.alias("forecaster/w@2", "paper")
     catalog.alias("forecaster/w@2", "paper", move=True)
     assert Catalog(catalog.url).get("forecaster/w@paper").id == second.id
@@ -550,7 +552,7 @@ def test_a_prefix_that_looks_like_a_pattern_is_none(url: str) -> None:
     for catalog in catalogs:
         _publish(catalog, "a")
     entry = catalogs[1].get("dataset/a@1")
-    assert list(copy(catalogs[1], catalogs[0], ["dataset/a@1"]))[0].new
+    assert [each.new for each in copy(catalogs[1], catalogs[0], ["dataset/a@1"])] == [True]
     remove(catalogs[0], ["dataset/a@2"])
     assert catalogs[1].get("dataset/a@1").id == entry.id
     assert [_problems(catalog) for catalog in catalogs] == [[], []]
@@ -708,15 +710,10 @@ def test_a_bucket_that_is_not_there_is_told(bucket: str) -> None:
         assert "there is no bucket 'nowhere'. Make it first" in told
 
 
-def test_a_server_that_is_not_there_is_told(
-    bucket: str, monkeypatch: pytest.MonkeyPatch, misbehaving: Any
-) -> None:
-    server = misbehaving({})
-    port = server.server_port
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{_free_port()}")
-        told = _told("s3://bucket/prefix")
-    assert port != 0
+def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("s3fs")
+    _set_up_s3(monkeypatch, f"http://127.0.0.1:{_free_port()}")
+    told = _told("s3://bucket/prefix")
     assert "Could not connect" in told
     assert "Check the network, the endpoint and the credentials (AWS_ENDPOINT_URL" in told
 

@@ -25,8 +25,8 @@ def list_entries(kind: str | None, *, as_json: bool) -> None:
     """List entries: reference, size, when it was made, how long that took, tags."""
     catalog = here()
     columns, rows = catalog.index.sql(
-        "SELECT e.*, (SELECT group_concat(t.tag, ', ') FROM tags t WHERE t.entry = e.entry) AS "
-        "tags FROM entries e"
+        "SELECT e.*, (SELECT group_concat(tag, ', ') FROM (SELECT t.tag FROM tags t "
+        "WHERE t.entry = e.entry ORDER BY t.tag)) AS tags FROM entries e"
     )
     found = [dict(zip(columns, row, strict=True)) for row in rows if kind in (None, row[3])]
     found.sort(key=lambda each: (KINDS.index(each["kind"]), each["name"], each["version"]))

@@ -1,0 +1,179 @@
+"""A forecast of somebody's own, with no code: taken in, scored and ranked as any other."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+import yaml
+from click.testing import CliRunner, Result
+
+from geobench.cli import main
+from geobench_catalog import Catalog
+from geobench_catalog.adoption import template
+
+STUDY = {
+    "experiments": {
+        "tiny": {
+            "use": "lorenz95",
+            "spin_up": 2,
+            "train": {"trajectories": 6, "steps": 8},
+            "validation": {"trajectories": 2, "steps": 8},
+            "test": {"trajectories": 20, "inits": 2, "every": 3},
+            "leads": 3,
+        }
+    },
+    "models": {"climatology": "climatology", "persistence": "persistence", "oracle": "oracle"},
+    "members": 5,
+    "scorers": ["crps", "spread-skill"],
+    "reference": {"members": 8},
+}
+
+
+def _geobench(catalog: Path, *words: object) -> Result:
+    return CliRunner().invoke(main, ["-q", "--catalog", str(catalog), *map(str, words)])
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue in which the study has run."""
+    folder = tmp_path_factory.mktemp("adoption")
+    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    result = _geobench(folder / "catalog", "run", folder / "study.yaml")
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def _weatherbench(catalog: Path, scale: float = 1.0) -> xr.Dataset:
+    """The oracle's own forecast, as WeatherBench would store it (times `scale`)."""
+    ours = Catalog(catalog).get("forecast/tiny.oracle.s0@1").load()
+    theirs = ours.rename(
+        init_time="time", lead_time="prediction_timedelta", member="number", q="X", x="site"
+    )
+    theirs = theirs.transpose("number", "prediction_timedelta", "time", "site") * scale
+    theirs = theirs.isel(time=slice(None, None, -1)).astype("float64")
+    for name in ("time", "prediction_timedelta", "number"):
+        theirs[name].attrs.clear()
+    theirs["X"].attrs = {"units": ours["q"].attrs["units"], "long_name": "somebody's"}
+    return theirs.drop_attrs(deep=False)
+
+
+def _take_in(ran: Path, theirs: xr.Dataset, ending: str, *words: object) -> Result:
+    path = ran / f"theirs{len(list(ran.iterdir()))}{ending}"
+    for variable in theirs.variables.values():
+        variable.encoding.clear()
+    if ending == ".zarr":
+        theirs.to_zarr(path, consolidated=False)
+    else:
+        theirs.to_netcdf(path, engine="h5netcdf")
+    options = ("--dataset", "dataset/tiny@1", "--rename", "X=q", *words)
+    return _geobench(ran / "catalog", "catalog", "import-forecast", path, *options)
+
+
+@pytest.mark.parametrize("ending", [".zarr", ".nc"])
+def test_the_oracle_brought_as_a_stranger_scores_as_the_oracle(ran: Path, ending: str) -> None:
+    model = f"stranger-{ending[1:]}"
+    result = _take_in(ran, _weatherbench(ran / "catalog"), ending, "--model", model)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == f"forecast/tiny.{model}@1"
+    assert "X is float64 and read as float32" in result.stderr
+    catalog = Catalog(ran / "catalog")
+    brought, own = (catalog.get(f"forecast/tiny.{name}@1") for name in (model, "oracle.s0"))
+    np.testing.assert_array_equal(brought.load()["q"], own.load()["q"])
+    assert brought.load()["q"].dims == own.load()["q"].dims
+    scored = _geobench(ran / "catalog", "score", f"forecast/tiny.{model}@1", "--scorer", "crps")
+    assert scored.exit_code == 0, scored.output
+    one, other = (
+        catalog.get(f"score/tiny.{name}.crps@1").record.summary["scores"]
+        for name in (model, "oracle.s0")
+    )
+    assert one == other
+    found = catalog.query(f"kind = forecast and model = {model} and crps.share@1d > 0.5")
+    assert list(found["reference"]) == [f"forecast/tiny.{model}@1"]
+
+
+def test_it_stands_on_the_board_beside_the_models(ran: Path) -> None:
+    result = _take_in(ran, _weatherbench(ran / "catalog", 0.9), ".zarr", "--model", "shrunk")
+    assert result.exit_code == 0, result.output
+    study = STUDY | {"models": STUDY["models"] | {"theirs": {"forecast": "forecast/tiny.shrunk@1"}}}
+    path = ran / "with_theirs.yaml"
+    path.write_text(yaml.safe_dump(study))
+    plan = _geobench(ran / "catalog", "run", path, "--dry-run").stdout.splitlines()
+    assert [line.split()[-1] for line in plan if line.startswith("to do")] == [
+        "tiny.theirs.s0.crps",
+        "tiny.theirs.s0.spread-skill",
+    ]
+    result = _geobench(ran / "catalog", "run", path)
+    assert result.exit_code == 0, result.output
+    row = next(line for line in result.stdout.splitlines() if " theirs " in line)
+    assert row.split()[-3:] == ["–", "–", "–"]  # nothing is known of its cost
+    board = _geobench(ran / "catalog", "leaderboard", path, "--html", ran / "page.html")
+    assert board.exit_code == 0, board.output
+    assert "theirs" in (ran / "page.html").read_text("utf-8")
+
+
+def test_a_forecast_of_another_dataset_is_told(ran: Path) -> None:
+    result = _take_in(ran, _weatherbench(ran / "catalog"), ".zarr", "--model", "elsewhere")
+    assert result.exit_code == 0
+    other = STUDY["experiments"]["tiny"] | {"seed": 3}
+    study = STUDY | {
+        "experiments": {"other": other},
+        "models": {"theirs": {"forecast": "forecast/tiny.elsewhere@1"}},
+    }
+    path = ran / "other.yaml"
+    path.write_text(yaml.safe_dump(study))
+    result = _geobench(ran / "catalog", "run", path)
+    assert result.exit_code == 2
+    assert "theirs: forecast/tiny.elsewhere@1 is no forecast of dataset/other@1" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "told"),
+    [
+        (lambda d: d.isel(time=slice(3, None)), (), "3 of 40 init times are missing: 2000-"),
+        (lambda d: d.isel(prediction_timedelta=[0, 2]), (), "1 of 3 lead times is missing: 48 h"),
+        (lambda d: d.assign(X=d["X"].assign_attrs(units="K")), (), "X is in 'K', wanted is"),
+        (lambda d: d.assign(X=d["X"].drop_attrs()), (), "X has no units; wanted is"),
+        (lambda d: d.isel(site=slice(20)), ("--rename", "site=x"), "site is not the wanted x"),
+        (lambda d: d.where(d["number"] != 2), (), "40 of 200 members at the inits 0 to 39 are not"),
+        (lambda d: d, ("--rename", "Y=x"), "has no 'Y'"),
+        (lambda d: d, ("--rename", "X"), "'X' renames nothing: write THEIRS=OURS"),
+    ],
+)
+def test_what_does_not_fit_is_told_and_is_not_stored(
+    ran: Path, change: object, words: tuple[str, ...], told: str
+) -> None:
+    before = set(Catalog(ran / "catalog").query("")["reference"])
+    theirs = change(_weatherbench(ran / "catalog"))  # type: ignore[operator]
+    result = _take_in(ran, theirs, ".zarr", "--model", "bad", *words)
+    assert result.exit_code == 2, result.output
+    assert told in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    left = set(Catalog(ran / "catalog").query("")["reference"]) - before
+    assert not [name for name in left if name.startswith("forecast/")]
+
+
+def test_failed_members_are_kept_if_that_is_asked_for(ran: Path) -> None:
+    theirs = _weatherbench(ran / "catalog")
+    theirs = theirs.where(theirs["number"] != 2)
+    result = _take_in(ran, theirs, ".zarr", "--model", "failing", "--keep-failures")
+    assert result.exit_code == 0, result.output
+    entry = Catalog(ran / "catalog").get("forecast/tiny.failing@1")
+    assert entry.record.summary["failed_members"] == 40
+    assert entry.record.summary["members"] == 200
+
+
+def test_nothing_can_be_forecast_with_it(ran: Path) -> None:
+    _take_in(ran, _weatherbench(ran / "catalog"), ".zarr", "--model", "frozen")
+    result = _geobench(ran / "catalog", "forecast", "forecaster/tiny.frozen@1", "--members", 4)
+    assert result.exit_code == 2
+    assert "stands for a forecast that was imported" in result.stderr
+
+
+def test_the_template_is_what_forecasts_of_the_dataset_are(ran: Path) -> None:
+    catalog = Catalog(ran / "catalog")
+    wanted = template(catalog.get("dataset/tiny@1"))
+    own = catalog.get("forecast/tiny.oracle.s0@1").open()
+    for name in wanted.coords:
+        np.testing.assert_array_equal(wanted[name], own[name])
+    assert set(wanted.data_vars) == set(own.data_vars)

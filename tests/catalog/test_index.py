@@ -1,0 +1,132 @@
+"""The index: derived, always up to date, and right about shares of the gap."""
+
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+from small_entries import family, publish
+
+from geobench_catalog import Catalog, CatalogError
+from geobench_catalog.removal import remove
+
+
+def _found(catalog: Catalog, expression: str) -> list[str]:
+    return list(catalog.query(expression)["reference"])
+
+
+def test_a_query_knows_what_other_processes_have_published(catalog: Catalog) -> None:
+    assert _found(catalog, "") == []
+    other = Catalog(catalog.path)
+    publish(other, "b")
+    publish(other, "a")
+    assert _found(catalog, "kind = dataset") == ["dataset/a@1", "dataset/b@1"]
+    remove(other, ["dataset/b@1"])
+    assert _found(catalog, "kind = dataset") == ["dataset/a@1"]
+
+
+@pytest.mark.parametrize("damage", ["gone", "garbage", "older", "half", "foreign"])
+def test_an_index_that_is_lost_or_damaged_is_made_anew(catalog: Catalog, damage: str) -> None:
+    family(catalog)
+    whole = catalog.query("")
+    file = catalog.path / "index.sqlite"
+    content = file.read_bytes()
+    match damage:
+        case "gone":
+            file.unlink()
+        case "garbage":
+            file.write_bytes(random.Random(0).randbytes(5000))
+        case "half":
+            file.write_bytes(content[: len(content) // 2])
+        case "older" | "foreign":
+            connection = sqlite3.connect(file)
+            if damage == "older":
+                connection.execute("PRAGMA user_version = 0")
+            else:
+                connection.execute("DROP TABLE fields")
+            connection.commit()
+            connection.close()
+    again = Catalog(catalog.path).query("")
+    assert again.equals(whole)
+    assert _found(Catalog(catalog.path), "model.width = 8") == list(whole["reference"][1:])
+
+
+def test_a_parent_that_comes_back_is_in_the_lineage_again(catalog: Catalog) -> None:
+    parent = family(catalog)["dataset"]
+    ref = catalog.path / f"refs/{parent.reference}"
+    text = ref.read_text()
+    ref.unlink()
+    assert _found(catalog, "dataset = twin") == []
+    ref.write_text(text)
+    assert len(_found(catalog, "dataset = twin")) == 4
+
+
+def test_what_is_damaged_is_told_and_the_rest_is_found(catalog: Catalog) -> None:
+    bad, good = publish(catalog, "a"), publish(catalog, "b")
+    (bad.path / "record.json").write_text("{}")
+    opened = Catalog(catalog.path)
+    assert _found(opened, "") == [str(good.reference)]
+    assert list(opened.damaged) == [bad.reference]
+
+
+def test_shares_are_those_of_the_gap_from_climatology_to_the_truth(catalog: Catalog) -> None:
+    twin = family(catalog, "climatology", crps=1.2)["dataset"]
+    family(catalog, "oracle", twin=twin, crps=0.3, law=True)
+    family(catalog, "reference", twin=twin, crps=0.2, law=True)  # comes before the oracle
+    family(catalog, "fgn", twin=twin, crps=0.4)
+    found = catalog.query("kind = score and crps.share@1d >= 0").set_index("model")
+    # (1.2 - score) / (1.2 - 0.2)
+    share = found["crps.share@1d"].round(9).to_dict()
+    assert share == {"climatology": 0.0, "fgn": 0.8, "oracle": 0.9, "reference": 1.0}
+    assert _found(catalog, "kind = forecast and crps.share@5d > 0.85") == [
+        "forecast/twin.oracle.s0@1",
+        "forecast/twin.reference.s0@1",
+    ]
+
+
+def test_without_a_climatology_there_is_no_share(catalog: Catalog) -> None:
+    twin = family(catalog, "oracle", crps=0.3, law=True)["dataset"]
+    family(catalog, "fgn", twin=twin)
+    assert _found(catalog, "crps.share") == []
+    assert len(_found(catalog, "kind = score and crps@1d")) == 2
+
+
+def test_a_newer_climatology_counts(catalog: Catalog) -> None:
+    twin = family(catalog, "climatology", crps=1.2)["dataset"]
+    family(catalog, "oracle", twin=twin, crps=0.2, law=True)
+    fgn = str(family(catalog, "fgn", twin=twin, crps=0.7)["score"].reference)
+    assert catalog.query(f"reference = {fgn} and crps.share@1d")["crps.share@1d"][0] == 0.5
+    family(catalog, "climatology", twin=twin, crps=2.2, seed=1)
+    assert catalog.query(f"reference = {fgn} and crps.share@1d")["crps.share@1d"][0] == (
+        pytest.approx(0.75)
+    )
+
+
+def test_sql_reads_and_does_nothing_else(catalog: Catalog) -> None:
+    family(catalog)
+    columns, rows = catalog.index.sql("SELECT kind, count(*) FROM entries GROUP BY kind")
+    assert columns == ["kind", "count(*)"]
+    assert sorted(rows) == [(kind, 1) for kind in ("dataset", "forecast", "forecaster", "score")]
+    for statement in ("DROP TABLE entries", "DELETE FROM scores", "CREATE TABLE x (y)"):
+        with pytest.raises(CatalogError, match="only reading is possible"):
+            catalog.index.sql(statement)
+    with pytest.raises(CatalogError, match=r"no such table: nowhere. The tables are aliases, ent"):
+        catalog.index.sql("SELECT * FROM nowhere")
+    assert len(catalog.query("")) == 4
+
+
+def test_a_computation_is_found_again_after_the_index_is_lost(catalog: Catalog) -> None:
+    made = publish(catalog, value=3.0)
+    (catalog.path / "index.sqlite").unlink(missing_ok=True)
+    found = Catalog(catalog.path).find("dataset", {"value": 3.0}, {})
+    assert found
+    assert found.id == made.id
+
+
+def test_a_catalogue_that_cannot_be_written_can_be_asked(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(catalog)
+    monkeypatch.setattr("geobench_catalog.index.os.access", lambda *_: False)
+    assert _found(Catalog(catalog.path), "") == ["dataset/a@1"]
+    assert not Path(catalog.path / "index.sqlite").exists()
