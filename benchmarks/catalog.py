@@ -10,6 +10,8 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -94,10 +96,10 @@ def writing(repeats: int = 7) -> None:
         for _ in range(repeats):
             with tempfile.TemporaryDirectory() as scratch:
                 catalog = Catalog(Path(scratch) / "catalog", create=True)
-                jobs = {
-                    "catalogue": lambda: with_catalog(catalog, whole, shape),
-                    "xarray pieces": lambda: with_xarray(Path(scratch) / "a", whole, shape),
-                    "xarray whole": lambda: with_xarray_at_once(Path(scratch) / "b", whole, shape),
+                jobs: dict[str, Callable[[], None]] = {
+                    "catalogue": partial(with_catalog, catalog, whole, shape),
+                    "xarray pieces": partial(with_xarray, Path(scratch) / "a", whole, shape),
+                    "xarray whole": partial(with_xarray_at_once, Path(scratch) / "b", whole, shape),
                 }
                 for job, run in jobs.items():
                     began = time.perf_counter()
@@ -203,7 +205,8 @@ def _many(path: Path, entries: int) -> None:
                 summary = {"parameters": 1000, "knows_law": use == "oracle"}
                 fitted = put("forecaster", own, recipe, {"dataset": twin}, labels, summary)
                 recipe = {"members": 16, "seed": seed}
-                drawn = put("forecast", own, recipe, {"forecaster": fitted}, labels, {"failed_members": 0})
+                summary = {"failed_members": 0}
+                drawn = put("forecast", own, recipe, {"forecaster": fitted}, labels, summary)
                 done += 2
                 base = 1.2 if model == "climatology" else 0.2 + 0.2 * generator.random()
                 for scorer in ("crps", "rmse"):

@@ -66,7 +66,8 @@ class Rounding:
             self.errors[str(name)] = max(self.errors[str(name)], float(error))
             values[name] = new
         result = piece.assign(values)
-        self._count(piece, result, self.truth.isel(init_time=inits))
+        if piece.sizes["member"] > 1:  # one left over has no spread to speak of
+            self._count(piece, result, self.truth.isel(init_time=inits))
         return result
 
     def _count(self, raw: "xr.Dataset", rounded: "xr.Dataset", truth: "xr.Dataset") -> None:

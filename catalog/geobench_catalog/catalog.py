@@ -13,6 +13,7 @@ taken. A process that dies before leaves debris that nobody sees, and `gc` remov
 
 import json
 import os
+import uuid
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -52,6 +53,7 @@ class Catalog:
             self._create()
             mark = self._read_mark()
         self._schema = _schema(f"{self.url}/{_MARK}", mark or b"")
+        self.mark = mark or b""  # no other catalogue has it, not even a later one at this URL
 
     @property
     def url(self) -> str:
@@ -87,7 +89,7 @@ class Catalog:
                     f"Name an empty or a new folder with --catalog."
                 )
             try:
-                self.store.create(_MARK, json.dumps({"schema": _SCHEMA}).encode())
+                self.store.create(_MARK, _new_mark())
             except FileExistsError:
                 return  # another process made it meanwhile
 
@@ -95,7 +97,7 @@ class Catalog:
         """Tell older versions of geobench that there are entries that they cannot read."""
         if self._schema < _SCHEMA:
             with told(self.url):
-                self.store.replace(_MARK, json.dumps({"schema": _SCHEMA}).encode())
+                self.store.replace(_MARK, _new_mark())
             self._schema = _SCHEMA
 
     # -- writing
@@ -242,6 +244,10 @@ class Catalog:
         if close:
             return f"Did you mean {' or '.join(close)}?"
         return "'geobench catalog list' shows what is there."
+
+
+def _new_mark() -> bytes:
+    return json.dumps({"schema": _SCHEMA, "id": uuid.uuid4().hex}).encode()
 
 
 def _schema(mark: str, text: bytes) -> int:

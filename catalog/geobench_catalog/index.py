@@ -190,7 +190,7 @@ def _file(catalog: "Catalog") -> Path | None:
     folder = catalog.store.folder
     if folder is None:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        name = hashlib.sha256(catalog.url.encode()).hexdigest()[:32]
+        name = hashlib.sha256(catalog.url.encode() + catalog.mark).hexdigest()[:32]
         folder = Path(home) / "geobench"
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)

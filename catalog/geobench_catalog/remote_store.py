@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store as ZarrStore
 
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds until a conflict is tried again
-_BUFFER = 2**23  # bytes that are asked for at once
+_PIECE = 2**23  # bytes that are asked for at once
+_NOTHING_THERE = 416  # HTTP status: the part that is asked for is behind the end
+_MAGIC = frozenset("*?[")  # what makes a path a pattern for fsspec
 _EXCLUSIVE = ("s3", "gs", "memory")
 """Protocols that create a file under the condition that there is none, in one step."""
 _SETTINGS = {"s3": " (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE)"}
@@ -60,14 +62,16 @@ class RemoteStore:
 
     def open(self, key: str) -> BinaryIO:
         """A file to read from."""
-        size = self.size(key)
-        if size is None:
-            raise FileNotFoundError(f"{self.url}/{key}")
-        return io.BufferedReader(_File(partial(self._part, self._path(key)), size), _BUFFER)
+        return io.BufferedReader(_File(partial(self._part, self._path(key))))
 
     def _part(self, path: str, start: int, end: int) -> bytes:
         with _told(self.url):
-            return bytes(self._fs.cat_file(path, start=start, end=end))
+            try:
+                return bytes(self._fs.cat_file(path, start=start, end=end))
+            except OSError as error:
+                if _answer(error)[0] == _NOTHING_THERE:
+                    return b""
+                raise
 
     def size(self, key: str) -> int | None:
         """Bytes of a file; None if it is not there."""
@@ -174,7 +178,7 @@ class RemoteStore:
                 self._fs.rm_file(f"{path}/{NAME}")
             elif not self._fs.exists(path):
                 raise FileNotFoundError(f"{self.url}/{key}")
-            if not _MAGIC & set(path):  # fsspec would take it for a pattern
+            if not _MAGIC & set(path):
                 with suppress(FileNotFoundError):
                     self._fs.rm(path, recursive=True)
             # What is refused is not told when many are removed at once.
@@ -238,27 +242,35 @@ class RemoteStore:
                 return bytes(self._fs.cat_file(path, start=start, end=end))
             reading = self._fs._cat_file(path, start=start, end=end)
             future = asyncio.run_coroutine_threadsafe(reading, self._fs.loop)
-            return bytes(await asyncio.wrap_future(future))
-
-
-_MAGIC = frozenset("*?[")
+            try:
+                return bytes(await asyncio.wrap_future(future))
+            except OSError as error:
+                if _answer(error)[0] == _NOTHING_THERE:
+                    return b""
+                raise
 
 
 class _File(io.RawIOBase):
-    """A file that is read piece by piece."""
+    """A file that is read in large pieces; the first at once, so that one request is enough."""
 
-    def __init__(self, part: Callable[[int, int], bytes], size: int) -> None:
-        self._part, self._size, self._place = part, size, 0
+    def __init__(self, part: Callable[[int, int], bytes]) -> None:
+        self._part, self._place = part, 0
+        self._ask()
+
+    def _ask(self) -> None:
+        piece = self._part(self._place, self._place + _PIECE)
+        self._place += len(piece)
+        self._unread, self._is_last = memoryview(piece), len(piece) < _PIECE
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        end = min(self._size, self._place + len(buffer))
-        piece = self._part(self._place, end) if end > self._place else b""
-        buffer[: len(piece)] = piece
-        self._place += len(piece)
-        return len(piece)
+        if not self._unread and not self._is_last:
+            self._ask()
+        taken, self._unread = self._unread[: len(buffer)], self._unread[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
 
 
 def _file_system(url: str) -> tuple[Any, str]:

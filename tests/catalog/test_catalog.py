@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-
 from small_entries import data, publish
 
 from geobench_catalog import Catalog, CatalogError, Entry, Parent, Reference

@@ -13,7 +13,7 @@ def test_an_alias_stands_for_a_version_until_it_is_moved(catalog: Catalog) -> No
     assert str(catalog.alias("dataset/a@1", "paper")) == "dataset/a@paper"
     assert catalog.get("dataset/a@paper").reference.version == 1
     catalog.alias("dataset/a@1", "paper")  # the same again is no change
-    with pytest.raises(CatalogError, match="dataset/a@paper stands for dataset/a@1. Use --move"):
+    with pytest.raises(CatalogError, match=r"dataset/a@paper stands for dataset/a@1\. Use --move"):
         catalog.alias("dataset/a@2", "paper")
     catalog.alias("dataset/a@2", "paper", move=True)
     assert catalog.get("dataset/a@paper").id == second.id

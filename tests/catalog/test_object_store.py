@@ -93,6 +93,7 @@ def bucket() -> Iterator[str]:
         client.create_bucket(Bucket="bucket")
         client.close()
         yield "s3://bucket"
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
 
 
 @pytest.fixture(autouse=True)
@@ -209,7 +210,7 @@ def _family(catalog: Catalog) -> list[Entry]:
 
 
 def _file_system(url: str) -> tuple[Any, str]:
-    fs, root = fsspec.url_to_fs(url, skip_instance_cache=True, use_listings_cache=False)
+    fs, root = fsspec.url_to_fs(url, use_listings_cache=False)
     return fs, root
 
 
@@ -333,11 +334,11 @@ def test_what_is_published_can_be_read(catalog: Catalog) -> None:
     assert _problems(catalog) == []
 
 
-def test_xarray_alone_reads_what_is_published(catalog: Catalog) -> None:
+def test_xarray_alone_reads_what_is_published(catalog: Catalog, tmp_path: Path) -> None:
     entry = _publish(catalog, value=3.0)
-    place = f"{entry.location}/data.zarr"
-    options = {"storage_options": {"skip_instance_cache": True}}
-    with xr.open_zarr(place, consolidated=False, chunks=None, **options) as plain:
+    fs, place = _file_system(f"{entry.location}/data.zarr")
+    fs.get(place, str(tmp_path / "plain.zarr"), recursive=True)
+    with xr.open_zarr(tmp_path / "plain.zarr", consolidated=False, chunks=None) as plain:
         xr.testing.assert_equal(plain.load(), _data(3.0))
 
 
@@ -539,11 +540,11 @@ def test_what_others_depend_on_is_removed_with_them_only(catalog: Catalog) -> No
 
 def test_thousands_of_files_are_removed(catalog: Catalog, tmp_path: Path) -> None:
     fs, root = _file_system(f"{catalog.url}/entries/{64 * 'a'}")
-    fs.pipe({f"{root}/data.zarr/q/c/{number}": b"0" for number in range(1100)})
+    fs.pipe({f"{root}/data.zarr/q/c/{number}": b"0" for number in range(1001)})
     fs.pipe_file(f"{root}/a[1]", b"0")  # neither of these is a pattern
     fs.pipe_file(f"{root}/MANIFEST.json", b"{}")
     [(what, size)] = collect(catalog, older_than=0)
-    assert (what, size) == (f"{catalog.url}/entries/{64 * 'a'}", 1103)
+    assert (what, size) == (f"{catalog.url}/entries/{64 * 'a'}", 1004)
     assert _stored(catalog.url) == ["geobench-catalog.json"]
 
 
@@ -780,7 +781,8 @@ def test_urls_that_cannot_keep_a_catalogue_are_refused(url: str, told: str) -> N
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)
+    imported = sys.modules["fsspec.registry"]._registry
+    monkeypatch.delitem(imported, "s3", raising=False)
     monkeypatch.setitem(sys.modules, "s3fs", None)
     assert "pip install 'geobench-twin[s3]'" in _told("s3://bucket/prefix")
 
@@ -817,7 +819,7 @@ def test_the_steps_and_the_catalogue_commands(url: str) -> None:
     assert again.stdout.strip() == "dataset/small@1"  # found, not made again
 
     listed = _geobench(url, "catalog", "list")
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == made
+    assert [word for word in listed.stdout.split() if "/" in word] == made
     shown = _geobench(url, "catalog", "show", "dataset/small@1")
     assert f"at: {url}/entries/" in shown.stdout
     assert "train/q (trajectory: 6, time: 8, x: 40) float32" in shown.stdout
@@ -826,7 +828,8 @@ def test_the_steps_and_the_catalogue_commands(url: str) -> None:
     for command in (["verify"], ["gc"], ["du"], ["rm", "--yes", made[3]]):
         result = _geobench(url, "catalog", *command)
         assert (result.exit_code, result.stderr) == (0, ""), result.output
-    assert len(_geobench(url, "catalog", "list").stdout.splitlines()) == 3
+    left = _geobench(url, "catalog", "list").stdout
+    assert [word for word in left.split() if "/" in word] == made[:3]
 
 
 def test_damage_and_mistakes_are_told_on_one_line(s3_url: str) -> None:
