@@ -50,6 +50,17 @@ def commit() -> dict[str, Any]:
     return {"git_commit": _git("rev-parse", "HEAD"), "git_dirty": bool(dirty)}
 
 
+@functools.cache
+def _processor() -> str:
+    """What the processor calls itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor())
+
+
 def describe() -> dict[str, Any]:
     """Everything about the place an entry is made in that can matter to its numbers or cost.
 
@@ -61,6 +72,7 @@ def describe() -> dict[str, Any]:
         **commit(),
         "platform": platform.platform(),
         "machine": platform.machine(),
+        "processor": _processor(),
         "cpus": os.cpu_count(),
         "byte_order": sys.byteorder,
     }

@@ -47,15 +47,24 @@ class Names:
 
     def texts(self) -> set[str]:
         """What stands in the place of references, unread: quick, and perhaps not all of it ours."""
-        return {f"{kind}/{file}" for kind in KINDS for file in self._store.names(f"refs/{kind}")}
+        return {
+            f"{kind}/{file}"
+            for kind in self._kinds("refs")
+            for file in self._store.names(f"refs/{kind}")
+        }
 
     def _versions(self, folder: str, kind: Kind | None) -> Iterator[Reference]:
-        for each in KINDS if kind is None else (kind,):
+        for each in self._kinds(folder) if kind is None else (kind,):
             for name in self._store.names(f"{folder}/{each}"):
                 _, at, version = name.rpartition("@")
                 if at and is_version(version):
                     with suppress(CatalogError):
                         yield Reference(*split(f"{each}/{name}")[:2], int(version))
+
+    def _kinds(self, folder: str) -> list[Kind]:
+        """Kinds that have any file there: to list one that has none takes requests, too."""
+        there = self._store.folders(folder)
+        return [kind for kind in KINDS if kind in there]
 
     def latest(self, kind: Kind, name: str, *, removed: bool = False) -> int:
         """Highest version of `name`, 0 if there is none; `removed`: also of those once there."""
@@ -119,7 +128,7 @@ class Names:
                 self._pointer(key, reference)
             except (CatalogError, FileNotFoundError) as error:
                 yield str(error)
-        for kind in KINDS:
+        for kind in self._kinds("tags"):
             for file in self._store.names(f"tags/{kind}"):
                 if self._store.size(f"tags/{kind}/{file}"):
                     yield f"{self._store.url}/tags/{kind}/{file} is damaged: it must be empty"
@@ -128,7 +137,7 @@ class Names:
 
     def aliases(self) -> Iterator[Alias]:
         """Every alias."""
-        for kind in KINDS:
+        for kind in self._kinds("aliases"):
             for file in self._store.names(f"aliases/{kind}"):
                 with suppress(CatalogError):
                     yield Alias(*split(f"{kind}/{file}"))
@@ -178,7 +187,7 @@ class Names:
     def tags(self) -> Mapping[Reference, list[str]]:
         """Tags of all entries that have any."""
         found: dict[Reference, list[str]] = {}
-        for kind in KINDS:
+        for kind in self._kinds("tags"):
             for file in self._store.names(f"tags/{kind}"):
                 named, _, tag = file.partition("+")
                 with suppress(CatalogError):

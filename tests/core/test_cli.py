@@ -69,7 +69,7 @@ def test_the_steps_one_by_one(tmp_path: Path) -> None:
     assert _simulate(catalog, "simulator.forcing=10").stdout.strip() == "dataset/small@2"
 
     listed = _geobench(catalog, "catalog", "list")
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == [
+    assert [line.split()[0] for line in listed.stdout.splitlines()[1:]] == [
         "dataset/small@1",
         "dataset/small@2",
         "forecaster/small.persistence.s0@1",

@@ -12,7 +12,10 @@ from geobench.cli import main
 from geobench.registry import Registry
 
 ROOT = Path(__file__).parents[2]
-PAGES = {page: (ROOT / page).read_text("utf-8") for page in ("README.md", "docs/plugins.md")}
+PAGES = {
+    page: (ROOT / page).read_text("utf-8")
+    for page in ("README.md", "docs/plugins.md", "docs/catalog.md")
+}
 
 
 def _files(folder: Path) -> list[Path]:
@@ -78,3 +81,17 @@ def test_links_lead_somewhere() -> None:
     for page, text in PAGES.items():
         for target in re.findall(r"\]\(([^)#]+)\)", text):
             assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
+
+
+def test_every_command_of_the_catalogue_is_in_its_page() -> None:
+    from geobench_catalog.commands import COMMANDS
+
+    text = PAGES["docs/catalog.md"]
+    for command in COMMANDS:
+        assert f"catalog {command.name}" in text
+    # And what the page shows are commands and options that there are.
+    names = {str(command.name): command for command in COMMANDS}
+    for shown in re.findall(r"^geobench (?:--catalog \S+ )?catalog (.*)$", text, re.M):
+        words = shown.split("#")[0].split()
+        options = {option for each in names[words[0]].params for option in each.opts}
+        assert {word for word in words if word.startswith("--")} <= options

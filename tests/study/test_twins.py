@@ -175,16 +175,14 @@ def test_the_law_of_several_samples_has_their_mean_and_covariance() -> None:
 def test_a_forecast_in_pieces_is_the_forecast(
     steps: Steps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import geobench.steps as module
-
     dataset = _simulate(steps, test={"trajectories": 20})
     whole = _members(steps, dataset, 11)
     fitted = steps.train(dataset, steps.registry.model("oracle"), label="again", seed=1)
-    monkeypatch.setattr(module, "_CHUNK_BYTES", 2000)
-    monkeypatch.setattr(module, "_PIECE_BYTES", 2000)
-    again = steps.forecast(fitted, members=11, seed=0)
+    monkeypatch.setattr("geobench_catalog.layout.CHUNK", 2000)
+    small = Steps(steps.catalog, steps.registry, memory=8000)
+    again = small.forecast(fitted, members=11, seed=0)
     opened = again.open()["q"]
-    assert opened.encoding["chunks"] != (20, 3, 11, 8)
+    assert opened.encoding["chunks"] == (4, 3, 4, 8)
     assert np.array_equal(opened.to_numpy(), whole)
 
 
