@@ -5,6 +5,8 @@ from pathlib import Path
 import click
 
 from geobench.cli.settings import Settings, assignments, check_folder, pass_settings, set_option
+from geobench.errors import GeobenchError
+from geobench_catalog import Entry
 from geobench_catalog.commands.place import complete, reference_argument
 
 
@@ -102,13 +104,27 @@ def forecast(
 
 
 @click.command()
-@reference_argument("forecast")
+@reference_argument("forecasts", nargs=-1)
+@click.option("--query", help="Also every forecast for which this expression holds.")
 @click.option("--scorer", "names", multiple=True, help="Default: every scorer that needs no law.")
 @pass_settings
-def score(settings: Settings, forecast: str, names: tuple[str, ...]) -> None:
-    """Score FORECAST."""
+def score(
+    settings: Settings, forecasts: tuple[str, ...], query: str | None, names: tuple[str, ...]
+) -> None:
+    """Score FORECASTS. What has been scored by this version of a scorer is not scored again.
+
+    With --query whatever is there: geobench score --query 'dataset = lorenz95' --scorer mine.
+    """
     steps = settings.steps()
-    drawn = steps.catalog.get(forecast, "forecast")
+    wanted = list(forecasts)
+    if query is not None:
+        found = steps.catalog.query(
+            f"kind = forecast and ({query})" if query else "kind = forecast"
+        )
+        wanted += [each for each in found["reference"] if each not in wanted]
+    if not wanted:
+        raise GeobenchError("there is no forecast to score. Name some, or ask for some by --query.")
+    drawn = [steps.catalog.get(each, "forecast") for each in wanted]
     scorers = [
         steps.registry.scorer(name)
         for kind, name in steps.registry.offers
@@ -117,14 +133,18 @@ def score(settings: Settings, forecast: str, names: tuple[str, ...]) -> None:
     scorers = [steps.registry.scorer(name) for name in names] or [
         scorer for scorer in scorers if not scorer.needs_law
     ]
-    for scorer in scorers:
-        made = steps.score(drawn, scorer)
-        click.echo(made.reference)
-        hours = made.record.summary["lead_hours"]
-        for column, values in made.record.summary["scores"].items():
-            by_lead = zip(hours, values, strict=True)
-            told = "  ".join(f"day {h / 24:g}: {_number(value)}" for h, value in by_lead)
-            click.echo(f"  {column}  {told}")
+    for forecast in drawn:
+        for scorer in scorers:
+            _tell(steps.score(forecast, scorer))
+
+
+def _tell(made: Entry) -> None:
+    click.echo(made.reference)
+    hours = made.record.summary["lead_hours"]
+    for column, values in made.record.summary["scores"].items():
+        by_lead = zip(hours, values, strict=True)
+        told = "  ".join(f"day {h / 24:g}: {_number(value)}" for h, value in by_lead)
+        click.echo(f"  {column}  {told}")
 
 
 def _number(value: float | None) -> str:

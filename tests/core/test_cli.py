@@ -84,6 +84,15 @@ def test_the_steps_one_by_one(tmp_path: Path) -> None:
     assert "group='climatology', consolidated=False)" in shown
     assert steps[3].stdout.splitlines()[1].startswith("  CRPS  day 1: ")
 
+    # All forecasts, whatever there are, by one more scorer.
+    words = ("score", "--query", "dataset = small", "--scorer", "rmse")
+    assert _geobench(catalog, *words).stdout.splitlines()[0] == (
+        "score/small.persistence.s0.rmse@1"
+    )
+    none = _geobench(catalog, "score", "--query", "dataset = nothing")
+    assert none.exit_code == 2
+    assert "there is no forecast to score" in none.stderr
+
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
