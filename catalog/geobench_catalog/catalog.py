@@ -11,6 +11,7 @@ put into place after the data are complete and on disk, in one step that fails w
 taken. A process that dies before leaves debris that nobody sees, and `gc` removes.
 """
 
+import hashlib
 import json
 import os
 import uuid
@@ -247,13 +248,23 @@ class Catalog:
 
 
 def _new_mark() -> bytes:
-    return json.dumps({"schema": _SCHEMA, "id": uuid.uuid4().hex}).encode()
+    fields = {"schema": _SCHEMA, "id": uuid.uuid4().hex}
+    return json.dumps(fields | {"sha256": _digest(fields)}).encode()
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def _schema(mark: str, text: bytes) -> int:
     try:
-        schema = json.loads(text)["schema"]
-    except (ValueError, TypeError, KeyError) as error:
+        fields = json.loads(text)
+        schema = fields["schema"]
+        if schema in range(1, _SCHEMA + 1) and fields != {"schema": schema}:
+            digest = fields.pop("sha256")
+            if digest != _digest(fields) or set(fields) != {"schema", "id"}:
+                raise ValueError("it is not what was written")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CatalogError(
             f"{mark} cannot be read ({error!r}). If the folders entries and refs beside it are "
             f'whole, write {{"schema": {_SCHEMA}}} into it.'

@@ -6,7 +6,7 @@ digests while files are written, so that they are those of what was meant, not o
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ from zarr.abc.store import ByteRequest, Store
 from zarr.storage import LocalStore, WrapperStore
 
 from geobench_catalog.errors import CatalogError, cure
-from geobench_catalog.local_store import sync
 from geobench_catalog.manifest import Manifest, digest
 
 if TYPE_CHECKING:
@@ -95,12 +94,14 @@ class CheckedStore(WrapperStore[Store]):
 class MeasuringStore(WrapperStore[LocalStore]):
     """A folder that is written: size and SHA-256 of each file go into `files`."""
 
-    def __init__(self, store: LocalStore, files: Manifest, prefix: str) -> None:
+    def __init__(
+        self, store: LocalStore, files: Manifest, prefix: str, flush: Callable[[Path], object]
+    ) -> None:
         super().__init__(store)
-        self._files, self._prefix = files, prefix
+        self._files, self._prefix, self._flush = files, prefix, flush
 
     def _with_store(self, store: LocalStore) -> "MeasuringStore":
-        return type(self)(store, self._files, self._prefix)
+        return type(self)(store, self._files, self._prefix, self._flush)
 
     async def set(self, key: str, value: "Buffer") -> None:
         """Write a file and measure it."""
@@ -109,8 +110,7 @@ class MeasuringStore(WrapperStore[LocalStore]):
             _, found = await asyncio.gather(
                 super().set(key, value), asyncio.to_thread(digest, view)
             )
-            # Put on disk while the next chunks are compressed.
-            await asyncio.to_thread(sync, self._store.root / key)
+            self._flush(self._store.root / key)
         else:
             await super().set(key, value)
             found = digest(view)
@@ -137,9 +137,14 @@ class MeasuringStore(WrapperStore[LocalStore]):
             del self._files[key]
 
 
-def measuring(folder: Path, files: Manifest, prefix: str) -> MeasuringStore:
-    """Open a folder to write into it; `files` receives what is written, as `prefix` + key."""
-    return MeasuringStore(LocalStore(folder), files, prefix)
+def measuring(
+    folder: Path, files: Manifest, prefix: str, flush: Callable[[Path], object]
+) -> MeasuringStore:
+    """Open a folder to write into it.
+
+    `files` receives what is written, as `prefix` + key; `flush` each large file, to be put on disk.
+    """
+    return MeasuringStore(LocalStore(folder), files, prefix, flush)
 
 
 def _bytes(value: "Buffer") -> memoryview:

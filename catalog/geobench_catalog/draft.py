@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from geobench_catalog import environment, manifest
 from geobench_catalog.entry import DATA, Entry
 from geobench_catalog.errors import CatalogError
+from geobench_catalog.local_store import sync
 from geobench_catalog.names import Names
 from geobench_catalog.record import Parent, Record, identity
 from geobench_catalog.references import Kind, check_name
@@ -48,6 +50,8 @@ class Draft:
         self._began = time.perf_counter()
         self._files: manifest.Manifest = {}
         self._open = ExitStack()
+        self._disk = ThreadPoolExecutor(4, thread_name_prefix="flush")
+        self._flushed: list[Future[None]] = []
 
     def __enter__(self) -> Self:
         with told(self._store.url):
@@ -55,6 +59,7 @@ class Draft:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._disk.shutdown(cancel_futures=True)
         self._open.close()
 
     @property
@@ -130,7 +135,11 @@ class Draft:
     def _zarr(self) -> "ZarrStore":
         from geobench_catalog.checked_store import measuring
 
-        return measuring(self.path / DATA, self._files, f"{DATA}/")
+        return measuring(self.path / DATA, self._files, f"{DATA}/", self._flush)
+
+    def _flush(self, path: Path) -> None:
+        """Put a file on disk, while the next ones are compressed."""
+        self._flushed.append(self._disk.submit(sync, path))
 
     def publish(self, summary: Mapping[str, Any] | None = None) -> Entry:
         """Make the entry visible, under the next free version of its name, and return it."""
@@ -139,6 +148,8 @@ class Draft:
         text = record.model_dump_json(indent=1).encode()
         files = self._files | {manifest.RECORD: manifest.measured(text)}
         with told(self._store.url):
+            for each in self._flushed:
+                each.result()  # raises what the disk has said
             (self.path / manifest.RECORD).write_bytes(text)
             with self._store.lock(shared=True):  # nobody removes a parent meanwhile
                 self._parents_there()

@@ -1,11 +1,13 @@
 """Taking away: entries that nobody needs, and what died processes have left."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from geobench_catalog.catalog import Catalog
 from geobench_catalog.draft import told
 from geobench_catalog.entry import Entry
 from geobench_catalog.errors import CatalogError
+from geobench_catalog.names import Alias
 from geobench_catalog.references import Reference
 
 
@@ -37,9 +39,10 @@ def plan(catalog: Catalog, references: Sequence[str], *, cascade: bool = False) 
     return list(wanted)
 
 
-def _aims(catalog: Catalog, alias: object) -> Reference | None:
+def _aims(catalog: Catalog, alias: Alias) -> Reference | None:
+    """What an alias stands for; a damaged one stands for nothing (`verify` names it)."""
     try:
-        return catalog.names.aimed(alias)  # type: ignore[arg-type] # an Alias
+        return catalog.names.aimed(alias)
     except CatalogError:
         return None
 
@@ -68,7 +71,8 @@ def remove(
             assert entry_id  # noqa: S101 # `plan` has seen it
             catalog.names.drop(reference, entry_id)
             if catalog.index.reference(entry_id) is None:  # no other name for it
-                catalog.store.remove(f"entries/{entry_id}")
+                with suppress(FileNotFoundError):  # a lost entry goes as well
+                    catalog.store.remove(f"entries/{entry_id}")
     return gone
 
 

@@ -143,3 +143,13 @@ def test_gc_removes_nothing_while_a_reference_is_damaged(catalog: Catalog) -> No
     with pytest.raises(CatalogError, match="dataset/a@1 points at an entry that is not there"):
         list(collect(Catalog(catalog.path)))
     assert entry.path.is_dir()
+
+
+def test_an_entry_whose_files_are_lost_can_be_removed(catalog: Catalog) -> None:
+    import shutil
+
+    entry = publish(catalog)
+    shutil.rmtree(entry.path)
+    remove(Catalog(catalog.path), ["dataset/a@1"])
+    assert catalog.names.references() == set()
+    assert publish(catalog).reference.version == 2

@@ -510,11 +510,13 @@ def test_when_two_writers_meet_one_tries_again(
 
 
 def test_a_conflict_that_does_not_end_is_told(
-    misbehaving: Callable[[dict[str, list[Answer]]], _Misbehaving],
+    misbehaving: Callable[[dict[str, list[Answer]]], _Misbehaving], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    misbehaving({"PUT": [(409, "ConditionalRequestConflict")]})
+    monkeypatch.setattr("geobench_catalog.remote_store._PAUSES", (0.01, 0.01))
+    server = misbehaving({"PUT": [(409, "ConditionalRequestConflict")]})
     with pytest.raises(CatalogError, match="s3://bucket/a does not answer as it should"):
         RemoteStore("s3://bucket/a").create("refs/a", b"content")
+    assert server.methods == ["PUT"] * 3
 
 
 def test_a_server_that_overwrites_is_refused(
@@ -551,7 +553,7 @@ def test_more_files_than_one_request_removes_are_removed(s3_url: str) -> None:
     catalog = Catalog(s3_url, create=True)
     folder = f"entries/{64 * 'a'}"
     prefix = f"{s3_url.removeprefix('s3://bucket/')}/{folder}"
-    names = ["MANIFEST.json", "a[1]", *(f"data.zarr/q/c/{number}" for number in range(2001))]
+    names = ["MANIFEST.json", "a[1]", *(f"data.zarr/q/c/{number}" for number in range(1001))]
     for name in names:
         s3_backends["123456789012"]["aws"].put_object("bucket", f"{prefix}/{name}", b"0")
     assert list(collect(catalog, older_than=0)) == [(f"{s3_url}/{folder}", len(names))]
@@ -603,15 +605,15 @@ def _die(*_: object, **__: object) -> Any:
     raise KeyboardInterrupt
 
 
-def test_what_is_about_to_be_named_is_young_again(url: str, tmp_path: Path) -> None:
+def test_what_is_about_to_be_named_is_young_again(s3_url: str, tmp_path: Path) -> None:
     (tmp_path / "MANIFEST.json").write_bytes(b"{}")
     (tmp_path / "record.json").write_bytes(b"{}")
-    store = RemoteStore(url)
+    store = RemoteStore(s3_url)
     store.adopt(tmp_path, "entries/a")
     before = store.age("entries/a")
     threading.Event().wait(1.1)  # S3 tells whole seconds
     with pytest.raises(FileExistsError):
-        RemoteStore(url).adopt(tmp_path, "entries/a")
+        RemoteStore(s3_url).adopt(tmp_path, "entries/a")
     assert store.age("entries/a") < before + 1
 
 

@@ -61,7 +61,7 @@ def test_reading_leaves_the_schema_and_writing_raises_it(old: Path) -> None:
     assert len(list(catalog.entries())) == 5
     assert json.loads(mark.read_text()) == {"schema": 1}
     made = publish(catalog, "new", parents={"dataset": catalog.get("dataset/twin@1")})
-    assert json.loads(mark.read_text()) == {"schema": 2}
+    assert json.loads(mark.read_text())["schema"] == 2
     assert made.record.parents["dataset"].id == catalog.get("dataset/twin@1").id
     assert len(list(Catalog(old).entries())) == 6
 
