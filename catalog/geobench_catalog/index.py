@@ -7,6 +7,7 @@ be deleted at any time, and one that is damaged or of another version is made an
 import hashlib
 import os
 import sqlite3
+import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -40,7 +41,7 @@ class Index:
     def __init__(self, catalog: "Catalog") -> None:
         self._catalog = catalog
         self._file = _file(catalog)
-        self._connection: sqlite3.Connection | None = None
+        self._mine = threading.local()  # SQLite wants a connection for each thread
 
     # -- asking
 
@@ -116,9 +117,10 @@ class Index:
         return int(count)
 
     def _forget(self) -> None:
-        if self._connection:
-            self._connection.close()
-            self._connection = None
+        connection = getattr(self._mine, "connection", None)
+        if connection:
+            connection.close()
+            del self._mine.connection
         if self._file:
             for ending in ("", "-journal", "-wal", "-shm"):
                 Path(f"{self._file}{ending}").unlink(missing_ok=True)
@@ -132,7 +134,9 @@ class Index:
             return self._synchronised()
 
     def _synchronised(self) -> sqlite3.Connection:
-        connection = self._connection = self._connection or connect(self._file)
+        if not hasattr(self._mine, "connection"):
+            self._mine.connection = connect(self._file)
+        connection: sqlite3.Connection = self._mine.connection
         there = self._catalog.names.texts()
         known = known_entries(connection)
         gone = known.keys() - there

@@ -130,3 +130,16 @@ def test_a_catalogue_that_cannot_be_written_can_be_asked(
     monkeypatch.setattr("geobench_catalog.index.os.access", lambda *_: False)
     assert _found(Catalog(catalog.path), "") == ["dataset/a@1"]
     assert not Path(catalog.path / "index.sqlite").exists()
+
+
+def test_threads_can_ask_and_publish_at_once(catalog: Catalog) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    def work(number: int) -> int:
+        publish(catalog, f"n{number % 2}", float(number))
+        return len(_found(catalog, "kind = dataset"))
+
+    with ThreadPoolExecutor(4) as pool:
+        counts = list(pool.map(work, range(12)))
+    assert max(counts) == 12
+    assert len(_found(catalog, "kind = dataset")) == 12
