@@ -34,14 +34,16 @@ def adopt(
     units. A member that is not finite is an error unless `keep_failures`.
     """
     from geobench_catalog.conforming import conform
-    from geobench_catalog.foreign import open_foreign
+    from geobench_catalog.foreign import absent_chunks, open_foreign
 
     name = check_name(f"{dataset.record.name}.{check_name(model)}")
     foreign = open_foreign(path)
+    unstored = absent_chunks(path)
     try:
         ours, notes = conform(foreign, template(dataset), rename or {}, assume_units=assume_units)
     except CatalogError as error:
         raise CatalogError(f"{path}: {error}") from error
+    notes = [*notes, *unstored]
     labels = {"model": model, "dataset": dataset.record.name}
     recipe = {"members": ours.sizes["member"], "seed": 0, "file": path.name, "notes": notes}
     forecaster = _forecaster(catalog, dataset, name, model, labels)

@@ -19,10 +19,11 @@ from typing import BinaryIO
 
 from geobench_catalog import manifest
 from geobench_catalog.catalog import Catalog
+from geobench_catalog.draft import is_whole
 from geobench_catalog.entry import Entry
 from geobench_catalog.errors import CatalogError
 from geobench_catalog.references import Reference, is_id
-from geobench_catalog.transfer import Arrival, receive, refused, with_lineage
+from geobench_catalog.transfer import STRANGE, Arrival, receive, refused, with_lineage
 
 _INDEX = "geobench-export.json"
 _SCHEMA = 1
@@ -40,7 +41,9 @@ def export(catalog: Catalog, references: Sequence[str], path: Path) -> list[Entr
         with aside.open("xb") as file:
             if path.exists():
                 raise CatalogError(f"{path} is there already. Remove it or name another file.")
-            with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            with tarfile.open(
+                fileobj=file, mode="w", format=tarfile.USTAR_FORMAT, encoding="utf-8"
+            ) as archive:
                 _add(archive, _INDEX, json.dumps({"schema": _SCHEMA, "entries": listed}).encode())
                 for entry in entries:
                     _add(archive, f"{entry.id}/{manifest.NAME}", manifest.encode(entry.manifest))
@@ -80,7 +83,7 @@ def bring_in(catalog: Catalog, path: Path) -> Iterator[Arrival]:
     with file:
         try:
             yield from _bring_in(catalog, _Members(file, path), path)
-        except tarfile.HeaderError as error:
+        except (tarfile.HeaderError, UnicodeDecodeError) as error:
             raise CatalogError(
                 f"{path} is no export of a catalogue, or is damaged ({error})."
             ) from error
@@ -91,11 +94,11 @@ def _bring_in(catalog: Catalog, members: "_Members", path: Path) -> Iterator[Arr
         text = members.text(f"{entry_id}/{manifest.NAME}")
         try:
             files = manifest.decode(text)
-        except ValueError as error:
+        except STRANGE as error:
             raise refused(str(reference), str(error)) from error
         coming = (members.file_of(entry_id) for _ in files)
         here = catalog.index.reference(entry_id)
-        if here is None:
+        if here is None or not is_whole(catalog.store, entry_id, files):
             _check_room(catalog, str(reference), files)
             made = receive(catalog, reference, entry_id, text, coming)
             yield Arrival(reference, made.reference, new=True)
@@ -125,7 +128,7 @@ def _listed(members: "_Members", path: Path) -> list[tuple[Reference, str]]:
         listed = [(Reference.parse(each["reference"]), str(each["id"])) for each in told["entries"]]
         if not all(is_id(entry_id) for _, entry_id in listed):
             raise ValueError("it names an id that is none")
-    except (ValueError, TypeError, KeyError, CatalogError) as error:
+    except STRANGE as error:
         raise CatalogError(f"{path} is no export of a catalogue ({error}).") from error
     return listed
 
@@ -140,7 +143,7 @@ class _Members:
         block = self._file.read(_BLOCK)
         if not block.strip(b"\0"):
             return None
-        member = tarfile.TarInfo.frombuf(block, "ascii", "strict")
+        member = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
         if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
             raise refused(str(self._path), f"'{member.name}' is no plain file")
         if not manifest.is_inside(member.name):

@@ -20,9 +20,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geobench_catalog.draft import Draft, told
+from geobench_catalog.draft import Draft
 from geobench_catalog.entry import Entry
-from geobench_catalog.errors import CatalogError
+from geobench_catalog.errors import CatalogError, told
 from geobench_catalog.names import Alias, Names, alias_of
 from geobench_catalog.record import identity
 from geobench_catalog.references import KINDS, Kind, Reference, split
@@ -113,6 +113,12 @@ class Catalog:
         labels: Mapping[str, str] | None = None,
     ) -> Draft:
         """Begin an entry made by `recipe` from `parents` (role -> entry)."""
+        try:
+            identity(kind, recipe, {})
+        except ValueError as error:
+            raise CatalogError(
+                f"{kind}/{name}: its recipe cannot be recorded ({error}). Use finite numbers."
+            ) from error
         self.upgrade()
         return Draft(self.store, kind, name, recipe, parents or {}, labels or {})
 
@@ -152,7 +158,13 @@ class Catalog:
 
     def check_there(self, reference: Reference, entry_id: str) -> None:
         """Raise `CatalogError` if a reference names an entry that is not there."""
-        if self.store.size(f"entries/{entry_id}/MANIFEST.json") is None:
+        try:
+            there = self.store.size(f"entries/{entry_id}/MANIFEST.json") is not None
+        except OSError as error:
+            raise CatalogError(
+                f"{reference}: {self.url}/entries cannot be read ({error})."
+            ) from error
+        if not there:
             raise CatalogError(
                 f"{reference} points at an entry that is not there (entries/{entry_id[:12]}). "
                 f"Restore it from a copy, or remove it (geobench catalog rm) and make it again."
@@ -217,9 +229,14 @@ class Catalog:
 
     def alias(self, reference: str, alias: str, *, move: bool = False) -> Alias:
         """Let `kind/name@alias` stand for an entry."""
-        entry = self.get(reference)
-        with told(self.url):
+        with told(self.url), self.store.lock(shared=True):  # it is not removed meanwhile
+            entry = self.get(reference)
             return self.names.alias(entry.reference, entry.id, alias, move=move)
+
+    def tag(self, reference: str, tag: str) -> None:
+        """Mark an entry with a word to find it by."""
+        with told(self.url), self.store.lock(shared=True):
+            self.names.tag(self.get(reference).reference, tag)
 
     # -- searching
 

@@ -14,7 +14,7 @@ from zarr.abc.store import ByteRequest, Store
 from zarr.storage import LocalStore, WrapperStore
 
 from geobench_catalog.errors import CatalogError, cure
-from geobench_catalog.manifest import Manifest, digest
+from geobench_catalog.manifest import Manifest, digest, measure_file
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
@@ -25,14 +25,16 @@ _LARGE = 1 << 18  # bytes, from which on hashing is worth a thread
 class CheckedStore(WrapperStore[Store]):
     """A store that holds exactly the `files` of a manifest; anything else is damage.
 
-    Whole files are held to their SHA-256. Parts of a file (chunks inside shards) are held to the
-    CRC-32C that stands behind each of them.
+    Whole files are held to their SHA-256. In a folder, so is a file of which a part is read (a
+    chunk inside a shard), once, before its first part is given; elsewhere such parts are held to
+    the CRC-32C that stands behind each of them.
     """
 
     def __init__(self, store: Store, files: Manifest, owner: str, where: str) -> None:
         super().__init__(store)
         self._files, self._owner, self._where = files, owner, where
         self._children = _children(files)
+        self._proven: set[str] = set()
 
     def _with_store(self, store: Store) -> "CheckedStore":
         return type(self)(store, self._files, self._owner, self._where)
@@ -44,6 +46,8 @@ class CheckedStore(WrapperStore[Store]):
         expected = self._files.get(key)
         if expected is None:
             return None
+        if byte_range is not None and isinstance(self._store, LocalStore):
+            await self._prove(self._store.root / key, key)
         value = await super().get(key, prototype, byte_range)
         if value is None:
             raise self._damaged(f"{key} is missing")
@@ -56,6 +60,18 @@ class CheckedStore(WrapperStore[Store]):
             if found != sha:
                 raise self._damaged(f"{key} is not what was published (its checksum differs)")
         return value
+
+    async def _prove(self, path: Path, key: str) -> None:
+        """Hold a whole file to its digest, piece by piece, the first time a part of it is read."""
+        if key in self._proven:
+            return
+        try:
+            found = await asyncio.to_thread(measure_file, path)
+        except OSError as error:
+            raise self._damaged(f"{key} is missing") from error
+        if found != self._files[key]:
+            raise self._damaged(f"{key} is not what was published (its size or checksum differs)")
+        self._proven.add(key)
 
     async def get_partial_values(
         self,

@@ -89,7 +89,7 @@ def _compared(path: str, first: "zarr.Array[Any]", second: "zarr.Array[Any]") ->
     if (first.shape, first.dtype) != (second.shape, second.dtype):
         kinds = [f"{each.dtype} {each.shape}" for each in (first, second)]
         return ArrayChange(path, f"other shape or type ({kinds[0]}, {kinds[1]})")
-    differing, largest = 0, 0.0
+    differing, largest = 0, 0.0 if first.dtype.kind in "fiu" else None
     count = first.shape[0] if first.shape else 1
     step = max(1, _BLOCK * max(1, count) // max(1, first.nbytes))
     for start in range(0, count, step):
@@ -97,7 +97,7 @@ def _compared(path: str, first: "zarr.Array[Any]", second: "zarr.Array[Any]") ->
         one, other = np.asarray(first[where]), np.asarray(second[where])
         odd = _odd(one, other)
         differing += int(odd.sum())
-        if one.dtype.kind in "fiu" and odd.any():
+        if largest is not None and odd.any():
             away = np.abs(one[odd].astype(float) - other[odd].astype(float))
             largest = max(largest, float(np.nan_to_num(away, nan=np.inf).max()))
     state = "differs" if differing else "equal"

@@ -1,17 +1,18 @@
 """An entry in the making: written aside, validated, made visible in one step."""
 
+import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from geobench_catalog import environment, manifest
 from geobench_catalog.entry import DATA, Entry
-from geobench_catalog.errors import CatalogError
+from geobench_catalog.errors import CatalogError, told
 from geobench_catalog.local_store import sync
 from geobench_catalog.names import Names
 from geobench_catalog.record import Parent, Record, identity
@@ -19,7 +20,9 @@ from geobench_catalog.references import Kind, check_name
 from geobench_catalog.store import Store
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
+    from numpy.typing import NDArray
     from zarr.abc.store import Store as ZarrStore
 
     from geobench_catalog.zarr_data import Shape
@@ -49,6 +52,7 @@ class Draft:
         self._labels = dict(labels)
         self._began = time.perf_counter()
         self._files: manifest.Manifest = {}
+        self._filled: dict[str, tuple[list[str], NDArray[np.bool_]]] = {}
         self._open = ExitStack()
         self._disk = ThreadPoolExecutor(4, thread_name_prefix="flush")
         self._flushed: list[Future[None]] = []
@@ -107,9 +111,14 @@ class Draft:
         shards: "Shape | None" = None,
     ) -> None:
         """Make room for data that come piece by piece; see `zarr_data.allocate`."""
+        import numpy as np
+
         from geobench_catalog import zarr_data
 
         own = one.assign_attrs(self.attributes | one.attrs)
+        for name, variable in one.data_vars.items():
+            dims = [str(dim) for dim in coords.dims if dim in variable.dims]
+            self._filled[str(name)] = dims, np.zeros([coords.sizes[dim] for dim in dims], bool)
         with told(self._store.url):
             zarr_data.allocate(self._zarr(), own, coords, chunks, shards)
 
@@ -119,6 +128,9 @@ class Draft:
 
         with told(self._store.url):
             zarr_data.fill(self._zarr(), piece, where)
+        for name in map(str, piece.data_vars):
+            dims, filled = self._filled[name]
+            filled[tuple(where.get(dim, slice(None)) for dim in dims)] = True
 
     def write_file(self, name: str, content: bytes) -> None:
         """Store a file beside the data."""
@@ -165,6 +177,12 @@ class Draft:
                 f"{self._kind}/{self._name}: what was written is not what is on disk ({odd[0]}, "
                 f"{odd[1]:,} bytes). Nothing was published; look at the disk, and try again."
             )
+        for name, (dims, filled) in self._filled.items():
+            if not filled.all():
+                raise CatalogError(
+                    f"{self._kind}/{self._name}: {name} was filled at {filled.sum():,} of "
+                    f"{filled.size:,} places along {', '.join(dims)}. Fill all that was allocated."
+                )
         for array, count in self._absent().items():
             raise CatalogError(
                 f"{self._kind}/{self._name}: {count} chunks of {array} were never written. Fill "
@@ -175,14 +193,8 @@ class Draft:
         """Chunks that were allocated and not filled: Zarr would make them up."""
         from geobench_catalog import zarr_data
 
-        prefix = f"{DATA}/"
-        names = [name.removeprefix(prefix) for name in self._files if name.startswith(prefix)]
-        metadata = {
-            name: (self.path / DATA / name).read_bytes()
-            for name in names
-            if name.endswith("zarr.json")
-        }
-        return zarr_data.absent(metadata, names)
+        names = data_names(self._files)
+        return zarr_data.absent(metadata_of(self.path, names), names)
 
     def _parents_there(self) -> None:
         """Raise if a parent has been removed since the draft was begun."""
@@ -214,6 +226,41 @@ class Draft:
         )
 
 
+def data_names(files: manifest.Manifest) -> list[str]:
+    """Paths in data.zarr of an entry's files."""
+    prefix = f"{DATA}/"
+    return [name.removeprefix(prefix) for name in files if name.startswith(prefix)]
+
+
+def metadata_of(folder: Path, names: list[str]) -> dict[str, bytes]:
+    """Each `zarr.json` of a draft or of what comes in, by path in data.zarr."""
+    files = (name for name in names if name.endswith("zarr.json"))
+    return {name: (folder / DATA / name).read_bytes() for name in files}
+
+
+def is_whole(store: Store, entry_id: str, files: manifest.Manifest) -> bool:
+    """Whether an entry's files are there, each as it was published; every one is read."""
+    stored = store.files(f"entries/{entry_id}")
+    for name, expected in files.items():
+        if stored.get(name) != expected[0]:
+            return False
+        with store.open(f"entries/{entry_id}/{name}") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != expected[1]:  # type: ignore[arg-type]
+                return False
+    return manifest.NAME in stored
+
+
+def repair(store: Store, folder: Path, entry_id: str, files: manifest.Manifest) -> None:
+    """Move a finished folder to its place, or to that of a damaged one."""
+    (folder / manifest.NAME).write_bytes(manifest.encode(files))
+    try:
+        store.adopt(folder, f"entries/{entry_id}")
+    except FileExistsError:
+        if not is_whole(store, entry_id, files):
+            store.remove(f"entries/{entry_id}")
+            store.adopt(folder, f"entries/{entry_id}")
+
+
 def settle(
     store: Store,
     folder: Path,
@@ -225,25 +272,10 @@ def settle(
     """Move a finished folder to its place and name it; the caller holds the store's lock.
 
     `version`: the one to take if it is free. A folder that is settled and never named, because the
-    process died, is debris; if the same content comes again, it is named then.
+    process died, is debris; if the same content comes again, it is named then. What is there and is
+    damaged is replaced.
     """
-    text = manifest.encode(files)
-    (folder / manifest.NAME).write_bytes(text)
-    entry_id = manifest.digest(text)
-    with suppress(FileExistsError):
-        store.adopt(folder, f"entries/{entry_id}")
+    entry_id = manifest.digest(manifest.encode(files))
+    repair(store, folder, entry_id, files)
     reference = Names(store).give(kind, name, entry_id, first=version)
     return Entry(store, reference, entry_id)
-
-
-@contextmanager
-def told(url: str) -> Iterator[None]:
-    """Tell what goes wrong while the catalogue is written."""
-    try:
-        yield
-    except OSError as error:
-        raise CatalogError(
-            f"the catalogue {url} cannot be written ({error.strerror or error}). Free space or "
-            f"change permissions, or name another with --catalog; nothing that it holds has "
-            f"changed."
-        ) from error

@@ -1,13 +1,14 @@
 """A published entry: its record, its files, its data."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from geobench_catalog import manifest
 from geobench_catalog.errors import CatalogError, cure
+from geobench_catalog.names import Names
 from geobench_catalog.record import Record, read_record
 from geobench_catalog.references import Reference
 from geobench_catalog.store import Store
@@ -88,9 +89,14 @@ class Entry:
             yield
         except (OSError, ValueError) as error:  # pydantic's ValidationError is a ValueError
             reason = " ".join(str(error).split())
-            raise CatalogError(
-                f"{self.reference}: {what} cannot be read ({reason}). {cure(self.location)}"
-            ) from error
+            raise self._problem(f"{what} cannot be read ({reason}).") from error
+
+    def _problem(self, evidence: str) -> CatalogError:
+        """Damage to this entry, unless it has been removed since it was taken."""
+        with suppress(OSError):
+            if Names(self._store).id(self.reference) is None:
+                return CatalogError(f"{self.reference} was removed meanwhile.")
+        return CatalogError(f"{self.reference}: {evidence} {cure(self.location)}")
 
     def check(self) -> None:
         """Raise `CatalogError` if a file is missing or has another size than was published."""
@@ -99,7 +105,7 @@ class Entry:
             if stored.get(name) != size:
                 found = stored.get(name)
                 state = "is missing" if found is None else f"has {found:,} bytes, not {size:,}"
-                raise CatalogError(f"{self.reference}: {name} {state}. {cure(self.location)}")
+                raise self._problem(f"{name} {state}.")
 
     def stored(self) -> dict[str, int]:
         """Bytes of each file that is there now, whatever was published."""

@@ -79,7 +79,8 @@ class Compiled:
 
     `where` is a boolean expression that is never NULL. `columns` maps each configuration field,
     score, tag and alias that was asked for, as written, to a scalar subquery with its value for e,
-    and the parameters of that; several distinct values are joined with ', '.
+    and the parameters of that. Several distinct values are joined with ', '; of several scores it
+    shows the least, the largest, and how many.
     """
 
     where: str

@@ -41,6 +41,12 @@ _SHOWN = (
     "(SELECT CASE WHEN count(*) < 2 THEN max(shown) ELSE group_concat(shown, ', ') END FROM"
     " (SELECT DISTINCT {0} AS shown FROM {1} AND {0} IS NOT NULL ORDER BY shown))"
 )
+_SPREAD = (
+    "(SELECT CASE WHEN count(*) < 2 THEN max(shown)"
+    " ELSE printf('%.4g … %.4g (%d)', min(shown), max(shown), count(*)) END FROM"
+    " (SELECT DISTINCT {0} AS shown FROM {1} AND {0} IS NOT NULL))"
+)
+"""Of scores there may be hundreds: the least, the largest, and how many."""
 
 
 class Sql(NamedTuple):
@@ -261,7 +267,7 @@ def _scored(score: re.Match[str]) -> Field:
     # The limit keeps SQLite from looking for the scores again for each e.
     found = f"SELECT entry, {column} FROM scores WHERE {test} LIMIT -1"  # noqa: S608 -- all ours
     rows = f"lineage CROSS JOIN ({found}) AS found USING (entry) WHERE lineage.ancestor = e.entry"
-    shown = (_SHOWN.format(column, rows), tuple(parameters))
+    shown = (_SPREAD.format(column, rows), tuple(parameters))
     return Field(column, _SCORE_VALUE, _SCORED % test, tuple(parameters), shown)
 
 

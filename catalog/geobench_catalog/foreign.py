@@ -53,6 +53,23 @@ def open_foreign(path: str | Path) -> "xr.Dataset":
         ) from error
 
 
+def absent_chunks(path: str | Path) -> list[str]:
+    """Notes on arrays of which chunks are not stored: Zarr takes them to hold the fill value."""
+    import zarr
+
+    if Path(path).suffix.lower() != ".zarr":
+        return []
+    with _specification_unsaid():
+        arrays = list(zarr.open_group(path, mode="r", use_consolidated=False).arrays())
+        counts = {name: (array.nchunks_initialized, array.nchunks) for name, array in arrays}
+    return [
+        f"{wanted - there} of {wanted} chunks of {name} are not stored and read as "
+        f"{dict(arrays)[name].fill_value}"
+        for name, (there, wanted) in counts.items()
+        if there < wanted
+    ]
+
+
 def one_line(error: Exception) -> str:
     """Kind and message of an error, short."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]

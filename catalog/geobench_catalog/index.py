@@ -8,12 +8,12 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from geobench_catalog.errors import CatalogError
+from geobench_catalog.errors import CatalogError, told
 from geobench_catalog.index_tables import (
     connect,
     distinct,
@@ -22,6 +22,7 @@ from geobench_catalog.index_tables import (
     known_entries,
     tables,
     transaction,
+    work_out_shares,
 )
 from geobench_catalog.references import KINDS, Reference
 
@@ -33,6 +34,19 @@ _SHOWN = (
     "reference", "kind", "name", "version", "dataset", "model", "scorer", "seed", "created",
     "seconds", "size", "id",
 )  # fmt: skip
+
+_Answer = TypeVar("_Answer")
+_READING = (
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE,
+)
+
+
+def _reads_only(action: int, *_: object) -> int:
+    """Whether SQLite may do this for somebody's statement."""
+    return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
 
 
 class Index:
@@ -47,9 +61,13 @@ class Index:
 
     def query(self, expression: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Entries for which `expression` holds: names of the columns, and a row for each."""
+        return self._retried(lambda connection: self._query(connection, expression))
+
+    def _query(
+        self, connection: sqlite3.Connection, expression: str
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
         from geobench_catalog.expression import compiled
 
-        connection = self.synchronised()
         keys, scorers = (
             distinct(connection, "fields", "key"),
             distinct(connection, "scores", "scorer"),
@@ -71,50 +89,71 @@ class Index:
         """Answer of the index to any SQL that only reads."""
         connection = self.synchronised()
         try:
-            connection.execute("PRAGMA query_only = ON")
+            connection.set_authorizer(_reads_only)
             cursor = connection.execute(statement)
             if cursor.description is None:
                 raise CatalogError(f"'{statement}' asks for nothing. Write SELECT …")
             return [column[0] for column in cursor.description], cursor.fetchall()
         except (sqlite3.Error, sqlite3.Warning) as error:
+            connection.set_authorizer(None)
             raise CatalogError(
                 f"SQLite: {error}. The tables are "
                 f"{', '.join(sorted(tables(connection)))}; only reading is possible."
             ) from error
         finally:
-            connection.execute("PRAGMA query_only = OFF")
+            connection.set_authorizer(None)
 
     def made_by(self, key: str) -> list[Reference]:
         """Entries that the computation `key` made, newest first."""
-        found = self.synchronised().execute(
-            "SELECT reference FROM entries WHERE key = ? ORDER BY created DESC, entry DESC", (key,)
+        found = self._ask(
+            "SELECT reference FROM entries WHERE key = ? ORDER BY created DESC, entry DESC", key
         )
-        return [Reference.parse(text) for (text,) in found]
+        return [Reference.parse(text) for text in found]
 
-    def reference(self, entry_id: str | None) -> Reference | None:
+    def reference(self, entry_id: str) -> Reference | None:
         """Reference of an entry, by its id."""
-        found = self.synchronised().execute(
-            "SELECT reference FROM entries WHERE id = ?", (entry_id,)
-        )
-        row = found.fetchone()
-        return Reference.parse(row[0]) if row else None
+        found = self._ask("SELECT reference FROM entries WHERE id = ?", entry_id)
+        return Reference.parse(found[0]) if found else None
+
+    def parents(self) -> set[str]:
+        """Ids of all entries that another was made from."""
+        return set(self._ask("SELECT DISTINCT parent FROM parents WHERE parent IS NOT NULL"))
 
     def children(self, entry_id: str) -> list[Reference]:
         """Entries that were made from this one, directly."""
-        found = self.synchronised().execute(
+        found = self._ask(
             "SELECT DISTINCT c.reference FROM parents p JOIN entries c ON c.entry = p.entry "
             "WHERE p.parent = ?",
-            (entry_id,),
+            entry_id,
         )
-        return _ordered(Reference.parse(text) for (text,) in found)
+        references = map(Reference.parse, found)
+        return sorted(references, key=lambda each: (KINDS.index(each.kind), each))
+
+    def _ask(self, statement: str, *parameters: str) -> list[str]:
+        """First column of the answer, brought up to date."""
+        return self._retried(
+            lambda connection: [row[0] for row in connection.execute(statement, parameters)]
+        )
+
+    def _retried(self, ask: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
+        """Ask the index; make it anew and ask again if it is damaged."""
+        try:
+            return ask(self._synchronised())
+        except sqlite3.DatabaseError:
+            self._forget()
+        try:
+            return ask(self._synchronised())
+        except sqlite3.DatabaseError as error:
+            raise CatalogError(
+                f"the index {self._file} cannot be used ({error}). Remove it: it is made anew."
+            ) from error
 
     # -- keeping it up to date
 
     def rebuild(self) -> int:
         """Make it anew; return how many entries it has."""
         self._forget()
-        (count,) = self.synchronised().execute("SELECT count(*) FROM entries").fetchone()
-        return int(count)
+        return int(self._ask("SELECT count(*) FROM entries")[0])
 
     def _forget(self) -> None:
         connection = getattr(self._mine, "connection", None)
@@ -122,16 +161,13 @@ class Index:
             connection.close()
             del self._mine.connection
         if self._file:
-            for ending in ("", "-journal", "-wal", "-shm"):
-                Path(f"{self._file}{ending}").unlink(missing_ok=True)
+            with told(f"index {self._file}"):
+                for ending in ("", "-journal", "-wal", "-shm"):
+                    Path(f"{self._file}{ending}").unlink(missing_ok=True)
 
     def synchronised(self) -> sqlite3.Connection:
         """Return a connection to the index, which knows what there is now."""
-        try:
-            return self._synchronised()
-        except sqlite3.DatabaseError:
-            self._forget()  # damaged, or another program's: it is made anew
-            return self._synchronised()
+        return self._retried(lambda connection: connection)
 
     def _synchronised(self) -> sqlite3.Connection:
         if not hasattr(self._mine, "connection"):
@@ -146,6 +182,7 @@ class Index:
                 for text in gone:
                     forget(connection, known[text])
                 insert(connection, new)
+                work_out_shares(connection)
             known = known_entries(connection)
         self._label(connection, known)
         return connection
@@ -200,7 +237,3 @@ def _file(catalog: "Catalog") -> Path | None:
             folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{name}.sqlite" if os.access(folder, os.W_OK) else None
     return folder / "index.sqlite" if os.access(folder, os.W_OK) else None
-
-
-def _ordered(references: Iterable[Reference]) -> list[Reference]:
-    return sorted(references, key=lambda each: (KINDS.index(each.kind), each))

@@ -106,7 +106,6 @@ def insert(connection: sqlite3.Connection, entries: "list[Entry]") -> None:
         _insert_one(connection, entry)
     if fresh:
         _relate(connection)
-        _share(connection)
 
 
 def _insert_one(connection: sqlite3.Connection, entry: "Entry") -> None:
@@ -197,12 +196,13 @@ def _relate(connection: sqlite3.Connection) -> None:
     )
 
 
-def _share(connection: sqlite3.Connection) -> None:
+def work_out_shares(connection: sqlite3.Connection) -> None:
     """Work out the share of the gap from climatology (0) to the truth (1) that scores close.
 
     Of several climatologies or forecasts of the law on a dataset the newest counts; a study's own
     reference (label "reference") before other forecasts of the law.
     """
+    connection.execute("UPDATE scores SET share = NULL WHERE share IS NOT NULL")
     cases: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
     for group in connection.execute(
         "SELECT e.dataset_reference, e.record ->> '$.recipe', e.entry, e.created, "

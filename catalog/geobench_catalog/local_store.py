@@ -1,5 +1,6 @@
 """A catalogue's files in a folder: nothing is seen before it is whole and on disk."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -9,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -65,12 +66,12 @@ class LocalStore:
 
     def files(self, key: str) -> dict[str, int]:
         """Every file below `key`: path relative to it -> bytes."""
-        root = self._root / key
-        return {
-            path.relative_to(root).as_posix(): path.stat().st_size
-            for path in sorted(root.rglob("*"))
-            if not path.is_dir()
-        }
+        root, found = self._root / key, {}
+        for folder, folders, names in os.walk(root):  # into no links, which are listed as files
+            links = [name for name in folders if (Path(folder) / name).is_symlink()]
+            for path in (Path(folder) / name for name in (*names, *links)):
+                found[path.relative_to(root).as_posix()] = path.lstat().st_size
+        return dict(sorted(found.items()))
 
     def create(self, key: str, content: bytes) -> None:
         """Make a file with its full content in one step; `FileExistsError` if it is there."""
@@ -142,13 +143,14 @@ class LocalStore:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(handle)
 
-    def sweep(self, *, dry_run: bool = False) -> Iterator[tuple[str, int]]:
+    def sweep(self, *, dry_run: bool = False) -> list[tuple[str, int]]:
         """Remove what dead processes have left of drafts: (what, bytes)."""
-        with self.lock(shared=False):
-            for path in sorted((self._root / _TEMPORARY).glob("*")):
-                if not is_held(path):
-                    yield from _swept(path, dry_run=dry_run)
-        yield from sweep_temporary(dry_run=dry_run)
+        with nullcontext() if dry_run else self.lock(shared=False):
+            left = [
+                each for each in sorted((self._root / _TEMPORARY).glob("*")) if not is_held(each)
+            ]
+            swept = [_swept(path, dry_run=dry_run) for path in left]
+        return swept + sweep_temporary(dry_run=dry_run)
 
     @contextmanager
     def lock(self, *, shared: bool) -> Iterator[None]:
@@ -161,8 +163,7 @@ class LocalStore:
             return
         handle = os.open(self._root / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            _lock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
             self._mine.locked = True
             yield
         finally:
@@ -188,9 +189,17 @@ def sync(path: Path) -> None:
 def hold(folder: Path) -> int:
     """Mark a folder as this living process's; return the handle that holds it."""
     handle = os.open(folder, os.O_RDONLY)
-    with suppress(OSError):
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return handle
+
+
+def _lock(handle: int, how: int) -> None:
+    """Lock a file, where the file system has locks."""
+    try:
+        fcntl.flock(handle, how)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
+            raise
 
 
 def is_held(path: Path) -> bool:
@@ -225,21 +234,23 @@ def temporary() -> Iterator[Path]:
         os.close(handle)
 
 
-def sweep_temporary(*, dry_run: bool = False) -> Iterator[tuple[str, int]]:
+def sweep_temporary(*, dry_run: bool = False) -> list[tuple[str, int]]:
     """Remove what dead processes of this user have left of such folders."""
+    swept = []
     for folder in sorted(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*")):
         with suppress(OSError):  # another process may sweep as well
             facts = folder.stat()
             own = facts.st_uid == os.getuid() and time.time() - facts.st_mtime > _YOUNG
             if own and not is_held(folder):
-                yield from _swept(folder, dry_run=dry_run)
+                swept.append(_swept(folder, dry_run=dry_run))
+    return swept
 
 
-def _swept(path: Path, *, dry_run: bool) -> Iterator[tuple[str, int]]:
+def _swept(path: Path, *, dry_run: bool) -> tuple[str, int]:
     sizes = [each.stat().st_size for each in (path, *path.rglob("*")) if each.is_file()]
     if not dry_run:
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
-    yield str(path), sum(sizes)
+    return str(path), sum(sizes)

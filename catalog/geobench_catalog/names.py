@@ -116,9 +116,9 @@ class Names:
         """Take a name away for good."""
         with suppress(FileExistsError):
             self._store.create(f"removed/{_file(reference)}", f"{entry_id} {reference}".encode())
-        self._store.remove(_ref(reference))
         for tag in self.tags().get(reference, ()):
-            self._store.remove(f"tags/{_file(reference)}+{tag}")
+            self.untag(reference, tag)
+        self._store.remove(_ref(reference))
 
     def damaged(self) -> Iterator[str]:
         """What is wrong with the marks of removed entries, and with tags."""

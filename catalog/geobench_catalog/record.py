@@ -12,6 +12,7 @@ from geobench_catalog.errors import CatalogError
 from geobench_catalog.references import Kind, Reference, check_name, is_id
 
 SCHEMA = 2
+_DEEPEST = 64  # levels of a record; what is deeper nobody means
 
 
 def _name(text: str) -> str:
@@ -77,6 +78,8 @@ def read_record(text: bytes, size: int, content: str) -> Record:
     `size` and `content` are measured, for those that do not say.
     """
     fields = json.loads(text)
+    if _depth(fields) > _DEEPEST:
+        raise ValueError(f"it is nested more than {_DEEPEST} deep")
     if not isinstance(fields, dict):
         raise ValueError("it is not an object")
     version = fields.get("schema_version")
@@ -91,6 +94,11 @@ def read_record(text: bytes, size: int, content: str) -> Record:
     if (record.size, record.content) != (size, content):
         raise ValueError("it tells another size or content than its manifest")
     return record
+
+
+def _depth(value: object) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)
 
 
 def _from_schema_1(fields: dict[str, Any], size: int, content: str) -> dict[str, Any]:

@@ -11,7 +11,8 @@ LATEST = "latest"
 
 # A name becomes a file name, so it is closed: no separators, no leading dot, no case to fold.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
-_LABEL = re.compile(r"[a-z][a-z0-9._-]{0,60}")
+_LABEL = re.compile(r"[a-z][a-z0-9._-]{0,39}")  # with a name, a file name of 255 at most
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -45,7 +46,7 @@ def split(text: str) -> tuple[Kind, str, str]:
 
 def is_version(text: str) -> bool:
     """Whether `text` is the number of a version, 1 or more."""
-    return text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0
+    return bool(_VERSION.fullmatch(text))
 
 
 def is_id(text: str) -> bool:
@@ -76,7 +77,7 @@ def check_label(label: str, what: str) -> str:
     if label == LATEST or not _LABEL.fullmatch(label):
         raise CatalogError(
             f"'{label}' cannot be {what}. Use lower-case letters, digits, '.', '_' and '-' (at "
-            f"most 61), starting with a letter; '{LATEST}' is taken."
+            f"most 40), starting with a letter; '{LATEST}' is taken."
         )
     return label
 

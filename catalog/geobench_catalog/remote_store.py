@@ -219,7 +219,7 @@ class RemoteStore:
         """A new folder for a draft: this process's as long as it lives, removed at the end."""
         return temporary()
 
-    def sweep(self, *, dry_run: bool = False) -> Iterator[tuple[str, int]]:
+    def sweep(self, *, dry_run: bool = False) -> list[tuple[str, int]]:
         """Remove what dead processes of this user have left of drafts on this machine."""
         return sweep_temporary(dry_run=dry_run)
 

@@ -1,12 +1,10 @@
 """Taking away: entries that nobody needs, and what died processes have left."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 
 from geobench_catalog.catalog import Catalog
-from geobench_catalog.draft import told
-from geobench_catalog.entry import Entry
-from geobench_catalog.errors import CatalogError
+from geobench_catalog.errors import CatalogError, told
 from geobench_catalog.names import Alias
 from geobench_catalog.references import Reference
 
@@ -21,7 +19,7 @@ def plan(catalog: Catalog, references: Sequence[str], *, cascade: bool = False) 
         reference = catalog.resolve(text)
         if catalog.names.id(reference) is None:
             raise CatalogError(f"there is no {text} in {catalog.url}.")
-        _collect(catalog, reference, wanted)
+        _descend(catalog, reference, wanted)
     named = {catalog.resolve(text) for text in references}
     dependants = [reference for reference in wanted if reference not in named]
     if dependants and not cascade:
@@ -47,13 +45,13 @@ def _aims(catalog: Catalog, alias: Alias) -> Reference | None:
         return None
 
 
-def _collect(catalog: Catalog, reference: Reference, found: dict[Reference, None]) -> None:
+def _descend(catalog: Catalog, reference: Reference, found: dict[Reference, None]) -> None:
     """Add an entry and what was made from it, children before parents."""
     if reference in found:
         return
     entry_id = catalog.names.id(reference)
     for child in catalog.index.children(entry_id) if entry_id else ():
-        _collect(catalog, child, found)
+        _descend(catalog, child, found)
     found.setdefault(reference)
 
 
@@ -62,7 +60,11 @@ def remove(
 ) -> list[Reference]:
     """Remove entries for good; a version that was removed is never given again."""
     with told(catalog.url), catalog.store.lock(shared=False):
+        catalog.index.rebuild()  # what depends on what is taken from the records themselves
         gone = plan(catalog, references, cascade=cascade)
+        for reference, reason in catalog.damaged.items():
+            if reference not in gone:  # it may depend on what shall go
+                raise CatalogError(f"nothing was removed: {reason}")
         for alias in catalog.names.aliases():
             if _aims(catalog, alias) in gone:
                 catalog.names.forget(alias)
@@ -78,30 +80,38 @@ def remove(
 
 def collect(
     catalog: Catalog, *, older_than: float | None = None, dry_run: bool = False
-) -> Iterator[tuple[str, int]]:
-    """Remove debris: drafts of dead processes, entries that were never named; (what, bytes).
+) -> list[tuple[str, int]]:
+    """Remove debris: drafts of dead processes, entries that were never named, tags on nothing.
 
-    Where nothing can be locked (object stores), only what is older than `older_than` seconds
-    (default: a day).
+    Returns (what, bytes). Where nothing can be locked (object stores), only what is older than
+    `older_than` seconds (default: a day). What another entry was made from is no debris, whatever
+    became of its name.
     """
     if older_than is None:
         older_than = 0.0 if catalog.store.folder else 86400.0
     with told(catalog.url):
-        yield from catalog.store.sweep(dry_run=dry_run)
-        with catalog.store.lock(shared=False):
-            yield from _orphans(catalog, older_than, dry_run=dry_run)
+        swept = catalog.store.sweep(dry_run=dry_run)
+        with nullcontext() if dry_run else catalog.store.lock(shared=False):
+            lost = _orphans(catalog, older_than)
+            for key, _ in lost if not dry_run else ():
+                catalog.store.remove(key)
+            there = catalog.names.references()
+            for reference, tags in catalog.names.tags().items():
+                for tag in tags if reference not in there and not dry_run else ():
+                    catalog.names.untag(reference, tag)
+    return [*swept, *((f"{catalog.url}/{key}", size) for key, size in lost)]
 
 
-def _orphans(catalog: Catalog, older_than: float, *, dry_run: bool) -> Iterator[tuple[str, int]]:
+def _orphans(catalog: Catalog, older_than: float) -> list[tuple[str, int]]:
     there = catalog.store.folders("entries")
     named = _named(catalog)
-    for folder in sorted(set(there) - named):
-        key = f"entries/{folder}"
-        if catalog.store.age(key) >= older_than:
-            size = sum(catalog.store.files(key).values())
-            if not dry_run:
-                catalog.store.remove(key)
-            yield f"{catalog.url}/{key}", size
+    catalog.index.rebuild()
+    for reason in catalog.damaged.values():  # it may have been made from what seems lost
+        raise CatalogError(f"nothing was removed: {reason}")
+    needed = catalog.index.parents()
+    keys = [f"entries/{folder}" for folder in sorted(set(there) - named - needed)]
+    old = [key for key in keys if catalog.store.age(key) >= older_than]
+    return [(key, sum(catalog.store.files(key).values())) for key in old]
 
 
 def _named(catalog: Catalog) -> set[str]:
@@ -113,10 +123,3 @@ def _named(catalog: Catalog) -> set[str]:
             catalog.check_there(reference, entry_id)
             ids.add(entry_id)
     return ids
-
-
-def dependants(catalog: Catalog, entry: Entry) -> list[Reference]:
-    """Everything that was made from an entry, directly or not."""
-    found: dict[Reference, None] = {}
-    _collect(catalog, entry.reference, found)
-    return [reference for reference in reversed(found) if reference != entry.reference]

@@ -1,6 +1,5 @@
 """Where the files of a catalogue are: a folder, or a prefix of an object store."""
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -57,7 +56,7 @@ class Store(Protocol):
     def staging(self) -> AbstractContextManager[Path]:
         """A new folder for a draft: this process's as long as it lives, removed at the end."""
 
-    def sweep(self, *, dry_run: bool = False) -> Iterator[tuple[str, int]]:
+    def sweep(self, *, dry_run: bool = False) -> list[tuple[str, int]]:
         """Remove what dead processes have left of drafts: (what, bytes)."""
 
     def lock(self, *, shared: bool) -> AbstractContextManager[None]:

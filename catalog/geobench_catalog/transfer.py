@@ -8,13 +8,18 @@ from typing import NamedTuple
 
 from geobench_catalog import manifest, zarr_data
 from geobench_catalog.catalog import Catalog
-from geobench_catalog.draft import settle, told
-from geobench_catalog.entry import DATA, Entry
-from geobench_catalog.errors import CatalogError
-from geobench_catalog.record import Record, read_record
+from geobench_catalog.draft import data_names, is_whole, metadata_of, repair, settle
+from geobench_catalog.entry import Entry
+from geobench_catalog.errors import CatalogError, told
+from geobench_catalog.record import Record, identity, read_record
 from geobench_catalog.references import Reference, is_id
 
 _PIECE = 2**20
+STRANGE = (
+    CatalogError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
+    RecursionError,
+)  # fmt: skip
+"""What a stranger's JSON makes Python raise."""
 
 
 class Arrival(NamedTuple):
@@ -23,6 +28,7 @@ class Arrival(NamedTuple):
     wanted: Reference
     here: Reference
     new: bool
+    """Whether its data came over: it was not there, or damaged."""
 
 
 def with_lineage(catalog: Catalog, references: Sequence[str]) -> list[Entry]:
@@ -41,7 +47,7 @@ def copy(source: Catalog, target: Catalog, references: Sequence[str]) -> Iterato
     """
     for entry in with_lineage(source, references):
         here = target.index.reference(entry.id)
-        if here is not None:
+        if here is not None and is_whole(target.store, entry.id, entry.manifest):
             yield Arrival(entry.reference, here, new=False)
             continue
         files = ((name, _pieces(entry, name)) for name in entry.manifest)
@@ -83,6 +89,7 @@ def receive(
         with catalog.store.lock(shared=False):  # two who bring the same give it one name
             here = catalog.index.reference(entry_id)
             if here is not None:
+                repair(catalog.store, folder, entry_id, wanted)
                 return catalog.get(str(here))
             _check_parents(catalog, owner, record)
             return settle(
@@ -102,7 +109,7 @@ def _manifest(owner: str, entry_id: str, text: bytes) -> manifest.Manifest:
         raise refused(owner, "its manifest is not the one that its id stands for")
     try:
         wanted = manifest.decode(text)
-    except ValueError as error:
+    except STRANGE as error:
         raise refused(owner, str(error)) from error
     if manifest.encode(wanted) != text or manifest.RECORD not in wanted:
         raise refused(owner, "its manifest is not in the form that geobench writes")
@@ -125,22 +132,20 @@ def _write(owner: str, path: Path, pieces: Iterable[bytes], expected: tuple[int,
 
 def _checked(owner: str, reference: Reference, folder: Path, files: manifest.Manifest) -> Record:
     """Record, Zarr metadata and completeness, as if the entry were made here."""
-    prefix = f"{DATA}/"
-    names = [name.removeprefix(prefix) for name in files if name.startswith(prefix)]
+    names = data_names(files)
     try:
         text = (folder / manifest.RECORD).read_bytes()
         record = read_record(text, manifest.size(files), manifest.content_digest(files))
         if (record.kind, record.name) != reference[:2]:
             raise ValueError(f"its record is that of a {record.kind} called {record.name}")
-        metadata = {
-            name: (folder / DATA / name).read_bytes()
-            for name in names
-            if name.endswith("zarr.json")
-        }
+        metadata = metadata_of(folder, names)
         zarr_data.check_stranger(metadata, names)
         absent = zarr_data.absent(metadata, names)
-    except (CatalogError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise refused(owner, " ".join(str(error).split())) from error
+        ids = {role: parent.id for role, parent in record.parents.items()}
+        if None not in ids.values() and identity(record.kind, record.recipe, ids) != record.key:  # type: ignore[arg-type]
+            raise ValueError("its key is not that of its recipe and parents")
+    except STRANGE as error:
+        raise refused(owner, " ".join(str(error).split()) or type(error).__name__) from error
     for array, count in absent.items():
         raise refused(owner, f"{count} chunks of {array} are missing")
     return record

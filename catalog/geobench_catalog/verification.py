@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from geobench_catalog import manifest, zarr_data
 from geobench_catalog.catalog import Catalog
-from geobench_catalog.entry import DATA, Entry
+from geobench_catalog.draft import data_names
+from geobench_catalog.entry import Entry
 from geobench_catalog.errors import CatalogError
 from geobench_catalog.record import identity
 from geobench_catalog.references import is_id
@@ -71,16 +72,12 @@ def _digest(entry: Entry, name: str) -> str:
 def _chunks(entry: Entry) -> Iterator[str]:
     """Every chunk of every array must have been published: Zarr would fill it in."""
     try:
-        absent = zarr_data.absent(entry.metadata(), _data_names(entry.manifest))
-    except (ValueError, CatalogError) as error:
+        absent = zarr_data.absent(entry.metadata(), data_names(entry.manifest))
+    except (ValueError, LookupError, TypeError, CatalogError) as error:
         yield f"its Zarr metadata cannot be read ({error})"
         return
     for array, count in absent.items():
         yield f"{count} chunks of {array} were never written"
-
-
-def _data_names(files: manifest.Manifest) -> list[str]:
-    return [name.removeprefix(f"{DATA}/") for name in files if name.startswith(f"{DATA}/")]
 
 
 def _computation(catalog: Catalog, entry: Entry) -> Iterator[str]:

@@ -8,9 +8,9 @@ that is not there is never legitimate.
 import json
 import re
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
 
 _CHUNK = re.compile(r"/c(/\d+)*$")  # how a chunk's key ends
+_NAMED = re.compile(r"(?!\.)[\w.-]+")
+_LONGEST = 60
 Shape = Mapping[str, int]
 """Length of a chunk along each dim; a dim that is not named is not cut."""
 
@@ -46,10 +48,11 @@ def encoding(dataset: "xr.Dataset", chunks: Shape, shards: Shape | None = None) 
             entry["compressors"] = codecs()
         if variable.dtype.kind == "f":
             entry["_FillValue"] = float("nan")
-        if variable.dtype.kind == "m":
-            entry |= {"units": "seconds", "dtype": "int64"}
-        if variable.dtype.kind == "M":
-            entry |= {"units": "seconds since 2000-01-01", "dtype": "int64"}
+        if variable.dtype.kind in "mM":
+            since = "" if variable.dtype.kind == "m" else " since 2000-01-01"
+            whole = variable.values.astype(f"{variable.dtype.kind}8[s]")
+            unit = "seconds" if (variable.values == whole).all() else "nanoseconds"
+            entry |= {"units": f"{unit}{since}", "dtype": "int64"}
         found[str(name)] = entry
     return found
 
@@ -79,13 +82,47 @@ def write(
     """
     import zarr
 
+    check_names(dataset, group)
     there = append is not None and _exists(store, group)
+    if there:
+        _check_appended(store, dataset, group, str(append))
     how: dict[str, Any] = (
         {"append_dim": append} if there else {"encoding": encoding(dataset, chunks or {}, shards)}
     )
     with strings_allowed(), zarr.config.set({"array.write_empty_chunks": True}):
         # Groups are added to one store: create what is missing, never delete what is there.
         dataset.to_zarr(store, group=group, mode="a", zarr_format=3, consolidated=False, **how)
+
+
+def check_names(dataset: "xr.Dataset", group: str | None) -> None:
+    """Raise `CatalogError` for names that could not be those of folders, here or elsewhere."""
+    for name in [*map(str, dataset.variables), *([group] if group else [])]:
+        if not _NAMED.fullmatch(name) or len(name.encode()) > _LONGEST:
+            raise CatalogError(
+                f"{name!r} cannot name a variable or group. Use letters, digits, '_' and '-' (at "
+                f"most {_LONGEST} bytes)."
+            )
+
+
+def _check_appended(store: "Store", dataset: "xr.Dataset", group: str | None, along: str) -> None:
+    """Raise `CatalogError` where appending would turn values into others."""
+    import numpy as np
+    import zarr
+
+    stored = zarr.open_group(store, path=group or "", mode="r", zarr_format=3)
+    for name, variable in dataset.variables.items():
+        if along not in variable.dims or variable.dtype.kind not in "fiubmM":
+            continue
+        dtype = stored[str(name)].dtype  # type: ignore[union-attr] # it is an array
+        if variable.dtype.kind in "mM":
+            exact = (variable.values == variable.values.astype(f"{variable.dtype.kind}8[s]")).all()
+        else:
+            exact = np.can_cast(variable.dtype, dtype, "safe")
+        if not exact:
+            raise CatalogError(
+                f"{name} ({variable.dtype}) cannot be appended to what is stored as {dtype} "
+                f"without change. Write all pieces in one type; times in whole seconds."
+            )
 
 
 def _exists(store: "Store", group: str | None) -> bool:
@@ -111,6 +148,7 @@ def allocate(
     """
     import zarr
 
+    check_names(one, None)
     with strings_allowed():
         whole = one.drop_vars(list(one.data_vars)).drop_dims(list(coords.dims))
         whole = whole.assign_coords(coords.coords).assign_attrs(one.attrs)
@@ -160,18 +198,47 @@ def check_stranger(metadata: Mapping[str, bytes], names: Iterable[str]) -> None:
 
 
 def absent(metadata: Mapping[str, bytes], names: Iterable[str]) -> dict[str, int]:
-    """Chunks that an array has and no file holds: path of the array -> how many."""
+    """Chunks that an array has and no file holds: path of the array -> how many.
+
+    `ValueError` for chunks that are not named as ours are, or are where none can be.
+    """
     found = {}
-    stored = Counter(_CHUNK.sub("", name) for name in names if _CHUNK.search(name))
+    stored: dict[str, set[str]] = {}
+    for name in names:
+        if chunk := _CHUNK.search(name):
+            stored.setdefault(name[: chunk.start()], set()).add(chunk[0])
     for file, text in metadata.items():
         node = json.loads(text)
         if node.get("node_type") == "array":
             path = file.removesuffix("zarr.json").rstrip("/")
-            cut = node["chunk_grid"]["configuration"]["chunk_shape"]
-            wanted = prod(-(-size // own) for size, own in zip(node["shape"], cut, strict=True))
-            if stored[path] != wanted:
-                found[path] = wanted - stored[path]
+            own, counts = stored.pop(path, set()), _counts(node, path)
+            if len(own) < prod(counts):  # before they are listed: a stranger may tell any shape
+                found[path] = prod(counts) - len(own)
+            elif own != {_key(place) for place in product(*map(range, counts))}:
+                raise ValueError(f"{path} has chunks that are not in its shape")
+    for path in stored:
+        raise ValueError(f"{path} has chunks, and is no array")
     return found
+
+
+def _key(place: tuple[int, ...]) -> str:
+    return "/c" + "".join(f"/{index}" for index in place)
+
+
+def _counts(node: Mapping[str, Any], path: str) -> list[int]:
+    """Chunks along each dim."""
+    keys = node["chunk_key_encoding"]
+    if keys["name"] != "default" or keys.get("configuration", {}).get("separator", "/") != "/":
+        raise ValueError(f"the chunks of {path} are not named as geobench names them")
+    cut = node["chunk_grid"]["configuration"]["chunk_shape"]
+    sizes = list(zip(node["shape"], cut, strict=True))
+    if any(
+        type(n) is not int or n < least
+        for pair in sizes
+        for n, least in zip(pair, (0, 1), strict=True)
+    ):
+        raise ValueError(f"{path} has the shape {node['shape']} in chunks of {cut}")
+    return [-(-size // own) for size, own in sizes]
 
 
 def contents(metadata: Mapping[str, bytes]) -> list[tuple[str, dict[str, int], str]]:

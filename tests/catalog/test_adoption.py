@@ -177,3 +177,20 @@ def test_the_template_is_what_forecasts_of_the_dataset_are(ran: Path) -> None:
     for name in wanted.coords:
         np.testing.assert_array_equal(wanted[name], own[name])
     assert set(wanted.data_vars) == set(own.data_vars)
+
+
+def test_chunks_that_are_not_stored_are_told(ran: Path) -> None:
+    import zarr
+
+    theirs = _weatherbench(ran / "catalog").chunk(time=10)
+    path = ran / "holes.zarr"
+    for variable in theirs.variables.values():
+        variable.encoding.clear()
+    theirs.to_zarr(path, consolidated=False, encoding={"X": {"fill_value": 0.0}})
+    array = zarr.open_array(path, path="X", mode="r")
+    assert array.nchunks == 4
+    next(each for each in (path / "X/c").rglob("*") if each.is_file()).unlink()
+    options = ("--dataset", "dataset/tiny@1", "--rename", "X=q", "--model", "holes")
+    result = _geobench(ran / "catalog", "catalog", "import-forecast", path, *options)
+    assert result.exit_code == 0, result.output
+    assert "note: 1 of 4 chunks of X are not stored and read as 0.0" in result.stderr

@@ -278,3 +278,65 @@ def test_data_that_come_in_pieces_are_thedata(catalog: Catalog) -> None:
     xr.testing.assert_identical(entry.load().drop_attrs(deep=False), whole.drop_attrs(deep=False))
     chunks = [file for file in (entry.path / "data.zarr" / "q" / "c").rglob("*") if file.is_file()]
     assert len(chunks) == 6
+
+
+@pytest.mark.parametrize("name", ["a/b", "a\\b", "a\nb", "..", ".x", "x" * 61, "a b", ""])
+def test_names_that_no_folder_can_have_are_told(catalog: Catalog, name: str) -> None:
+    with catalog.draft("dataset", "a", recipe={}) as draft:
+        with pytest.raises(CatalogError, match="cannot name a variable or group"):
+            draft.write(xr.Dataset({name: ("x", np.zeros(3, np.float32))}))
+        with pytest.raises(CatalogError, match="cannot name a variable or group"):
+            draft.allocate(
+                xr.Dataset({name: ("x", np.zeros(1, np.float32))}),
+                xr.Dataset(coords={"x": np.arange(3)}),
+                {},
+            )
+
+
+def test_appending_never_changes_values(catalog: Catalog) -> None:
+    def piece(values: list[object], dtype: str) -> xr.Dataset:
+        return xr.Dataset({"q": ("t", np.array(values, dtype))})
+
+    for first, second in (
+        (piece([1, 2], "i4"), piece([1.5], "f4")),
+        (piece([1, 2], "f4"), piece([1.5], "f8")),
+        (piece([1, 2], "m8[s]"), piece([250], "m8[ms]")),
+        (piece(["2000-01-01"], "M8[ns]"), piece(["2000-01-02T00:00:00.5"], "M8[ns]")),
+    ):
+        with catalog.draft("dataset", "a", recipe={}) as draft:
+            draft.write(first, append="t")
+            with pytest.raises(CatalogError, match=r"q .* cannot be appended to what is stored as"):
+                draft.write(second, append="t")
+
+
+def test_times_between_seconds_are_kept(catalog: Catalog) -> None:
+    times = np.datetime64("2000-01-01", "ns") + np.array([0, 250, 1500]) * np.timedelta64(1, "ms")
+    with catalog.draft("dataset", "a", recipe={}) as draft:
+        draft.write(xr.Dataset({"q": ("t", np.zeros(3, np.float32))}, {"t": times}))
+        entry = draft.publish()
+    assert (entry.load()["t"].to_numpy() == times).all()
+
+
+def test_a_recipe_that_cannot_be_recorded_is_told_before_the_work(catalog: Catalog) -> None:
+    with pytest.raises(CatalogError, match=r"dataset/a: its recipe cannot be recorded .* finite"):
+        catalog.draft("dataset", "a", recipe={"x": float("nan")})
+
+
+def test_a_file_that_only_looks_like_a_reference_is_not_ours(catalog: Catalog) -> None:
+    publish(catalog)
+    (catalog.path / "refs/dataset/a@01").write_text("x")
+    opened = Catalog(catalog.path)
+    assert [str(entry.reference) for entry in opened.entries()] == ["dataset/a@1"]
+    assert list(opened.query("")["reference"]) == ["dataset/a@1"]
+
+
+def test_names_in_other_alphabets_are_carried(catalog: Catalog, tmp_path: Path) -> None:
+    from geobench_catalog.archive import bring_in, export
+
+    with catalog.draft("dataset", "a", recipe={"ort": "Köln"}) as draft:
+        draft.write(xr.Dataset({"höhe": ("x", np.ones(3, np.float32))}))
+        draft.publish()
+    export(catalog, ["dataset/a@1"], tmp_path / "a.tar")
+    other = Catalog(tmp_path / "other", create=True)
+    assert [each.new for each in bring_in(other, tmp_path / "a.tar")] == [True]
+    assert (other.get("dataset/a@1").load()["höhe"] == 1).all()

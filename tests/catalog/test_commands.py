@@ -106,6 +106,7 @@ def test_query_prints_a_table_json_and_csv(full: Catalog) -> None:
         (["query", "kindd = score"], "there is no field 'kindd'; did you mean kind?"),
         (["query", "kind ="], "a value is missing"),
         (["query", "x", "--sql", "y"], "give an expression or --sql, not both"),
+        (["query", "", "--json", "--csv"], "give --json or --csv, not both"),
         (["query", "", "--columns", "modell"], "there is no column 'modell'"),
         (["query", "--sql", "SELEC"], "SQLite: near"),
         (["show", "dataset/twon@1"], "Did you mean dataset/twin@1?"),
@@ -211,7 +212,7 @@ def test_tags_aliases_and_gc(full: Catalog) -> None:
     _said(full, "alias", "dataset/twin@paper", "--remove")
     (full.path / "tmp/debris").write_bytes(bytes(1234))
     assert "debris" in _said(full, "du")
-    assert _said(full, "gc", "--dry-run").splitlines()[-1] == "1 pieces of debris, 1.2 kB"
+    assert _said(full, "gc", "--dry-run").splitlines()[-1] == "1 piece of debris, 1.2 kB"
     _said(full, "gc")
     assert _said(full, "gc") == "0 pieces of debris, 0 B\n"
     assert _said(full, "reindex") == "10 entries\n"

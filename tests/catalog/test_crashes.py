@@ -184,3 +184,36 @@ def test_no_child_outlives_its_parent(tmp_path: Path, processes: ForkServerConte
     assert not [each for finding in verify(catalog) for each in finding.problems]
     for entry in catalog.entries("forecast"):
         assert catalog.parent(entry, "dataset")
+
+
+def _remove_for_ever(path: Path) -> None:
+    from geobench_catalog.removal import remove
+
+    catalog = Catalog(path)
+    while True:
+        entry = publish(catalog, "gone")
+        for tag in "abcdefgh":
+            catalog.tag(str(entry.reference), tag)
+        catalog.alias(str(entry.reference), "newest", move=True)
+        remove(catalog, [str(entry.reference)], cascade=True)
+
+
+def test_sigkill_at_30_random_moments_of_removing(
+    tmp_path: Path, processes: ForkServerContext
+) -> None:
+    path = tmp_path / "catalog"
+    kept = publish(Catalog(path, create=True), "kept", 3.0)
+    chance = random.Random(2)
+    for _ in range(30):
+        worker = processes.Process(target=_remove_for_ever, args=(path,))
+        worker.start()
+        assert worker.pid
+        time.sleep(chance.uniform(0.02, 0.25))
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.join()
+        catalog = Catalog(path)
+        collect(catalog)
+        assert not [each for finding in verify(catalog) for each in finding.problems]
+        assert (catalog.get("dataset/kept@1").load()["q"] == 3.0).all()
+    assert len(list((path / "removed/dataset").iterdir())) > 10
+    assert kept.id in {entry.id for entry in catalog.entries()}

@@ -143,3 +143,39 @@ def test_threads_can_ask_and_publish_at_once(catalog: Catalog) -> None:
         counts = list(pool.map(work, range(12)))
     assert max(counts) == 12
     assert len(_found(catalog, "kind = dataset")) == 12
+
+
+def test_shares_go_with_the_truth_they_were_of(catalog: Catalog) -> None:
+    twin = family(catalog, "climatology", crps=1.2)["dataset"]
+    family(catalog, "oracle", twin=twin, crps=0.2, law=True)
+    family(catalog, "fgn", twin=twin)
+    assert len(_found(catalog, "kind = score and crps.share@1d")) == 3
+    remove(catalog, ["forecaster/twin.oracle.s0@1"], cascade=True)
+    assert _found(catalog, "crps.share") == []
+
+
+def test_an_index_with_damaged_pages_is_made_anew(catalog: Catalog) -> None:
+    family(catalog)
+    whole = catalog.query("model.width = 8")
+    file = catalog.path / "index.sqlite"
+    content = file.read_bytes()
+    noise = random.Random(0)
+    for page in range(0, len(content), 4096):
+        file.write_bytes(content[:page] + noise.randbytes(4096) + content[page + 4096 :])
+        assert Catalog(catalog.path).query("model.width = 8").equals(whole), page
+        assert Catalog(catalog.path).index.children(catalog.get("dataset/twin@1").id)
+
+
+def test_sql_writes_no_files(catalog: Catalog, tmp_path: Path) -> None:
+    family(catalog)
+    for statement in (f"VACUUM INTO '{tmp_path}/x.db'", f"ATTACH '{tmp_path}/x.db' AS x"):
+        with pytest.raises(CatalogError, match="only reading is possible"):
+            catalog.index.sql(statement)
+    assert not (tmp_path / "x.db").exists()
+
+
+def test_an_index_that_is_a_folder_is_told(catalog: Catalog) -> None:
+    publish(catalog)
+    (catalog.path / "index.sqlite").mkdir()
+    with pytest.raises(CatalogError, match="index"):
+        catalog.query("")

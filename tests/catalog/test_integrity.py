@@ -128,7 +128,8 @@ def test_what_was_never_filled_cannot_be_published(catalog: Catalog) -> None:
     with catalog.draft("forecast", "a", recipe={}) as draft:
         draft.allocate(whole.isel(init_time=[0]), whole[["init_time"]], {"init_time": 1})
         draft.fill(whole.isel(init_time=slice(0, 2)), {"init_time": slice(0, 2)})
-        with pytest.raises(CatalogError, match=r"forecast/a: 1 chunks of q were never written"):
+        told = r"forecast/a: q was filled at 2 of 3 places along init_time"
+        with pytest.raises(CatalogError, match=told):
             draft.publish()
     assert list(catalog.entries()) == []
 
@@ -218,3 +219,26 @@ def test_chunks_of_trajectories_hold_windows() -> None:
     assert of((64, 5000, 40)).chunks == {"trajectory": 2}
     assert of((4, 3650, 64, 64)).chunks == {"trajectory": 1, "time": 128}
     assert of((4, 3650, 256, 256)).chunks == {"trajectory": 1, "time": 64}
+
+
+def test_a_shard_of_another_entry_is_not_taken_for_its_own(catalog: Catalog) -> None:
+    entry = _two_shards(catalog)
+    shards = [entry.path / f"data.zarr/q/c/{place}/0/0/0" for place in (0, 1)]
+    assert len({shard.stat().st_size for shard in shards}) == 1  # only the digest tells
+    shards[0].write_bytes(shards[1].read_bytes())
+    with pytest.raises(CatalogError, match=r"forecast/sharded@1: .*q/c/0/0/0/0 is not what was"):
+        entry.open()["q"][0, 0].load()
+
+
+def test_links_in_an_entry_are_named(catalog: Catalog, tmp_path: Path) -> None:
+    entry = publish(catalog, value=1.0)
+    (entry.path / "broken").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "folder").mkdir()
+    (entry.path / "linked").symlink_to(tmp_path / "folder")
+    chunk = entry.path / "data.zarr/q/c/0/0"
+    moved = chunk.rename(tmp_path / "chunk")
+    chunk.symlink_to(moved)
+    told = " ".join(_problems(catalog, "dataset/a@1"))
+    assert "broken was not published with it" in told
+    assert "linked was not published with it" in told
+    assert "data.zarr/q/c/0/0 has" in told

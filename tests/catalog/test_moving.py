@@ -5,6 +5,7 @@ import json
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,7 +155,9 @@ def _forged(change: Callable[[dict[str, bytes]], dict[str, bytes]]) -> Callable[
     def changed(members: Members) -> Members:
         files = {info.name[65:]: content for info, content in members[2:]}
         files = change(files)
-        if change in (_codec, _old_zarr, _no_chunk):  # whose record is made to fit
+        if change in (_codec, _old_zarr, _no_chunk, _moved_chunk, _deep_metadata) or hasattr(
+            change, "fits"
+        ):  # whose record is made to fit
             rest = {
                 name: manifest.measured(c) for name, c in files.items() if name != "record.json"
             }
@@ -184,6 +187,36 @@ def _old_zarr(files: dict[str, bytes]) -> dict[str, bytes]:
 
 def _no_chunk(files: dict[str, bytes]) -> dict[str, bytes]:
     return {name: content for name, content in files.items() if name != "data.zarr/q/c/0/0"}
+
+
+def _moved_chunk(files: dict[str, bytes]) -> dict[str, bytes]:
+    rest = _no_chunk(files)
+    return rest | {"data.zarr/q/c/9/0": files["data.zarr/q/c/0/0"]}
+
+
+def _node(change: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, bytes]], Any]:
+    def changed(files: dict[str, bytes]) -> dict[str, bytes]:
+        node = json.loads(files["data.zarr/q/zarr.json"])
+        change(node)
+        return files | {"data.zarr/q/zarr.json": json.dumps(node).encode()}
+
+    changed.fits = True  # type: ignore[attr-defined]
+    return changed
+
+
+def _grid(cut: list[Any]) -> Callable[[dict[str, bytes]], Any]:
+    return _node(lambda node: node["chunk_grid"]["configuration"].update(chunk_shape=cut))
+
+
+_keys = _node(lambda node: node["chunk_key_encoding"].update(configuration={"separator": "."}))
+
+
+def _deep_metadata(files: dict[str, bytes]) -> dict[str, bytes]:
+    return files | {"data.zarr/q/zarr.json": b"[" * 10**5}
+
+
+def _nested(depth: int) -> object:
+    return {"x": _nested(depth - 1)} if depth else 0
 
 
 def _record(**changes: object) -> Callable[[dict[str, bytes]], dict[str, bytes]]:
@@ -237,6 +270,21 @@ HOSTILE = {
         _forged(lambda files: files | {"..\\evil": b"x"}), "names the file"),
     "a codec that runs code": (_forged(_codec), "numcodecs.pickle"),
     "an array of Zarr 2": (_forged(_old_zarr), "q/.zarray is not of Zarr 3"),
+    "a chunk that is elsewhere": (_forged(_moved_chunk), "chunks that are not in its shape"),
+    "a chunk grid of nothing": (_forged(_grid([0, 4])), "in chunks of [0, 4]"),
+    "a grid of texts": (_forged(_grid(["1", "4"])), "in chunks of"),
+    "other chunk keys": (_forged(_keys), "not named as geobench names them"),
+    "deep metadata": (_forged(_deep_metadata), ""),
+    "a deep recipe": (_forged(_record(recipe=_nested(100))), "nested"),
+    "a very deep record": (_forged(lambda f: f | {"record.json": b"[" * 10**5}), ""),
+    "a key of another computation": (_forged(_record(recipe={"x": 1})), "its key is not that of"),
+    "an infinite size": (
+        _replace("MANIFEST.json", lambda c: c.replace(b"[", b"[Infinity,", 1)), ""),
+    "a deep manifest": (_replace("MANIFEST.json", lambda c: b"[" * 10**5), ""),
+    "a deep list": (_replace("geobench-export.json", lambda c: b"[" * 10**5), "is no export"),
+    "a number for a reference": (
+        _replace("geobench-export.json", lambda c: b'{"schema": 1, "entries": [{"reference": 5}]}'),
+        "is no export"),
     "a missing chunk": (_forged(_no_chunk), "1 chunks of q are missing"),
     "no record": (
         _forged(lambda f: {k: v for k, v in f.items() if k != "record.json"}), "not in the form"),
@@ -349,3 +397,37 @@ def test_an_import_that_died_before_it_named_the_entry_can_be_made_again(
     assert list(other.entries()) == []
     assert [str(each.here) for each in bring_in(other, tmp_path / "a.tar")] == ["dataset/a@1"]
     assert _well(other)
+
+
+def test_importing_again_mends_what_is_damaged(
+    catalog: Catalog, other: Catalog, tmp_path: Path
+) -> None:
+    entry = publish(catalog, value=1.0)
+    export(catalog, ["dataset/a@1"], tmp_path / "a.tar")
+    list(bring_in(other, tmp_path / "a.tar"))
+    chunk = other.path / f"entries/{entry.id}/data.zarr/q/c/0/0"
+    for bring in (
+        lambda: bring_in(Catalog(other.path), tmp_path / "a.tar"),
+        lambda: copy(catalog, Catalog(other.path), ["dataset/a@1"]),
+    ):
+        chunk.write_bytes(chunk.read_bytes()[:-1] + b"!")
+        assert not _well(other)
+        assert [(str(each.here), each.new) for each in bring()] == [("dataset/a@1", True)]
+        assert _well(other)
+    # Also where its name was lost and what is left is damaged.
+    chunk.unlink()
+    (other.path / "refs/dataset/a@1").unlink()
+    assert [str(each.here) for each in bring_in(Catalog(other.path), tmp_path / "a.tar")] == [
+        "dataset/a@1"
+    ]
+    assert _well(Catalog(other.path))
+
+
+def test_a_header_that_is_no_text_is_told(catalog: Catalog, other: Catalog, tmp_path: Path) -> None:
+    publish(catalog)
+    export(catalog, ["dataset/a@1"], tmp_path / "a.tar")
+    content = (tmp_path / "a.tar").read_bytes()
+    bad = content.replace(b"geobench-export.json", b"geobench-export.j\xff\xff\xff", 1)
+    (tmp_path / "a.tar").write_bytes(bad)
+    with pytest.raises(CatalogError, match="is no export of a catalogue, or is damaged"):
+        list(bring_in(other, tmp_path / "a.tar"))

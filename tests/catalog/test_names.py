@@ -4,7 +4,7 @@ import pytest
 from small_entries import family, publish
 
 from geobench_catalog import Catalog, CatalogError, Reference
-from geobench_catalog.removal import collect, dependants, plan, remove
+from geobench_catalog.removal import collect, plan, remove
 
 
 def test_an_alias_stands_for_a_version_until_it_is_moved(catalog: Catalog) -> None:
@@ -63,10 +63,6 @@ def test_lineage_goes_from_ancestors_to_the_entry(catalog: Catalog) -> None:
     members = family(catalog)
     assert [e.id for e in catalog.lineage(members["score"])] == [
         members[kind].id for kind in ("dataset", "forecaster", "forecast", "score")
-    ]
-    assert [str(each) for each in dependants(catalog, members["forecaster"])] == [
-        "forecast/twin.fgn.s0@1",
-        "score/twin.fgn.s0.crps@1",
     ]
 
 
@@ -153,3 +149,59 @@ def test_an_entry_whose_files_are_lost_can_be_removed(catalog: Catalog) -> None:
     remove(Catalog(catalog.path), ["dataset/a@1"])
     assert catalog.names.references() == set()
     assert publish(catalog).reference.version == 2
+
+
+def test_what_another_entry_was_made_from_is_no_debris(catalog: Catalog) -> None:
+    parent = family(catalog)["dataset"]
+    ref = catalog.path / f"refs/{parent.reference}"
+    text = ref.read_text()
+    ref.unlink()
+    assert collect(Catalog(catalog.path)) == []
+    ref.write_text(text)
+    assert Catalog(catalog.path).get("dataset/twin@1").load() is not None
+
+
+def test_an_index_that_lies_removes_no_parent(catalog: Catalog) -> None:
+    import sqlite3
+
+    family(catalog)
+    catalog.query("")
+    connection = sqlite3.connect(catalog.path / "index.sqlite")
+    connection.execute("DELETE FROM parents")
+    connection.commit()
+    connection.close()
+    with pytest.raises(CatalogError, match="depend on it"):
+        remove(Catalog(catalog.path), ["dataset/twin@1"])
+
+
+def test_nothing_is_removed_while_an_entry_cannot_be_read(catalog: Catalog) -> None:
+    child = family(catalog)["forecaster"]
+    remove(catalog, ["forecast/twin.fgn.s0@1"], cascade=True)
+    record = child.path / "record.json"
+    text = record.read_text()
+    record.write_text("{}")
+    with pytest.raises(
+        CatalogError, match=r"nothing was removed: forecaster/twin.fgn.s0@1: its rec"
+    ):
+        remove(Catalog(catalog.path), ["dataset/twin@1"])
+    record.write_text(text)
+    # One that cannot be read can itself be removed.
+    record.write_text("{}")
+    remove(Catalog(catalog.path), ["forecaster/twin.fgn.s0@1"])
+
+
+def test_tags_on_nothing_are_collected(catalog: Catalog) -> None:
+    entry = publish(catalog)
+    remove(catalog, ["dataset/a@1"])
+    catalog.names.tag(entry.reference, "late")
+    collect(catalog)
+    assert catalog.names.tags() == {}
+    with pytest.raises(CatalogError, match="there is no dataset/a@1"):
+        catalog.tag("dataset/a@1", "later")
+
+
+def test_a_removed_entry_that_is_still_open_says_so(catalog: Catalog) -> None:
+    entry = publish(catalog)
+    remove(catalog, ["dataset/a@1"])
+    with pytest.raises(CatalogError, match=r"dataset/a@1 was removed meanwhile\.$"):
+        entry.load()

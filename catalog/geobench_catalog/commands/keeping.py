@@ -7,7 +7,7 @@ import click
 
 from geobench_catalog.commands import tables
 from geobench_catalog.commands.place import here, json_option, reference_argument
-from geobench_catalog.errors import CatalogError
+from geobench_catalog.errors import CatalogError, told
 
 
 @click.command()
@@ -16,14 +16,14 @@ from geobench_catalog.errors import CatalogError
 @click.option("--remove", is_flag=True, help="Take the tags away.")
 def tag(reference: str, tags: tuple[str, ...], *, remove: bool) -> None:
     """Mark REFERENCE with words to find it by: query 'tag = WORD'."""
-    from geobench_catalog.draft import told
-
     catalog = here()
     entry = catalog.get(reference)
     with told(catalog.url):
         for each in tags:
-            change = catalog.names.untag if remove else catalog.names.tag
-            change(entry.reference, each)
+            if remove:
+                catalog.names.untag(entry.reference, each)
+            else:
+                catalog.tag(str(entry.reference), each)
     left = catalog.names.tags().get(entry.reference, [])
     click.echo(f"{entry.reference}  {', '.join(left) or '–'}")
 
@@ -46,7 +46,8 @@ def alias(reference: str, name: str | None, *, move: bool, remove: bool) -> None
         found = alias_of(reference)
         if found is None or name is not None:
             raise CatalogError(f"'{reference}' is no alias. Write --remove KIND/NAME@ALIAS.")
-        catalog.names.forget(found)
+        with told(catalog.url):
+            catalog.names.forget(found)
         click.echo(f"{found} is removed")
         return
     if name is None:
@@ -83,7 +84,8 @@ def verify(references: tuple[str, ...], *, as_json: bool) -> None:
     else:
         entries = [finding for finding in findings if finding.owner != "names"]
         size = tables.size(sum(finding.size for finding in entries))
-        click.echo(f"{len(entries)} entries, {size}: {f'{bad} damaged' if bad else 'all well'}")
+        what = "entry" if len(entries) == 1 else "entries"
+        click.echo(f"{len(entries)} {what}, {size}: {f'{bad} damaged' if bad else 'all well'}")
     sys.exit(1 if bad else 0)
 
 
@@ -126,4 +128,5 @@ def collect(older_than: float | None, *, dry_run: bool) -> None:
     found = list(removal.collect(here(), older_than=hours, dry_run=dry_run))
     for what, size in found:
         click.echo(f"{'would remove' if dry_run else 'removed'}  {what}  {tables.size(size)}")
-    click.echo(f"{len(found)} pieces of debris, {tables.size(sum(size for _, size in found))}")
+    what = "piece" if len(found) == 1 else "pieces"
+    click.echo(f"{len(found)} {what} of debris, {tables.size(sum(size for _, size in found))}")

@@ -76,8 +76,6 @@ def show(reference: str, *, as_json: bool) -> None:
 
 
 def _tree(catalog: "Catalog", entry: "Entry", depth: int, role: str = "") -> None:
-    from geobench_catalog.errors import CatalogError
-
     click.echo(f"{'  ' * depth}{f'{role}: ' if role else ''}{entry.reference}  {entry.id[:12]}")
     for each, parent in entry.record.parents.items():
         try:

@@ -113,6 +113,7 @@ def import_forecast(
         rename=rename,
         assume_units=assume_units,
         keep_failures=keep_failures,
+        memory=click.get_current_context().find_root().params.get("memory", 2**30),
     )
     for note in notes:
         click.echo(f"geobench: note: {note}", err=True)

@@ -40,6 +40,8 @@ def query(
     """List the entries for which EXPRESSION holds."""
     catalog = here()
     form = tables.form(as_json=as_json, as_csv=as_csv)
+    if as_json and as_csv:
+        raise CatalogError("give --json or --csv, not both.")
     if sql is not None and expression:
         raise CatalogError("give an expression or --sql, not both.")
     if sql is not None:

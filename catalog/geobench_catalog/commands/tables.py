@@ -54,7 +54,7 @@ def _cell(name: str, value: Any) -> str:
         return f"{value:.1f}"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value)
+    return "".join(letter if letter.isprintable() else " " for letter in str(value))
 
 
 def size(count: float) -> str:
