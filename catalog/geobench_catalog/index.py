@@ -17,6 +17,7 @@ from geobench_catalog.errors import CatalogError, told
 from geobench_catalog.index_tables import (
     connect,
     distinct,
+    empty,
     forget,
     insert,
     known_entries,
@@ -50,11 +51,11 @@ def _reads_only(action: int, *_: object) -> int:
 
 
 class Index:
-    """An index of one catalogue."""
+    """An index of one catalogue; a `private` one is in memory, and made from the records alone."""
 
-    def __init__(self, catalog: "Catalog") -> None:
+    def __init__(self, catalog: "Catalog", *, private: bool = False) -> None:
         self._catalog = catalog
-        self._file = _file(catalog)
+        self._file = None if private else _file(catalog)
         self._mine = threading.local()  # SQLite wants a connection for each thread
 
     # -- asking
@@ -136,11 +137,12 @@ class Index:
         )
 
     def _retried(self, ask: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
-        """Ask the index; make it anew and ask again if it is damaged."""
-        try:
-            return ask(self._synchronised())
-        except sqlite3.DatabaseError:
-            self._forget()
+        """Ask the index; open it again if another process made it anew, or make it anew."""
+        for mend in (self._close, self._forget):
+            try:
+                return ask(self._synchronised())
+            except sqlite3.DatabaseError:
+                mend()
         try:
             return ask(self._synchronised())
         except sqlite3.DatabaseError as error:
@@ -152,14 +154,17 @@ class Index:
 
     def rebuild(self) -> int:
         """Make it anew; return how many entries it has."""
-        self._forget()
+        self._retried(empty)
         return int(self._ask("SELECT count(*) FROM entries")[0])
 
-    def _forget(self) -> None:
+    def _close(self) -> None:
         connection = getattr(self._mine, "connection", None)
         if connection:
             connection.close()
             del self._mine.connection
+
+    def _forget(self) -> None:
+        self._close()
         if self._file:
             with told(f"index {self._file}"):
                 for ending in ("", "-journal", "-wal", "-shm"):

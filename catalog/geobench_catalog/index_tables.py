@@ -91,6 +91,13 @@ def distinct(connection: sqlite3.Connection, table: str, column: str) -> list[st
     return [value for (value,) in found]
 
 
+def empty(connection: sqlite3.Connection) -> None:
+    """Take everything out."""
+    with transaction(connection):
+        for table in _NAMES:
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608 # ours
+
+
 def forget(connection: sqlite3.Connection, entry: int) -> None:
     """Take an entry out."""
     for table in ("entries", "parents", "lineage", "fields", "scores", "tags", "aliases"):

@@ -5,6 +5,7 @@ from contextlib import nullcontext, suppress
 
 from geobench_catalog.catalog import Catalog
 from geobench_catalog.errors import CatalogError, told
+from geobench_catalog.index import Index
 from geobench_catalog.names import Alias
 from geobench_catalog.references import Reference
 
@@ -15,11 +16,12 @@ def plan(catalog: Catalog, references: Sequence[str], *, cascade: bool = False) 
     `CatalogError` if something outside depends on it or an alias stands for it, unless `cascade`.
     """
     wanted: dict[Reference, None] = {}
+    index = Index(catalog, private=True)  # from the records themselves
     for text in references:
         reference = catalog.resolve(text)
         if catalog.names.id(reference) is None:
             raise CatalogError(f"there is no {text} in {catalog.url}.")
-        _descend(catalog, reference, wanted)
+        _descend(catalog, index, reference, wanted)
     named = {catalog.resolve(text) for text in references}
     dependants = [reference for reference in wanted if reference not in named]
     if dependants and not cascade:
@@ -45,13 +47,15 @@ def _aims(catalog: Catalog, alias: Alias) -> Reference | None:
         return None
 
 
-def _descend(catalog: Catalog, reference: Reference, found: dict[Reference, None]) -> None:
+def _descend(
+    catalog: Catalog, index: Index, reference: Reference, found: dict[Reference, None]
+) -> None:
     """Add an entry and what was made from it, children before parents."""
     if reference in found:
         return
     entry_id = catalog.names.id(reference)
-    for child in catalog.index.children(entry_id) if entry_id else ():
-        _descend(catalog, child, found)
+    for child in index.children(entry_id) if entry_id else ():
+        _descend(catalog, index, child, found)
     found.setdefault(reference)
 
 
@@ -60,7 +64,6 @@ def remove(
 ) -> list[Reference]:
     """Remove entries for good; a version that was removed is never given again."""
     with told(catalog.url), catalog.store.lock(shared=False):
-        catalog.index.rebuild()  # what depends on what is taken from the records themselves
         gone = plan(catalog, references, cascade=cascade)
         for reference, reason in catalog.damaged.items():
             if reference not in gone:  # it may depend on what shall go
@@ -104,12 +107,13 @@ def collect(
 
 def _orphans(catalog: Catalog, older_than: float) -> list[tuple[str, int]]:
     there = catalog.store.folders("entries")
-    named = _named(catalog)
-    catalog.index.rebuild()
+    lost = set(there) - _named(catalog)
+    if not lost:
+        return []
+    needed = Index(catalog, private=True).parents()
     for reason in catalog.damaged.values():  # it may have been made from what seems lost
         raise CatalogError(f"nothing was removed: {reason}")
-    needed = catalog.index.parents()
-    keys = [f"entries/{folder}" for folder in sorted(set(there) - named - needed)]
+    keys = [f"entries/{folder}" for folder in sorted(lost - needed)]
     old = [key for key in keys if catalog.store.age(key) >= older_than]
     return [(key, sum(catalog.store.files(key).values())) for key in old]
 

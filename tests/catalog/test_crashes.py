@@ -208,12 +208,15 @@ def test_sigkill_at_30_random_moments_of_removing(
         worker = processes.Process(target=_remove_for_ever, args=(path,))
         worker.start()
         assert worker.pid
-        time.sleep(chance.uniform(0.02, 0.25))
+        before, end = len(list(path.glob("removed/*/*"))), time.monotonic() + 30
+        while len(list(path.glob("removed/*/*"))) == before and time.monotonic() < end:
+            time.sleep(0.002)  # until it has begun
+        time.sleep(chance.uniform(0, 0.3))
         os.kill(worker.pid, signal.SIGKILL)
         worker.join()
         catalog = Catalog(path)
         collect(catalog)
         assert not [each for finding in verify(catalog) for each in finding.problems]
         assert (catalog.get("dataset/kept@1").load()["q"] == 3.0).all()
-    assert len(list((path / "removed/dataset").iterdir())) > 10
+    assert len(list((path / "removed/dataset").iterdir())) >= 30
     assert kept.id in {entry.id for entry in catalog.entries()}
