@@ -15,7 +15,10 @@ from geobench_catalog.errors import CatalogError, told
 @click.argument("tags", nargs=-1, required=True)
 @click.option("--remove", is_flag=True, help="Take the tags away.")
 def tag(reference: str, tags: tuple[str, ...], *, remove: bool) -> None:
-    """Mark REFERENCE with words to find it by: query 'tag = WORD'."""
+    """Mark an entry with words to find it by.
+
+    geobench catalog query 'tag = WORD' lists it.
+    """
     catalog = here()
     entry = catalog.get(reference)
     with told(catalog.url):
@@ -34,7 +37,9 @@ def tag(reference: str, tags: tuple[str, ...], *, remove: bool) -> None:
 @click.option("--move", is_flag=True, help="Take the alias from the version it stands for now.")
 @click.option("--remove", is_flag=True, help="Remove the alias KIND/NAME@ALIAS.")
 def alias(reference: str, name: str | None, *, move: bool, remove: bool) -> None:
-    """Let KIND/NAME@ALIAS stand for REFERENCE, e.g. alias dataset/lorenz95@3 paper.
+    """Give an entry another name, which can be moved.
+
+    After alias dataset/lorenz95@3 paper, dataset/lorenz95@paper stands for dataset/lorenz95@3.
 
     Wherever a reference is read, the alias can be written. What is made from it records the version
     that the alias stood for.
@@ -60,7 +65,7 @@ def alias(reference: str, name: str | None, *, move: bool, remove: bool) -> None
 @reference_argument("references", nargs=-1)
 @json_option
 def verify(references: tuple[str, ...], *, as_json: bool) -> None:
-    """Prove that REFERENCES (default: everything) are what was published.
+    """Prove that entries are what was published (all of them).
 
     Every file is read and held to its digest; records, keys, lineage, aliases and tags are checked.
     Exits with code 1 if anything is wrong.
@@ -95,9 +100,10 @@ def verify(references: tuple[str, ...], *, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 def remove(references: tuple[str, ...], *, cascade: bool, dry_run: bool, yes: bool) -> None:
-    """Remove REFERENCES for good. Refused while something depends on them, or an alias names them.
+    """Remove entries for good.
 
-    The version of a removed entry is never given again.
+    Refused while something was made from them, or an alias names them. The version of a removed
+    entry is never given again.
     """
     from geobench_catalog import removal
 
@@ -121,7 +127,10 @@ def remove(references: tuple[str, ...], *, cascade: bool, dry_run: bool, yes: bo
     help="Leave what is younger; default: 0 in a folder, 24 on an object store.",
 )
 def collect(older_than: float | None, *, dry_run: bool) -> None:
-    """Remove what died processes have left: half drafts, entries that were never named."""
+    """Remove what died processes have left.
+
+    Half drafts, entries that were never named, tags on nothing.
+    """
     from geobench_catalog import removal
 
     hours = None if older_than is None else 3600 * older_than

@@ -22,7 +22,10 @@ _LISTED = ("reference", "size", "created", "seconds", "tags")
 @click.option("--kind", type=click.Choice(KINDS), help="Only this kind.")
 @json_option
 def list_entries(kind: str | None, *, as_json: bool) -> None:
-    """List entries: reference, size, when it was made, how long that took, tags."""
+    """List entries.
+
+    Each with its size, when it was made, how many seconds that took, and its tags.
+    """
     catalog = here()
     columns, rows = catalog.index.sql(
         "SELECT e.*, (SELECT group_concat(tag, ', ') FROM (SELECT t.tag FROM tags t "
@@ -49,7 +52,7 @@ def list_entries(kind: str | None, *, as_json: bool) -> None:
 @reference_argument("reference")
 @json_option
 def show(reference: str, *, as_json: bool) -> None:
-    """Show where REFERENCE comes from, what was made from it, and what it holds."""
+    """Show an entry: its lineage, what it holds, its record."""
     catalog = here()
     entry = catalog.get(reference)
     if as_json:
@@ -111,7 +114,10 @@ def _holds(entry: "Entry") -> None:
 @reference_argument("second")
 @json_option
 def diff(first: str, second: str, *, as_json: bool) -> None:
-    """Show what FIRST and SECOND have different: how they were made, and their numbers."""
+    """Show what two entries have different.
+
+    In how they were made, and in their numbers, array by array.
+    """
     from geobench_catalog import difference
 
     catalog = here()
@@ -142,7 +148,7 @@ def _value(value: object) -> str:
 @click.command("du")
 @json_option
 def usage(*, as_json: bool) -> None:
-    """Show how many bytes each kind of entry takes, by dataset, and what gc would free."""
+    """Show what takes how many bytes, and what gc would free."""
     from geobench_catalog.removal import collect
 
     catalog = here()

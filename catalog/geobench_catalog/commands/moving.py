@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     "--to", "path", type=click.Path(path_type=Path), required=True, help="The file to write, .tar."
 )
 def export(references: tuple[str, ...], path: Path) -> None:
-    """Write REFERENCES, and all they were made from, into one file."""
+    """Write entries and their lineage into one file."""
     from geobench_catalog import archive
 
     for entry in archive.export(here(), references, path):
@@ -31,7 +31,10 @@ def export(references: tuple[str, ...], path: Path) -> None:
 @click.command("import")
 @click.argument("path", type=click.Path(path_type=Path))
 def bring_in(path: Path) -> None:
-    """Take in the entries of PATH, a file that export wrote; nothing in it is trusted."""
+    """Take in the entries of a file that export wrote.
+
+    Nothing in it is trusted; what is there already and whole is passed over.
+    """
     from geobench_catalog import archive
 
     _tell(archive.bring_in(here(create=True), path))
@@ -51,7 +54,10 @@ def _tell(arrivals: "Iterable[Arrival]") -> None:
 @reference_argument("references", nargs=-1, required=True)
 @click.argument("target")
 def push(references: tuple[str, ...], target: str) -> None:
-    """Copy REFERENCES, with all they were made from, to the catalogue TARGET, a folder or URL."""
+    """Copy entries and their lineage to another catalogue.
+
+    TARGET is its folder or URL; it is made if it is not there.
+    """
     from geobench_catalog import transfer
     from geobench_catalog.catalog import Catalog
 
@@ -64,7 +70,10 @@ def push(references: tuple[str, ...], target: str) -> None:
 @click.argument("references", nargs=-1, required=True)
 @click.argument("source")
 def pull(references: tuple[str, ...], source: str) -> None:
-    """Copy REFERENCES, with all they were made from, from the catalogue SOURCE, a folder or URL."""
+    """Copy entries and their lineage from another catalogue.
+
+    SOURCE is its folder or URL.
+    """
     from geobench_catalog import transfer
     from geobench_catalog.catalog import Catalog
 
@@ -91,10 +100,11 @@ def import_forecast(
     assume_units: bool,
     keep_failures: bool,
 ) -> None:
-    """Take in anyone's forecast, PATH (.zarr or .nc), of the test split of a dataset.
+    """Take in anyone's forecast, .zarr or .nc.
 
-    Names of WeatherBench and CF are known. It has to have every init time and lead time of the
-    dataset, on its grid and in its units; what is missing is told. It is then scored as any other.
+    It has to have every init time and lead time of the dataset's test split, on its grid and in its
+    units; what is missing is told. Names of WeatherBench and CF are known. It is then scored as any
+    other.
     """
     from geobench_catalog.adoption import adopt
 

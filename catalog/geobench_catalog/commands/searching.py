@@ -37,7 +37,7 @@ def query(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """List the entries for which EXPRESSION holds."""
+    """Find entries by configuration, scores, dates, tags."""
     catalog = here()
     form = tables.form(as_json=as_json, as_csv=as_csv)
     if as_json and as_csv:
@@ -83,5 +83,5 @@ def _select(
 
 @click.command()
 def reindex() -> None:
-    """Make the index anew. It is derived: this is for one that was tampered with."""
+    """Make the index anew, e.g. after restoring a copy."""
     click.echo(f"{here().index.rebuild()} entries")
