@@ -12,7 +12,7 @@ from geobench.forecasting import members
 from geobench.simulating import trajectories
 from geobench.testing import Decay, ModelConformance
 from geobench_plugins.models.climatology import Climatology
-from geobench_plugins.models.fgn import FGN, fair_crps_of_two
+from geobench_plugins.models.fgn import FGN
 from geobench_plugins.models.flow_matching import FlowMatching, _FlowMatching
 from geobench_plugins.models.oracle import Oracle
 from geobench_plugins.models.persistence import Persistence
@@ -40,6 +40,12 @@ class TestPersistence(ModelConformance):
 class TestFGN(ModelConformance):
     def model(self) -> EnsembleModel:
         return FGN(width=16, blocks=2, latent=4, training=BRIEF)
+
+
+class TestFGNByEnergyOfFour(ModelConformance):
+    def model(self) -> EnsembleModel:
+        objective = {"score": "energy", "patch": 4}
+        return FGN(width=8, blocks=1, latent=4, members=4, objective=objective, training=BRIEF)
 
 
 class TestFlowMatching(ModelConformance):
@@ -123,24 +129,6 @@ def test_learned_models_learn_a_known_law(model: EnsembleModel) -> None:
         memory = 0.8 ** (lead + 1)
         assert float((mean[lead] - memory * state).abs().mean()) < 0.1
         assert float(std[lead].mean()) == pytest.approx(math.sqrt(1 - memory**2), rel=0.1)
-
-
-def test_fair_crps_of_two_is_the_distance_to_the_interval() -> None:
-    noise = Noise.rows(0, "crps", 3)
-    first, second, target = noise.normal(1000, dtype=torch.float64)
-    low, high = torch.minimum(first, second), torch.maximum(first, second)
-    distance = (low - target).clamp(min=0) + (target - high).clamp(min=0)
-    assert torch.allclose(fair_crps_of_two(first, second, target), distance.mean(), rtol=1e-14)
-
-
-def test_crps_of_equal_members_is_the_absolute_error() -> None:
-    first, target = Noise.rows(0, "crps", 2).normal(50)
-    assert torch.allclose(fair_crps_of_two(first, first, target), (first - target).abs().mean())
-
-
-def test_crps_refuses_to_broadcast() -> None:
-    with pytest.raises(ValueError, match="shapes differ"):
-        fair_crps_of_two(torch.zeros(4, 8, 1), torch.zeros(4, 8, 1), torch.zeros(4, 1, 8))
 
 
 @pytest.mark.parametrize("norm_std", [0.0, 1e-8, 0.02])

@@ -90,8 +90,8 @@ if where == "simulate":
     from geobench_plugins.simulators.lorenz95 import Lorenz95
     dies(Lorenz95, "advance", 30)
 elif where == "train":
-    import geobench_plugins.models.fgn as fgn
-    dies(fgn, "fair_crps_of_two", 7)
+    import geobench_plugins.networks.ensemble_scores as scores
+    dies(scores, "crps", 7)
 elif where == "forecast":
     from geobench_plugins.models.flow_matching import _FlowMatching
     dies(_FlowMatching, "step", 10)
@@ -274,7 +274,10 @@ def test_mistakes_in_a_model_are_told(
         ("models: {Fgn: fgn}", "'Fgn' cannot label a model"),
         ("models: {reference: fgn}", "a model cannot be labelled 'reference'"),
         ("models: {fgn: {use: fgn, widht: 3}}", "model fgn: there is no key 'widht'. Did you mean"),
-        ("models: {fgn: {use: fgn, training: {rows: 3}}}", "two members need an even one"),
+        (
+            "models: {fgn: {use: fgn, training: {rows: 3}}}",
+            "ensembles of 2 members need a multiple of 2",
+        ),
         ("experiments: {}", "experiments = {}: Dictionary should have at least 1 item"),
         ("expriments: {a: 1}", "there is no key 'expriments'. Did you mean 'experiments'?"),
     ],

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from geobench import EnsembleModel, Forecaster, Optimisation, optimise
+from geobench_plugins.networks.objectives import CRPS, Objective
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,6 +21,7 @@ class FGN(EnsembleModel):
     A global noise vector z ~ N(0, I) goes through one linear map without bias into every layer
     norm, as scale and shift; z is fresh for each member and each step. The loss is the fair CRPS of
     two members, at every site on its own: nothing in it rewards the right dependence between sites.
+    `objective` and `members` choose another; sample-passes are members, so the budget is the same.
     Departs from the paper: one seed, no rollout training, averaged weights, a network for a ring.
     """
 
@@ -32,32 +34,38 @@ class FGN(EnsembleModel):
     norm_std: float = Field(
         1e-8, ge=0, description="std of the initial weights from noise to norms"
     )
+    members: int = Field(2, gt=1, description="members of an ensemble in the loss")
+    objective: Objective = CRPS()
     training: Optimisation = Optimisation()
 
     @model_validator(mode="after")
-    def _whole_pairs(self) -> Self:
-        if self.training.rows % 2:
-            raise ValueError(f"training.rows = {self.training.rows}: two members need an even one")
+    def _whole_ensembles(self) -> Self:
+        if self.training.rows % self.members:
+            raise ValueError(
+                f"training.rows = {self.training.rows}: ensembles of {self.members} members need a "
+                f"multiple of {self.members}"
+            )
         return self
 
     def fit(self, training: "Training", run: "Run") -> Forecaster:
-        """Minimise the fair CRPS of two members over random windows of the train split."""
+        """Minimise the objective of small ensembles over random windows of the train split."""
         from geobench_plugins.networks.ring import initialise
 
         network = self._network(training.task.spec)
         network.scaling.learn(training)
         initialise(network, run.noise("weights", 1))
         network.to(run.device)
-        pairs = self.training.rows // 2
+        sets = self.training.rows // self.members
 
         def loss(step: int) -> "Tensor":
-            noise = run.noise("batch", pairs, step=step)
+            noise = run.noise("batch", sets, step=step)
             frames = training.windows(noise, self.frames + 1)
             target = network.scaling.residual(frames[:, -2], frames[:, -1])
-            latent = noise.use("latent").normal(2, self.latent)
-            past = frames[:, :-1].repeat_interleave(2, 0)
-            drawn = network(past, latent.flatten(0, 1)).unflatten(0, (pairs, 2))
-            return fair_crps_of_two(drawn[:, 0], drawn[:, 1], target)
+            start = network.scaling.start(frames[:, -2])
+            latent = noise.use("latent").normal(self.members, self.latent)
+            past = frames[:, :-1].repeat_interleave(self.members, 0)
+            drawn = network(past, latent.flatten(0, 1)).unflatten(0, (sets, self.members))
+            return self.objective.loss(drawn, target, start)
 
         optimise(network, loss, self.training, run)
         return _FGN(network, self.frames, self.latent)
@@ -79,17 +87,6 @@ class FGN(EnsembleModel):
             blocks=self.blocks,
             norm_std=self.norm_std,
         )
-
-
-def fair_crps_of_two(first: "Tensor", second: "Tensor", target: "Tensor") -> "Tensor":
-    """Mean over all elements of (|x - y| + |x' - y| - |x - x'|) / 2.
-
-    This is the distance from y to the interval between x and x'. All three have the same shape:
-    a shape that would broadcast raises `ValueError`.
-    """
-    if not first.shape == second.shape == target.shape:
-        raise ValueError(f"shapes differ: {first.shape}, {second.shape}, {target.shape}")
-    return 0.5 * ((first - target).abs() + (second - target).abs() - (first - second).abs()).mean()
 
 
 class _FGN(Forecaster):

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from geobench import GeobenchError, StateSpec, Training
+from geobench_plugins.networks.objectives import Start
 
 _EPSILON = 1e-12  # far below any standard deviation: a larger one rescales quiet variables
 
@@ -40,6 +41,11 @@ class Scaling(nn.Module):
     def residual(self, before: Tensor, after: Tensor) -> Tensor:
         """Normalised change from `before` to `after`, as (row, site, channel)."""
         return ((after - before) / self.change[:, None]).transpose(1, 2)
+
+    def start(self, states: Tensor) -> Start:
+        """The states (row, channel, site) that residuals start from, in the units of these."""
+        about = (states - self.mean[:, None]) / self.change[:, None]
+        return Start(about.transpose(1, 2), self.std / self.change)
 
     def apply_residual(self, before: Tensor, residual: Tensor) -> Tensor:
         """Return the state after a normalised change: the inverse of `residual`."""
