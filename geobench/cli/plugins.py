@@ -1,7 +1,7 @@
 """geobench plugins: what is installed."""
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -74,7 +74,9 @@ def _show(offer: "Offer") -> None:
     if offer.value.model_fields:
         click.echo("\nfields:")
     for key, field in offer.value.model_fields.items():
-        kind = getattr(field.annotation, "__name__", str(field.annotation))
+        kinds = get_args(field.annotation) or (field.annotation,)
+        named = (getattr(each, "__name__", str(each)) for each in kinds)
+        kind = " | ".join(named).replace("NoneType", "None")
         default = "required" if field.is_required() else f"default {field.default!r}"
         about = f"  {field.description}" if field.description else ""
         click.echo(f"  {key}: {kind}, {default}{about}")

@@ -35,7 +35,11 @@ class FGN(EnsembleModel):
         1e-8, ge=0, description="std of the initial weights from noise to norms"
     )
     members: int = Field(2, gt=1, description="members of an ensemble in the loss")
-    objective: Objective = CRPS()
+    objective: Objective = Field(
+        CRPS(),
+        description="what is minimised: {score: crps, energy, variogram, multi-scale, spectral, "
+        "threshold-weighted or mse} with its fields",
+    )
     training: Optimisation = Optimisation()
 
     @model_validator(mode="after")
