@@ -136,15 +136,21 @@ class Index:
             lambda connection: [row[0] for row in connection.execute(statement, parameters)]
         )
 
-    def _retried(self, ask: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
-        """Ask the index; open it again if another process made it anew, or make it anew."""
+    def _retried(
+        self, ask: Callable[[sqlite3.Connection], _Answer], *, as_it_is: bool = False
+    ) -> _Answer:
+        """Ask the index; open it again if another process made it anew, or make it anew.
+
+        It is brought up to date first, unless it is asked `as_it_is`.
+        """
+        ready = self._connected if as_it_is else self._synchronised
         for mend in (self._close, self._forget):
             try:
-                return ask(self._synchronised())
+                return ask(ready())
             except sqlite3.DatabaseError:
                 mend()
         try:
-            return ask(self._synchronised())
+            return ask(ready())
         except sqlite3.DatabaseError as error:
             raise CatalogError(
                 f"the index {self._file} cannot be used ({error}). Remove it: it is made anew."
@@ -154,7 +160,7 @@ class Index:
 
     def rebuild(self) -> int:
         """Make it anew; return how many entries it has."""
-        self._retried(empty)
+        self._retried(empty, as_it_is=True)
         return int(self._ask("SELECT count(*) FROM entries")[0])
 
     def _close(self) -> None:
@@ -174,10 +180,14 @@ class Index:
         """Return a connection to the index, which knows what there is now."""
         return self._retried(lambda connection: connection)
 
-    def _synchronised(self) -> sqlite3.Connection:
+    def _connected(self) -> sqlite3.Connection:
         if not hasattr(self._mine, "connection"):
             self._mine.connection = connect(self._file)
         connection: sqlite3.Connection = self._mine.connection
+        return connection
+
+    def _synchronised(self) -> sqlite3.Connection:
+        connection = self._connected()
         there = self._catalog.names.texts()
         known = known_entries(connection)
         gone = known.keys() - there

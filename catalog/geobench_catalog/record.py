@@ -78,7 +78,8 @@ def read_record(text: bytes, size: int, content: str) -> Record:
     `size` and `content` are measured, for those that do not say.
     """
     fields = json.loads(text)
-    if _depth(fields) > _DEEPEST:
+    brackets = text.count(b"[") + text.count(b"{")  # no record is deeper than it has of them
+    if brackets > _DEEPEST and _depth(fields) > _DEEPEST:
         raise ValueError(f"it is nested more than {_DEEPEST} deep")
     if not isinstance(fields, dict):
         raise ValueError("it is not an object")
