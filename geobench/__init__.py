@@ -15,17 +15,18 @@ if TYPE_CHECKING:
     from geobench.interfaces.compiled_noise import LANES, normal_lanes
     from geobench.interfaces.experiment import Event, Experiment, Observation, Split, TestSplit
     from geobench.interfaces.law import Law
-    from geobench.interfaces.model import EnsembleModel, Forecaster, Run, Task, Training
+    from geobench.interfaces.model import Batch, EnsembleModel, Forecaster, Run, Task, Training
     from geobench.interfaces.noise import Noise
     from geobench.interfaces.plugin import Fields, Plugin
     from geobench.interfaces.scorer import Context, Scorer
     from geobench.interfaces.simulator import Simulator
     from geobench.interfaces.state import Dimension, StateSpec, Variable
-    from geobench.training import Optimisation, optimise
+    from geobench.training import Optimisation, Stage, optimise
 
 _HOME = {
     "LANES": "interfaces.compiled_noise",
     "Assimilation": "interfaces.assimilation",
+    "Batch": "interfaces.model",
     "Context": "interfaces.scorer",
     "Dimension": "interfaces.state",
     "EnsembleModel": "interfaces.model",
@@ -44,6 +45,7 @@ _HOME = {
     "Scorer": "interfaces.scorer",
     "Simulator": "interfaces.simulator",
     "Split": "interfaces.experiment",
+    "Stage": "training",
     "StateSpec": "interfaces.state",
     "Task": "interfaces.model",
     "TestSplit": "interfaces.experiment",
@@ -56,6 +58,7 @@ _HOME = {
 __all__ = [
     "LANES",
     "Assimilation",
+    "Batch",
     "Context",
     "Dimension",
     "EnsembleModel",
@@ -75,6 +78,7 @@ __all__ = [
     "Scorer",
     "Simulator",
     "Split",
+    "Stage",
     "StateSpec",
     "Task",
     "TestSplit",

@@ -2,9 +2,10 @@
 
 A network's output for a row depends, in the last bits, on how many rows it is given at once and on
 the row's place among them: matrix libraries choose other kernels. So a forecaster is always called
-with a whole tile, `TILE` inits by members, in which an (init, member) has its fixed place; places
-nobody asked for are filled with a row that is there. Batches, order, number of members and resuming
-then cannot change a member's bits.
+with a whole tile, `TILE` inits by members, in which an (init, member) has its fixed place. Places
+nobody asked for are filled: with the member that belongs there, of an init that is there. Batches,
+order, number of members and resuming then cannot change a member's bits, also if a forecaster of
+several networks chooses one by a row's member number: each always gets the same number of rows.
 """
 
 import itertools
@@ -12,18 +13,15 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from geobench.errors import GeobenchError
+from geobench.evaluations import Evaluations
 from geobench.interfaces.model import Forecaster, Progress, silent
 from geobench.interfaces.noise import Noise
 from geobench.interfaces.state import StateSpec
-
-if TYPE_CHECKING:
-    from torch import nn
 
 TILE = (16, 4)  # inits x members
 
@@ -37,21 +35,14 @@ class Cost:
 
     seconds: float = 0.0
     members: int = 0
-    evaluations: int = field(default=0, repr=False)
+    evaluations: Evaluations = field(default_factory=Evaluations, repr=False)
 
     def summary(self, leads: int) -> dict[str, float]:
         """Seconds per member (all leads), network evaluations per member and step."""
         return {
             "seconds_per_member": self.seconds / max(1, self.members),
-            "evaluations_per_step": self.evaluations / max(1, self.members * leads),
+            "evaluations_per_step": self.evaluations.rows / max(1, self.members * leads),
         }
-
-    def count(
-        self, _module: "nn.Module", inputs: tuple[object, ...], named: dict[str, object]
-    ) -> None:
-        """Count one evaluation of the network for each row (a forward hook)."""
-        tensors = (each for each in (*inputs, *named.values()) if isinstance(each, Tensor))
-        self.evaluations += max((len(each) for each in tensors if each.ndim), default=0)
 
 
 def members(
@@ -80,7 +71,8 @@ def members(
         slots = {(rows[p][0] % TILE[0]) * TILE[1] + rows[p][1] % TILE[1]: p for p in places}
         filled = [slots.get(slot, places[0]) for slot in range(TILE[0] * TILE[1])]
         which = torch.tensor([rows[p][0] for p in filled])
-        numbers = torch.tensor([rows[p][1] for p in filled])
+        base = rows[places[0]][1] // TILE[1] * TILE[1]
+        numbers = base + torch.arange(len(filled)) % TILE[1]
         noise = Noise(seed, "forecast", which, numbers).to(device)
         began = time.perf_counter()
         with torch.inference_mode():
@@ -111,12 +103,8 @@ def forecast(
     Gives (inits, members, `(init, lead, member, channel, *grid)`): what is drawn is not kept, so
     memory does not grow with the forecast.
     """
-    network = forecaster.network
-    hook = None
-    if network is not None:
-        hook = network.register_forward_pre_hook(cost.count, with_kwargs=True)
     inits = len(histories)
-    try:
+    with cost.evaluations.of(forecaster.network):
         pieces = itertools.product(range(0, inits, batch[0]), range(0, count, batch[1]))
         for first, least in pieces:
             block = range(first, min(first + batch[0], inits))
@@ -135,9 +123,6 @@ def forecast(
             drawn = drawn.reshape(len(block), len(own), *drawn.shape[1:]).transpose(1, 2)
             yield slice(block.start, block.stop), slice(own.start, own.stop), drawn
             progress(block.start * count + len(block) * own.stop, inits * count, "")
-    finally:
-        if hook is not None:
-            hook.remove()
 
 
 def _check_shape(

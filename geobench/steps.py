@@ -5,7 +5,7 @@ A step whose computation (recipe and parents) is in the catalogue is not done ag
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -72,7 +72,11 @@ class Steps:
 
     Besides: what the networks need, one tile of inits and members, and the programs themselves."""
 
+    checkpoint_every: float = 60.0
+    """Seconds between the checkpoints of a training."""
+
     def __post_init__(self) -> None:
+        self._ends: dict[str, tuple[float | None, float | None]] = {}
         if self.device != "cpu":
             _check_device(self.device)
 
@@ -144,48 +148,86 @@ class Steps:
         self, dataset: Entry, model: EnsembleModel, *, seed: int = 0, label: str = ""
     ) -> Entry:
         """Fit a model to the train and validation splits of a dataset."""
-        found = self.find_forecaster(dataset, model, seed)
-        if found:
-            return found
-        import safetensors.torch
+        from geobench.training import processes
+
+        def found() -> str | None:
+            entry = self.find_forecaster(dataset, model, seed)
+            return str(entry.reference) if entry else None
+
+        reference = processes.first(found, self.device)
+        if reference is None:
+            label = label or model.name
+            recipe = {"model": model.recipe(), "seed": seed}
+            if processes.rank() == 0:
+                with self.catalog.work("forecaster", recipe, {"dataset": dataset}) as folder:
+                    self._train(dataset, model, seed, label, folder)
+            else:
+                training = self._training(dataset, model)
+                run = self._run(dataset, model, seed, training)
+                with blaming(f"the model {label}"), _own_randomness():
+                    model.fit(training, run)
+            reference = processes.first(found, self.device)
+        return self.catalog.get(str(reference))
+
+    def _train(
+        self, dataset: Entry, model: EnsembleModel, seed: int, label: str, folder: "Path"
+    ) -> Entry:
+        """Fit a model and publish it; checkpoints and logs are kept in `folder` meanwhile."""
         import torch
 
-        label = label or model.name
+        from geobench.training import cost
+
         name = f"{dataset.record.name}.{label}.s{seed}"
-        recipe = {"model": model.recipe(), "seed": seed}
         with self.catalog.draft(
             "forecaster",
             name,
-            recipe=recipe,
+            recipe={"model": model.recipe(), "seed": seed},
             parents={"dataset": dataset},
             labels={"model": label, "dataset": dataset.record.name},
         ) as draft:
             training = self._training(dataset, model)
+            run = self._run(dataset, model, seed, training)
+            run.folder = folder
             with self.watch(f"train {name}") as progress, blaming(f"the model {label}"):
-                run = Run(seed, self.device, progress)
+                run.progress = progress
+                memory = cost.PeakMemory(run.device)
                 with _own_randomness():
                     forecaster = model.fit(training, run)
-                _check_fitted(forecaster)
-                # Cloned: safetensors stores no two tensors that share memory.
-                weights = {
-                    key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-                    for key, value in forecaster.weights().items()
-                }
-                stored = safetensors.torch.save(weights)
-                restored = safetensors.torch.load(stored)
-                _check_equal(weights, model.restore(restored, training.task).weights())
-                log = _training_log(run)
+                peak = memory.grown()
+                stored = _stored(model, forecaster, training.task)
+                step = cost.StepCost.of(forecaster, training.train[:1, : training.task.history])
             draft.write_file(_WEIGHTS, stored)
-            draft.write(log)
+            for path in sorted(folder.glob("*training")) + sorted(folder.glob("*.csv")):
+                draft.write_file(path.name, path.read_bytes())
+            draft.write(_training_log(run))
             return draft.publish(
                 {
-                    "parameters": _parameters(forecaster),
-                    "sample_passes": int(run.log["passes"][-1]) if "passes" in run.log else 0,
+                    **cost.summary(forecaster, run, step),
+                    "peak_memory": peak,
                     "knows_law": model.knows_law,
                     "device": self.device,
                     "threads": torch.get_num_threads(),
                 }
             )
+
+    def _run(self, dataset: Entry, model: EnsembleModel, seed: int, training: "Any") -> Run:
+        """What a model is told of how to fit; of the law two numbers, where it is known exactly."""
+        from geobench.interfaces.validation import Validation
+        from geobench.training import processes, validating
+
+        run = Run(seed, processes.device(self.device), checkpoint_every=self.checkpoint_every)
+        if model.knows_law:
+            return run
+        validation = Validation.of(training)
+        law = self._law(dataset)
+        if validation is not None and law.states is None:
+            if dataset.id not in self._ends:
+                ends = validating.with_ends(validation, training, law)
+                self._ends[dataset.id] = (ends.climatology, ends.oracle)
+            climatology, oracle = self._ends[dataset.id]
+            validation = replace(validation, climatology=climatology, oracle=oracle)
+        run.validation = validation
+        return run
 
     def restore(self, forecaster: Entry) -> tuple[Forecaster, Task]:
         """Load a forecaster from the catalogue."""
@@ -443,7 +485,10 @@ class Steps:
             torch.from_numpy(task.spec.values(dataset.load(split)))
             for split in ("train", "validation")
         ]
-        return Training(task, *(split.to(self.device) for split in splits))
+        from geobench.training import processes
+
+        device = processes.device(self.device)
+        return Training(task, *(split.to(device) for split in splits))
 
     def known(self, dataset: Entry) -> "tuple[Law, Tensor]":
         """Return the law of a dataset, and the last frame that models are given at each init."""
@@ -475,11 +520,12 @@ class Steps:
 
         spec = self._spec(dataset)
         climatology = dataset.load("climatology")
-        thresholds = xr.Dataset(
-            {each.name: climatology[f"{each.name}_threshold"] for each in spec.variables}
+        thresholds, std = (
+            xr.Dataset({each.name: climatology[f"{each.name}_{kind}"] for each in spec.variables})
+            for kind in ("threshold", "std")
         )
         sea = xr.DataArray(spec.sea, dims=spec.grid_dims)
-        return Context(thresholds.to_dataarray("variable"), sea)
+        return Context(thresholds.to_dataarray("variable"), sea, std.to_dataarray("variable"))
 
 
 def _experiment_recipe(experiment: Experiment) -> dict[str, Any]:
@@ -593,14 +639,26 @@ def _check_equal(fitted: "Mapping[str, Tensor]", restored: "Mapping[str, Tensor]
             raise GeobenchError(f"the weight '{key}' is another one after restore(weights).")
 
 
+def _stored(model: EnsembleModel, forecaster: Forecaster, task: Task) -> bytes:
+    """Return the file of a forecaster's weights, once it is known that it restores them."""
+    import safetensors.torch
+    import torch
+
+    _check_fitted(forecaster)
+    # Cloned: safetensors stores no two tensors that share memory.
+    weights = {
+        key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for key, value in forecaster.weights().items()
+    }
+    stored = safetensors.torch.save(weights)
+    restored = safetensors.torch.load(stored)
+    _check_equal(weights, model.restore(restored, task).weights())
+    return stored
+
+
 def _training_log(run: Run) -> "xr.Dataset":
     """One variable for each series, each along a dim of its own: they may differ in length."""
     import xarray as xr
 
     fields = {key: (f"{key}_record", values) for key, values in run.log.items()}
     return xr.Dataset(fields)
-
-
-def _parameters(forecaster: Forecaster) -> int:
-    network = forecaster.network
-    return sum(p.numel() for p in network.parameters()) if network is not None else 0

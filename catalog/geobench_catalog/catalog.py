@@ -4,6 +4,7 @@
     entries/<id>/                   record.json, data.zarr, other files, MANIFEST.json
     refs/ removed/ aliases/ tags/   names (see `names`)
     tmp/ lock                       drafts, and who may remove (folders only)
+    work/<key>/                     long work that goes on after a crash (folders only)
     index.sqlite                    derived from the rest; may be deleted at any time
 
 The id is the SHA-256 of the manifest. An entry exists once its reference does: the reference is
@@ -16,6 +17,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -211,6 +213,17 @@ class Catalog:
             if entry.record.key == key:
                 return entry
         return None
+
+    def work(
+        self, kind: Kind, recipe: Mapping[str, Any], parents: Mapping[str, Entry]
+    ) -> AbstractContextManager[Path]:
+        """A folder on this machine for a computation that may be interrupted and go on.
+
+        Held by this process, removed when the block ends well, found again after an error or a
+        crash. `CatalogError` if another process is at this very computation.
+        """
+        key = identity(kind, recipe, {role: entry.id for role, entry in parents.items()})
+        return self.store.work(key)
 
     def entries(self, kind: Kind | None = None) -> Iterator[Entry]:
         """Iterate over all entries (of one kind), by kind, name and version, read one by one.

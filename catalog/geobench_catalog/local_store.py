@@ -1,23 +1,32 @@
 """A catalogue's files in a folder: nothing is seen before it is whole and on disk."""
 
-import errno
 import fcntl
 import os
 import shutil
-import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+from geobench_catalog.held_folders import (
+    flock,
+    hold,
+    is_held,
+    sweep_temporary,
+    sweep_work,
+    swept_folder,
+    work_folder,
+)
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store as ZarrStore
 
 _TEMPORARY = "tmp"
+_WORK = "work"
 _LOCK = "lock"
 _SYNCS = 16
 
@@ -143,13 +152,22 @@ class LocalStore:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(handle)
 
+    @contextmanager
+    def work(self, key: str) -> Iterator[Path]:
+        """A folder for long work, which is found again after a crash; see `work_folder`."""
+        with ExitStack() as held:
+            with self.lock(shared=True):  # nobody sweeps meanwhile
+                folder = held.enter_context(work_folder(self._root / _WORK / key))
+            yield folder
+
     def sweep(self, *, dry_run: bool = False) -> list[tuple[str, int]]:
-        """Remove what dead processes have left of drafts: (what, bytes)."""
+        """Remove what dead processes have left of drafts and of old work: (what, bytes)."""
         with nullcontext() if dry_run else self.lock(shared=False):
             left = [
                 each for each in sorted((self._root / _TEMPORARY).glob("*")) if not is_held(each)
             ]
-            swept = [_swept(path, dry_run=dry_run) for path in left]
+            swept = [swept_folder(path, dry_run=dry_run) for path in left]
+            swept += sweep_work(self._root / _WORK, dry_run=dry_run)
         return swept + sweep_temporary(dry_run=dry_run)
 
     @contextmanager
@@ -163,7 +181,7 @@ class LocalStore:
             return
         handle = os.open(self._root / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            _lock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
             self._mine.locked = True
             yield
         finally:
@@ -184,73 +202,3 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def hold(folder: Path) -> int:
-    """Mark a folder as this living process's; return the handle that holds it."""
-    handle = os.open(folder, os.O_RDONLY)
-    _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return handle
-
-
-def _lock(handle: int, how: int) -> None:
-    """Lock a file, where the file system has locks."""
-    try:
-        fcntl.flock(handle, how)
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
-            raise
-
-
-def is_held(path: Path) -> bool:
-    """Whether a living process holds this folder."""
-    if not path.is_dir():
-        return False
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False
-
-
-_PREFIX = "geobench-draft-"
-_YOUNG = 60.0  # seconds in which a folder may be made and not yet held
-
-
-@contextmanager
-def temporary() -> Iterator[Path]:
-    """A draft's folder on this machine, for a catalogue that is elsewhere."""
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    handle = hold(folder)
-    draft = folder / "draft"
-    draft.mkdir()
-    try:
-        yield draft
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(handle)
-
-
-def sweep_temporary(*, dry_run: bool = False) -> list[tuple[str, int]]:
-    """Remove what dead processes of this user have left of such folders."""
-    swept = []
-    for folder in sorted(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*")):
-        with suppress(OSError):  # another process may sweep as well
-            facts = folder.stat()
-            own = facts.st_uid == os.getuid() and time.time() - facts.st_mtime > _YOUNG
-            if own and not is_held(folder):
-                swept.append(_swept(folder, dry_run=dry_run))
-    return swept
-
-
-def _swept(path: Path, *, dry_run: bool) -> tuple[str, int]:
-    sizes = [each.stat().st_size for each in (path, *path.rglob("*")) if each.is_file()]
-    if not dry_run:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    return str(path), sum(sizes)

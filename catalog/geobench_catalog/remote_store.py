@@ -5,8 +5,10 @@ makes an entry exist is its reference, created under the condition that there is
 """
 
 import asyncio
+import hashlib
 import inspect
 import io
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from geobench_catalog.errors import CatalogError
-from geobench_catalog.local_store import sweep_temporary, temporary
+from geobench_catalog.held_folders import sweep_temporary, sweep_work, temporary, work_folder
 from geobench_catalog.manifest import NAME
 
 if TYPE_CHECKING:
@@ -219,9 +221,18 @@ class RemoteStore:
         """A new folder for a draft: this process's as long as it lives, removed at the end."""
         return temporary()
 
+    def _work(self) -> Path:
+        """Where this machine keeps what is being worked on for this catalogue."""
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return cache / "geobench" / hashlib.sha256(self.url.encode()).hexdigest()[:16]
+
+    def work(self, key: str) -> AbstractContextManager[Path]:
+        """A folder for long work, in the user's cache; see `work_folder`."""
+        return work_folder(self._work() / key)
+
     def sweep(self, *, dry_run: bool = False) -> list[tuple[str, int]]:
-        """Remove what dead processes of this user have left of drafts on this machine."""
-        return sweep_temporary(dry_run=dry_run)
+        """Remove what dead processes of this user have left on this machine."""
+        return sweep_work(self._work(), dry_run=dry_run) + sweep_temporary(dry_run=dry_run)
 
     @contextmanager
     def lock(self, *, shared: bool) -> Iterator[None]:  # nothing can be locked

@@ -56,8 +56,15 @@ class Store(Protocol):
     def staging(self) -> AbstractContextManager[Path]:
         """A new folder for a draft: this process's as long as it lives, removed at the end."""
 
+    def work(self, key: str) -> AbstractContextManager[Path]:
+        """A folder on this machine for long work: held by this process, removed at a good end.
+
+        After an error or a crash it is found again by its key. `CatalogError` if another living
+        process holds it.
+        """
+
     def sweep(self, *, dry_run: bool = False) -> list[tuple[str, int]]:
-        """Remove what dead processes have left of drafts: (what, bytes)."""
+        """Remove what dead processes have left of drafts and of old work: (what, bytes)."""
 
     def lock(self, *, shared: bool) -> AbstractContextManager[None]:
         """Hold off those who remove (shared), or everybody (not shared), for a moment."""

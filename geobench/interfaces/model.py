@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,9 +12,12 @@ from geobench.interfaces.plugin import Plugin
 from geobench.interfaces.state import StateSpec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor, nn
 
     from geobench.interfaces.noise import Noise
+    from geobench.interfaces.validation import Validation
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what is going on)."""
@@ -49,44 +52,108 @@ class Training:
     train: "Tensor"
     validation: "Tensor"
 
-    def windows(self, noise: "Noise", frames: int) -> "Tensor":
-        """Random runs of consecutive train states `(row, frames, channel, *grid)`, one per row.
+    def windows(self, noise: "Noise", frames: int, leads: int = 1) -> "Tensor":
+        """Random runs of train states `(row, frames + leads, channel, *grid)`, one per row.
 
-        The last frame is the one to forecast: the others must be given at init time as well.
+        The first `frames` are what is given at init time, the others what is to be forecast.
         """
         import torch
 
-        if frames - 1 > self.task.history:
+        if frames > self.task.history:
             raise GeobenchError(
-                f"it looks at {frames - 1} past frames, and the experiment gives "
-                f"{self.task.history}. Raise the experiment's history, or give the model fewer."
+                f"it looks at {frames} past frames, and the experiment gives {self.task.history}. "
+                f"Raise the experiment's history, or give the model fewer."
             )
         trajectories, times = self.train.shape[:2]
-        if times < frames:
+        length = frames + leads
+        if times < length:
             raise GeobenchError(
-                f"a model asks for windows of {frames} steps, but the train trajectories have "
-                f"{times}. Give the experiment's train split more steps."
+                f"a model asks for windows of {length} steps ({frames} past, {leads} to forecast), "
+                f"but the train trajectories have {times}. Give the experiment's train split more "
+                f"steps, or the model fewer frames or leads."
             )
-        first = noise.use("start").integers(times - frames + 1)
+        first = noise.use("start").integers(times - length + 1)
         which = noise.use("trajectory").integers(trajectories)
-        steps = first[:, None] + torch.arange(frames, device=first.device)
+        steps = first[:, None] + torch.arange(length, device=first.device)
         return self.train[which[:, None], steps]
 
 
 @dataclass
 class Run:
-    """How to fit: seed, device, who watches; what was measured goes into `log`."""
+    """How to fit: seed, device, who watches; what was measured goes into `log`.
+
+    `Run(seed)` is enough. A model that trains several networks gives each a `part`.
+    """
 
     seed: int
     device: str = "cpu"
     progress: Progress = silent
     log: dict[str, list[float]] = field(default_factory=dict)
+    validation: "Validation | None" = None
+    """On what members are scored while a network trains; None: nothing is."""
+
+    folder: "Path | None" = None
+    """Where checkpoints and logs are kept while a network trains, and are found again if the same
+    training was interrupted; None: nowhere."""
+
+    checkpoint_every: float = 60.0
+    """Seconds between checkpoints."""
+
+    place: str = ""
+    """Which part of the fit it is, if there are several: "part 2/part 1/"."""
+
+    spent: dict[str, float] = field(default_factory=dict)
+    """What training has cost so far: seconds, sample_passes, flops."""
 
     def noise(self, stream: str, rows: int, *, step: int = 0) -> "Noise":
         """Noise of this run's own for `rows` rows at training step `step`."""
         from geobench.interfaces.noise import Noise
 
-        return Noise.rows(self.seed, f"fit/{stream}", rows, lead=step).to(self.device)
+        own = f"fit/{self.place}{stream}"
+        return Noise.rows(self.seed, own, rows, lead=step).to(self.device)
+
+    def part(self, index: int, count: int) -> "Run":
+        """Return the run of one of `count` networks that are trained one after the other.
+
+        It has noise and a checkpoint of its own, and shares all else. A part of one is the whole.
+        """
+        if count == 1:
+            return self
+
+        def progress(done: int, total: int, text: str) -> None:
+            self.progress(index * total + done, count * total, f"{index + 1}/{count}  {text}")
+
+        return replace(self, progress=progress, place=f"{self.place}part {index}/")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a loss is told of a training step: which it is, and how long its rollout.
+
+    `step` counts from 0 through all stages, `done` is the share of the budget that is spent. With
+    several processes each has its share of the rows: `rank`, `rank` + `processes`, …
+    """
+
+    step: int
+    leads: int
+    done: float
+    run: Run
+    rank: int = 0
+    processes: int = 1
+
+    def noise(self, rows: int) -> "Noise":
+        """Noise for this process's share of the `rows` rows of the whole batch."""
+        if rows % self.processes:
+            raise GeobenchError(
+                f"{rows} rows cannot be shared by {self.processes} processes. Give it a multiple "
+                f"of {self.processes} rows, or train with another number of processes."
+            )
+        noise = self.run.noise("batch", rows, step=self.step)
+        if self.processes == 1:
+            return noise
+        import torch
+
+        return noise.select(torch.arange(self.rank, rows, self.processes, device=noise.init.device))
 
 
 class Forecaster(ABC):
@@ -98,6 +165,9 @@ class Forecaster(ABC):
 
     history: int = 1
     """Past frames it is given; the last one is the state at init time."""
+
+    deterministic: bool = False
+    """Whether all members are equal: then no spread is expected of them."""
 
     @property
     def network(self) -> "nn.Module | None":

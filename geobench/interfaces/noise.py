@@ -109,6 +109,18 @@ class Noise:
         """Return the same noise, made on another device; the bits are the same."""
         return replace(self, init=self.init.to(device), member=self.member.to(device))
 
+    def members(self, count: int) -> Self:
+        """Return `count` members of each row, as rows: all of row 0, then all of row 1, and so on.
+
+        They are members 0..count-1 of the rows' inits, whatever member the rows were.
+        """
+        member = torch.arange(count, device=self.init.device).repeat(len(self))
+        return replace(self, init=self.init.repeat_interleave(count), member=member)
+
+    def select(self, rows: Tensor) -> Self:
+        """Return some of the rows, by their places."""
+        return replace(self, init=self.init[rows], member=self.member[rows])
+
     @property
     def key(self) -> tuple[int, int]:
         """The key of the generator: a hash of seed and stream, as two 32-bit words."""

@@ -18,10 +18,12 @@ class Context:
 
     thresholds: climatological quantiles `(quantile, variable, *grid)`, from train alone.
     sea: where the grid holds values `(*grid)`.
+    std: climatological standard deviations `(variable, *grid)`, from train alone.
     """
 
     thresholds: "xr.DataArray"
     sea: "xr.DataArray"
+    std: "xr.DataArray"
 
     def average(self, field: "xr.DataArray") -> "xr.DataArray":
         """Mean over the grid's sea cells. NaN stays NaN: a failed value is never dropped."""

@@ -23,24 +23,47 @@ def geobench_simulators() -> "list[type[Simulator]]":
 @hookimpl
 def geobench_models() -> "list[type[EnsembleModel]]":
     """References and learned models."""
+    from geobench_plugins.models.aifs import AIFS
+    from geobench_plugins.models.aifs_crps import AIFSCRPS
+    from geobench_plugins.models.analog import Analog
+    from geobench_plugins.models.archesweather import ArchesWeather
     from geobench_plugins.models.climatology import Climatology
+    from geobench_plugins.models.crps_lam import CRPSLAM
+    from geobench_plugins.models.energy_net import EnergyNet
     from geobench_plugins.models.fgn import FGN
     from geobench_plugins.models.flow_matching import FlowMatching
+    from geobench_plugins.models.gaussian import Gaussian
+    from geobench_plugins.models.mc_dropout import MCDropout
     from geobench_plugins.models.oracle import Oracle
     from geobench_plugins.models.persistence import Persistence
 
-    return [Oracle, Climatology, Persistence, FGN, FlowMatching]
+    return [
+        Oracle,
+        Climatology,
+        Persistence,
+        Analog,
+        Gaussian,
+        AIFS,
+        ArchesWeather,
+        FGN,
+        AIFSCRPS,
+        CRPSLAM,
+        MCDropout,
+        EnergyNet,
+        FlowMatching,
+    ]
 
 
 @hookimpl
 def geobench_scorers() -> "list[type[Scorer]]":
-    """Scores of the mean, the spread, the marginal law and its events."""
+    """Scores of the mean, the spread, the marginal law and its events, and of whole fields."""
     from geobench_plugins.scorers.brier import Brier
     from geobench_plugins.scorers.crps import CRPS
+    from geobench_plugins.scorers.energy import Energy
     from geobench_plugins.scorers.rmse import RMSE
     from geobench_plugins.scorers.spread_skill import SpreadSkill
 
-    return [CRPS, RMSE, SpreadSkill, Brier]
+    return [CRPS, RMSE, SpreadSkill, Brier, Energy]
 
 
 @hookimpl

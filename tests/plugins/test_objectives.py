@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from geobench import Noise
@@ -16,17 +16,15 @@ from geobench_plugins.networks.objectives import (
     MeanSquare,
     MultiScale,
     Objective,
+    Setting,
     Spectral,
-    Start,
     ThresholdWeighted,
     Variogram,
 )
 
-EVERY = [
-    CRPS(), CRPS(alpha=0.95), Energy(), Energy(patch=3), Variogram(), MultiScale(), Spectral(),
-    ThresholdWeighted(), MeanSquare(),
-]  # fmt: skip
-JOINT = [Energy(), Energy(patch=3), Variogram(), MultiScale(), Spectral()]
+BANDS = MultiScale(windows=(1, 3, 5), weights=(1, 2, 3), bands=True)
+JOINT = [Energy(), Energy(patch=3), Variogram(), MultiScale(), BANDS, Spectral()]
+EVERY = [CRPS(), CRPS(alpha=0.95), *JOINT, ThresholdWeighted(), MeanSquare()]
 
 
 def _ids(objective: object) -> str:
@@ -37,8 +35,10 @@ def _normal(*shape: int, stream: str = "x") -> Tensor:
     return Noise.rows(0, stream, 1).normal(*shape, dtype=torch.float64)[0]
 
 
-def _start(target: Tensor) -> Start:
-    return Start(torch.zeros_like(target), torch.ones(target.shape[-1], dtype=target.dtype))
+def _setting(target: Tensor, *periodic: bool) -> Setting:
+    """Changes from the mean climate, in its standard deviations; a periodic grid."""
+    std = torch.ones(target.shape[-1], dtype=target.dtype)
+    return Setting(torch.zeros_like(target), std, periodic or (True,) * (target.ndim - 2))
 
 
 def _naive(ensemble: Tensor, target: Tensor, alpha: float) -> Tensor:
@@ -98,7 +98,7 @@ def test_the_best_spread_is_that_of_theory(alpha: float, members: int, factor: f
 @pytest.mark.parametrize("objective", [CRPS(), CRPS(alpha=0.5)], ids=_ids)
 def test_the_crps_of_equal_members_is_the_absolute_error(objective: CRPS) -> None:
     one, target = _normal(50, 1, 6, 1), _normal(50, 6, 1, stream="y")
-    found = objective.loss(one.expand(50, 4, 6, 1), target, _start(target))
+    found = objective.loss(one.expand(50, 4, 6, 1), target, _setting(target))
     assert torch.allclose(found, (one[:, 0] - target).abs().mean())
 
 
@@ -120,7 +120,7 @@ def test_the_energy_score_is_its_definition() -> None:
 def test_magnitudes_keep_the_power() -> None:
     """Parseval: on an odd ring each coefficient but the mean stands for two."""
     field = _normal(3, 9, 1)
-    power = scores._magnitudes(field, 1) ** 2
+    power = scores._magnitudes(field, 1, (True,)) ** 2
     assert torch.allclose(power[:, 0] + 2 * power[:, 1:].sum(1), (field**2).sum(1))
 
 
@@ -130,20 +130,20 @@ def test_shapes_that_would_broadcast_are_refused(objective: CRPS) -> None:
     for shape in ((4, 1, 8), (4, 8), (4, 1, 1), (1, 8, 1), (4, 2, 8, 1)):
         target = torch.zeros(shape)
         with pytest.raises(ValueError, match="the ensemble is"):
-            objective.loss(ensemble, target, Start(torch.zeros(4, 8, 1), torch.ones(1)))
+            objective.loss(ensemble, target, Setting(torch.zeros(4, 8, 1), torch.ones(1), (True,)))
 
 
 @pytest.mark.parametrize("objective", EVERY, ids=_ids)
 def test_states_and_their_changes_have_the_same_loss(objective: CRPS) -> None:
-    """A shift by what is known changes nothing: where it is not linear, `start` makes up for it."""
+    """A shift by what is known changes nothing; where it is not linear `setting` makes up."""
     ensemble, target = _normal(20, 3, 9, 2), _normal(20, 9, 2, stream="y")
     shift = 3 * _normal(20, 9, 2, stream="shift")
     if isinstance(objective, (Spectral, Variogram)):
         shift = torch.zeros_like(shift)  # magnitudes and increments are of what is given
     std = torch.ones(2, dtype=torch.float64)
-    changes = objective.loss(ensemble, target, Start(shift, std))
+    changes = objective.loss(ensemble, target, Setting(shift, std, (True,)))
     states = objective.loss(
-        ensemble + shift[:, None], target + shift, Start(torch.zeros_like(shift), std)
+        ensemble + shift[:, None], target + shift, Setting(torch.zeros_like(shift), std, (True,))
     )
     assert torch.allclose(changes, states, rtol=1e-6)
 
@@ -154,7 +154,7 @@ def test_gradients_are_finite_where_members_are_equal(objective: CRPS, spread: f
     one = _normal(8, 1, 9, 2).float()
     ensemble = (one + spread * _normal(8, 4, 9, 2, stream="z").float()).requires_grad_()
     target = _normal(8, 9, 2, stream="y").float()
-    objective.loss(ensemble, target, _start(target)).backward()
+    objective.loss(ensemble, target, _setting(target)).backward()
     assert ensemble.grad is not None
     assert ensemble.grad.isfinite().all()
     assert ensemble.grad.abs().max() > 0
@@ -180,8 +180,8 @@ def test_joint_objectives_notice_members_that_are_shuffled_at_every_site(objecti
     shuffled = ensemble.gather(1, order)
     assert torch.allclose(scores.crps(shuffled, target), scores.crps(ensemble, target), rtol=1e-12)
     gaps = torch.stack([
-        objective.loss(shuffled[i : i + 100], target[i : i + 100], _start(target[i : i + 100]))
-        - objective.loss(ensemble[i : i + 100], target[i : i + 100], _start(target[i : i + 100]))
+        objective.loss(shuffled[i : i + 100], target[i : i + 100], _setting(target[i : i + 100]))
+        - objective.loss(ensemble[i : i + 100], target[i : i + 100], _setting(target[i : i + 100]))
         for i in range(0, 4000, 100)
     ])  # fmt: skip
     assert float(gaps.mean()) > 5 * float(gaps.std()) / math.sqrt(40)
@@ -195,7 +195,7 @@ def test_fair_objectives_expect_the_same_of_any_number_of_members(objective: CRP
     found = []
     for ensemble in (many[:, :2], many[:, 2:]):
         parts = torch.stack([
-            objective.loss(e, t, _start(t))
+            objective.loss(e, t, _setting(t))
             for e, t in zip(ensemble.split(200), target.split(200), strict=True)
         ])  # fmt: skip
         found.append((float(parts.mean()), float(parts.std()) / math.sqrt(len(parts))))
@@ -208,32 +208,172 @@ def test_what_lies_below_the_threshold_does_not_count_above() -> None:
     target = torch.full((5, 4, 1), -1.0)
     low, lower = torch.full((5, 2, 4, 1), -2.0), torch.full((5, 2, 4, 1), -3.0)
     for ensemble, away in ((low, 1.0), (lower, 2.0)):
-        assert float(objective.loss(ensemble, target, _start(target))) == pytest.approx(0.25 * away)
+        assert float(objective.loss(ensemble, target, _setting(target))) == pytest.approx(
+            0.25 * away
+        )
     # In standard deviations of the climate: here 2.5 units of a change.
-    start = Start(torch.full((5, 4, 1), 2.0), torch.tensor([2.5]))
+    setting = Setting(torch.full((5, 4, 1), 2.0), torch.tensor([2.5]), (True,))
     high = torch.full((5, 2, 4, 1), 1.0)  # 3.0 in all: 0.5 above the threshold
-    found = objective.loss(high, torch.zeros(5, 4, 1), start)
+    found = objective.loss(high, torch.zeros(5, 4, 1), setting)
     assert float(found) == pytest.approx(0.75 * 0.5 + 0.25 * 1.0)
 
 
-def test_two_dimensions_are_scored_alike() -> None:
-    ensemble, target = _normal(6, 3, 8, 5, 2), _normal(6, 8, 5, 2, stream="y")
-    for objective in EVERY:
-        if isinstance(objective, (Variogram, MultiScale)):
-            objective = type(objective)(**({"reach": 2} if isinstance(objective, Variogram) else
-                                           {"windows": (1, 2)}))  # fmt: skip
-        found = objective.loss(ensemble, target, _start(target))
-        turned = objective.loss(
-            ensemble.transpose(2, 3), target.transpose(1, 2), _start(target.transpose(1, 2))
+@pytest.mark.parametrize("objective", EVERY, ids=_ids)
+@pytest.mark.parametrize("periodic", [(True, True), (False, True), (False, False)])
+def test_two_dimensions_are_scored_alike(objective: CRPS, periodic: tuple[bool, bool]) -> None:
+    ensemble, target = _normal(6, 3, 9, 11, 2), _normal(6, 9, 11, 2, stream="y")
+    found = objective.loss(ensemble, target, _setting(target, *periodic))
+    turned = target.transpose(1, 2)
+    again = objective.loss(ensemble.transpose(2, 3), turned, _setting(turned, *periodic[::-1]))
+    if not (isinstance(objective, Spectral) and all(periodic)):  # its half of the waves is another
+        assert torch.allclose(found, again)
+    assert found.isfinite()
+
+
+def test_windows_between_walls_lie_inside() -> None:
+    ensemble, target = _normal(9, 3, 7, 5, 2), _normal(9, 7, 5, 2, stream="y")
+    # Walls along the first dim, a ring along the second.
+    drawn, seen = (
+        torch.stack([
+            torch.stack([
+                torch.cat([field.roll(-x, lead + 1).narrow(lead + 1, 0, 3)], lead + 1)
+                .narrow(lead, y, 3).mean((lead, lead + 1))
+                for x in range(5)
+            ], lead) for y in range(5)
+        ], lead)
+        for field, lead in ((ensemble, 2), (target, 1))
+    )  # fmt: skip
+    found = scores.multi_scale(ensemble, target, (3,), periodic=(False, True))
+    assert torch.allclose(found, scores.crps(drawn, seen), rtol=1e-12)
+    # The only window as large as a basin is the basin; around a ring there are as many as cells.
+    whole = scores.energy(ensemble, target, 5, periodic=(False, False))
+    parts = [scores.energy(ensemble[:, :, y : y + 5], target[:, y : y + 5]) for y in range(3)]
+    assert torch.allclose(whole, torch.stack(parts).mean(), rtol=1e-12)
+
+
+def test_pairs_between_walls_lie_inside() -> None:
+    ensemble, target = _normal(9, 3, 6, 1), _normal(9, 6, 1, stream="y")
+    found = scores.variogram(ensemble, target, 1.0, 2, periodic=(False,))
+    terms = []
+    for step in (1, 2):
+        pairs = [(i, i + step) for i in range(6 - step)]
+        drawn = torch.stack([(ensemble[:, :, j] - ensemble[:, :, i]).abs() for i, j in pairs], 2)
+        seen = torch.stack([(target[:, j] - target[:, i]).abs() for i, j in pairs], 1)
+        terms.append(((seen - drawn.mean(1)) ** 2 - drawn.var(1) / 3).mean())
+    assert torch.allclose(found, torch.stack(terms).mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(8,), (7,), (6, 5)])
+def test_waves_between_walls_are_those_of_the_mirrored_field(shape: tuple[int, ...]) -> None:
+    """The even extension, `[x, x reversed]`, transformed by Fourier: equal but for its scale."""
+    field = _normal(3, *shape, 2)
+    wide = field
+    for dim in range(1, 1 + len(shape)):
+        wide = torch.cat([wide, wide.flip(dim)], dim)
+    dims = tuple(range(1, 1 + len(shape)))
+    waves = torch.fft.fftn(wide, dim=dims, norm="ortho").abs()
+    for dim, size in zip(dims, shape, strict=True):
+        waves = waves.narrow(dim, 0, size)
+        scale = torch.ones(size, dtype=torch.float64)
+        scale[0] = 0.5**0.5  # the mean of the extension stands once, other waves stand twice
+        waves = waves * scale.view(-1, *[1] * (waves.ndim - 1 - dim))
+    found = scores._magnitudes(field, 1, (False,) * len(shape))
+    assert torch.allclose(found, waves, atol=1e-5)
+    assert torch.allclose((found**2).sum(dims), (field**2).sum(dims))
+
+
+def test_a_ramp_has_no_small_scales_between_walls() -> None:
+    ramp = torch.linspace(-1, 1, 64, dtype=torch.float64)[None, :, None]
+    walled = scores._magnitudes(ramp, 1, (False,))
+    around = scores._magnitudes(ramp, 1, (True,))
+    assert float(walled[0, 32:].square().sum()) < 1e-4 * float(ramp.square().sum())
+    assert float(around[0, 16:].square().sum()) > 1e-2 * float(ramp.square().sum())
+
+
+def test_bands_are_what_each_window_adds() -> None:
+    ensemble, target = _normal(20, 2, 8, 1), _normal(20, 8, 1, stream="y")
+    for around, count in ((True, 8), (False, 5)):
+        drawn, seen = (
+            scores._pooled(field, 4, lead, (around,))
+            for field, lead in ((ensemble, 2), (target, 1))
         )
-        if not isinstance(objective, Spectral):  # whose half of the coefficients is another
-            assert torch.allclose(found, turned)
-        assert found.isfinite()
+        assert seen.shape[1] == count
+        rest = scores.crps(ensemble[:, :, :count] - drawn, target[:, :count] - seen)
+        found = scores.multi_scale(
+            ensemble, target, (1, 4), periodic=(around,), weights=(3, 1), bands=True
+        )
+        assert torch.allclose(found, 0.75 * rest + 0.25 * scores.crps(drawn, seen), rtol=1e-12)
 
 
-def test_a_window_wider_than_the_grid_is_told() -> None:
-    with pytest.raises(ValueError, match="a window of 9 cells, and the grid has 8"):
-        scores.multi_scale(torch.zeros(2, 2, 8, 1), torch.zeros(2, 8, 1), (9,))
+def test_weights_of_windows_are_shares() -> None:
+    ensemble, target = _normal(20, 2, 8, 1), _normal(20, 8, 1, stream="y")
+    setting = _setting(target)
+    one, other, both = (
+        MultiScale(windows=(1, 4), weights=weights).loss(ensemble, target, setting)
+        for weights in ((1, 0), (0, 1), (2, 6))
+    )
+    assert torch.allclose(both, 0.25 * one + 0.75 * other, rtol=1e-12)
+    equal = MultiScale(windows=(1, 4)).loss(ensemble, target, setting)
+    assert torch.allclose(equal, (one + other) / 2, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"weights": (1, 2)}, "2 of them for 4 windows"),
+        ({"windows": (1, 2), "weights": (1, -1)}, "must not be negative"),
+        ({"windows": (1, 2), "weights": (0, 0)}, "nor all zero"),
+        ({"windows": (4, 2), "bands": True}, "growing where bands are scored"),
+        ({"windows": (0, 2)}, "must be positive"),
+    ],
+)
+def test_windows_that_make_no_sense_are_told(fields: dict[str, object], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        MultiScale.model_validate(fields)
+
+
+@pytest.mark.parametrize("objective", EVERY, ids=_ids)
+def test_no_spread_on_land_can_be_bought(objective: CRPS) -> None:
+    """Whatever a network draws on land: its output is masked, so no loss and no slope is there."""
+    sea = torch.ones(9, 11, 1, dtype=torch.float64)
+    sea[2:5, 3:8] = 0
+    target = _normal(6, 9, 11, 2, stream="y") * sea
+    setting = _setting(target, False, True)
+    raw = _normal(6, 3, 9, 11, 2).requires_grad_()
+    loss = objective.loss(raw * sea, target, setting)
+    (slope,) = torch.autograd.grad(loss, raw)
+    assert bool((slope[:, :, 2:5, 3:8] == 0).all())
+    assert bool((slope.abs().amax((0, 1, 4)) > 0)[sea[..., 0] > 0].all())
+    wild = torch.where(sea > 0, raw, 1e3 * raw)
+    assert torch.equal(objective.loss(wild * sea, target, setting), loss)
+    # And land alone is worth nothing.
+    nothing = objective.loss(0 * raw.detach(), 0 * target, setting)
+    assert float(nothing) == pytest.approx(0, abs=1e-6)
+
+
+def test_what_does_not_fit_the_grid_is_told() -> None:
+    ensemble, target = torch.zeros(2, 2, 8, 1), torch.zeros(2, 8, 1)
+    for periodic in ((True,), (False,)):
+        with pytest.raises(ValueError, match="a window of 9 cells, and the grid has room for 8"):
+            scores.multi_scale(ensemble, target, (9,), periodic=periodic)
+        with pytest.raises(ValueError, match="a reach of 8 cells, and the grid has room for 7"):
+            scores.variogram(ensemble, target, 0.5, 8, periodic=periodic)
+    with pytest.raises(ValueError, match="2 grid dims, and there are 1"):
+        scores.spectral(ensemble, target, periodic=(True, False))
+
+
+@pytest.mark.parametrize("objective", EVERY, ids=_ids)
+def test_scores_are_not_rounded_to_half_precision(objective: CRPS) -> None:
+    """Networks may run in bfloat16; what scores them must not, or members fall together."""
+    ensemble = _normal(8, 3, 9, 2).float().requires_grad_()
+    target = _normal(8, 9, 2, stream="y").float()
+    setting = _setting(target, False)
+    whole = objective.loss(ensemble, target, setting)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = objective.loss(ensemble, target, setting)
+    assert torch.equal(mixed, whole)
+    slopes = [torch.autograd.grad(loss, ensemble)[0] for loss in (mixed, whole)]
+    assert torch.equal(*slopes)
 
 
 def test_objectives_are_named_in_yaml() -> None:

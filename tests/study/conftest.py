@@ -15,8 +15,12 @@ experiments:
 models:
   oracle: {use: oracle}
   climatology: {use: climatology}
-  fgn: {use: fgn, width: 8, blocks: 1, training: {passes: 640}}
-  fm: {use: flow-matching, width: 8, blocks: 1, steps: 2, training: {passes: 640}}
+  fgn: {use: fgn, backbone: {kind: resnet, width: 8, blocks: 1}, training: {passes: 640}}
+  fm:
+    use: flow-matching
+    backbone: {kind: resnet, width: 8, blocks: 1}
+    steps: 2
+    training: {passes: 640}
 members: 5
 scorers: [crps, spread-skill]
 reference: {members: 8}

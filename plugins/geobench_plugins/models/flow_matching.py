@@ -1,11 +1,13 @@
 """The generative model: flow matching of the next state, given the past ones."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from geobench import EnsembleModel, Forecaster, Optimisation, optimise
+from geobench_plugins.networks.backbones import Backbone
+from geobench_plugins.networks.conditioning import Conditioning
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,42 +28,47 @@ class FlowMatching(EnsembleModel):
     """
 
     name = "flow-matching"
+    version = "2"
 
     frames: int = Field(2, gt=0, description="past frames it sees")
-    width: int = Field(64, gt=0, description="channels")
-    blocks: int = Field(5, gt=0, description="residual blocks")
-    norm_std: float = Field(
-        0.02, ge=0, description="std of the initial weights from flow time to norms"
+    backbone: Backbone | None = Field(
+        None, description="{kind: resnet, unet or vit} with its fields; default: by the grid"
+    )
+    conditioning: Conditioning = Field(
+        Conditioning(noise="none", init_std=0.02), description="how the flow time enters"
     )
     flow_time: Literal["uniform", "logit-normal"] = Field(
         "uniform", description="law of the flow time s in training"
     )
     steps: int = Field(8, gt=0, description="midpoint steps of the sampler")
-    training: Optimisation = Optimisation()
+    training: Optimisation = Field(Optimisation(), description="budget and schedule")
+
+    @model_validator(mode="after")
+    def _one_source_of_noise(self) -> Self:
+        if not self.conditioning.deterministic:
+            raise ValueError(
+                "conditioning.noise: the noise of flow matching is where its flow starts; use "
+                "noise: none"
+            )
+        if any(stage.leads > 1 for stage in self.training.stages):
+            raise ValueError("training.stages: flow matching learns one step; use leads: 1")
+        return self
 
     def fit(self, training: "Training", run: "Run") -> Forecaster:
         """Minimise the squared error of the velocity over random windows of the train split."""
-        from geobench_plugins.networks.ring import initialise
+        from geobench_plugins.networks.linear import initialise
+        from geobench_plugins.networks.velocity import VelocityLoss
 
         network = self._network(training.task.spec)
         network.scaling.learn(training)
         initialise(network, run.noise("weights", 1))
         network.to(run.device)
-        rows = self.training.rows
-
-        def loss(step: int) -> "Tensor":
-            noise = run.noise("batch", rows, step=step)
-            frames = training.windows(noise, self.frames + 1)
-            target = network.scaling.residual(frames[:, -2], frames[:, -1])
-            start = noise.use("start of flow").normal(*target.shape[1:])
-            s = self._flow_times(noise.use("flow time"))
-            noisy = target.lerp(start, s[:, None, None])
-            velocity = network(network.scaling.sites(frames[:, :-1]), noisy, s)
-            error: Tensor = velocity - (start - target)
-            return error.square().mean()
-
-        optimise(network, loss, self.training, run)
-        return _FlowMatching(network, self.frames, self.steps)
+        loss = VelocityLoss(
+            network, training, self.training, frames=self.frames, flow_times=self._flow_times
+        )
+        forecaster = _FlowMatching(network, self.frames, self.steps)
+        optimise(loss, self.training, run, forecaster)
+        return forecaster
 
     def restore(self, weights: "Mapping[str, Tensor]", task: "Task") -> Forecaster:
         """Rebuild the network and load its weights."""
@@ -77,13 +84,7 @@ class FlowMatching(EnsembleModel):
     def _network(self, spec: "StateSpec") -> "Velocity":
         from geobench_plugins.networks.velocity import Velocity
 
-        return Velocity(
-            spec,
-            frames=self.frames,
-            width=self.width,
-            blocks=self.blocks,
-            norm_std=self.norm_std,
-        )
+        return Velocity(spec, self.frames, backbone=self.backbone, conditioning=self.conditioning)
 
 
 class _FlowMatching(Forecaster):
@@ -100,9 +101,8 @@ class _FlowMatching(Forecaster):
         return self._network.state_dict()
 
     def step(self, history: "Tensor", noise: "Noise") -> "Tensor":
-        channels, sites = history.shape[2:]
-        past = self._network.scaling.sites(history)
-        residual = noise.use("start of flow").normal(sites, channels)
+        past = self._network.scaling.inputs(history)
+        residual = noise.use("start of flow").normal(*history.shape[3:], history.shape[2])
         for index in range(self._steps, 0, -1):
             s, after = (index / self._steps) ** 2, ((index - 1) / self._steps) ** 2
             middle = (s + after) / 2

@@ -1,7 +1,7 @@
 """Scores of small ensembles that gradients go through; see `objectives`.
 
-Ensembles are `(row, member, *grid, channel)`, outcomes `(row, *grid, channel)`; grid dims are
-periodic.
+Ensembles are `(row, member, *grid, channel)`, outcomes `(row, *grid, channel)`; `periodic` says of
+each grid dim whether it goes around, and defaults to all.
 """
 
 import functools
@@ -31,9 +31,10 @@ def crps(ensemble: Tensor, target: Tensor, alpha: float = 1.0) -> Tensor:
     check(ensemble, target)
     if ensemble.shape[1] == 1:
         return (_single(ensemble) - _single(target)[:, None]).abs().mean()
-    found: Tensor = _CRPS.apply(  # type: ignore[no-untyped-call] # torch leaves it so
-        _single(ensemble), _single(target), alpha
-    )
+    with torch.autocast(target.device.type, enabled=False):  # its matrix products would be halves
+        found: Tensor = _CRPS.apply(  # type: ignore[no-untyped-call] # torch leaves it so
+            _single(ensemble), _single(target), alpha
+        )
     return found
 
 
@@ -87,37 +88,71 @@ class _CRPS(torch.autograd.Function):
         return own, -own.sum(1) if ctx.needs_input_grad[1] else None, None
 
 
-def energy(ensemble: Tensor, target: Tensor, patch: int | None = None) -> Tensor:
+def energy(
+    ensemble: Tensor,
+    target: Tensor,
+    patch: int | None = None,
+    *,
+    periodic: tuple[bool, ...] | None = None,
+) -> Tensor:
     """Mean fair energy score of whole fields, or of windows; norms are root mean squares."""
     check(ensemble, target)
+    goes_around = _around(target, periodic)
     difference = ensemble - target[:, None]
-    far = _norms(difference, 2, patch).mean(1)
-    near = torch.stack([_norms(a - b, 1, patch) for a, b in _pairs(difference)]).mean(0)
+    far = _norms(difference, 2, patch, goes_around).mean(1)
+    pairs = itertools.combinations(difference.unbind(1), 2)
+    near = torch.stack([_norms(a - b, 1, patch, goes_around) for a, b in pairs]).mean(0)
     return (far - 0.5 * near).mean()
 
 
-def variogram(ensemble: Tensor, target: Tensor, order: float, reach: int) -> Tensor:
+def variogram(
+    ensemble: Tensor,
+    target: Tensor,
+    order: float,
+    reach: int,
+    *,
+    periodic: tuple[bool, ...] | None = None,
+) -> Tensor:
     """Mean fair variogram score of pairs up to `reach` cells apart along each grid dim."""
     check(ensemble, target)
     terms = []
-    for dim, step in itertools.product(range(2, ensemble.ndim - 1), range(1, reach + 1)):
-        drawn = _power(ensemble - ensemble.roll(step, dim), order)
-        seen = _power(target - target.roll(step, dim - 1), order)
-        terms.append(((seen - drawn.mean(1)) ** 2 - drawn.var(1) / drawn.shape[1]).mean())
+    for place, around in enumerate(_around(target, periodic)):
+        _check_fits("a reach", reach, target.shape[1 + place] - 1)
+        for step in range(1, reach + 1):
+            drawn = _power(_increments(ensemble, step, 2 + place, around), order)
+            seen = _power(_increments(target, step, 1 + place, around), order)
+            terms.append(((seen - drawn.mean(1)) ** 2 - drawn.var(1) / drawn.shape[1]).mean())
     return torch.stack(terms).mean()
 
 
-def multi_scale(ensemble: Tensor, target: Tensor, windows: tuple[int, ...]) -> Tensor:
-    """Mean over windows of the fair CRPS of means over them."""
+def multi_scale(
+    ensemble: Tensor,
+    target: Tensor,
+    windows: tuple[int, ...],
+    *,
+    periodic: tuple[bool, ...] | None = None,
+    weights: tuple[float, ...] | None = None,
+    bands: bool = False,
+) -> Tensor:
+    """Weighted mean over windows of the fair CRPS of means over them, or of their differences."""
     check(ensemble, target)
-    scores = [crps(_pooled(ensemble, each, 2), _pooled(target, each, 1)) for each in windows]
-    return torch.stack(scores).mean()
+    goes_around = _around(target, periodic)
+    drawn = [_pooled(ensemble, each, 2, goes_around) for each in windows]
+    seen = [_pooled(target, each, 1, goes_around) for each in windows]
+    if bands:
+        drawn, seen = _bands(drawn), _bands(seen)
+    scores = torch.stack([crps(x, y) for x, y in zip(drawn, seen, strict=True)])
+    weight = scores.new_tensor(weights or [1.0] * len(windows))
+    return (scores * weight).sum() / weight.sum()
 
 
-def spectral(ensemble: Tensor, target: Tensor) -> Tensor:
+def spectral(
+    ensemble: Tensor, target: Tensor, *, periodic: tuple[bool, ...] | None = None
+) -> Tensor:
     """Mean fair CRPS of the magnitudes of Fourier coefficients (orthonormal)."""
     check(ensemble, target)
-    return crps(_magnitudes(ensemble, 2), _magnitudes(target, 1))
+    goes_around = _around(target, periodic)
+    return crps(_magnitudes(ensemble, 2, goes_around), _magnitudes(target, 1, goes_around))
 
 
 def _single(field: Tensor) -> Tensor:
@@ -125,16 +160,26 @@ def _single(field: Tensor) -> Tensor:
     return field.float() if field.dtype in (torch.float16, torch.bfloat16) else field
 
 
-def _pairs(ensemble: Tensor) -> list[tuple[Tensor, Tensor]]:
-    return list(itertools.combinations(ensemble.unbind(1), 2))
+def _around(target: Tensor, periodic: tuple[bool, ...] | None) -> tuple[bool, ...]:
+    dims = target.ndim - 2
+    if periodic is None:
+        return (True,) * dims
+    if len(periodic) != dims:
+        raise ValueError(f"periodic tells of {len(periodic)} grid dims, and there are {dims}")
+    return periodic
 
 
-def _norms(difference: Tensor, lead: int, patch: int | None) -> Tensor:
+def _check_fits(what: str, cells: int, most: int) -> None:
+    if cells > most:
+        raise ValueError(f"{what} of {cells} cells, and the grid has room for {most}")
+
+
+def _norms(difference: Tensor, lead: int, patch: int | None, periodic: tuple[bool, ...]) -> Tensor:
     """Root mean square over a field or over each window; `lead` dims come before the grid's."""
     square = difference.square().mean(-1, keepdim=True)
     if patch is None:
         return _root(square.flatten(lead).mean(-1))
-    return _root(_pooled(square, patch, lead))
+    return _root(_pooled(square, patch, lead, periodic))
 
 
 def _root(square: Tensor) -> Tensor:
@@ -147,17 +192,54 @@ def _power(difference: Tensor, order: float) -> Tensor:
     return (difference.square() + 1e-8) ** (order / 2)
 
 
-def _pooled(field: Tensor, window: int, lead: int) -> Tensor:
-    """Means over windows that start at every cell, around the periodic grid."""
-    for dim in range(lead, field.ndim - 1):
-        if window > field.shape[dim]:
-            raise ValueError(f"a window of {window} cells, and the grid has {field.shape[dim]}")
-        field = torch.stack([field.roll(-step, dim) for step in range(window)]).mean(0)
+def _increments(field: Tensor, step: int, dim: int, periodic: bool) -> Tensor:
+    """Differences of cells `step` apart."""
+    if periodic:
+        return field - field.roll(step, dim)
+    return field.narrow(dim, step, field.shape[dim] - step) - field.narrow(
+        dim, 0, field.shape[dim] - step
+    )
+
+
+def _pooled(field: Tensor, window: int, lead: int, periodic: tuple[bool, ...]) -> Tensor:
+    """Means over windows that start at every cell, or that end inside where there are walls."""
+    for dim, around in enumerate(periodic, lead):
+        size = field.shape[dim]
+        _check_fits("a window", window, size)
+        if around:
+            parts = [field.roll(-step, dim) for step in range(window)]
+        else:
+            parts = [field.narrow(dim, step, size - window + 1) for step in range(window)]
+        field = torch.stack(parts).mean(0)
     return field
 
 
-def _magnitudes(field: Tensor, lead: int) -> Tensor:
+def _bands(means: list[Tensor]) -> list[Tensor]:
+    """What each window's means add to those of the next window that starts at the same cell."""
+    starts = (tuple(slice(size) for size in wider.shape) for wider in means[1:])
+    pairs = zip(means, starts, means[1:], strict=False)
+    return [*(mean[cells] - wider for mean, cells, wider in pairs), means[-1]]
+
+
+def _magnitudes(field: Tensor, lead: int, periodic: tuple[bool, ...]) -> Tensor:
     """Magnitudes of the Fourier coefficients over the grid dims."""
-    dims = tuple(range(lead, field.ndim - 1))
-    coefficients = torch.fft.rfftn(_single(field), dim=dims, norm="ortho")
+    field = _single(field)
+    for dim, around in enumerate(periodic, lead):
+        if not around:
+            waves = _cosines(field.shape[dim], field.dtype, field.device)
+            with torch.autocast(field.device.type, enabled=False):
+                field = (field.movedim(dim, -1) @ waves).movedim(-1, dim)
+    dims = tuple(dim for dim, around in enumerate(periodic, lead) if around)
+    if not dims:
+        return _root(field.square())
+    coefficients = torch.fft.rfftn(field, dim=dims, norm="ortho")
     return _root(coefficients.real.square() + coefficients.imag.square())
+
+
+@functools.cache
+def _cosines(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Orthonormal DCT-II, `(cell, wavenumber)`: the waves of a field mirrored at its walls."""
+    cells = torch.arange(size, dtype=torch.float64)
+    waves = (torch.pi / size * torch.outer(cells + 0.5, cells)).cos()
+    scaled: Tensor = waves / waves.norm(dim=0)
+    return scaled.to(device, dtype)

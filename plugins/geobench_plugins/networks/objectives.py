@@ -1,15 +1,16 @@
 """What networks that draw members are trained to minimise: scores of small ensembles.
 
 Ensembles are `(row, member, *grid, channel)`, outcomes `(row, *grid, channel)`, both changes of the
-state, normalised; grid dims are periodic. Members must be independent draws: with antithetic pairs
-a network wins by an exploding spread. Scores are fair (Ferro, 2014,
-https://doi.org/10.1002/qj.2270) where they can be: their expectation does not depend on the number
-of members.
+state, normalised. Nothing reaches across a wall: a window, a pair or a wave goes around a grid dim
+only if that is periodic. On land both are zero, so land adds nothing, and no spread there can be
+paid for. Members must be independent draws: with antithetic pairs a network wins by an exploding
+spread. Scores are fair (Ferro, 2014, https://doi.org/10.1002/qj.2270) where they can be: their
+expectation does not depend on the number of members.
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from geobench import Fields
 
@@ -17,15 +18,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Start(NamedTuple):
-    """The state that changes start from, in their units.
+class Setting(NamedTuple):
+    """The state that changes start from, in their units, and the grid.
 
     state: about its mean over the train split, `(row, *grid, channel)`; std: of the climate,
-    `(channel,)`.
+    `(channel,)`; periodic: whether each grid dim is, `(*grid)` of them.
     """
 
     state: "Tensor"
     std: "Tensor"
+    periodic: tuple[bool, ...]
 
 
 class CRPS(Fields):
@@ -39,7 +41,7 @@ class CRPS(Fields):
     score: Literal["crps"] = "crps"
     alpha: float = Field(1.0, ge=0, le=1, description="1 is fair, 0 is plain")
 
-    def loss(self, ensemble: "Tensor", target: "Tensor", _start: "Start") -> "Tensor":
+    def loss(self, ensemble: "Tensor", target: "Tensor", _setting: "Setting") -> "Tensor":
         """Mean over rows, cells and channels."""
         from geobench_plugins.networks import ensemble_scores as scores
 
@@ -56,11 +58,11 @@ class Energy(Fields):
     score: Literal["energy"] = "energy"
     patch: int | None = Field(None, gt=1, description="cells along each dim; default: whole field")
 
-    def loss(self, ensemble: "Tensor", target: "Tensor", _start: "Start") -> "Tensor":
+    def loss(self, ensemble: "Tensor", target: "Tensor", setting: "Setting") -> "Tensor":
         """Mean over rows (and windows), for each number: comparable with the CRPS."""
         from geobench_plugins.networks import ensemble_scores as scores
 
-        return scores.energy(ensemble, target, self.patch)
+        return scores.energy(ensemble, target, self.patch, periodic=setting.periodic)
 
 
 class Variogram(Fields):
@@ -75,41 +77,75 @@ class Variogram(Fields):
     reach: int = Field(4, gt=0, description="cells")
     crps_share: float = Field(0.5, ge=0, lt=1, description="weight of the fair CRPS beside it")
 
-    def loss(self, ensemble: "Tensor", target: "Tensor", _start: "Start") -> "Tensor":
+    def loss(self, ensemble: "Tensor", target: "Tensor", setting: "Setting") -> "Tensor":
         """Mean over rows, pairs and channels."""
         from geobench_plugins.networks import ensemble_scores as scores
 
-        own = scores.variogram(ensemble, target, self.order, self.reach)
+        own = scores.variogram(ensemble, target, self.order, self.reach, periodic=setting.periodic)
         return (1 - self.crps_share) * own + self.crps_share * scores.crps(ensemble, target)
 
 
 class MultiScale(Fields):
-    """Fair CRPS of means over windows of growing size: sees dependence at each scale."""
+    """Fair CRPS of means over windows of growing size: sees dependence at each scale.
+
+    A window's mean varies less than a cell, so that large scales count little unless `weights`
+    make up for it (1 / standard deviation of each scale does). With `bands`, of what each window
+    adds to the next larger one, and of the largest: every scale is then scored once.
+    """
 
     score: Literal["multi-scale"] = "multi-scale"
     windows: tuple[int, ...] = Field((1, 2, 4, 8), min_length=1, description="cells along each dim")
+    weights: tuple[float, ...] | None = Field(
+        None, description="of the windows, in their order; only ratios count; default: equal"
+    )
+    bands: bool = Field(False, description="score differences of successive windows' means")
 
-    def loss(self, ensemble: "Tensor", target: "Tensor", _start: "Start") -> "Tensor":
-        """Mean over the scales."""
+    @model_validator(mode="after")
+    def _weights_of_windows(self) -> Self:
+        if self.weights is not None and len(self.weights) != len(self.windows):
+            raise ValueError(
+                f"weights: {len(self.weights)} of them for {len(self.windows)} windows; give one "
+                f"for each"
+            )
+        if self.weights is not None and (min(self.weights) < 0 or not sum(self.weights)):
+            raise ValueError(f"weights: {self.weights}; they must not be negative, nor all zero")
+        if min(self.windows) < 1 or (self.bands and list(self.windows) != sorted({*self.windows})):
+            raise ValueError(
+                f"windows: {self.windows}; they must be positive, and growing where bands are "
+                f"scored"
+            )
+        return self
+
+    def loss(self, ensemble: "Tensor", target: "Tensor", setting: "Setting") -> "Tensor":
+        """Weighted mean over the scales."""
         from geobench_plugins.networks import ensemble_scores as scores
 
-        return scores.multi_scale(ensemble, target, self.windows)
+        return scores.multi_scale(
+            ensemble,
+            target,
+            self.windows,
+            periodic=setting.periodic,
+            weights=self.weights,
+            bands=self.bands,
+        )
 
 
 class Spectral(Fields):
     """Fair CRPS, mixed with that of the magnitude of each Fourier coefficient.
 
-    Magnitudes say nothing of phases: alone it is not strictly proper.
+    Along a dim with walls, of the field's even extension (the cosines of DCT-II): a field that was
+    wrapped there would have a step. Magnitudes say nothing of phases: alone it is not strictly
+    proper.
     """
 
     score: Literal["spectral"] = "spectral"
     crps_share: float = Field(0.5, gt=0, lt=1, description="weight of the CRPS of cells")
 
-    def loss(self, ensemble: "Tensor", target: "Tensor", _start: "Start") -> "Tensor":
+    def loss(self, ensemble: "Tensor", target: "Tensor", setting: "Setting") -> "Tensor":
         """Mean over cells and over coefficients (orthonormal transform)."""
         from geobench_plugins.networks import ensemble_scores as scores
 
-        own = scores.spectral(ensemble, target)
+        own = scores.spectral(ensemble, target, periodic=setting.periodic)
         return (1 - self.crps_share) * own + self.crps_share * scores.crps(ensemble, target)
 
 
@@ -123,17 +159,17 @@ class ThresholdWeighted(Fields):
     threshold: float = Field(1.3, description="τ, standard deviations above the mean")
     crps_share: float = Field(0.5, gt=0, lt=1, description="weight of the CRPS of everything")
 
-    def loss(self, ensemble: "Tensor", target: "Tensor", start: "Start") -> "Tensor":
+    def loss(self, ensemble: "Tensor", target: "Tensor", setting: "Setting") -> "Tensor":
         """Mean over rows, cells and channels."""
         import torch
 
         from geobench_plugins.networks import ensemble_scores as scores
 
         scores.check(ensemble, target)
-        threshold = self.threshold * start.std
+        threshold = self.threshold * setting.std
         above = scores.crps(
-            torch.maximum(start.state[:, None] + ensemble, threshold),
-            torch.maximum(start.state + target, threshold),
+            torch.maximum(setting.state[:, None] + ensemble, threshold),
+            torch.maximum(setting.state + target, threshold),
         )
         return (1 - self.crps_share) * above + self.crps_share * scores.crps(ensemble, target)
 
@@ -143,7 +179,7 @@ class MeanSquare(Fields):
 
     score: Literal["mse"] = "mse"
 
-    def loss(self, ensemble: "Tensor", target: "Tensor", _start: "Start") -> "Tensor":
+    def loss(self, ensemble: "Tensor", target: "Tensor", _setting: "Setting") -> "Tensor":
         """Mean over everything."""
         from geobench_plugins.networks import ensemble_scores as scores
 

@@ -1,61 +1,125 @@
-"""Normalised states in, normalised residuals out: the scaling that every learned model shares."""
+"""Normalised states in, normalised changes out: the scaling that every learned model shares."""
+
+import math
 
 import torch
 from torch import Tensor, nn
 
-from geobench import GeobenchError, StateSpec, Training
-from geobench_plugins.networks.objectives import Start
+from geobench import Dimension, StateSpec, Training
+from geobench_plugins.networks.objectives import Setting
 
 _EPSILON = 1e-12  # far below any standard deviation: a larger one rescales quiet variables
 
 
 class Scaling(nn.Module):
-    """Means and standard deviations over the train split, per channel.
+    """Means and standard deviations over the train split, per channel, and what a change is from.
 
-    `change` is the standard deviation of one step's change, so that the residual
-    (x_{t+1} - x_t) / change has variance one.
+    The normalised change is (x_{t+1} - U(x_t)) / `change`, of variance one. U is the identity or,
+    with `kept` below 1, a low pass that keeps this share of the wavenumbers along each dim (the
+    truncated reference state of AIFS-CRPS, Lang et al., 2024). Cells that never change in the train
+    split (walls, land) stay as they are.
     """
 
     mean: Tensor
     std: Tensor
     change: Tensor
+    moving: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, spec: StateSpec, kept: float = 1.0) -> None:
         super().__init__()
+        channels = len(spec.variables)
         for name in ("mean", "std", "change"):
             self.register_buffer(name, torch.ones(channels))
+        self.register_buffer("moving", torch.ones(*spec.grid, channels, dtype=torch.bool))
+        self._passes = kept < 1
+        self._periodic = tuple(dim.periodic for dim in spec.dims)
+        for place, dim in enumerate(spec.dims):
+            matrix = low_pass(dim, kept) if self._passes else None
+            self.register_buffer(f"low_pass{place}", matrix, persistent=False)
 
     def learn(self, training: Training) -> None:
         """Measure the train split."""
-        over = [axis for axis in range(training.train.ndim) if axis != 2]
-        states = training.train.double()
-        self.mean.copy_(states.mean(over))
-        self.std.copy_(states.std(over) + _EPSILON)
-        self.change.copy_((states[:, 1:] - states[:, :-1]).std(over) + _EPSILON)
+        states = training.train
+        over = [axis for axis in range(states.ndim) if axis != 2]
+        self.mean.copy_(states.double().mean(over))
+        self.std.copy_(states.double().std(over) + _EPSILON)
+        moving = (states.amax((0, 1)) != states.amin((0, 1))).movedim(0, -1)
+        self.moving.copy_(moving)
+        total = squares = torch.zeros(1, dtype=torch.float64, device=states.device)
+        count = 0
+        for trajectory in states:  # one at a time: the split may be large
+            change = self._last(trajectory[1:] - self.reference(trajectory[:-1])) * self.moving
+            change = change.double()
+            over = list(range(change.ndim - 1))
+            total, squares = total + change.sum(over), squares + change.square().sum(over)
+            count += math.prod(change.shape[:-1])
+        cells = math.prod(moving.shape[:-1])
+        share = moving.flatten(0, -2).sum(0).double() / cells
+        mean = total / (count * share)
+        self.change.copy_((squares / (count * share) - mean.square()).sqrt() + _EPSILON)
 
-    def sites(self, states: Tensor) -> Tensor:
-        """Normalise (row, frame, channel, site) and lay it out as (row, site, frame x channel)."""
-        normal = (states - self.mean[:, None]) / self.std[:, None]
-        return normal.flatten(1, 2).transpose(1, 2)
+    def inputs(self, past: Tensor) -> Tensor:
+        """Normalise (row, frame, channel, *grid) as (row, *grid, frame x channel)."""
+        normal = (past - self._on_grid(self.mean)) / self._on_grid(self.std)
+        return normal.flatten(1, 2).movedim(1, -1)
 
     def residual(self, before: Tensor, after: Tensor) -> Tensor:
-        """Normalised change from `before` to `after`, as (row, site, channel)."""
-        return ((after - before) / self.change[:, None]).transpose(1, 2)
-
-    def start(self, states: Tensor) -> Start:
-        """The states (row, channel, site) that residuals start from, in the units of these."""
-        about = (states - self.mean[:, None]) / self.change[:, None]
-        return Start(about.transpose(1, 2), self.std / self.change)
+        """Normalised change from `before` to `after`, states, as (row, *grid, channel)."""
+        return self._last(after - self.reference(before)) / self.change * self.moving
 
     def apply_residual(self, before: Tensor, residual: Tensor) -> Tensor:
         """Return the state after a normalised change: the inverse of `residual`."""
-        return before + residual.transpose(1, 2) * self.change[:, None]
+        change = (residual * self.change * self.moving).movedim(-1, 1)
+        reference = self.reference(before)
+        if self._passes:
+            reference = torch.where(self.moving.movedim(-1, 0), reference, before)
+        return reference + change
+
+    def apart(self, state: Tensor, other: Tensor) -> Tensor:
+        """How far apart changes from the two states start, in their units: (row, *grid, channel).
+
+        Changes of members are compared as states are: what members were apart before counts too.
+        """
+        return self._last(self.reference(state) - self.reference(other)) / self.change * self.moving
+
+    def setting(self, before: Tensor) -> Setting:
+        """What objectives know of the states (row, channel, *grid) that changes start from."""
+        about = self._last(self.reference(before) - self._on_grid(self.mean)) / self.change
+        return Setting(about, self.std / self.change, self._periodic)
+
+    def reference(self, state: Tensor) -> Tensor:
+        """U(x) of (row, channel, *grid)."""
+        if not self._passes:
+            return state
+        for place in range(len(self._periodic)):
+            matrix = self.get_buffer(f"low_pass{place}")
+            state = (state.movedim(2 + place, -1) @ matrix).movedim(-1, 2 + place)
+        return state
+
+    def _on_grid(self, channels: Tensor) -> Tensor:
+        return channels.view(-1, *[1] * len(self._periodic))
+
+    @staticmethod
+    def _last(state: Tensor) -> Tensor:
+        return state.movedim(1, -1)
 
 
-def check_ring(spec: StateSpec) -> None:
-    """Raise `GeobenchError` unless the grid is one periodic dim, as the ring network needs."""
-    if len(spec.dims) != 1 or not spec.dims[0].periodic:
-        raise GeobenchError(
-            f"its network works on one periodic dim, and the state's grid is "
-            f"({', '.join(spec.grid_dims)}). Use an experiment on a ring."
-        )
+def low_pass(dim: Dimension, kept: float) -> Tensor:
+    """Symmetric (n, n) matrix that keeps the lowest share `kept` of the wavenumbers along a dim.
+
+    Fourier modes along a periodic dim, cosines (DCT-II: no slope at the walls) along another. The
+    mean is always kept.
+    """
+    places = torch.arange(dim.size, dtype=torch.float64)
+    if dim.periodic:
+        highest = math.floor(kept * (dim.size // 2))
+        phases = 2 * math.pi / dim.size * torch.outer(torch.arange(highest + 1), places)
+        modes = torch.cat([phases.cos(), phases.sin()[1:]])
+        if 2 * highest == dim.size:
+            modes = modes[:-1]
+    else:
+        highest = max(1, math.floor(kept * dim.size))
+        modes = (math.pi / dim.size * torch.outer(torch.arange(highest), places + 0.5)).cos()
+    modes = modes / modes.norm(dim=1, keepdim=True)
+    projection: Tensor = modes.T @ modes
+    return projection.float()

@@ -1,0 +1,138 @@
+"""Folders that one living process holds: drafts, and long work that may go on after a crash.
+
+They are locked (`flock`): when the process dies, however it dies, the lock is gone. On a file
+system without locks nothing is held.
+"""
+
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from geobench_catalog.errors import CatalogError
+
+_PREFIX = "geobench-draft-"
+_YOUNG = 60.0  # seconds in which a folder may be made and not yet held
+
+
+def hold(folder: Path) -> int:
+    """Mark a folder as this living process's; return the handle that holds it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+@contextmanager
+def work_folder(folder: Path) -> Iterator[Path]:
+    """A folder for long work: held by one process, removed when the work has ended well.
+
+    What an error or a crash leaves in it is there the next time. `CatalogError` if another living
+    process holds it.
+    """
+    handle = _held_work(folder)
+    try:
+        yield folder
+    except BaseException:
+        os.close(handle)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+    os.close(handle)
+
+
+def _held_work(folder: Path) -> int:
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = hold(folder)
+        except FileNotFoundError:
+            continue  # another process has just ended this very work
+        except OSError as error:
+            raise CatalogError(
+                f"another process is at this very work (it holds {folder}). Wait until it has "
+                f"ended, or end it; what it has done is kept."
+            ) from error
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle), folder.stat()):
+                return handle
+        os.close(handle)
+
+
+def sweep_work(
+    folder: Path, *, older_than: float = 7 * 86400.0, dry_run: bool = False
+) -> list[tuple[str, int]]:
+    """Remove work that nobody holds and nobody has gone on with for so many seconds."""
+    swept = []
+    for each in sorted(folder.glob("*")):
+        youngest = max(path.stat().st_mtime for path in (each, *each.rglob("*")))
+        if time.time() - youngest > older_than and not is_held(each):
+            swept.append(swept_folder(each, dry_run=dry_run))
+    return swept
+
+
+def flock(handle: int, how: int) -> None:
+    """Lock a file, where the file system has locks."""
+    try:
+        fcntl.flock(handle, how)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
+            raise
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds this folder."""
+    if not path.is_dir():
+        return False
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+@contextmanager
+def temporary() -> Iterator[Path]:
+    """A draft's folder on this machine, for a catalogue that is elsewhere."""
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    handle = hold(folder)
+    draft = folder / "draft"
+    draft.mkdir()
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def sweep_temporary(*, dry_run: bool = False) -> list[tuple[str, int]]:
+    """Remove what dead processes of this user have left of such folders."""
+    swept = []
+    for folder in sorted(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*")):
+        with suppress(OSError):  # another process may sweep as well
+            facts = folder.stat()
+            own = facts.st_uid == os.getuid() and time.time() - facts.st_mtime > _YOUNG
+            if own and not is_held(folder):
+                swept.append(swept_folder(folder, dry_run=dry_run))
+    return swept
+
+
+def swept_folder(path: Path, *, dry_run: bool) -> tuple[str, int]:
+    """Remove a folder or a file: (what, bytes)."""
+    sizes = [each.stat().st_size for each in (path, *path.rglob("*")) if each.is_file()]
+    if not dry_run:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return str(path), sum(sizes)

@@ -1,0 +1,87 @@
+"""Checkpoints: one safetensors file, replaced in one step, trusted only if it is whole."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+
+class UnusableError(Exception):
+    """A file that is no checkpoint of this training."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Tensors by name, and facts that JSON can hold."""
+
+    tensors: Mapping[str, Tensor]
+    facts: Mapping[str, Any]
+
+    def encoded(self) -> bytes:
+        """Return the content of its file: facts and a digest of all stand in its metadata."""
+        # Cloned: safetensors stores no two tensors that share memory.
+        own = {
+            key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for key, value in self.tensors.items()
+        }
+        facts = json.dumps(self.facts)  # in its order, which is that of the log
+        metadata = {"facts": facts, "sha256": _digest(own, facts)}
+        return safetensors.torch.save(own, metadata)
+
+    @classmethod
+    def decoded(cls, content: bytes) -> "Checkpoint":
+        """Read what `encoded` returned; `UnusableError` if it is anything else."""
+        try:
+            tensors = safetensors.torch.load(content)
+            length = int.from_bytes(content[:8], "little")
+            metadata = json.loads(content[8 : 8 + length])["__metadata__"]
+            facts, digest = metadata["facts"], metadata["sha256"]
+            told = json.loads(facts)
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise UnusableError(f"it cannot be read: {error}") from error
+        if digest != _digest(tensors, facts):
+            raise UnusableError("it is not what was written")
+        return cls(tensors, told)
+
+    def check(self, recipe: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Raise `UnusableError` if it is of another training."""
+        if self.facts["recipe"] != recipe:
+            raise UnusableError("it is of another recipe")
+        own = {
+            key: tuple(value.shape)
+            for key, value in self.tensors.items()
+            if key.startswith(("weights/", "average/"))
+        }
+        if own != shapes:
+            raise UnusableError("it is of another network")
+
+
+def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:
+    digest = hashlib.sha256(facts.encode())
+    for key, value in sorted(tensors.items()):
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def write(path: Path, content: bytes) -> None:
+    """Put a file in place of the one that is there in one step, on disk."""
+    aside = path.with_name(f"{path.name}.new")
+    with aside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,94 @@
+"""What changes while a network trains: weights, their moving average, the moments of AdamW."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from geobench.training.optimisation import Optimisation
+
+
+class Weights:
+    """Weights of a loss, in place, with the state of their optimiser."""
+
+    def __init__(self, loss: nn.Module, how: Optimisation) -> None:
+        self._loss = loss
+        self._how = how
+        self.parameters = [p for p in loss.parameters() if p.requires_grad]
+        groups = [
+            {
+                "params": [p for p in self.parameters if p.ndim > 1],
+                "weight_decay": how.weight_decay,
+            },
+            {"params": [p for p in self.parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, lr=how.learning_rate, betas=(0.9, 0.95))
+        self._average = [p.detach().clone() for p in self.parameters] if how.averaging else []
+
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+    def average(self, step: int) -> None:
+        """Take the weights after `step` (from 0) into the average."""
+        if not self._average:
+            return
+        # Early weights are forgotten sooner, or a short run would keep its initial state.
+        decay = min(self._how.averaging, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(self._average, [*self.parameters], 1 - decay)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Put the average in place of the weights while it lasts."""
+        kept = [p.detach().clone() for p in self.parameters] if self._average else []
+        self.keep_average()
+        try:
+            yield
+        finally:
+            if kept:
+                with torch.no_grad():
+                    torch._foreach_copy_([*self.parameters], kept)
+
+    def keep_average(self) -> None:
+        """Put the average in place of the weights, for good."""
+        if self._average:
+            with torch.no_grad():
+                torch._foreach_copy_([*self.parameters], self._average)
+
+    def finite(self) -> bool:
+        """Whether all weights are finite."""
+        return all(bool(p.isfinite().all()) for p in self.parameters)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all of it, by name."""
+        named = {f"weights/{key}": value for key, value in self._loss.state_dict().items()}
+        for index, value in enumerate(self._average):
+            named[f"average/{index}"] = value
+        for index, state in self.optimiser.state_dict()["state"].items():
+            for key, value in state.items():
+                named[f"adam/{index}/{key}"] = value
+        return named
+
+    def expected(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes that `load` needs, by name."""
+        named = {f"weights/{key}": value for key, value in self._loss.state_dict().items()}
+        named |= {f"average/{index}": value for index, value in enumerate(self._average)}
+        return {key: tuple(value.shape) for key, value in named.items()}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what `tensors` returned."""
+        own = {k.removeprefix("weights/"): v for k, v in tensors.items() if k.startswith("weights")}
+        self._loss.load_state_dict(own)
+        with torch.no_grad():
+            for index, value in enumerate(self._average):
+                value.copy_(tensors[f"average/{index}"])
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith("adam/"):
+                _, place, name = key.split("/")
+                state.setdefault(int(place), {})[name] = value
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": state, "param_groups": groups})

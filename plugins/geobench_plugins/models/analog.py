@@ -1,0 +1,104 @@
+"""What happened before: the nearest past states, and what came of them."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from geobench import EnsembleModel, Forecaster, GeobenchError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from geobench import Noise, Run, StateSpec, Task, Training
+    from geobench_plugins.networks.analogs import Library
+
+
+class Analog(EnsembleModel):
+    """Analog forecast (Lorenz, 1969, doi:10.1175/1520-0469(1969)26<636:APARBN>2.0.CO;2).
+
+    A member draws one of the K train states nearest to the present one (root mean square of
+    anomalies in standard deviations), nearer ones more often, and takes what came of it; at the
+    next step it looks again. Nothing is learned: what a network must beat. In many dimensions no
+    past state is near (Van den Dool, 1994); with `local` every cell has analogs of its own, of the
+    cells around it. A member prefers the same past states at all cells, so that neighbours take
+    the same one where they can. Rotations of a state are not tried as further analogs.
+    """
+
+    name = "analog"
+
+    frames: int = Field(1, gt=0, description="past frames that are compared")
+    neighbours: int = Field(30, gt=0, description="K")
+    states: int = Field(50_000, gt=1, description="train states kept, at most (whole trajectories)")
+    increment: bool = Field(
+        True, description="the present state plus the analog's change, or the analog's successor"
+    )
+    local: int | None = Field(
+        None, gt=0, description="cells to either side that are compared; default: the whole field"
+    )
+
+    def fit(self, training: "Training", run: "Run") -> Forecaster:
+        """Keep the states."""
+        from geobench_plugins.networks.analogs import Library
+
+        if self.frames > training.task.history:
+            raise GeobenchError(
+                f"analog: it looks at {self.frames} past frames, and the experiment gives "
+                f"{training.task.history}. Raise the experiment's history, or use fewer frames."
+            )
+        library = Library.learn(training, self.frames, self.states)
+        if len(library) <= self.neighbours:
+            raise GeobenchError(
+                f"analog: neighbours = {self.neighbours}, and {len(library)} past states have one "
+                f"that came of them. Use fewer neighbours, or raise states."
+            )
+        return _Analog(self, library, training.task.spec)
+
+    def restore(self, weights: "Mapping[str, Tensor]", task: "Task") -> Forecaster:
+        """Take back the states."""
+        from geobench_plugins.networks.analogs import Library
+
+        return _Analog(self, Library(**weights, frames=self.frames), task.spec)
+
+
+class _Analog(Forecaster):
+    def __init__(self, model: Analog, library: "Library", spec: "StateSpec") -> None:
+        self.history = model.frames
+        self._model, self._library, self._spec = model, library, spec
+
+    def weights(self) -> "Mapping[str, Tensor]":
+        library = self._library
+        return {"states": library.states, "mean": library.mean, "std": library.std}
+
+    def step(self, history: "Tensor", noise: "Noise") -> "Tensor":
+        self._library = library = self._library.to(history.device)
+        windows = (
+            self._locally(history, noise) if self._model.local else self._whole(history, noise)
+        )
+        after = library.states_of(windows, 1)
+        if not self._model.increment:
+            return library.mean + library.std * after
+        return history[:, -1] + library.std * (after - library.states_of(windows, 0))
+
+    def _whole(self, history: "Tensor", noise: "Noise") -> "Tensor":
+        """One window for all cells, `(row, *ones)`."""
+        from geobench_plugins.networks.analogs import drawn, nearest
+
+        squares = self._library.squares(history)
+        places, logs = nearest(squares, self._model.neighbours)
+        chosen = drawn(places, logs, noise.use("analog").uniform(self._model.neighbours))
+        return chosen.view(-1, *[1] * len(self._spec.dims))
+
+    def _locally(self, history: "Tensor", noise: "Noise") -> "Tensor":
+        """A window for each cell, `(row, *grid)`."""
+        import torch
+
+        from geobench_plugins.networks.analogs import drawn, nearest
+
+        rows = []
+        chances = noise.use("analog").uniform(len(self._library))
+        for past, chance in zip(history, chances, strict=True):  # a row at a time: memory
+            squares = self._library.local_squares(past, self._spec, self._model.local or 0)
+            places, logs = nearest(squares, self._model.neighbours)
+            rows.append(drawn(places, logs, chance[places]))
+        return torch.stack(rows)

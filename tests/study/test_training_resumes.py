@@ -1,0 +1,209 @@
+"""Trainings that are interrupted, shared by processes or go wrong, in a catalogue."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import small_network
+from small_network import SmallNetwork
+
+from geobench import GeobenchError, Noise, Optimisation
+from geobench.registry import Registry
+from geobench.steps import Steps
+from geobench_catalog import Catalog, CatalogError, Entry
+from geobench_catalog.removal import collect
+
+PLUGIN = Path(small_network.__file__)
+LONG = SmallNetwork(
+    networks=2, training=Optimisation(passes=12_800, rows=32, learning_rate=0.02, warm_up=5)
+)
+SCRIPT = f"""
+import sys, torch
+from pathlib import Path
+from geobench.registry import Registry
+from geobench.steps import Steps
+from geobench_catalog import Catalog
+torch.set_num_threads(1)
+steps = Steps(Catalog(sys.argv[1]), Registry((Path({str(PLUGIN)!r}),)), checkpoint_every=0.02)
+model = steps.registry.model({LONG.recipe()!r})
+steps.train(steps.catalog.get("dataset/tiny@1"), model)
+"""
+
+
+def _dataset(steps: Steps) -> Entry:
+    fields = {
+        "use": "lorenz95",
+        "spin_up": 5,
+        "train": {"trajectories": 20, "steps": 20},
+        "validation": {"trajectories": 4, "steps": 10},
+        "test": {"trajectories": 20},
+        "leads": 2,
+    }
+    return steps.simulate("tiny", steps.registry.experiment(fields, "tiny"))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Steps:
+    return Steps(Catalog(tmp_path / "catalog", create=True), Registry((PLUGIN,)))
+
+
+def _work(steps: Steps) -> list[Path]:
+    return sorted((steps.catalog.path / "work").glob("*"))
+
+
+def test_a_training_killed_at_any_moment_goes_on_bit_by_bit(own: Steps, tmp_path: Path) -> None:
+    dataset = _dataset(own)
+    other = Steps(Catalog(tmp_path / "undisturbed", create=True), own.registry)
+    expected = other.train(_dataset(other), LONG)
+    pauses = Noise.rows(0, "pauses", 2).uniform(1)[:, 0].tolist()
+    for pause in pauses:
+        before = {path: path.stat().st_mtime for path in _saved(own)}
+        command = [sys.executable, "-c", SCRIPT, str(own.catalog.path)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+            for _ in range(600):  # until it has gone on
+                after = {path: path.stat().st_mtime for path in _saved(own)}
+                if after != before or process.poll() is not None:
+                    break
+                time.sleep(0.05)
+            time.sleep(pause)
+            process.send_signal(signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL
+        assert own.find_forecaster(dataset, LONG, 0) is None
+    assert _saved(own)
+    resumed = own.train(dataset, LONG)
+    assert resumed.content_digest == expected.content_digest  # weights and all logs
+    assert not _work(own)
+
+
+def _saved(steps: Steps) -> list[Path]:
+    return [path for folder in _work(steps) for path in folder.glob("*.safetensors")]
+
+
+def test_logs_and_costs_are_kept_with_the_forecaster(own: Steps) -> None:
+    made = own.train(_dataset(own), SmallNetwork())
+    lines = made.content("training.csv").decode().splitlines()
+    log = made.load()
+    assert lines[0].startswith("passes,loss,validation_crps,validation_spread,validation_error")
+    assert len(lines) == 2 + log.sizes["loss_record"]  # a head, and the untrained network
+    assert b"validation/share" in made.content("events.out.tfevents.training")
+    summary = made.record.summary
+    assert summary["parameters"] == 3 + 1 + 1
+    assert summary["sample_passes"] == 3200
+    assert summary["evaluations_per_step"] == 1
+    assert summary["flops_per_step"] == 40 * 3 * 2  # of a convolution of three weights
+    assert summary["training_seconds"] > 0
+    assert summary["peak_memory"] > 0
+
+
+def test_a_model_without_a_network_costs_nothing(own: Steps) -> None:
+    summary = own.train(_dataset(own), own.registry.model({"use": "persistence"})).record.summary
+    zero = ("parameters", "sample_passes", "evaluations_per_step", "flops_per_step")
+    assert [summary[key] for key in zero] == [0, 0, 0, 0]
+
+
+def test_one_process_at_a_time_is_at_a_training(own: Steps) -> None:
+    dataset, model = _dataset(own), SmallNetwork()
+    recipe = {"model": model.recipe(), "seed": 0}
+    with (
+        own.catalog.work("forecaster", recipe, {"dataset": dataset}),
+        pytest.raises(CatalogError, match="another process is at this very work"),
+    ):
+        own.train(dataset, model)
+    assert own.train(dataset, model).record.kind == "forecaster"
+
+
+def test_what_an_error_leaves_is_named_and_kept(own: Steps) -> None:
+    wild = Optimisation(passes=6400, rows=32, learning_rate=1e30, clip=1e30)
+    with pytest.raises(GeobenchError, match="training diverged") as told:
+        own.train(_dataset(own), SmallNetwork(training=wild))
+    (kept,) = _saved(own)
+    assert str(kept) in str(told.value)
+
+
+def test_old_work_is_debris_and_young_work_is_not(own: Steps) -> None:
+    catalog = own.catalog
+    dataset = _dataset(own)
+    with (
+        suppress(InterruptedError),
+        catalog.work("forecaster", {}, {"dataset": dataset}) as folder,
+    ):
+        (folder / "training.safetensors").write_bytes(b"half")
+        raise InterruptedError
+    assert collect(catalog) == []
+    assert [entry.id for entry in Catalog(catalog.path).entries()] == [dataset.id]
+    eight_days_ago = time.time() - 8 * 86400
+    for path in (folder / "training.safetensors", folder):
+        os.utime(path, (eight_days_ago, eight_days_ago))
+    assert collect(catalog, dry_run=True) == [(str(folder), 4)]
+    assert folder.exists()
+    with catalog.work("forecaster", {}, {"dataset": dataset}):
+        os.utime(folder, (eight_days_ago, eight_days_ago))
+        assert collect(catalog) == []  # it is held
+        (folder / "more").touch()
+        os.utime(folder / "more", (eight_days_ago, eight_days_ago))
+        os.utime(folder, (eight_days_ago, eight_days_ago))
+    assert not folder.exists()  # the work ended well
+
+
+def test_old_work_is_removed(own: Steps) -> None:
+    with pytest.raises(InterruptedError), own.catalog.work("forecaster", {}, {}) as work:
+        raise InterruptedError
+    os.utime(work, (time.time() - 8 * 86400,) * 2)
+    assert collect(own.catalog) == [(str(work), 0)]
+    assert not work.exists()
+
+
+def test_work_for_a_catalogue_that_is_elsewhere_is_in_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    catalog = Catalog("memory://work-of-a-training", create=True)
+    with pytest.raises(InterruptedError), catalog.work("forecaster", {}, {}) as work:
+        raise InterruptedError
+    assert tmp_path / "geobench" in work.parents
+    assert collect(catalog) == []
+    os.utime(work, (time.time() - 8 * 86400,) * 2)
+    assert collect(catalog) == [(str(work), 0)]
+
+
+def _torchrun(steps: Steps, *words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    geobench = ["-m", "geobench", "--catalog", str(steps.catalog.path), "--plugin", str(PLUGIN)]
+    return subprocess.run(
+        [sys.executable, "-m", *launch, *geobench, *words],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+
+
+def test_two_processes_train_as_one_does(own: Steps) -> None:
+    dataset = _dataset(own)
+    done = _torchrun(own, "train", "small-network", "--dataset", "dataset/tiny@1", "--label", "two")
+    assert done.returncode == 0, done.stderr
+    together = own.find_forecaster(dataset, SmallNetwork(), 0)
+    assert together is not None
+    assert done.stdout.split() == [str(together.reference)] * 2
+    assert not _work(own)
+    alone = Steps(Catalog(own.catalog.path.parent / "alone", create=True), own.registry)
+    expected = alone.train(_dataset(alone), SmallNetwork()).load()
+    found = together.load()
+    # Gradients are summed in another order: 1e-7 a step, which 100 steps may make a hundred times.
+    for key in ("loss", "validation_crps"):
+        assert found[key].to_numpy() == pytest.approx(expected[key].to_numpy(), rel=1e-4)
+
+
+def test_when_one_process_fails_the_others_end(own: Steps) -> None:
+    _dataset(own)
+    words = ("train", "small-network", "--dataset", "dataset/tiny@1", "-s", "training.rows=34")
+    done = _torchrun(own, *words, "-s", "training.learning_rate=1e30", "-s", "training.clip=1e30")
+    assert done.returncode != 0
+    assert "training diverged" in done.stderr or "cannot be shared" in done.stderr
+    assert not list(own.catalog.entries("forecaster"))
