@@ -141,14 +141,27 @@ class Steps:
 
     def find_forecaster(self, dataset: Entry, model: EnsembleModel, seed: int) -> Entry | None:
         """Return the forecaster that this model became on this dataset, if it is there."""
-        recipe = {"model": model.recipe(), "seed": seed}
-        return self.catalog.find("forecaster", recipe, {"dataset": dataset})
+        recipe, parents = {"model": model.recipe(), "seed": seed}, {"dataset": dataset}
+        trained = model.trained()
+        if trained.recipe() != model.recipe():
+            weights = self.find_forecaster(dataset, trained, seed)
+            if weights is None:
+                return None
+            parents["weights"] = weights
+        return self.catalog.find("forecaster", recipe, parents)
 
     def train(
         self, dataset: Entry, model: EnsembleModel, *, seed: int = 0, label: str = ""
     ) -> Entry:
-        """Fit a model to the train and validation splits of a dataset."""
+        """Fit a model to the train and validation splits of a dataset.
+
+        A model that has the weights of another one (`EnsembleModel.trained`) is restored from that.
+        """
         from geobench.training import processes
+
+        trained, weights = model.trained(), None
+        if trained.recipe() != model.recipe():
+            weights = self.train(dataset, trained, seed=seed)
 
         def found() -> str | None:
             entry = self.find_forecaster(dataset, model, seed)
@@ -158,7 +171,10 @@ class Steps:
         if reference is None:
             label = label or model.name
             recipe = {"model": model.recipe(), "seed": seed}
-            if processes.rank() == 0:
+            if weights is not None:
+                if processes.rank() == 0:
+                    self._derive(dataset, model, seed, label, weights)
+            elif processes.rank() == 0:
                 with self.catalog.work("forecaster", recipe, {"dataset": dataset}) as folder:
                     self._train(dataset, model, seed, label, folder)
             else:
@@ -210,6 +226,42 @@ class Steps:
                 }
             )
 
+    def _derive(
+        self, dataset: Entry, model: EnsembleModel, seed: int, label: str, weights: Entry
+    ) -> Entry:
+        """Publish a model with the weights of another forecaster; training cost what that did."""
+        import torch
+
+        from geobench.training import cost
+
+        name = f"{dataset.record.name}.{label}.s{seed}"
+        recipe = {"model": model.recipe(), "seed": seed}
+        with self.catalog.draft(
+            "forecaster",
+            name,
+            recipe=recipe,
+            parents={"dataset": dataset, "weights": weights},
+            labels={"model": label, "dataset": dataset.record.name},
+        ) as draft:
+            content, task = weights.content(_WEIGHTS), self._task(dataset, model)
+            first = {"trajectory": [0], "time": slice(task.history)}
+            with dataset.reading():
+                given = dataset.open("train").isel(first).load()
+            history = torch.from_numpy(task.spec.values(given))
+            with blaming(f"the model {label}"):
+                forecaster = _restored(model, content, task)
+                _check_history(forecaster.history, task.history)
+                step = cost.StepCost.of(forecaster, history)
+            draft.write_file(_WEIGHTS, content)
+            draft.write(weights.load())
+            return draft.publish(
+                {
+                    **weights.record.summary,
+                    **step.summary(),
+                    "trained_as": str(weights.reference),
+                }
+            )
+
     def _run(self, dataset: Entry, model: EnsembleModel, seed: int, training: "Any") -> Run:
         """What a model is told of how to fit; of the law two numbers, where it is known exactly."""
         from geobench.interfaces.validation import Validation
@@ -231,8 +283,6 @@ class Steps:
 
     def restore(self, forecaster: Entry) -> tuple[Forecaster, Task]:
         """Load a forecaster from the catalogue."""
-        import safetensors.torch
-
         if forecaster.record.recipe["model"]["use"] == FOREIGN:
             raise GeobenchError(
                 f"{forecaster.reference} stands for a forecast that was imported; there is nothing "
@@ -240,10 +290,9 @@ class Steps:
             )
         model = self.registry.model(forecaster.record.recipe["model"])
         dataset = self.catalog.parent(forecaster, "dataset")
-        weights = safetensors.torch.load(forecaster.content(_WEIGHTS))
         task = self._task(dataset, model)
         with blaming(f"the model {forecaster.record.labels['model']}"):
-            restored = model.restore(weights, task)
+            restored = _restored(model, forecaster.content(_WEIGHTS), task)
         if restored.network is not None:
             restored.network.to(self.device)
         return restored, task
@@ -502,11 +551,7 @@ class Steps:
         """Cut from the test split the frames up to each init time: `(init, frame, channel, …)`."""
         import torch
 
-        if frames > experiment.history:
-            raise GeobenchError(
-                f"it needs {frames} past frames, and the experiment gives {experiment.history}. "
-                f"Raise the experiment's history, or give the model fewer frames."
-            )
+        _check_history(frames, experiment.history)
         inits = dataset.load("inits")
         states = torch.from_numpy(task.spec.values(dataset.load("test")))
         which = torch.from_numpy(inits["trajectory"].to_numpy())
@@ -654,6 +699,20 @@ def _stored(model: EnsembleModel, forecaster: Forecaster, task: Task) -> bytes:
     restored = safetensors.torch.load(stored)
     _check_equal(weights, model.restore(restored, task).weights())
     return stored
+
+
+def _restored(model: EnsembleModel, content: bytes, task: Task) -> Forecaster:
+    import safetensors.torch
+
+    return model.restore(safetensors.torch.load(content), task)
+
+
+def _check_history(frames: int, given: int) -> None:
+    if frames > given:
+        raise GeobenchError(
+            f"it needs {frames} past frames, and the experiment gives {given}. Raise the "
+            f"experiment's history, or give the model fewer frames."
+        )
 
 
 def _training_log(run: Run) -> "xr.Dataset":

@@ -114,13 +114,15 @@ def _watch(title: str) -> Iterator["Progress"]:
     """Show a progress bar on stderr while it lasts, and a line when it took a while."""
     from rich import progress
     from rich.console import Console
+    from rich.table import Column
 
     console = Console(stderr=True, highlight=False)
     columns = (
         progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(bar_width=24),
-        progress.TaskProgressColumn(),
-        progress.TimeRemainingColumn(compact=True),
+        progress.BarColumn(bar_width=max(4, min(24, console.width - 76))),
+        # On a narrow terminal words are cut, not these.
+        progress.TaskProgressColumn(table_column=Column(no_wrap=True, min_width=4)),
+        progress.TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
         progress.TextColumn("{task.fields[text]}", markup=False),
     )
     began, last = time.perf_counter(), ""

@@ -209,6 +209,14 @@ class EnsembleModel(Plugin):
     knows_law: ClassVar[bool] = False
     """Whether it is given the simulator itself; it is then marked as no competitor."""
 
+    def trained(self) -> "EnsembleModel":
+        """Return the model whose training gives the weights of this one: usually itself.
+
+        Where fields only say how members are drawn, return the model with those fields at their
+        defaults: it is then trained once, whatever they are, and this one is restored from it.
+        """
+        return self
+
     @abstractmethod
     def fit(self, training: Training, run: Run) -> Forecaster:
         """Learn from `training`; the same model, data and `run.seed` give the same forecaster."""

@@ -53,6 +53,14 @@ class StepCost:
             forecaster.trajectory(given, noise, 1)
         return cls(evaluations.rows / count, counter.get_total_flops() / count)
 
+    def summary(self) -> dict[str, float]:
+        """What stands of it in the record of a forecaster."""
+        return {
+            "evaluations_per_step": self.evaluations,
+            "flops_per_step": self.flops,
+            "flops_per_evaluation": self.flops / self.evaluations if self.evaluations else 0.0,
+        }
+
 
 class PeakMemory:
     """Largest memory held since it was made, bytes.
@@ -103,9 +111,7 @@ def summary(forecaster: Forecaster, run: Run, step: StepCost) -> dict[str, float
         "sample_passes": passes,
         "training_seconds": run.spent.get("seconds", 0.0),
         "flops_per_sample_pass": run.spent.get("flops", 0.0) / max(1, passes),
-        "evaluations_per_step": step.evaluations,
-        "flops_per_step": step.flops,
-        "flops_per_evaluation": step.flops / step.evaluations if step.evaluations else 0.0,
+        **step.summary(),
     }
 
 

@@ -109,7 +109,7 @@ def test_the_steps_one_by_one(tmp_path: Path) -> None:
         (["forecast"], "Missing argument 'FORECASTER'."),
         (["simulat"], "No such command 'simulat'"),
         (["run", "nowhere.yaml"], "there is no file nowhere.yaml. Check the path."),
-        (["plugins", "show", "nothing"], "no plugin offers 'nothing'. There are: 3dvar, brier"),
+        (["plugins", "show", "nothing"], "no plugin offers 'nothing'. There are: 3dvar, aifs"),
         (["catalog", "list"], "is not a catalogue (it has no geobench-catalog.json)"),
         (["train", "fgn", "--dataset", "dataset/a@1"], "is not a catalogue"),
     ],

@@ -138,17 +138,17 @@ def test_of_two_plugins_with_one_name_the_first_keeps_it_and_both_are_named(plug
     ("recipe", "told"),
     [
         ("fgm", "no model is called 'fgm'. Did you mean 'fgn'?"),
-        ("xyz", "There are: oracle, climatology, persistence, fgn, flow-matching."),
-        ({"use": "fgn", "widht": 3}, "fgn: there is no key 'widht'. Did you mean 'width'?"),
-        ({"use": "fgn", "width": "many"}, "fgn: width = 'many': Input should be a valid integer"),
+        ("xyz", "There are: oracle, climatology, persistence, analog, "),
+        ({"use": "fgn", "farmes": 3}, "fgn: there is no key 'farmes'. Did you mean 'frames'?"),
+        ({"use": "fgn", "frames": "many"}, "fgn: frames = 'many': Input should be a valid integer"),
         (
             {"use": "fgn", "training": {"pases": 3}},
             "there is no key 'training.pases'. Did you mean 'passes'?",
         ),
-        ({"use": "fgn", "width": 0, "blocks": -1}, "width = 0.*; blocks = -1"),
-        ({"width": 3}, "a model is named by its plugin"),
+        ({"use": "fgn", "frames": 0, "seeds": -1}, "frames = 0.*; seeds = -1"),
+        ({"frames": 3}, "a model is named by its plugin"),
         (["fgn"], "a model is named by its plugin"),
-        ({"use": "fgn", "version": "9"}, "installed in version 1, and version 9 is asked for"),
+        ({"use": "fgn", "version": "9"}, "installed in version 2, and version 9 is asked for"),
     ],
 )
 def test_a_bad_recipe_is_told_on_one_line(registry: Registry, recipe: object, told: str) -> None:
@@ -158,7 +158,7 @@ def test_a_bad_recipe_is_told_on_one_line(registry: Registry, recipe: object, to
 
 
 def test_a_recipe_rebuilds_the_model(registry: Registry) -> None:
-    model = registry.model({"use": "fgn", "width": 8, "training": {"passes": 10}})
+    model = registry.model({"use": "fgn", "frames": 1, "training": {"passes": 10}})
     assert registry.model(model.recipe()) == model
     assert model != registry.model("fgn")
 

@@ -19,7 +19,7 @@ from geobench.interfaces.model import Task
 from geobench.interfaces.validation import Validation
 from geobench.simulating import trajectories
 from geobench.testing import Decay
-from geobench.training import checkpoint, logs, validating
+from geobench.training import checkpoint, cost, logs, validating
 from geobench.training.diagnosis import Diagnosis
 from geobench.training.validating import Figures
 
@@ -593,3 +593,13 @@ def test_operations_are_counted() -> None:
     assert run.spent["flops"] == 8 * 4 * 5 * 7
     assert run.spent["sample_passes"] == 8
     assert run.spent["seconds"] > 0
+
+
+def test_memory_is_what_was_held_at_most_since() -> None:
+    held = torch.ones(25_000_000)
+    memory = cost.PeakMemory("cpu")
+    assert memory.grown() < 20e6
+    more = torch.ones(25_000_000)
+    assert float(held[0] + more[0]) == 2
+    del more
+    assert 95e6 < memory.grown() < 130e6

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from geobench import Forecaster, GeobenchError, Optimisation, Stage
+from geobench import EnsembleModel, Forecaster, GeobenchError, Optimisation, Stage
 from geobench_plugins.models.emulator import Emulator, StepByStep
 from geobench_plugins.networks.conditioning import Conditioning
 from geobench_plugins.networks.objectives import MeanSquare, Objective
@@ -13,7 +13,7 @@ from geobench_plugins.networks.objectives import MeanSquare, Objective
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from geobench import Noise, Run, Training
+    from geobench import Noise, Run, Task, Training
     from geobench_plugins.networks.next_state import Networks
 
 
@@ -53,16 +53,30 @@ class AIFS(Emulator):
         description="budget and schedule",
     )
 
+    def trained(self) -> EnsembleModel:
+        """One network for all three kinds of ensemble: without one."""
+        fields = type(self).model_fields
+        unused = {name: fields[name].default for name in ("ensemble", "lags", "perturbation")}
+        return type(self).model_validate(dict(self) | unused)
+
     def fit(self, training: "Training", run: "Run") -> Forecaster:
         """Minimise the mean square error along rollouts from random states of the train split."""
+        self._check(training.task)
+        return super().fit(training, run)
+
+    def restore(self, weights: "Mapping[str, Tensor]", task: "Task") -> Forecaster:
+        """Rebuild the network and load its weights."""
+        self._check(task)
+        return super().restore(weights, task)
+
+    def _check(self, task: "Task") -> None:
         wanted = self.frames + self.lags - 1
-        if self.ensemble == "lagged" and wanted > training.task.history:
+        if self.ensemble == "lagged" and wanted > task.history:
             raise GeobenchError(
                 f"{self.lags} lags of {self.frames} frames need {wanted} past frames, and the "
-                f"experiment gives {training.task.history}. Raise the experiment's history to "
-                f"{wanted}, or lower lags."
+                f"experiment gives {task.history}. Raise the experiment's history to {wanted}, or "
+                f"lower lags."
             )
-        return super().fit(training, run)
 
     def _forecaster(self, networks: "Networks") -> Forecaster:
         single = StepByStep(networks, self)

@@ -1,0 +1,69 @@
+"""Models that differ only in how members are drawn are trained once."""
+
+from pathlib import Path
+
+import pytest
+
+from geobench import GeobenchError
+from geobench.registry import Registry
+from geobench.steps import Steps
+from geobench_catalog import Catalog, Entry
+
+AIFS = {
+    "use": "aifs",
+    "backbone": {"kind": "resnet", "width": 8, "blocks": 1},
+    "training": {"passes": 640},
+}
+
+
+@pytest.fixture
+def steps(tmp_path: Path) -> Steps:
+    return Steps(Catalog(tmp_path / "catalog", create=True), Registry())
+
+
+def _dataset(steps: Steps, history: int) -> Entry:
+    fields = {
+        "use": "lorenz95",
+        "spin_up": 5,
+        "train": {"trajectories": 20, "steps": 30},
+        "validation": {"trajectories": 4, "steps": 20},
+        "test": {"trajectories": 20},
+        "history": history,
+        "leads": 2,
+    }
+    return steps.simulate("tiny", steps.registry.experiment(fields, "tiny"))
+
+
+def test_three_ensembles_of_one_network_are_one_training(steps: Steps) -> None:
+    dataset = _dataset(steps, history=5)
+    lagged = steps.registry.model({**AIFS, "ensemble": "lagged"})
+    assert steps.find_forecaster(dataset, lagged, 0) is None
+    first = steps.train(dataset, lagged, label="lagged")
+    plain = steps.train(dataset, steps.registry.model(AIFS))
+    other = steps.train(dataset, steps.registry.model({**AIFS, "ensemble": "perturbed"}))
+    names = sorted(str(entry.reference) for entry in steps.catalog.entries("forecaster"))
+    assert names == [
+        "forecaster/tiny.aifs.s0@1",
+        "forecaster/tiny.aifs.s0@2",
+        "forecaster/tiny.lagged.s0@1",
+    ]
+    for derived in (first, other):
+        assert steps.catalog.parent(derived, "weights").id == plain.id
+        assert derived.content("weights.safetensors") == plain.content("weights.safetensors")
+        cost = derived.record.summary
+        assert cost["trained_as"] == str(plain.reference)
+        for key in ("training_seconds", "sample_passes", "parameters"):
+            assert cost[key] == plain.record.summary[key]
+    # A member that starts three steps back costs three steps more.
+    assert first.record.summary["evaluations_per_step"] == 4
+    assert other.record.summary["evaluations_per_step"] == 1
+    assert steps.train(dataset, lagged).id == first.id
+    drawn = steps.forecast(first, members=4).load()
+    assert float(drawn["q"].std("member").mean()) > 0
+
+
+def test_lags_that_do_not_fit_are_told_and_the_training_is_kept(steps: Steps) -> None:
+    dataset = _dataset(steps, history=2)
+    with pytest.raises(GeobenchError, match="need 5 past frames, and the experiment gives 2"):
+        steps.train(dataset, steps.registry.model({**AIFS, "ensemble": "lagged"}))
+    assert steps.find_forecaster(dataset, steps.registry.model(AIFS), 0) is not None
