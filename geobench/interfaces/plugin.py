@@ -3,9 +3,9 @@
 import difflib
 import inspect
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from geobench.errors import GeobenchError
@@ -21,7 +21,8 @@ class Plugin(Fields):
     """What simulators, models and scorers have in common.
 
     `Lorenz95(forcing=8)` in Python is `{use: lorenz95, forcing: 8}` in YAML. Equal fields (and
-    an equal `version`) mean equal numbers, so raise `version` when the numbers change.
+    an equal `version`) mean equal numbers, so raise `version` when the numbers change. Of a group
+    of fields what is not named keeps the plugin's default, unless another kind of group is named.
     """
 
     name: ClassVar[str] = ""
@@ -37,6 +38,14 @@ class Plugin(Fields):
                     f"{cls.__name__}.{taken} is annotated as a field; write {taken} = …"
                 )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_defaults_of_groups(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        defaults = {key: field.default for key, field in cls.model_fields.items()}
+        return {key: _completed(value, defaults.get(key)) for key, value in given.items()}
+
     def recipe(self) -> dict[str, Any]:
         """Everything that decides this plugin's numbers, as JSON values."""
         return {"use": self.name, "version": self.version, **self.model_dump(mode="json")}
@@ -50,6 +59,18 @@ class Plugin(Fields):
     def summary(cls) -> str:
         """First line of the docstring."""
         return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+
+def _completed(given: Any, default: Any) -> Any:
+    """Return the keys of a group over those of its default, if both are of one kind."""
+    if not isinstance(given, Mapping) or not isinstance(default, Fields):
+        return given
+    kept = dict(default)
+    for key, field in type(default).model_fields.items():
+        is_tag = get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1
+        if is_tag and given.get(key, kept[key]) != kept[key]:
+            return given
+    return kept | {key: _completed(value, kept.get(key)) for key, value in given.items()}
 
 
 _Model = TypeVar("_Model", bound=BaseModel)

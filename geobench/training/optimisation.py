@@ -38,7 +38,9 @@ class Optimisation(Fields):
     passes: int = Field(150_000, gt=0, description="budget, sample-passes")
     rows: int = Field(64, gt=0, description="rows in one step; times leads: its sample-passes")
     learning_rate: float = Field(2e-3, gt=0)
-    warm_up: int = Field(100, ge=0, description="steps of linear warm-up, in each stage")
+    warm_up: int = Field(
+        100, ge=0, description="steps of linear warm-up, in each stage; at most a tenth of it"
+    )
     weight_decay: float = Field(0.05, ge=0, description="on matrices only")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     averaging: float = Field(
@@ -106,6 +108,6 @@ class Optimisation(Fields):
         """Learning rate of a step (from 0)."""
         span = self.span(step)
         own = step - span.first
-        warm = min(1.0, (own + 1) / (self.warm_up + 1))
+        warm = min(1.0, (own + 1) / (min(self.warm_up, span.steps // 10) + 1))
         cosine = 0.5 * (1 + math.cos(math.pi * own / span.steps))
         return self.learning_rate * warm * cosine * span.rate

@@ -157,6 +157,21 @@ def test_a_bad_recipe_is_told_on_one_line(registry: Registry, recipe: object, to
     assert "\n" not in str(error.value)
 
 
+def test_what_is_not_named_of_a_group_keeps_the_default_of_the_model(registry: Registry) -> None:
+    kept = registry.model("aifs-crps").recipe()
+    named = {"training": {"passes": 10}, "conditioning": {"where": "all"}, "objective": {}}
+    found = registry.model({"use": "aifs-crps", **named}).recipe()
+    assert len(kept["training"]["stages"]) == 12
+    assert found["training"] == {**kept["training"], "passes": 10}
+    assert found["conditioning"] == {**kept["conditioning"], "where": "all"}
+    assert found["objective"] == {"score": "crps", "alpha": 0.95}
+
+
+def test_another_kind_of_group_has_its_own_defaults(registry: Registry) -> None:
+    found = registry.model({"use": "aifs-crps", "objective": {"score": "energy"}}).recipe()
+    assert found["objective"] == {"score": "energy", "patch": None}
+
+
 def test_a_recipe_rebuilds_the_model(registry: Registry) -> None:
     model = registry.model({"use": "fgn", "frames": 1, "training": {"passes": 10}})
     assert registry.model(model.recipe()) == model
