@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,9 +13,16 @@ from geobench.cli import main
 from geobench.registry import Registry
 
 ROOT = Path(__file__).parents[2]
+_SIZES = {"frames", "training", "conditioning", "objective", "groups", "hidden", "dropout"}
 PAGES = {
     page: (ROOT / page).read_text("utf-8")
-    for page in ("README.md", "docs/plugins.md", "docs/catalog.md")
+    for page in (
+        "README.md",
+        "docs/plugins.md",
+        "docs/catalog.md",
+        "docs/models.md",
+        "docs/training.md",
+    )
 }
 
 
@@ -75,6 +83,19 @@ def test_the_studies_are_valid(study: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("to do  dataset")
+
+
+def test_the_models_shown_can_be_made_and_their_fields_are_described(registry: Registry) -> None:
+    text = PAGES["docs/models.md"]
+    (block,) = re.findall(r"```yaml\n(models:.*?)```", text, re.S)
+    shown = yaml.safe_load(block)["models"]
+    assert len({str(registry.model(recipe).recipe()) for recipe in shown.values()}) == len(shown)
+    fgn: Any = registry.model("fgn")
+    for field in (*type(fgn).model_fields, *type(fgn.conditioning).model_fields):
+        if field not in _SIZES:
+            assert f"`{field}`" in text.replace("conditioning.", ""), field
+    for field in type(fgn.training).model_fields:
+        assert f"`{field}`" in PAGES["docs/training.md"], field
 
 
 def test_links_lead_somewhere() -> None:
