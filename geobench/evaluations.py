@@ -18,15 +18,20 @@ class Evaluations:
 
     @contextmanager
     def of(self, network: "nn.Module | None") -> Iterator[None]:
-        """Count while it lasts; of no network, none."""
-        if network is None:
-            yield
-            return
-        hook = network.register_forward_pre_hook(self._count, with_kwargs=True)
+        """Count while it lasts; of a list of networks each, of none none."""
+        from torch import nn
+
+        networks = [*network] if isinstance(network, nn.ModuleList) else [network]
+        hooks = [
+            each.register_forward_pre_hook(self._count, with_kwargs=True)
+            for each in networks
+            if each is not None
+        ]
         try:
             yield
         finally:
-            hook.remove()
+            for hook in hooks:
+                hook.remove()
 
     def _count(
         self, _module: "nn.Module", inputs: tuple[object, ...], named: dict[str, object]

@@ -3,9 +3,9 @@
 A network's output for a row depends, in the last bits, on how many rows it is given at once and on
 the row's place among them: matrix libraries choose other kernels. So a forecaster is always called
 with a whole tile, `TILE` inits by members, in which an (init, member) has its fixed place. Places
-nobody asked for are filled: with the member that belongs there, of an init that is there. Batches,
-order, number of members and resuming then cannot change a member's bits, also if a forecaster of
-several networks chooses one by a row's member number: each always gets the same number of rows.
+nobody asked for are drawn all the same (beyond the last init, of the last one). Batches, order,
+number of members and resuming then cannot change a member's bits, also if a forecaster of several
+networks chooses one for each row: each always gets the same rows.
 """
 
 import itertools
@@ -67,21 +67,20 @@ def members(
     tiles: dict[tuple[int, int], list[int]] = defaultdict(list)
     for place, (init, member) in enumerate(rows):
         tiles[init // TILE[0], member // TILE[1]].append(place)
-    for places in tiles.values():
-        slots = {(rows[p][0] % TILE[0]) * TILE[1] + rows[p][1] % TILE[1]: p for p in places}
-        filled = [slots.get(slot, places[0]) for slot in range(TILE[0] * TILE[1])]
-        which = torch.tensor([rows[p][0] for p in filled])
-        base = rows[places[0]][1] // TILE[1] * TILE[1]
-        numbers = base + torch.arange(len(filled)) % TILE[1]
+    for tile, places in tiles.items():
+        slots = torch.arange(TILE[0] * TILE[1])
+        which = (tile[0] * TILE[0] + slots // TILE[1]).clamp_max(len(histories) - 1)
+        numbers = tile[1] * TILE[1] + slots % TILE[1]
         noise = Noise(seed, "forecast", which, numbers).to(device)
         began = time.perf_counter()
         with torch.inference_mode():
             drawn = forecaster.trajectory(histories[which].to(device), noise, leads)
         cost.seconds += time.perf_counter() - began
-        cost.members += len(filled)
-        _check_shape(drawn, len(filled), leads, spec, forecaster)
-        for slot, place in slots.items():
-            result[place] = drawn[slot].cpu()
+        cost.members += len(slots)
+        _check_shape(drawn, len(slots), leads, spec, forecaster)
+        for place in places:
+            init, member = rows[place]
+            result[place] = drawn[init % TILE[0] * TILE[1] + member % TILE[1]].cpu()
     return result
 
 

@@ -160,6 +160,8 @@ class Steps:
         from geobench.training import processes
 
         trained, weights = model.trained(), None
+        with blaming(f"the model {label or model.name}"):
+            model.check(self._task(dataset, model))
         if trained.recipe() != model.recipe():
             weights = self.train(dataset, trained, seed=seed)
 
@@ -267,7 +269,12 @@ class Steps:
         from geobench.interfaces.validation import Validation
         from geobench.training import processes, validating
 
-        run = Run(seed, processes.device(self.device), checkpoint_every=self.checkpoint_every)
+        run = Run(
+            seed,
+            processes.device(self.device),
+            checkpoint_every=self.checkpoint_every,
+            recipe=model.recipe(),
+        )
         if model.knows_law:
             return run
         validation = Validation.of(training)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
@@ -44,6 +44,11 @@ class Study(Fields):
         "was imported",
     )
     seeds: tuple[NonNegativeInt, ...] = Field((0,), min_length=1, description="one training each")
+    nfe: tuple[PositiveInt, ...] = Field(
+        (),
+        description="further rows of every model that draws a member in several evaluations of its "
+        "network: with these numbers of them, at most, from one training",
+    )
     members: int = Field(16, gt=1)
     scorers: tuple[dict[str, Any] | str, ...] = Field(
         ("crps", "rmse", "spread-skill", "brier"), min_length=1, description="the first one ranks"
@@ -105,6 +110,7 @@ class Runner:
             for label, recipe in study.models.items()
             if not brought[_label(label, "model")]
         }
+        models |= _swept(models, study.nfe)
         if study.baseline not in models:
             models = {study.baseline: registry.model(study.baseline), **models}
         if REFERENCE in study.models:
@@ -249,9 +255,10 @@ class Runner:
         )
 
 
-def read_study(path: Path) -> Study:
-    """Read and check a study file."""
-    return validated(Study, read_yaml(path), str(path))
+def read_study(path: Path, nfe: tuple[int, ...] = ()) -> Study:
+    """Read and check a study file; `nfe` in place of its own, if there is any."""
+    fields = read_yaml(path)
+    return validated(Study, fields | {"nfe": nfe} if nfe else fields, str(path))
 
 
 def _of(experiment: str, error: GeobenchError) -> GeobenchError:
@@ -309,6 +316,16 @@ def _of_dataset(steps: Steps, dataset: Entry, cell: Brought) -> Entry | None:
         if steps.catalog.parent(forecaster, "dataset").id == dataset.id:
             return entry
     return None
+
+
+def _swept(models: dict[str, EnsembleModel], counts: tuple[int, ...]) -> dict[str, EnsembleModel]:
+    """Return the models that can have so many evaluations, with each of the numbers."""
+    return {
+        f"{label}-nfe{count}": found
+        for label, model in models.items()
+        for count in counts
+        if (found := model.with_evaluations(count)) is not None and found.recipe() != model.recipe()
+    }
 
 
 def _label(text: str, kind: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from geobench.cli.settings import Settings, pass_settings
+from geobench.cli.settings import Settings, nfe_option, pass_settings
 from geobench.errors import GeobenchError
 from geobench_catalog.commands.place import json_option
 
@@ -15,12 +15,15 @@ from geobench_catalog.commands.place import json_option
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page to this file.")
 @json_option
+@nfe_option
 @pass_settings
-def leaderboard(settings: Settings, study: Path, html: Path | None, *, as_json: bool) -> None:
+def leaderboard(
+    settings: Settings, study: Path, html: Path | None, *, nfe: tuple[int, ...], as_json: bool
+) -> None:
     """Compare the models of STUDY with the truth, from what is in the catalogue."""
     from geobench.study import Runner, read_study
 
-    read = read_study(study)
+    read = read_study(study, nfe)
     outcome = Runner(read, settings.plugins).boards(settings.steps())
     for failure in outcome.failures:
         settings.tell(failure)

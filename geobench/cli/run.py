@@ -5,14 +5,15 @@ from pathlib import Path
 
 import click
 
-from geobench.cli.settings import Settings, pass_settings
+from geobench.cli.settings import Settings, nfe_option, pass_settings
 
 
 @click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Show what is done and what is to do; do nothing.")
+@nfe_option
 @pass_settings
-def run(settings: Settings, study: Path, *, dry_run: bool) -> None:
+def run(settings: Settings, study: Path, *, nfe: tuple[int, ...], dry_run: bool) -> None:
     """Run STUDY, a YAML file: simulate, train, forecast, score, compare.
 
     What is in the catalogue is not done again, so a run that was stopped goes on.
@@ -20,7 +21,7 @@ def run(settings: Settings, study: Path, *, dry_run: bool) -> None:
     from geobench.leaderboard import terminal
     from geobench.study import Runner, read_study
 
-    runner = Runner(read_study(study), settings.plugins)
+    runner = Runner(read_study(study, nfe), settings.plugins)
     if dry_run:
         steps = settings.steps_if_there()
         for kind, name, entry in runner.plan(steps):

@@ -168,6 +168,33 @@ class Size(click.ParamType[int]):
         return size
 
 
+class Counts(click.ParamType[tuple[int, ...]]):
+    """Numbers from 1, with commas between them: 2,4,8."""
+
+    name = "counts"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Read the text."""
+        if isinstance(value, tuple):
+            return value
+        words = str(value).split(",")
+        if not all(word.strip().isdigit() and int(word) > 0 for word in words):
+            self.fail(f"{value!r} is not a list of numbers from 1, such as 2,4,8.", param, ctx)
+        return tuple(int(word) for word in words)
+
+
+nfe_option = click.option(
+    "--nfe",
+    type=Counts(),
+    default=(),
+    metavar="N,N,…",
+    help="Further rows of models that draw a member in several evaluations of their network: with "
+    "these numbers of them. One training serves all.",
+)
+
+
 def assignments(texts: tuple[str, ...]) -> dict[str, Any]:
     """Turn `a.b=1` texts into nested fields; values are YAML."""
     import yaml

@@ -59,23 +59,44 @@ class Training:
         """
         import torch
 
+        self.check(frames, leads)
+        trajectories, times = self.train.shape[:2]
+        length = frames + leads
+        first = noise.use("start").integers(times - length + 1)
+        which = noise.use("trajectory").integers(trajectories)
+        steps = first[:, None] + torch.arange(length, device=first.device)
+        return self.train[which[:, None], steps]
+
+    def check(self, frames: int, leads: int) -> None:
+        """Raise `GeobenchError` unless there are such windows: before hours have gone by."""
+        times = self.train.shape[1]
         if frames > self.task.history:
             raise GeobenchError(
                 f"it looks at {frames} past frames, and the experiment gives {self.task.history}. "
                 f"Raise the experiment's history, or give the model fewer."
             )
-        trajectories, times = self.train.shape[:2]
-        length = frames + leads
-        if times < length:
+        if times < frames + leads:
             raise GeobenchError(
-                f"a model asks for windows of {length} steps ({frames} past, {leads} to forecast), "
-                f"but the train trajectories have {times}. Give the experiment's train split more "
-                f"steps, or the model fewer frames or leads."
+                f"a model asks for windows of {frames + leads} steps ({frames} past, {leads} to "
+                f"forecast), but the train trajectories have {times}. Give the experiment's train "
+                f"split more steps, or the model fewer frames or leads."
             )
-        first = noise.use("start").integers(times - length + 1)
-        which = noise.use("trajectory").integers(trajectories)
-        steps = first[:, None] + torch.arange(length, device=first.device)
-        return self.train[which[:, None], steps]
+
+    def split(self, share: float, least: int = 1) -> "tuple[Training, Training]":
+        """Cut the train trajectories in two: the first `share` of their steps, and the rest.
+
+        `GeobenchError` if either has fewer than `least` steps.
+        """
+        times = self.train.shape[1]
+        first = round(share * times)
+        if min(first, times - first) < least:
+            raise GeobenchError(
+                f"a model learns from the first {share:.0%} of each train trajectory and is tried "
+                f"on the rest, but of {times} steps that leaves {min(first, times - first)}, and "
+                f"it needs {least}. Give the experiment's train split more steps."
+            )
+        before, after = self.train[:, :first], self.train[:, first:]
+        return replace(self, train=before), replace(self, train=after)
 
 
 @dataclass
@@ -98,6 +119,9 @@ class Run:
 
     checkpoint_every: float = 60.0
     """Seconds between checkpoints."""
+
+    recipe: "Mapping[str, object]" = field(default_factory=dict)
+    """That of the model: a checkpoint of another one is not gone on with."""
 
     place: str = ""
     """Which part of the fit it is, if there are several: "part 2/part 1/"."""
@@ -171,7 +195,10 @@ class Forecaster(ABC):
 
     @property
     def network(self) -> "nn.Module | None":
-        """The network inside, if there is one: its parameters and evaluations are counted."""
+        """The network inside, if there is one: its parameters and evaluations are counted.
+
+        Several networks are an `nn.ModuleList`: the evaluations of each count.
+        """
         return None
 
     @abstractmethod
@@ -209,6 +236,10 @@ class EnsembleModel(Plugin):
     knows_law: ClassVar[bool] = False
     """Whether it is given the simulator itself; it is then marked as no competitor."""
 
+    def check(self, _task: Task) -> None:
+        """Raise `GeobenchError` if this model cannot have such a task: before any training."""
+        return
+
     def trained(self) -> "EnsembleModel":
         """Return the model whose training gives the weights of this one: usually itself.
 
@@ -216,6 +247,13 @@ class EnsembleModel(Plugin):
         defaults: it is then trained once, whatever they are, and this one is restored from it.
         """
         return self
+
+    def with_evaluations(self, _count: int) -> "EnsembleModel | None":
+        """Return this model drawing members with so many evaluations of its network, at most.
+
+        None if that is no choice of its own: one network, one evaluation.
+        """
+        return None
 
     @abstractmethod
     def fit(self, training: Training, run: Run) -> Forecaster:

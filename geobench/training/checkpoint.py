@@ -10,20 +10,45 @@ from typing import Any
 
 import safetensors.torch
 import torch
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
+
+from geobench.interfaces.plugin import Fields
 
 
 class UnusableError(Exception):
     """A file that is no checkpoint of this training."""
 
 
+class Diagnosed(Fields):
+    """What the diagnosis remembers."""
+
+    level: float | None = None
+    scatter: float = 0.0
+    stage: int = 0
+    best: float | None = None
+    bad: int = 0
+
+
+class Facts(Fields):
+    """What is known of a training besides its tensors."""
+
+    recipe: dict[str, Any]
+    step: int = Field(ge=0)
+    base: float
+    log: dict[str, list[float]]
+    diagnosis: Diagnosed
+    seconds: float
+    flops: float
+
+
 @dataclass(frozen=True)
 class Checkpoint:
-    """Tensors by name, and facts that JSON can hold."""
+    """Tensors by name, and the facts."""
 
     tensors: Mapping[str, Tensor]
-    facts: Mapping[str, Any]
+    facts: Facts
 
     def encoded(self) -> bytes:
         """Return the content of its file: facts and a digest of all stand in its metadata."""
@@ -32,7 +57,7 @@ class Checkpoint:
             key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
             for key, value in self.tensors.items()
         }
-        facts = json.dumps(self.facts)  # in its order, which is that of the log
+        facts = self.facts.model_dump_json()  # in its order, which is that of the log
         metadata = {"facts": facts, "sha256": _digest(own, facts)}
         return safetensors.torch.save(own, metadata)
 
@@ -44,7 +69,12 @@ class Checkpoint:
             length = int.from_bytes(content[:8], "little")
             metadata = json.loads(content[8 : 8 + length])["__metadata__"]
             facts, digest = metadata["facts"], metadata["sha256"]
-            told = json.loads(facts)
+            told = Facts.model_validate_json(facts)
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            raise UnusableError(
+                f"it cannot be read: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
+            ) from error
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise UnusableError(f"it cannot be read: {error}") from error
         if digest != _digest(tensors, facts):
@@ -52,14 +82,10 @@ class Checkpoint:
         return cls(tensors, told)
 
     def check(self, recipe: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Raise `UnusableError` if it is of another training."""
-        if self.facts["recipe"] != recipe:
+        """Raise `UnusableError` if it is of another training; `shapes` are of all its tensors."""
+        if self.facts.recipe != recipe:
             raise UnusableError("it is of another recipe")
-        own = {
-            key: tuple(value.shape)
-            for key, value in self.tensors.items()
-            if key.startswith(("weights/", "average/"))
-        }
+        own = {key: tuple(value.shape) for key, value in self.tensors.items() if key != "recent"}
         if own != shapes:
             raise UnusableError("it is of another network")
 

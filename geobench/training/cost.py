@@ -2,12 +2,14 @@
 
 import resource
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from geobench.evaluations import Evaluations
@@ -24,11 +26,18 @@ def flops_of_pass(loss: nn.Module, batch: Batch, rows: int) -> float:
     are thrown away.
     """
     batch.noise(rows).normal(1)  # the tables of the generator are made once, and not by the loss
-    with FlopCounterMode(display=False) as counter:
+    with _counting() as counter:
         loss(batch).backward()
     loss.zero_grad(set_to_none=True)
     total: int = counter.get_total_flops()
     return total * batch.processes / (rows * batch.leads)
+
+
+@contextmanager
+def _counting() -> Iterator[FlopCounterMode]:
+    """Count operations; of attention too, whose quick kernels on a CPU would count as none."""
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        yield counter
 
 
 @dataclass(frozen=True)
@@ -48,8 +57,7 @@ class StepCost:
         noise = Noise.rows(0, "cost", 1).members(count).at(1).to(history.device)
         given = history[:, -forecaster.history :].repeat_interleave(count, 0)
         noise.normal(1)
-        counter = FlopCounterMode(display=False)
-        with evaluations.of(forecaster.network), torch.no_grad(), counter:
+        with evaluations.of(forecaster.network), torch.no_grad(), _counting() as counter:
             forecaster.trajectory(given, noise, 1)
         return cls(evaluations.rows / count, counter.get_total_flops() / count)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from geobench.evaluations import Evaluations
 from geobench.interfaces.model import Batch, Forecaster, Run
 from geobench.training import checkpoint, cost, processes, validating
-from geobench.training.checkpoint import Checkpoint, UnusableError
+from geobench.training.checkpoint import Checkpoint, Facts, UnusableError
 from geobench.training.diagnosis import Diagnosis
 from geobench.training.logs import Logs
 from geobench.training.optimisation import Optimisation
@@ -27,14 +27,19 @@ class Loop:
     """One training: what is minimised, how, and who watches."""
 
     def __init__(
-        self, loss: nn.Module, how: Optimisation, run: Run, forecaster: Forecaster | None
+        self,
+        loss: nn.Module,
+        how: Optimisation,
+        run: Run,
+        forecaster: Forecaster | None,
+        spread_from: float = 0.5,
     ) -> None:
         self._loss, self._how, self._run, self._forecaster = loss, how, run, forecaster
         self._fabric = processes.fabric(run.device, how.precision)
         self._steps, self._passes = how.steps, how.spent(how.steps)
         self._weights = Weights(loss, how)
         deterministic = forecaster is not None and forecaster.deterministic
-        self._diagnosis = Diagnosis(how, deterministic=deterministic)
+        self._diagnosis = Diagnosis(how, None if deterministic else spread_from)
         self._kept: int | None = None  # steps before the newest checkpoint
         self._step = 0
         self._recent: list[Tensor] = []
@@ -52,7 +57,7 @@ class Loop:
         checks, windows = self._plan()
         with self._logging(), self._compiled():
             step, optimiser = self._fabric.setup(_Step(self), self._weights.optimiser)
-            if checks and not self._step and not self._base:  # untrained, once
+            if checks and not resumed and not self._base:  # untrained, once
                 self._validate(windows)
             while self._step < self._steps:
                 self._advance(step, optimiser)
@@ -62,6 +67,8 @@ class Loop:
                     self._validate(windows)
                 if time.perf_counter() - self._saved > self._run.checkpoint_every:
                     self._save()
+            if not self._weights.finite():
+                self._diagnosis.stop("weights are not finite at the end", self._told())
             self._save()
         self._weights.keep_average()
         self._tell_cost()
@@ -184,7 +191,8 @@ class Loop:
     @property
     def _recipe(self) -> dict[str, Any]:
         own = {"schema": _SCHEMA, "seed": self._run.seed, "place": self._run.place}
-        return own | {"how": self._how.model_dump(mode="json")}
+        model = {"model": dict(self._run.recipe), "loss": type(self._loss).__qualname__}
+        return own | model | {"how": self._how.model_dump(mode="json")}
 
     def _save(self) -> None:
         """Keep the present state, unless something is wrong with it."""
@@ -192,15 +200,15 @@ class Loop:
             return
         if not self._weights.finite():
             return
-        facts = {
-            "recipe": self._recipe,
-            "step": self._step,
-            "base": self._base,
-            "log": self._run.log,
-            "diagnosis": self._diagnosis.state,
-            "seconds": self._seconds(),
-            "flops": self._flops,
-        }
+        facts = Facts(
+            recipe=self._recipe,
+            step=self._step,
+            base=self._base,
+            log=self._run.log,
+            diagnosis=self._diagnosis.state,
+            seconds=self._seconds(),
+            flops=self._flops,
+        )
         recent = {"recent": torch.stack(self._recent)} if self._recent else {}
         kept = Checkpoint(self._weights.tensors() | recent, facts)
         checkpoint.write(self._path, kept.encoded())
@@ -213,19 +221,19 @@ class Loop:
             return False
         try:
             found = Checkpoint.decoded(content)
-            found.check(self._recipe, self._weights.expected())
+            found.check(self._recipe, self._weights.expected(found.facts.step))
         except UnusableError as error:
             self._set_aside(error)
             return False
         self._weights.load(found.tensors)
         if "recent" in found.tensors:
             self._recent = list(found.tensors["recent"].to(self._run.device).unbind())
-        self._step = self._kept = int(found.facts["step"])
-        self._base = found.facts["base"]
-        self._diagnosis.state = found.facts["diagnosis"]
-        self._earlier, self._flops = found.facts["seconds"], found.facts["flops"]
+        facts = found.facts
+        self._step = self._kept = facts.step
+        self._base, self._diagnosis.state = facts.base, facts.diagnosis
+        self._earlier, self._flops = facts.seconds, facts.flops
         self._run.log.clear()
-        self._run.log.update(found.facts["log"])
+        self._run.log.update(facts.log)
         self._report()
         return True
 

@@ -72,11 +72,17 @@ class Weights:
                 named[f"adam/{index}/{key}"] = value
         return named
 
-    def expected(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes that `load` needs, by name."""
+    def expected(self, step: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes that `load` needs after `step` steps, by name."""
         named = {f"weights/{key}": value for key, value in self._loss.state_dict().items()}
         named |= {f"average/{index}": value for index, value in enumerate(self._average)}
-        return {key: tuple(value.shape) for key, value in named.items()}
+        shapes = {key: tuple(value.shape) for key, value in named.items()}
+        trained = [p for group in self.optimiser.param_groups for p in group["params"]]
+        for index, parameter in enumerate(trained if step else []):
+            shape = tuple(parameter.shape)
+            own = {"step": (), "exp_avg": shape, "exp_avg_sq": shape}
+            shapes |= {f"adam/{index}/{key}": value for key, value in own.items()}
+        return shapes
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what `tensors` returned."""

@@ -27,12 +27,14 @@ def geobench_models() -> "list[type[EnsembleModel]]":
     from geobench_plugins.models.aifs_crps import AIFSCRPS
     from geobench_plugins.models.analog import Analog
     from geobench_plugins.models.archesweather import ArchesWeather
+    from geobench_plugins.models.archesweather_gen import ArchesWeatherGen
     from geobench_plugins.models.climatology import Climatology
     from geobench_plugins.models.crps_lam import CRPSLAM
     from geobench_plugins.models.energy_net import EnergyNet
     from geobench_plugins.models.fgn import FGN
     from geobench_plugins.models.flow_matching import FlowMatching
     from geobench_plugins.models.gaussian import Gaussian
+    from geobench_plugins.models.gencast import GenCast
     from geobench_plugins.models.mc_dropout import MCDropout
     from geobench_plugins.models.oracle import Oracle
     from geobench_plugins.models.persistence import Persistence
@@ -51,6 +53,8 @@ def geobench_models() -> "list[type[EnsembleModel]]":
         MCDropout,
         EnergyNet,
         FlowMatching,
+        ArchesWeatherGen,
+        GenCast,
     ]
 
 

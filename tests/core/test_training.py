@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import warnings
 from datetime import timedelta
 from pathlib import Path
 
@@ -353,13 +354,13 @@ def test_heavy_tails_do_not_stop_it() -> None:
     # Losses of the law of 1/u, u uniform: their mean does not exist, and nothing has diverged.
     drawn = 1 / Noise.rows(0, "tails", 1).uniform(20_000)[0]
     how = Optimisation(passes=20_000, rows=1)
-    diagnosis = Diagnosis(how, deterministic=False)
+    diagnosis = Diagnosis(how, 0.5)
     for number, losses in enumerate(drawn.split(200)):
         diagnosis.losses(losses, 200 * (number + 1), "")
 
 
 def test_two_validations_far_above_the_best_stop_it() -> None:
-    diagnosis = Diagnosis(Optimisation(passes=100, rows=1), deterministic=False)
+    diagnosis = Diagnosis(Optimisation(passes=100, rows=1), 0.5)
     diagnosis.validation(Figures(1.0, 1, 1), 0, "")
     diagnosis.validation(Figures(0.2, 1, 1), 10, "")
     diagnosis.validation(Figures(0.7, 1, 1), 20, "")
@@ -390,24 +391,61 @@ def _collapsing(training: Training, run: Run, **fields: float) -> None:
 def test_members_that_become_equal_stop_it(training: Training, tmp_path: Path) -> None:
     run = Run(seed=0, validation=Validation.of(training), folder=tmp_path, checkpoint_every=0)
     with pytest.raises(GeobenchError, match=r"members have become all but equal: at step") as told:
-        _collapsing(training, run, smallest_spread=0.05)
+        _collapsing(training, run, smallest_spread=0.05, passes=9600)
     network = Network(1, run.noise("weights", 1))
     network.load_state_dict(
         {k.removeprefix("network."): v for k, v in _loads(told, tmp_path).items()}
     )
     switched_off = Run(seed=0, validation=Validation.of(training))
-    _collapsing(training, switched_off, smallest_spread=0)
+    _collapsing(training, switched_off, smallest_spread=0, passes=9600)
 
 
-def test_equal_members_are_expected_of_a_deterministic_forecaster() -> None:
-    for deterministic in (True, False):
-        diagnosis = Diagnosis(Optimisation(passes=100, rows=1), deterministic=deterministic)
-        diagnosis.validation(Figures(0.5, 0.0, 0.5), 49, "")
-        if deterministic:
-            diagnosis.validation(Figures(0.5, 0.0, 0.5), 50, "")
-        else:
+@pytest.mark.parametrize(("spread_from", "stops"), [(None, 1001), (0.5, 500), (0.8, 800)])
+def test_equal_members_are_expected_of_deterministic_ones_and_early_on(
+    spread_from: float | None, stops: int
+) -> None:
+    diagnosis = Diagnosis(Optimisation(passes=1000, rows=1), spread_from)
+    for step in (0, 499, 500, 799, 800, 1000):
+        if step >= stops:
             with pytest.raises(GeobenchError, match=r"smallest_spread = 0\.01"):
-                diagnosis.validation(Figures(0.5, 0.0, 0.5), 50, "")
+                diagnosis.validation(Figures(0.5, 0.0, 0.5), step, "")
+        else:
+            diagnosis.validation(Figures(0.5, 0.0, 0.5), step, "")
+
+
+def test_a_short_training_is_not_asked_for_spread() -> None:
+    diagnosis = Diagnosis(Optimisation(passes=100, rows=1), 0.5)
+    diagnosis.validation(Figures(0.5, 0.0, 0.5), 100, "")
+
+
+def test_a_likelihood_that_falls_through_zero_has_not_diverged() -> None:
+    diagnosis = Diagnosis(Optimisation(passes=1000, rows=1), 0.5)
+    noise = 0.05 * Noise.rows(0, "likelihood", 1).normal(100)[0]
+    for number, level in enumerate((0.004, -0.1, -0.5, -0.4)):
+        diagnosis.losses(noise + level, 100 * (number + 1), "")
+    with pytest.raises(GeobenchError, match="training diverged"):
+        diagnosis.losses(noise + 10, 500, "")
+
+
+def test_weights_that_end_as_nan_are_told() -> None:
+    class Last(Line):
+        def forward(self, batch: Batch) -> Tensor:
+            loss = super().forward(batch)
+            # A finite loss with a gradient that is not: sqrt at 0.
+            return loss + (0 * self.w).sqrt().sum() if batch.step == 9 else loss
+
+    with pytest.raises(GeobenchError, match="weights are not finite at the end"):
+        optimise(Last(1.0), Optimisation(passes=10, rows=1), Run(seed=0))
+
+
+def test_the_average_is_what_is_validated(training: Training) -> None:
+    how = Optimisation.model_validate(dict(BRIEF) | {"averaging": 0.9, "warm_up": 0})
+    run = Run(seed=0, validation=Validation.of(training))
+    network = fitted(training, how, run)
+    assert run.validation is not None
+    windows = validating.plan(how, 1, len(run.validation.windows))[1]
+    found = validating.score(SmallForecaster(network), run.validation, run, windows)
+    assert run.log["validation_crps"][-1] == found.crps
 
 
 # -- checkpoints
@@ -417,7 +455,9 @@ class Interrupted(Exception):  # noqa: N818
     pass
 
 
-@pytest.mark.parametrize(("stop", "averaging"), [(1, 0.99), (37, 0.0), (60, 0.99), (71, 0.99)])
+@pytest.mark.parametrize(
+    ("stop", "averaging"), [(0, 0.99), (1, 0.99), (37, 0.0), (60, 0.99), (71, 0.99)]
+)
 def test_a_training_goes_on_bit_by_bit(
     training: Training, tmp_path: Path, stop: int, averaging: float
 ) -> None:
@@ -429,8 +469,11 @@ def test_a_training_goes_on_bit_by_bit(
     expected = fitted(training, how, undisturbed)
 
     class Stopping(SmallLoss):
+        calls = 0
+
         def forward(self, batch: Batch) -> Tensor:
-            if batch.step == stop:
+            self.calls += 1
+            if batch.step == stop and self.calls > 1:  # the first call counts operations
                 raise Interrupted
             return super().forward(batch)
 
@@ -462,7 +505,20 @@ def test_a_finished_part_is_not_trained_again(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "nothing", "another recipe", "foreign"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "truncated",
+        "flipped",
+        "nothing",
+        "another recipe",
+        "another model",
+        "foreign",
+        "no log",
+        "no moments",
+        "other moments",
+    ],
+)
 def test_a_checkpoint_that_cannot_be_trusted_is_set_aside(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
@@ -473,6 +529,19 @@ def test_a_checkpoint_that_cannot_be_trusted_is_set_aside(
     if damage == "another recipe":
         other = Optimisation.model_validate(dict(how) | {"passes": 12})
         optimise(Line(), other, Run(seed=0, folder=tmp_path))
+    elif damage == "another model":
+        optimise(Line(), how, Run(seed=0, folder=tmp_path, recipe={"use": "other"}))
+    elif damage in ("no log", "no moments", "other moments"):
+        optimise(Line(), how, Run(seed=0, folder=tmp_path))
+        whole = checkpoint.Checkpoint.decoded(path.read_bytes())
+        moments = {key: value for key, value in whole.tensors.items() if "adam" not in key}
+        if damage == "other moments":
+            moments = {**whole.tensors, "adam/0/exp_avg": torch.ones(7)}
+        facts = whole.facts.model_copy(update={"log": None} if damage == "no log" else {})
+        tensors = whole.tensors if damage == "no log" else moments
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydantic tells of what is wrong on purpose
+            path.write_bytes(checkpoint.Checkpoint(tensors, facts).encoded())
     elif damage == "foreign":
         safetensors.torch.save_file({"w": torch.ones(3)}, path)
     else:
@@ -491,10 +560,12 @@ def test_a_checkpoint_that_cannot_be_trusted_is_set_aside(
 
 
 def test_a_checkpoint_of_another_network_is_set_aside(
-    training: Training, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     optimise(Line(), BRIEF, Run(seed=1, folder=tmp_path))
-    fitted(training, BRIEF, Run(seed=1, folder=tmp_path))
+    longer = Line()
+    longer.w = nn.Parameter(torch.zeros(2))
+    optimise(longer, BRIEF, Run(seed=1, folder=tmp_path))
     assert "it is of another network" in caplog.text
 
 
@@ -550,6 +621,8 @@ def test_logs_hold_what_was_logged_also_after_a_resume(training: Training, tmp_p
     fitted(training, BRIEF, whole)
 
     class Stopping(SmallLoss):
+        calls = 0
+
         def forward(self, batch: Batch) -> Tensor:
             if batch.step == 55:
                 raise Interrupted
@@ -603,3 +676,19 @@ def test_memory_is_what_was_held_at_most_since() -> None:
     assert float(held[0] + more[0]) == 2
     del more
     assert 95e6 < memory.grown() < 130e6
+
+
+def test_attention_is_counted_whatever_kernel_does_it() -> None:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = nn.Parameter(torch.ones(1, 1, 5, 4))
+
+        def forward(self, batch: Batch) -> Tensor:
+            attended = nn.functional.scaled_dot_product_attention(self.w, self.w, self.w)
+            return attended.square().mean()
+
+    run = Run(seed=0)
+    optimise(Attention(), Optimisation(passes=1, rows=1), run)
+    # Forward two products of 5 x 4 x 5, 400 in all; backward twice as much.
+    assert run.spent["flops"] == 3 * 400

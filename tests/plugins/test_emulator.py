@@ -1,6 +1,7 @@
 """The family of noise-conditioned and deterministic networks, and its presets."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from geobench import (
     Batch,
     EnsembleModel,
+    Forecaster,
     GeobenchError,
     Noise,
     Optimisation,
@@ -20,6 +22,7 @@ from geobench import (
     Training,
 )
 from geobench.forecasting import Cost, forecast, members
+from geobench.interfaces.validation import Validation
 from geobench.simulating import trajectories
 from geobench.testing import Decay, ModelConformance
 from geobench_plugins.models.aifs import AIFS
@@ -33,7 +36,7 @@ from geobench_plugins.models.mc_dropout import MCDropout
 from geobench_plugins.networks.backbones import ResNet, UNet, ViT
 from geobench_plugins.networks.ensemble_scores import crps as almost_fair
 from geobench_plugins.networks.linear import initialise
-from geobench_plugins.networks.next_state import EnsembleLoss
+from geobench_plugins.networks.next_state import EnsembleLoss, Networks
 from geobench_plugins.networks.objectives import CRPS, MeanSquare
 
 SMALL = ResNet(width=8, blocks=2)
@@ -162,26 +165,61 @@ def test_members_of_the_others_differ_at_every_step(model: Emulator) -> None:
     assert float(drawn.std(0).min()) > 0
 
 
-def test_a_trajectory_keeps_one_of_the_networks() -> None:
-    # Networks that were trained alike draw alike for members of the same number modulo three, and
-    # only for them, if no noise enters.
-    deterministic = AIFS().conditioning
-    model = FGN(backbone=SMALL, training=BRIEF, seeds=3, conditioning=deterministic, members=1)
-    drawn = _draw(model, 8, leads=4)
-    for one in range(8):
-        for other in range(8):
-            same = torch.equal(drawn[one], drawn[other])
-            assert same == (one % 3 == other % 3)
+_SINGLE = {
+    "backbone": SMALL,
+    "training": BRIEF,
+    "seeds": 3,
+    "conditioning": AIFS().conditioning,
+    "members": 1,
+}
+
+
+def _alone(of: Forecaster, history: Tensor, leads: int) -> list[Tensor]:
+    """What each of the networks of a deterministic model says, by itself."""
+    networks: Any = of.network
+    found = []
+    for network in networks.each:
+        past, states = history, []
+        for lead in range(leads):
+            change = network(past, (), later=lead > 0)
+            states.append(network.scaling.apply_residual(past[:, -1], change).detach())
+            past = torch.cat([past[:, 1:], states[-1][:, None]], 1)
+        found.append(torch.stack(states, 1)[0])
+    return found
+
+
+def test_a_trajectory_draws_one_of_the_networks_and_keeps_it() -> None:
+    training = _training()
+    forecaster = FGN(**_SINGLE).fit(training, Run(seed=0))
+    history = training.validation[:1, :2]
+    rows = [(0, member) for member in range(60)]
+    drawn = members(forecaster, history, rows, leads=4, seed=0, spec=training.task.spec)
+    alone = _alone(forecaster, history, 4)
+    found = [
+        next(j for j in range(3) if torch.allclose(member, alone[j], atol=1e-5)) for member in drawn
+    ]
+    # Of 60 independent draws each of three: a count is outside 7..36 with probability 1e-4.
+    assert all(7 <= found.count(j) <= 36 for j in range(3))
+    # Drawn, not dealt: not in turns.
+    assert found != [(found[0] + place) % 3 for place in range(60)]
 
 
 def test_the_mean_of_networks_is_the_mean_of_what_each_says() -> None:
-    deterministic = AIFS().conditioning
-    fields = {"backbone": SMALL, "training": BRIEF, "seeds": 3, "members": 1}
-    apart = FGN(conditioning=deterministic, **fields)
-    together = FGN(conditioning=deterministic, combination="mean", **fields)
+    training = _training()
+    forecaster = FGN(combination="mean", **_SINGLE).fit(training, Run(seed=0))
+    history = training.validation[:1, :2]
+    drawn = forecaster.step(history, Noise.rows(0, "any", 1).at(1))
     assert torch.allclose(
-        _draw(together, 1, leads=1)[0], _draw(apart, 3, leads=1).mean(0), atol=1e-6
+        drawn[0], torch.stack(_alone(forecaster, history, 1)).mean(0)[0], atol=1e-6
     )
+
+
+def test_deterministic_networks_may_train_as_an_ensemble() -> None:
+    how = Optimisation(passes=16_000, rows=32)
+    model = ArchesWeather(backbone=SMALL, training=how, seeds=2, combination="members")
+    training = _training()
+    forecaster = model.fit(training, Run(seed=0, validation=Validation.of(training)))
+    assert not forecaster.deterministic
 
 
 def test_lagged_members_are_the_forecasts_from_earlier_states() -> None:
@@ -207,10 +245,62 @@ def test_lagged_members_are_the_forecasts_from_earlier_states() -> None:
     assert all(4 <= found.count(lag) <= 29 for lag in range(4))
 
 
-def test_too_many_lags_are_refused_before_training() -> None:
+def test_too_many_lags_are_refused() -> None:
     model = AIFS(training=BRIEF, ensemble="lagged", lags=4)
     with pytest.raises(GeobenchError, match="need 5 past frames, and the experiment gives 2"):
-        model.fit(_training(), Run(seed=0))
+        model.check(_training().task)
+
+
+def test_rollouts_that_are_longer_than_trajectories_are_refused_before_training() -> None:
+    run = Run(seed=0)
+    stages = (Stage(share=0.5), Stage(leads=49, share=0.5))
+    long = Optimisation(passes=64_000, rows=8, stages=stages)
+    with pytest.raises(GeobenchError, match=r"windows of 51 steps .* trajectories have 50"):
+        FGN(backbone=SMALL, training=long).fit(_training(), run)
+    assert not run.log
+
+
+@pytest.mark.parametrize(
+    ("model", "noise", "where", "members", "alpha", "init_std", "leads"),
+    [
+        (FGN(), ("global", 32), "all", 2, 1.0, 1e-8, 1),
+        (AIFSCRPS(), ("local", 4), "processor", 4, 0.95, 0.0, 12),
+        (CRPSLAM(), ("global", 32), "all", 2, 0.95, 1e-8, 1),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_presets_have_what_their_papers_say(
+    model: Emulator,
+    noise: tuple[str, int],
+    where: str,
+    members: int,
+    alpha: float,
+    init_std: float,
+    leads: int,
+) -> None:
+    own = model.conditioning
+    length = own.local_dimension if noise[0] == "local" else own.dimension
+    assert ((own.noise, length), own.where, own.init_std) == (noise, where, init_std)
+    assert (own.how, own.normaliser) == ("scale-shift", "layer")
+    objective: Any = model.objective
+    assert (model.members, objective.score, objective.alpha) == (members, "crps", alpha)
+    assert max(stage.leads for stage in model.training.stages) == leads
+    assert own.encoder == ("mlp-norm" if model.flag else "linear")
+    assert (model.flag, model.kept) == ((True, 0.5) if model.name == "aifs-crps" else (False, 1.0))
+
+
+def test_the_flag_tells_the_first_step_from_later_ones() -> None:
+    training = _training()
+    how = Optimisation(passes=320, rows=8)
+    loss = _loss(AIFSCRPS(backbone=SMALL, training=how), training, how)
+    seen: list[Tensor] = []
+    loss.network.inner.register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0].detach()))
+    loss(_batch(0, 3, Run(seed=0)))
+    assert [float(each[..., -1].unique()) for each in seen] == [0, 1, 1]
+    seen.clear()
+    forecaster = AIFSCRPS()._forecaster(Networks([loss.network]))
+    forecaster.trajectory(training.validation[:1, :2], Noise.rows(0, "flag", 1), 3)
+    assert [float(each[..., -1].unique()) for each in seen] == [0, 1, 1]
 
 
 def test_perturbed_members_start_as_far_apart_as_said() -> None:
@@ -262,6 +352,11 @@ def _batch(step: int, leads: int, run: Run, done: float = 0.9) -> Batch:
 
 
 def _loss(model: Emulator, training: Training, how: Optimisation) -> EnsembleLoss:
+    # Initial weights of the noise as large as of trained networks: members differ, and streams that
+    # are used twice, or differences that are averaged away, are seen.
+    if not model.conditioning.deterministic:
+        wide = model.conditioning.model_copy(update={"init_std": 0.3})
+        model = model.model_copy(update={"conditioning": wide})
     network = model._network(training.task.spec)
     network.scaling.learn(training)
     initialise(network, Noise.rows(1, "weights", 1))
@@ -274,6 +369,21 @@ def _loss(model: Emulator, training: Training, how: Optimisation) -> EnsembleLos
         objective=model.objective,
         alone=model.alone,
     )
+
+
+def test_members_and_steps_of_a_rollout_have_noise_of_their_own() -> None:
+    training, how = _training(), Optimisation(passes=320, rows=8)
+    loss = _loss(FGN(backbone=SMALL, training=how), training, how)
+    seen: list[Tensor] = []
+    loss.network.inner.register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[1][0]))
+    for step in range(2):
+        loss(_batch(step, 3, Run(seed=0)))
+    vectors = torch.stack(seen).flatten(0, 1)  # (step x lead x row, 32)
+    assert len(vectors) == 2 * 3 * 8
+    assert len(vectors.unique(dim=0)) == len(vectors)
+    # Independent: 1,128 correlations of 32 numbers, standard error 0.18, six of them (2e-6 in all).
+    correlations = torch.corrcoef(vectors).fill_diagonal_(0)
+    assert float(correlations.abs().max()) < 6 * 0.18
 
 
 @pytest.mark.parametrize("kept", [1.0, 0.5])

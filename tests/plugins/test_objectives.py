@@ -8,7 +8,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from geobench import Noise
+from geobench import GeobenchError, Noise
 from geobench_plugins.networks import ensemble_scores as scores
 from geobench_plugins.networks.objectives import (
     CRPS,
@@ -354,9 +354,9 @@ def test_no_spread_on_land_can_be_bought(objective: CRPS) -> None:
 def test_what_does_not_fit_the_grid_is_told() -> None:
     ensemble, target = torch.zeros(2, 2, 8, 1), torch.zeros(2, 8, 1)
     for periodic in ((True,), (False,)):
-        with pytest.raises(ValueError, match="a window of 9 cells, and the grid has room for 8"):
+        with pytest.raises(GeobenchError, match="a window of 9 cells, and the grid has room for 8"):
             scores.multi_scale(ensemble, target, (9,), periodic=periodic)
-        with pytest.raises(ValueError, match="a reach of 8 cells, and the grid has room for 7"):
+        with pytest.raises(GeobenchError, match="a reach of 8 cells, and the grid has room for 7"):
             scores.variogram(ensemble, target, 0.5, 8, periodic=periodic)
     with pytest.raises(ValueError, match="2 grid dims, and there are 1"):
         scores.spectral(ensemble, target, periodic=(True, False))

@@ -1,6 +1,7 @@
 """Scaling: changes of variance one, truncated references, cells that never move."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -32,6 +33,38 @@ def test_normalised_changes_have_variance_one(simulator: Decay | Basin, kept: fl
         there = change[..., channel][moving[..., channel]]
         assert float(there.std()) == pytest.approx(1, abs=1e-3)
     assert torch.allclose(scaling.apply_residual(before, change), after, atol=1e-5)
+
+
+def test_channels_that_never_change_stay_as_they_are() -> None:
+    scaling, training = _learnt(Basin())
+    still = training.train.clone()
+    still[:, :, 1] = 7.0
+    scaling.learn(replace(training, train=still))
+    state = still[:3, 0]
+    drawn = scaling.apply_residual(state, torch.ones(3, 8, 12, 2))
+    assert bool(drawn.isfinite().all())
+    assert torch.equal(drawn[:, 1], state[:, 1])
+    assert not bool(scaling.residual(state, state + 1)[..., 1].any())
+
+
+def test_land_does_not_enter_mean_and_deviation() -> None:
+    basin = Basin()
+    scaling, training = _learnt(basin)
+    sea = torch.from_numpy(basin.spec.sea)
+    values = training.train[:, :, 0][..., sea]
+    assert not bool(sea.all())
+    assert float(scaling.mean[0]) == pytest.approx(float(values.mean()), abs=1e-6)
+    assert float(scaling.std[0]) == pytest.approx(float(values.std()), rel=1e-5)
+
+
+@pytest.mark.parametrize("kept", [1.0, 0.5])
+def test_states_are_not_rounded_to_half_precision(kept: float) -> None:
+    scaling, training = _learnt(Decay(sites=16), kept)
+    before, after = 100 + training.train[:4, 0], 100 + training.train[:4, 1]
+    expected = scaling.residual(before, after)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = scaling.residual(before, after)
+    assert torch.allclose(found, expected, atol=1e-4)
 
 
 def test_inputs_have_mean_zero_and_variance_one_and_lie_channels_last() -> None:

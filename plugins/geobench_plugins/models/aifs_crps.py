@@ -15,8 +15,9 @@ class AIFSCRPS(Emulator):
     into the norms of the processor, as scale and shift from weights of exactly 0. Loss: almost fair
     CRPS, alpha = 0.95, of four members, whose optimum is 2.4 % too narrow. The change is added to
     the lower half of the present state's wavenumbers; a flag tells the first step from later ones.
-    Rollouts of 1 step (80 % of the budget), 2 (16 %) and 3 to 12 (4 %), at rates of 1, 1/100 and
-    1/1000. Departs from the paper: averaged weights, rates with warm-up and cosine in every stage,
+    Rollouts of 1 step (80 % of the budget), 2 (16 %) and 3 to 12 (4 %: where the budget is small,
+    the longest take few optimiser steps, or none), at rates of 1, 1/100 and 1/1000. Departs from
+    the paper: averaged weights, rates with warm-up and cosine in every stage, weight decay of 0.05,
     backbones of a laptop's size, whose convolutions make the noise of a site known to its
     neighbours.
     """

@@ -26,5 +26,7 @@ class ArchesWeather(Emulator):
     objective: Objective = Field(MeanSquare(), description="what is minimised")
     seeds: int = Field(4, gt=0, description="networks, trained independently on shares of passes")
     combination: Literal["members", "mean"] = Field(
-        "mean", description="a trajectory keeps one of the networks, or takes the mean of all"
+        "mean",
+        description="members: a trajectory draws one of the networks and keeps it; mean: it takes "
+        "the mean of all",
     )

@@ -52,7 +52,9 @@ class Emulator(EnsembleModel):
     flag: bool = Field(False, description="whether it is told the first step from later ones")
     seeds: int = Field(1, gt=0, description="networks, trained independently on shares of passes")
     combination: Literal["members", "mean"] = Field(
-        "members", description="a trajectory keeps one of the networks, or takes the mean of all"
+        "members",
+        description="members: a trajectory draws one of the networks and keeps it; mean: it takes "
+        "the mean of all",
     )
     training: Optimisation = Field(Optimisation(), description="budget and schedule")
 
@@ -93,7 +95,9 @@ class Emulator(EnsembleModel):
                 objective=self.objective,
                 alone=self.alone,
             )
-            optimise(loss, how, part, self._forecaster(Networks([network])))
+            # Single members may be equal; those of an ensemble need a while to come apart.
+            apart = max(0.5, (1 + self.alone) / 2)
+            optimise(loss, how, part, self._forecaster(Networks([network])), spread_from=apart)
             networks.append(network)
         return self._forecaster(Networks(networks))
 
@@ -127,7 +131,7 @@ class StepByStep(Forecaster):
     def __init__(self, networks: "Networks", model: Emulator) -> None:
         self.history = model.frames
         self.deterministic = model.conditioning.deterministic and (
-            model.seeds == 1 or model.combination == "mean"
+            len(networks.each) == 1 or model.combination == "mean"
         )
         self._networks = networks.eval()
         self._mean = model.combination == "mean"
@@ -151,9 +155,11 @@ class StepByStep(Forecaster):
             return torch.stack(drawn).mean(0)
         if count == 1:
             return self._networks(history, noise, 0, later=later)  # type: ignore[no-any-return]
+        # Drawn, not dealt: members are then independent draws, as fair scores assume.
+        which = noise.at(0).use("network").integers(count, 1)[:, 0]
         state = torch.empty_like(history[:, -1])
         for j in range(count):
-            rows = (noise.member % count == j).nonzero()[:, 0]
+            rows = (which == j).nonzero()[:, 0]
             if len(rows):
                 state[rows] = self._networks(history[rows], noise.select(rows), j, later=later)
         return state

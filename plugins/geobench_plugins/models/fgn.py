@@ -13,8 +13,9 @@ class FGN(Emulator):
     every layer norm, as scale and shift from weights of 1e-8; z is fresh for each member and step.
     The loss is the fair CRPS of two members, at every site on its own: nothing in it rewards the
     right dependence between sites. `seeds` networks may share the budget (the paper has 4); a
-    trajectory keeps one of them. Departs from the paper: one network by default, no rollout stage
-    (`training.stages` adds one), averaged weights, backbones of a laptop's size.
+    trajectory draws one of them and keeps it. Departs from the paper: one network by default; of
+    several, members are drawn and not dealt equally; no rollout stage (`training.stages` adds one),
+    averaged weights, weight decay of 0.05, coordinates as inputs, backbones of a laptop's size.
     """
 
     name = "fgn"

@@ -1,115 +1,71 @@
-"""The generative model: flow matching of the next state, given the past ones."""
+"""Flow matching of the next state, given the past ones."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from geobench import EnsembleModel, Forecaster, Optimisation, optimise
-from geobench_plugins.networks.backbones import Backbone
-from geobench_plugins.networks.conditioning import Conditioning
+from geobench_plugins.models.generative import Generative
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from geobench import Noise, Run, StateSpec, Task, Training
-    from geobench_plugins.networks.velocity import Velocity
+    from geobench import Noise
+    from geobench_plugins.networks.denoiser import Denoiser
+    from geobench_plugins.networks.denoising import DenoisingLoss
 
 
-class FlowMatching(EnsembleModel):
+class FlowMatching(Generative):
     """Conditional flow matching with independent coupling (Lipman et al., 2023).
 
-    Between the normalised residual r (s = 0) and noise e ~ N(0, I) (s = 1), r_s = (1 - s) r + s e;
-    the network learns the velocity e - r from r_s, s and the past states. A member starts from
-    noise and follows the velocity to s = 0 in `steps` midpoint steps of two evaluations each, ever
-    shorter towards s = 0: at s = (k / `steps`)². A narrow one-step law (standard deviation c of
-    the residual) is decided where s is about c, which uniform flow times see more often than
-    logit-normal ones (Esser et al., 2024): docs/decisions/0005.
+    Between the normalised change r (t = 0) and noise e ~ N(0, I) (t = 1), x_t = (1 - t) r + t e;
+    the network learns the velocity e - r from x_t, t and the past states, and a member follows it
+    from noise to t = 0. A narrow one-step law (standard deviation c of the change) is decided where
+    t is about c, which uniform times see more often than logit-normal ones (Esser et al., 2024),
+    and steps that shorten towards t = 0 resolve (docs/decisions/0005).
     """
 
     name = "flow-matching"
-    version = "2"
+    version = "3"
 
-    frames: int = Field(2, gt=0, description="past frames it sees")
-    backbone: Backbone | None = Field(
-        None, description="{kind: resnet, unet or vit} with its fields; default: by the grid"
-    )
-    conditioning: Conditioning = Field(
-        Conditioning(noise="none", init_std=0.02), description="how the flow time enters"
+    prediction: Literal["velocity", "sample"] = Field(
+        "velocity", description="what the network predicts: e - r, or r itself"
     )
     flow_time: Literal["uniform", "logit-normal"] = Field(
-        "uniform", description="law of the flow time s in training"
+        "uniform", description="law of the flow time t in training"
     )
-    steps: int = Field(8, gt=0, description="midpoint steps of the sampler")
-    training: Optimisation = Field(Optimisation(), description="budget and schedule")
+    weight: Literal["velocity", "balanced", "sample"] = Field(
+        "velocity",
+        description="of the error of r at the time t: 1/t² (the plain error of the velocity), "
+        "(1 - t)/t (ArchesWeatherGen) or 1",
+    )
+    coupling: Literal["independent", "minibatch"] = Field(
+        "independent",
+        description="minibatch: optimal transport pairs the noise and the changes of a batch. "
+        "Straighter paths, but a biased law: the pairing looks at changes of all states at once, "
+        "so the noise that a state is paired with depends on the state, while a member starts from "
+        "any noise (Cheng & Schwing, 2025, arXiv:2503.10636). Sound only among draws that share "
+        "their past, which train splits do not hold",
+    )
 
-    @model_validator(mode="after")
-    def _one_source_of_noise(self) -> Self:
-        if not self.conditioning.deterministic:
-            raise ValueError(
-                "conditioning.noise: the noise of flow matching is where its flow starts; use "
-                "noise: none"
-            )
-        if any(stage.leads > 1 for stage in self.training.stages):
-            raise ValueError("training.stages: flow matching learns one step; use leads: 1")
-        return self
+    def _prediction(self) -> Literal["velocity", "sample"]:
+        return self.prediction
 
-    def fit(self, training: "Training", run: "Run") -> Forecaster:
-        """Minimise the squared error of the velocity over random windows of the train split."""
-        from geobench_plugins.networks.linear import initialise
-        from geobench_plugins.networks.velocity import VelocityLoss
+    def _loss(
+        self, network: "Denoiser", draw: "Callable[[Noise], tuple[Tensor, Tensor]]"
+    ) -> "DenoisingLoss":
+        from geobench_plugins.networks.denoising import DenoisingLoss
 
-        network = self._network(training.task.spec)
-        network.scaling.learn(training)
-        initialise(network, run.noise("weights", 1))
-        network.to(run.device)
-        loss = VelocityLoss(
-            network, training, self.training, frames=self.frames, flow_times=self._flow_times
+        return DenoisingLoss(
+            network,
+            self.training,
+            draw=draw,
+            times=self._flow_times,
+            weight=self.weight,
+            paired=self.coupling == "minibatch",
         )
-        forecaster = _FlowMatching(network, self.frames, self.steps)
-        optimise(loss, self.training, run, forecaster)
-        return forecaster
-
-    def restore(self, weights: "Mapping[str, Tensor]", task: "Task") -> Forecaster:
-        """Rebuild the network and load its weights."""
-        network = self._network(task.spec)
-        network.load_state_dict(dict(weights))
-        return _FlowMatching(network, self.frames, self.steps)
 
     def _flow_times(self, noise: "Noise") -> "Tensor":
         if self.flow_time == "uniform":
             return noise.uniform(1)[:, 0]
         return noise.normal(1)[:, 0].sigmoid()
-
-    def _network(self, spec: "StateSpec") -> "Velocity":
-        from geobench_plugins.networks.velocity import Velocity
-
-        return Velocity(spec, self.frames, backbone=self.backbone, conditioning=self.conditioning)
-
-
-class _FlowMatching(Forecaster):
-    def __init__(self, network: "Velocity", frames: int, steps: int) -> None:
-        self.history = frames
-        self._network = network.eval()
-        self._steps = steps
-
-    @property
-    def network(self) -> "Velocity":
-        return self._network
-
-    def weights(self) -> "Mapping[str, Tensor]":
-        return self._network.state_dict()
-
-    def step(self, history: "Tensor", noise: "Noise") -> "Tensor":
-        past = self._network.scaling.inputs(history)
-        residual = noise.use("start of flow").normal(*history.shape[3:], history.shape[2])
-        for index in range(self._steps, 0, -1):
-            s, after = (index / self._steps) ** 2, ((index - 1) / self._steps) ** 2
-            middle = (s + after) / 2
-            half = residual + (middle - s) * self._velocity(past, residual, s)
-            residual = residual + (after - s) * self._velocity(past, half, middle)
-        return self._network.scaling.apply_residual(history[:, -1], residual)
-
-    def _velocity(self, past: "Tensor", residual: "Tensor", s: float) -> "Tensor":
-        velocity: Tensor = self._network(past, residual, residual.new_full((len(residual),), s))
-        return velocity

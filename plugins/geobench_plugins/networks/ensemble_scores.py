@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from geobench import GeobenchError
+
 
 def check(ensemble: Tensor, target: Tensor) -> None:
     """Raise `ValueError` for shapes that would broadcast to a loss of something else."""
@@ -171,7 +173,9 @@ def _around(target: Tensor, periodic: tuple[bool, ...] | None) -> tuple[bool, ..
 
 def _check_fits(what: str, cells: int, most: int) -> None:
     if cells > most:
-        raise ValueError(f"{what} of {cells} cells, and the grid has room for {most}")
+        raise GeobenchError(
+            f"objective: {what} of {cells} cells, and the grid has room for {most}. Use less."
+        )
 
 
 def _norms(difference: Tensor, lead: int, patch: int | None, periodic: tuple[bool, ...]) -> Tensor:

@@ -97,6 +97,7 @@ class EnsembleLoss(nn.Module):
         alone: float = 0.0,
     ) -> None:
         super().__init__()
+        training.check(frames, max(span.leads for span in how.spans))
         self.network = network
         self._training = training
         self._how = how

@@ -40,9 +40,10 @@ class Scaling(nn.Module):
     def learn(self, training: Training) -> None:
         """Measure the train split."""
         states = training.train
-        over = [axis for axis in range(states.ndim) if axis != 2]
-        self.mean.copy_(states.double().mean(over))
-        self.std.copy_(states.double().std(over) + _EPSILON)
+        sea = torch.from_numpy(training.task.spec.sea).to(states.device)
+        each = [states[:, :, c][..., sea].double() for c in range(states.shape[2])]
+        self.mean.copy_(torch.stack([values.mean() for values in each]))
+        self.std.copy_(torch.stack([values.std() for values in each]) + _EPSILON)
         moving = (states.amax((0, 1)) != states.amin((0, 1))).movedim(0, -1)
         self.moving.copy_(moving)
         total = squares = torch.zeros(1, dtype=torch.float64, device=states.device)
@@ -55,8 +56,9 @@ class Scaling(nn.Module):
             count += math.prod(change.shape[:-1])
         cells = math.prod(moving.shape[:-1])
         share = moving.flatten(0, -2).sum(0).double() / cells
-        mean = total / (count * share)
-        self.change.copy_((squares / (count * share) - mean.square()).sqrt() + _EPSILON)
+        moved = (count * share).clamp_min(1)
+        change = (squares / moved - (total / moved).square()).sqrt() + _EPSILON
+        self.change.copy_(torch.where(share > 0, change, 1.0))
 
     def inputs(self, past: Tensor) -> Tensor:
         """Normalise (row, frame, channel, *grid) as (row, *grid, frame x channel)."""
@@ -88,12 +90,13 @@ class Scaling(nn.Module):
         return Setting(about, self.std / self.change, self._periodic)
 
     def reference(self, state: Tensor) -> Tensor:
-        """U(x) of (row, channel, *grid)."""
+        """U(x) of (row, channel, *grid), never in half precision: states are not normalised."""
         if not self._passes:
             return state
-        for place in range(len(self._periodic)):
-            matrix = self.get_buffer(f"low_pass{place}")
-            state = (state.movedim(2 + place, -1) @ matrix).movedim(-1, 2 + place)
+        with torch.autocast(state.device.type, enabled=False):
+            for place in range(len(self._periodic)):
+                matrix = self.get_buffer(f"low_pass{place}")
+                state = (state.movedim(2 + place, -1) @ matrix).movedim(-1, 2 + place)
         return state
 
     def _on_grid(self, channels: Tensor) -> Tensor:
