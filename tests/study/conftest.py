@@ -19,7 +19,6 @@ models:
   fm:
     use: flow-matching
     backbone: {kind: resnet, width: 8, blocks: 1}
-    sampler: {evaluations: 4}
     training: {passes: 640}
 members: 5
 scorers: [crps, spread-skill]

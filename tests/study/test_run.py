@@ -93,8 +93,8 @@ elif where == "train":
     import geobench_plugins.networks.ensemble_scores as scores
     dies(scores, "crps", 7)
 elif where == "forecast":
-    from geobench_plugins.models.flow_matching import _FlowMatching
-    dies(_FlowMatching, "step", 10)
+    from geobench_plugins.models.generative import Denoising
+    dies(Denoising, "step", 10)
 elif where == "score":
     from geobench_plugins.scorers.spread_skill import SpreadSkill
     dies(SpreadSkill, "statistics", 1)
@@ -273,7 +273,10 @@ def test_mistakes_in_a_model_are_told(
         ("members: 1", "members = 1: Input should be greater than 1"),
         ("models: {Fgn: fgn}", "'Fgn' cannot label a model"),
         ("models: {reference: fgn}", "a model cannot be labelled 'reference'"),
-        ("models: {fgn: {use: fgn, widht: 3}}", "model fgn: there is no key 'widht'. Did you mean"),
+        (
+            "models: {fgn: {use: fgn, farmes: 3}}",
+            "model fgn: there is no key 'farmes'. Did you mean",
+        ),
         (
             "models: {fgn: {use: fgn, training: {rows: 3}}}",
             "ensembles of 2 members need a multiple of 2",
@@ -372,14 +375,17 @@ def test_two_variables_on_a_plane_with_two_seeds_and_two_experiments(tmp_path: P
     )
     study.write_text(
         f"experiments:\n  one: {common % 1}\n  two: {common % 2}\n"
-        "models: {oracle: oracle, climatology: climatology, persistence: persistence, fgn: fgn}\n"
+        "models: {oracle: oracle, climatology: climatology, persistence: persistence, fgn:\n"
+        "    {use: fgn, backbone: {kind: resnet}}}\n"
         "seeds: [0, 1]\nmembers: 4\nscorers: [crps, brier]\nreference: {members: 8}\n"
     )
     result = _geobench(catalog, "--plugin", plugin, "run", study)
-    # fgn's network needs a ring: that is told for each seed and experiment, and the rest runs.
+    # This network needs one dim: that is told for each seed and experiment, and the rest runs.
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 4
-    assert all("network works on one periodic dim" in x for x in result.stderr.splitlines())
+    assert all(
+        "resnet: it is for 1 grid dim, and this grid has" in x for x in result.stderr.splitlines()
+    )
     words = ("--plugin", plugin, "leaderboard", study, "--json")
     boards = json.loads(_geobench(catalog, *words).stdout)
     for board in boards:

@@ -1,10 +1,13 @@
 """Models that differ only in how members are drawn are trained once."""
 
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from geobench import GeobenchError
+from geobench.cli import main
 from geobench.registry import Registry
 from geobench.steps import Steps
 from geobench_catalog import Catalog, Entry
@@ -60,6 +63,33 @@ def test_three_ensembles_of_one_network_are_one_training(steps: Steps) -> None:
     assert steps.train(dataset, lagged).id == first.id
     drawn = steps.forecast(first, members=4).load()
     assert float(drawn["q"].std("member").mean()) > 0
+
+
+def test_a_sweep_of_evaluations_is_drawn_from_one_training(tmp_path: Path, study: Path) -> None:
+    def geobench(*words: str) -> Result:
+        catalog = ["--quiet", "--catalog", str(tmp_path / "catalog")]
+        return CliRunner().invoke(main, [*catalog, *words], catch_exceptions=False)
+
+    ran = geobench("run", str(study), "--nfe", "1,4,16")
+    assert ran.exit_code == 0, ran.output
+    board = json.loads(geobench("leaderboard", str(study), "--nfe", "1,4,16", "--json").stdout)[0]
+    # 16 are what the model has by default: that is the row of the model itself.
+    evaluations = {row["label"]: row["evaluations"] for row in board["rows"]}
+    assert evaluations == {
+        "oracle": 0, "climatology": 0, "fgn": 1, "fm": 16, "fm-nfe1": 1, "fm-nfe4": 4
+    }  # fmt: skip
+    catalog = Catalog(tmp_path / "catalog")
+    trained = [
+        entry
+        for entry in catalog.entries("forecaster")
+        if entry.record.recipe["model"]["use"] == "flow-matching"
+    ]
+    assert len(trained) == 3
+    assert len({entry.content("weights.safetensors") for entry in trained}) == 1
+    assert sum("trained_as" in entry.record.summary for entry in trained) == 2
+    wrong = CliRunner().invoke(main, ["run", str(study), "--nfe", "2,none"])
+    assert wrong.exit_code == 2
+    assert "'2,none' is not a list of numbers from 1, such as 2,4,8." in wrong.output
 
 
 def test_lags_that_do_not_fit_are_told_before_anything_is_trained(steps: Steps) -> None:
