@@ -1,5 +1,6 @@
 """AIFS: a deterministic network, fine-tuned along rollouts; and two cheap ensembles of it."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -79,15 +80,14 @@ class AIFS(Emulator):
         return single
 
 
-class _Lagged(Forecaster):
-    """Members that start from earlier states."""
+class _StartedApart(Forecaster):
+    """Members of a deterministic network differ in where they start."""
 
     deterministic = False
 
-    def __init__(self, of: StepByStep, lags: int) -> None:
-        self.history = of.history + lags - 1
+    def __init__(self, of: StepByStep) -> None:
+        self.history = of.history
         self._of = of
-        self._lags = lags
 
     @property
     def network(self) -> "Networks":
@@ -98,6 +98,19 @@ class _Lagged(Forecaster):
 
     def step(self, history: "Tensor", noise: "Noise") -> "Tensor":
         return self.trajectory(history, noise, 1)[:, 0]
+
+    @abstractmethod
+    def trajectory(self, history: "Tensor", noise: "Noise", leads: int) -> "Tensor":
+        """All leads at once: where a member starts decides all of them."""
+
+
+class _Lagged(_StartedApart):
+    """Members that start from earlier states."""
+
+    def __init__(self, of: StepByStep, lags: int) -> None:
+        super().__init__(of)
+        self.history = of.history + lags - 1
+        self._lags = lags
 
     def trajectory(self, history: "Tensor", noise: "Noise", leads: int) -> "Tensor":
         import torch
@@ -116,25 +129,12 @@ class _Lagged(Forecaster):
         return torch.stack(states, 1)
 
 
-class _Perturbed(Forecaster):
+class _Perturbed(_StartedApart):
     """Members that start from other states."""
 
-    deterministic = False
-
     def __init__(self, of: StepByStep, size: float) -> None:
-        self.history = of.history
-        self._of = of
+        super().__init__(of)
         self._size = size
-
-    @property
-    def network(self) -> "Networks":
-        return self._of.network
-
-    def weights(self) -> "Mapping[str, Tensor]":
-        return self._of.weights()
-
-    def step(self, history: "Tensor", noise: "Noise") -> "Tensor":
-        return self.trajectory(history, noise, 1)[:, 0]
 
     def trajectory(self, history: "Tensor", noise: "Noise", leads: int) -> "Tensor":
         white = noise.at(0).use("perturbation").normal(*history.shape[2:]).movedim(1, -1)
