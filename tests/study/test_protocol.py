@@ -102,7 +102,7 @@ def _statistics(steps: Steps, dataset: Entry, drawn: xr.Dataset, scorer: object)
     return scoring.statistics(scorer, drawn, truth, steps._context(dataset), block=64)  # type: ignore[arg-type] # any scorer
 
 
-@pytest.mark.parametrize("name", ["oracle", "climatology", "persistence", "fgn", "flow-matching"])
+@pytest.mark.parametrize("name", sorted(n for kind, n in Registry().offers if kind == "model"))
 def test_no_model_sees_what_comes_after_init_time(
     steps: Steps, registry: Registry, name: str
 ) -> None:
@@ -121,8 +121,13 @@ def test_no_model_sees_what_comes_after_init_time(
         other = draft.publish()
     assert not other.open("test").load().equals(test)
 
-    brief = {"width": 8, "blocks": 1, "training": {"passes": 320}}
-    model = registry.model({"use": name, **(brief if name in ("fgn", "flow-matching") else {})})
+    brief = {
+        "backbone": {"kind": "resnet", "width": 8, "blocks": 2},
+        "training": {"passes": 320, "stages": [{"leads": 1}]},
+    }
+    fields = type(registry.model(name)).model_fields
+    given = {key: value for key, value in brief.items() if key in fields}
+    model = registry.model({"use": name, **given})
     drawn = [
         steps.forecast(steps.train(each, model), members=3).open()["q"].load()
         for each in (dataset, other)
