@@ -92,12 +92,15 @@ def test_sigkill_at_50_random_moments_of_publishing(
 
 
 def _live(path: Path, seconds: float, seed: int, log: Path) -> None:
-    """Publish, read, query, tag, collect and list, all at once, for a while."""
+    """Publish, read, query, tag, collect and list, all at once, for a while, and 8 times at least.
+
+    (A busy machine may give a process little of that while.)
+    """
     catalog, chance = Catalog(path), random.Random(seed)
     published: list[tuple[str, str]] = []
     told = 0
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end or len(published) < 8:
         doing = chance.random()
         try:
             if doing < 0.4:
@@ -150,11 +153,12 @@ def test_8_processes_publish_and_read_at_once(tmp_path: Path, processes: ForkSer
 def _removes(path: Path, seconds: float) -> None:
     from geobench_catalog.removal import remove
 
-    catalog, end = Catalog(path), time.monotonic() + seconds
-    while time.monotonic() < end:
+    catalog, end, removed = Catalog(path), time.monotonic() + seconds, 0
+    while time.monotonic() < end or not removed:
         for reference in catalog.names.references("dataset"):
             try:
                 remove(catalog, [str(reference)], cascade=True)
+                removed += 1
             except CatalogError:
                 continue
 
