@@ -1,9 +1,11 @@
 """geobench plugins: what is installed."""
 
 import json
-from typing import TYPE_CHECKING, get_args
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
+from pydantic import BaseModel
 
 from geobench.cli.settings import Settings, pass_settings
 from geobench.errors import GeobenchError
@@ -73,13 +75,70 @@ def _show(offer: "Offer") -> None:
     click.echo(inspect.getdoc(offer.value))
     if offer.value.model_fields:
         click.echo("\nfields:")
-    for key, field in offer.value.model_fields.items():
-        kinds = get_args(field.annotation) or (field.annotation,)
-        named = (getattr(each, "__name__", str(each)) for each in kinds)
-        kind = " | ".join(named).replace("NoneType", "None")
-        default = "required" if field.is_required() else f"default {field.default!r}"
+    for line in _fields(offer.value, None, "  "):
+        click.echo(line)
+
+
+def _fields(cls: type[BaseModel], own: BaseModel | None, indent: str) -> Iterator[str]:
+    """A line for each field, then those of a group's. Values are those of `own`, or defaults."""
+    for key, field in cls.model_fields.items():
+        if _is_tag(field.annotation):
+            continue  # the line above has told it
+        value = field.default if own is None else getattr(own, key)
+        groups = _groups(field.annotation)
+        required = own is None and field.is_required()
+        told = "required" if required else f"default {_text(value)}"
+        if isinstance(value, BaseModel):
+            told = _tagged(value)
+        kind = "" if groups else f"{_kind(field.annotation)}, "
         about = f"  {field.description}" if field.description else ""
-        click.echo(f"  {key}: {kind}, {default}{about}")
+        yield f"{indent}{key}: {kind}{told}{about}"
+        if isinstance(value, BaseModel):
+            yield from _fields(type(value), value, indent + "  ")
+        elif len(groups) == 1 or value is None:
+            for group in groups:
+                tag = _tagged(group.model_construct()) if len(groups) > 1 else ""
+                if tag:
+                    yield f"{indent}  {tag}"
+                yield from _fields(group, None, indent + ("    " if tag else "  "))
+
+
+def _groups(annotation: Any) -> list[type[BaseModel]]:
+    """The groups of fields that a field may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [group for part in get_args(annotation) for group in _groups(part)]
+
+
+def _tagged(group: BaseModel) -> str:
+    """The keys that say which of several groups it is: `kind: resnet`."""
+    tags = [
+        f"{key}: {getattr(group, key)}"
+        for key, field in type(group).model_fields.items()
+        if _is_tag(field.annotation)
+    ]
+    return ", ".join(tags) or "a group"
+
+
+def _is_tag(annotation: Any) -> bool:
+    return get_origin(annotation) is Literal and len(get_args(annotation)) == 1
+
+
+def _kind(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return " | ".join(str(each) for each in get_args(annotation))
+    kinds = get_args(annotation) or (annotation,)
+    named = (getattr(each, "__name__", str(each)) for each in kinds)
+    return " | ".join(named).replace("NoneType", "None").replace("Ellipsis", "…")
+
+
+def _text(value: Any) -> str:
+    """A default as it would stand in YAML."""
+    if isinstance(value, BaseModel):
+        return "{" + ", ".join(f"{key}: {_text(each)}" for key, each in value) + "}"
+    if isinstance(value, tuple) and any(isinstance(each, BaseModel) for each in value):
+        return "[" + ", ".join(_text(each) for each in value) + "]"
+    return repr(value)
 
 
 __all__ = ["plugins"]

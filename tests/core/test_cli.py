@@ -205,3 +205,16 @@ def test_plugins_set_aside_are_told_wherever_plugins_are_used(tmp_path: Path) ->
     assert "broken.py is set aside: No module named 'no_such_module'" in result.stderr
     listed = CliRunner().invoke(main, ["--plugin", str(plugin), "plugins", "list"]).stdout
     assert "No module named 'no_such_module'" in listed
+
+
+def test_groups_of_fields_are_shown_with_their_own_fields() -> None:
+    shown = CliRunner().invoke(main, ["plugins", "show", "gencast"]).stdout.splitlines()
+    for line in (
+        "  frames: int, default 2  past frames it sees",
+        "    kind: unet",
+        "      widths: int | …, default (24, 48, 96)  channels of each level, finest first",
+        "  sampler: a group  how members are drawn",
+        "    churn: float, default 2.5  S_churn; 0: no noise but the initial one",
+        "      leads: int, default 1  steps of the rollout; each costs its sample-passes",
+    ):
+        assert line in shown
