@@ -3,6 +3,7 @@
 Every state holds trajectory * time + its place in time, so a window tells where it was cut.
 """
 
+import gc
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -230,14 +231,18 @@ def test_memory_is_bounded_whatever_the_size_of_the_store(
     assert 4 * variables * values.size > 20 * memory
     windows = Windows(arrays, length=16, batch=8, memory=memory)
     next(windows.epoch())  # what Zarr makes at its first call is not ours
+    # Zarr's tasks and futures wait for the collector, which comes when it likes: here it never does
+    # and all of them count, 280,000 bytes where chunks are smallest.
+    gc.disable()
     tracemalloc.start()
     try:
         count = sum(batch.shape[0] for batch in windows.epoch(1))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+        gc.enable()
     assert count == len(windows) * 8
-    assert 0.4 * memory < peak < memory + 100_000  # Zarr's own objects
+    assert 0.4 * memory < peak < memory + 300_000  # Zarr's own objects
 
 
 @pytest.mark.parametrize(
