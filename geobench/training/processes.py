@@ -1,5 +1,7 @@
 """The processes that train together: one, or those that torchrun has started."""
 
+import atexit
+import gc
 import logging
 import os
 from collections.abc import Callable
@@ -73,7 +75,23 @@ def fabric(named: str, precision: str) -> "Fabric":
             plugins=[TorchElasticEnvironment()],
         )
     made.launch()
+    if count() > 1:
+        atexit.unregister(_leave)
+        atexit.register(_leave)
     return made
+
+
+def _leave() -> None:
+    """End the group of processes while the interpreter still stands.
+
+    A thread of gloo that frees its last tensors while Python ends aborts the process, which
+    lightning prevents with nccl only. The threads end with the group, once no network holds it.
+    """
+    import torch.distributed
+
+    gc.collect()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _number(name: str, default: int | None = None) -> int:
