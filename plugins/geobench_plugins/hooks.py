@@ -32,6 +32,7 @@ def geobench_models() -> "list[type[EnsembleModel]]":
     from geobench_plugins.models.crps_lam import CRPSLAM
     from geobench_plugins.models.energy_net import EnergyNet
     from geobench_plugins.models.fgn import FGN
+    from geobench_plugins.models.flow_map import FlowMap
     from geobench_plugins.models.flow_matching import FlowMatching
     from geobench_plugins.models.gaussian import Gaussian
     from geobench_plugins.models.gencast import GenCast
@@ -55,6 +56,7 @@ def geobench_models() -> "list[type[EnsembleModel]]":
         FlowMatching,
         ArchesWeatherGen,
         GenCast,
+        FlowMap,
     ]
 
 

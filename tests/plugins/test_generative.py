@@ -19,9 +19,11 @@ from geobench.testing import Decay, ModelConformance
 from geobench.training.cost import StepCost
 from geobench_plugins.models.archesweather_gen import ArchesWeatherGen
 from geobench_plugins.models.fgn import FGN
+from geobench_plugins.models.flow_map import FlowMap
 from geobench_plugins.models.flow_matching import FlowMatching
 from geobench_plugins.models.gencast import GenCast
 from geobench_plugins.models.generative import Generative
+from geobench_plugins.networks import flow_map
 from geobench_plugins.networks.backbones import ResNet, UNet
 from geobench_plugins.networks.denoiser import Denoiser, preconditioning
 from geobench_plugins.networks.denoising import EARLIEST, DenoisingLoss, paired
@@ -78,6 +80,19 @@ class TestArchesWeatherGen(ModelConformance):
 class TestArchesWeatherGenOnAPlane(ModelConformance):
     def model(self) -> EnsembleModel:
         return ArchesWeatherGen(backbone=FLAT, seeds=1, training=BRIEF)
+
+    def simulator(self) -> Simulator:
+        return Basin()
+
+
+class TestFlowMap(ModelConformance):
+    def model(self) -> EnsembleModel:
+        return FlowMap(backbone=SMALL, training=BRIEF)
+
+
+class TestFlowMapOnAPlane(ModelConformance):
+    def model(self) -> EnsembleModel:
+        return FlowMap(backbone=FLAT, training=BRIEF)
 
     def simulator(self) -> Simulator:
         return Basin()
@@ -204,6 +219,77 @@ def test_pairs_of_a_batch_are_the_nearest_in_total() -> None:
     assert float((found - change).square().sum()) == pytest.approx(best, rel=1e-5)
 
 
+class _Exact(flow_map.FlowMap):
+    """The average velocity of changes N(0, SCALE²); `at_once`: that at t, whatever the span."""
+
+    SCALE = 0.3
+    at_once = False
+
+    def forward(self, given: Tensor, x: Tensor, t: Tensor, span: Tensor | None = None) -> Tensor:
+        now = self._deviation(t)
+        found = (t - self.SCALE**2 * (1 - t)) / now.square()
+        if span is not None and not self.at_once:
+            found = torch.where(span > 0, (1 - self._deviation(t - span) / now) / span, found)
+        return found.view(-1, 1, 1) * x
+
+    def _deviation(self, t: Tensor) -> Tensor:
+        return ((1 - t).square() * self.SCALE**2 + t.square()).sqrt()
+
+
+def _exact() -> _Exact:
+    conditioning = FlowMap().conditioning
+    return _Exact(Decay().spec, 2, backbone=SMALL, conditioning=conditioning, prediction="velocity")
+
+
+def _distillation(network: _Exact) -> tuple[flow_map.Distillation, Tensor, Tensor]:
+    """With the given states and the paths of its teacher, which is exact."""
+    rows = Noise.rows(0, "start", 512)
+
+    def nothing(noise: Noise) -> Any:
+        raise NotImplementedError
+
+    loss = flow_map.Distillation(network, BRIEF, draw=nothing)
+    given = torch.zeros(512, 8, 2)
+    return loss, given, loss.path(given, rows.normal(8, 1), rows)
+
+
+@pytest.mark.parametrize("evaluations", [1, 2, 4, 8])
+def test_the_exact_map_of_a_flow_draws_its_law_in_any_number_of_steps(evaluations: int) -> None:
+    start = Noise.rows(0, "start", 64).normal(8, 1)
+    sampler = Sampler(method="euler", evaluations=evaluations)
+    found = _exact().draw(torch.zeros(64, 8, 2), start, sampler, Noise.rows(0, "churn", 64))
+    assert torch.allclose(found, _Exact.SCALE * start, atol=1e-5)
+
+
+def test_paths_of_the_teacher_end_in_its_law() -> None:
+    _, _, states = _distillation(_exact())
+    assert states.shape == (9, 512, 8, 1)
+    ratio = states.square().mean((1, 2, 3)).sqrt() / states[0].square().mean().sqrt()
+    times = torch.tensor(flow_map.TEACHER.times())
+    assert torch.allclose(ratio, _exact()._deviation(times), rtol=0.005)  # midpoint's own error
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 8])
+def test_only_the_exact_map_has_no_error_to_distil(steps: int) -> None:
+    network = _exact()
+    loss, given, states = _distillation(network)
+    row = torch.arange(512)
+    size, place = torch.full_like(row, steps), row % steps
+    exact = float(loss.at(given, states, row, size, place).mean())
+    assert exact < 1e-3  # what the midpoint rule of the teacher is off
+    network.at_once = True
+    assert float(loss.at(given, states, row, size, place).mean()) > 10 * exact
+
+
+def test_a_flow_map_trains_its_own_network_and_pays_for_the_paths() -> None:
+    model = FlowMap(backbone=SMALL, training=BRIEF)
+    run = Run(seed=0)
+    forecaster = model.fit(_training(), run)
+    assert all(parameter.requires_grad for parameter in forecaster.network.parameters())
+    first, second = 320, run.spent["sample_passes"] - 320
+    assert first + flow_map.COST * second == pytest.approx(640, abs=32 * flow_map.COST)
+
+
 # -- what is evaluated
 
 
@@ -214,8 +300,9 @@ def test_pairs_of_a_batch_are_the_nearest_in_total() -> None:
         (GenCast(backbone=SMALL, training=BRIEF), 19),
         (GenCast(backbone=SMALL, training=BRIEF, sampler={"evaluations": 39}), 39),
         (ArchesWeatherGen(backbone=SMALL, training=BRIEF), 25 + 4),
+        (FlowMap(backbone=SMALL, training=BRIEF), 2),
     ],
-    ids=["flow-matching", "gencast", "gencast-39", "archesweather-gen"],
+    ids=["flow-matching", "gencast", "gencast-39", "archesweather-gen", "flow-map"],
 )
 def test_evaluations_are_counted(model: EnsembleModel, evaluations: int) -> None:
     training = _training()
@@ -234,7 +321,7 @@ def test_evaluations_are_counted(model: EnsembleModel, evaluations: int) -> None
     assert counter.rows % (2 * evaluations) == 0  # rows are filled up to a tile
 
 
-@pytest.mark.parametrize("cls", [FlowMatching, GenCast, ArchesWeatherGen])
+@pytest.mark.parametrize("cls", [FlowMatching, GenCast, ArchesWeatherGen, FlowMap])
 def test_samplers_share_one_training(cls: type[Generative]) -> None:
     one, two = cls(), cls().with_evaluations(4)
     assert two is not None
@@ -267,8 +354,12 @@ def test_samplers_share_one_training(cls: type[Generative]) -> None:
             sampler={"noise_scale": 1.0},
             training=Optimisation(passes=60_000, learning_rate=5e-3),
         ),
+        FlowMap(
+            backbone=ResNet(width=32, blocks=1),
+            training=Optimisation(passes=60_000, learning_rate=5e-3),
+        ),
     ],
-    ids=["velocity", "gencast", "archesweather-gen"],
+    ids=["velocity", "gencast", "archesweather-gen", "flow-map"],
 )
 def test_they_learn_a_known_law(model: EnsembleModel) -> None:
     training = _training(rows=512)
@@ -333,6 +424,10 @@ def test_what_cannot_be_is_said() -> None:
         FlowMatching(conditioning=FGN().conditioning)
     with pytest.raises(ValueError, match="nothing is left of the budget"):
         ArchesWeatherGen(mean_share=0.9, tuning_share=0.1)
+    with pytest.raises(ValueError, match="evaluations: 1, 2, 4 or 8"):
+        FlowMap(sampler=Sampler(method="euler", evaluations=3))
+    with pytest.raises(ValueError, match="evaluations: 1, 2, 4 or 8"):
+        FlowMap(sampler=Sampler(evaluations=2))
     with pytest.raises(ValueError, match="is not below highest"):
         GenCast(lowest=90.0)
     with pytest.raises(GeobenchError, match="leaves 2, and it needs 3"):

@@ -106,11 +106,6 @@ class ArchesWeatherGen(Generative):
             training=self._how(self.mean_share),
         )
 
-    def _how(self, share: float, rate: float = 1.0) -> Optimisation:
-        passes = max(1, round(share * self.training.passes))
-        own = {"passes": passes, "learning_rate": rate * self.training.learning_rate}
-        return Optimisation.model_validate(dict(self.training) | own)
-
     def _prediction(self) -> Literal["sample"]:
         return "sample"
 
@@ -118,16 +113,14 @@ class ArchesWeatherGen(Generative):
         self,
         network: "Denoiser",
         draw: "Callable[[Noise], tuple[Tensor, Tensor]]",
-        how: Optimisation | None = None,
+        how: Optimisation,
     ) -> "DenoisingLoss":
         from geobench_plugins.networks.denoising import DenoisingLoss
 
         def times(noise: "Noise") -> "Tensor":
             return noise.normal(1)[:, 0].sigmoid()
 
-        return DenoisingLoss(
-            network, how or self.training, draw=draw, times=times, weight="balanced"
-        )
+        return DenoisingLoss(network, how, draw=draw, times=times, weight="balanced")
 
 
 def _with_means(training: "Training", mean: Forecaster, frames: int) -> "Training":

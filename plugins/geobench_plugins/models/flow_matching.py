@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from geobench import Optimisation
 from geobench_plugins.models.generative import Generative
 
 if TYPE_CHECKING:
@@ -52,13 +53,16 @@ class FlowMatching(Generative):
         return self.prediction
 
     def _loss(
-        self, network: "Denoiser", draw: "Callable[[Noise], tuple[Tensor, Tensor]]"
+        self,
+        network: "Denoiser",
+        draw: "Callable[[Noise], tuple[Tensor, Tensor]]",
+        how: Optimisation,
     ) -> "DenoisingLoss":
         from geobench_plugins.networks.denoising import DenoisingLoss
 
         return DenoisingLoss(
             network,
-            self.training,
+            how,
             draw=draw,
             times=self._flow_times,
             weight=self.weight,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
+from geobench import Optimisation
 from geobench_plugins.models.generative import Generative
 from geobench_plugins.networks.conditioning import Conditioning
 from geobench_plugins.networks.sampling import Sampler
@@ -60,11 +61,14 @@ class GenCast(Generative):
         return "preconditioned"
 
     def _loss(
-        self, network: "Denoiser", draw: "Callable[[Noise], tuple[Tensor, Tensor]]"
+        self,
+        network: "Denoiser",
+        draw: "Callable[[Noise], tuple[Tensor, Tensor]]",
+        how: Optimisation,
     ) -> "DenoisingLoss":
         from geobench_plugins.networks.denoising import DenoisingLoss
 
-        return DenoisingLoss(network, self.training, draw=draw, times=self._levels)
+        return DenoisingLoss(network, how, draw=draw, times=self._levels)
 
     def _levels(self, noise: "Noise") -> "Tensor":
         power = 1 / self.rho

@@ -12,11 +12,10 @@ from geobench_plugins.networks.conditioning import Conditioning
 from geobench_plugins.networks.sampling import Sampler
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from geobench import Noise, Run, StateSpec, Task, Training
     from geobench_plugins.networks.denoiser import Denoiser, Prediction
-    from geobench_plugins.networks.denoising import DenoisingLoss
 
 
 class Generative(EnsembleModel):
@@ -57,7 +56,7 @@ class Generative(EnsembleModel):
         return type(self).model_validate(dict(self) | {"sampler": sampler})
 
     def fit(self, training: "Training", run: "Run") -> Forecaster:
-        """Minimise the denoising error over random windows of the train split."""
+        """Learn from random windows of the train split."""
         from geobench_plugins.networks.linear import initialise
 
         network = self._network(training.task.spec)
@@ -70,8 +69,24 @@ class Generative(EnsembleModel):
             return states[:, :-1], states[:, -1]
 
         forecaster = Denoising(network, self.frames, self.sampler)
-        optimise(self._loss(network, draw), self.training, run, forecaster)
+        self._learn(network, draw, run, forecaster)
         return forecaster
+
+    def _learn(
+        self,
+        network: "Denoiser",
+        draw: "Callable[[Noise], tuple[Tensor, Tensor]]",
+        run: "Run",
+        forecaster: Forecaster,
+    ) -> None:
+        """Minimise the loss."""
+        optimise(self._loss(network, draw, self.training), self.training, run, forecaster)
+
+    def _how(self, share: float, rate: float = 1.0) -> Optimisation:
+        """Training with a share of the budget, and of the learning rate."""
+        passes = max(1, round(share * self.training.passes))
+        own = {"passes": passes, "learning_rate": rate * self.training.learning_rate}
+        return Optimisation.model_validate(dict(self.training) | own)
 
     def restore(self, weights: "Mapping[str, Tensor]", task: "Task") -> Forecaster:
         """Rebuild the network and load its weights."""
@@ -85,8 +100,11 @@ class Generative(EnsembleModel):
 
     @abstractmethod
     def _loss(
-        self, network: "Denoiser", draw: "Callable[[Noise], tuple[Tensor, Tensor]]"
-    ) -> "DenoisingLoss":
+        self,
+        network: "Denoiser",
+        draw: "Callable[[Noise], tuple[Tensor, Tensor]]",
+        how: Optimisation,
+    ) -> "nn.Module":
         """What is minimised, over the states that `draw` gives."""
 
     def _network(self, spec: "StateSpec", frames: int | None = None) -> "Denoiser":
@@ -120,16 +138,8 @@ class Denoising(Forecaster):
 
     def step(self, history: "Tensor", noise: "Noise") -> "Tensor":
         """From noise to a change, and from that to a state."""
-        from geobench_plugins.networks import samplers
-
-        network, sampler = self._network, self._sampler
+        network = self._network
         given = network.scaling.inputs(history)
         start = noise.use("start of flow").normal(*history.shape[3:], history.shape[2])
-        change = samplers.draw(
-            lambda x, t: network.denoise(given, x, t),
-            sampler.highest * sampler.noise_scale * start,
-            sampler,
-            samplers.Path(network.prediction != "preconditioned"),
-            noise,
-        )
+        change = network.draw(given, start, self._sampler, noise)
         return network.scaling.apply_residual(history[:, -1], change)

@@ -1,20 +1,22 @@
 """The network of the generative models: what a noisy change was before the noise."""
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geobench import StateSpec
+from geobench import Noise, StateSpec
 from geobench_plugins.networks.conditioned import Conditioned
 from geobench_plugins.networks.linear import Linear
 from geobench_plugins.networks.residual import Scaling
+from geobench_plugins.networks.samplers import Path, draw
 
 if TYPE_CHECKING:
     from geobench_plugins.networks.backbones import Backbone
     from geobench_plugins.networks.conditioning import Conditioning
+    from geobench_plugins.networks.sampling import Sampler
 
 Prediction = Literal["velocity", "sample", "preconditioned"]
 _WIDTH = 32  # of the embedding of the time
@@ -30,6 +32,8 @@ class Denoiser(nn.Module):
     """
 
     frequencies: Tensor
+    waves: ClassVar[int] = _WIDTH  # of each time
+    times: ClassVar[int] = 1  # that it is given
 
     def __init__(
         self,
@@ -46,9 +50,11 @@ class Denoiser(nn.Module):
         self.prediction = prediction
         period = _PERIOD if prediction == "preconditioned" else 2.0
         self.register_buffer(
-            "frequencies", 2 * math.pi / period * torch.arange(1.0, _WIDTH + 1), persistent=False
+            "frequencies",
+            2 * math.pi / period * torch.arange(1.0, self.waves + 1),
+            persistent=False,
         )
-        self.wide = Linear(2 * _WIDTH, _WIDTH)
+        self.wide = Linear(2 * self.times * self.waves, _WIDTH)
         self.condition = Linear(_WIDTH, _WIDTH)
         self.inner = Conditioned(
             spec,
@@ -67,11 +73,24 @@ class Denoiser(nn.Module):
         if self.prediction == "preconditioned":
             x = x * preconditioning(t, x.ndim)[0]
             t = t.log()
-        phase = t[:, None] * self.frequencies
+        return self._inner(given, x, t)
+
+    def _inner(self, given: Tensor, x: Tensor, *times: Tensor) -> Tensor:
+        phase = torch.cat([t[:, None] * self.frequencies for t in times], -1)
         waves = torch.cat([phase.sin(), phase.cos()], -1)
         condition = self.condition(functional.gelu(self.wide(waves)))
         found: Tensor = self.inner(torch.cat([given, x], -1), (), condition)
         return found
+
+    def draw(self, given: Tensor, start: Tensor, sampler: "Sampler", noise: Noise) -> Tensor:
+        """Follow the path of every row from `start`, noise of standard deviation one."""
+        return draw(
+            lambda x, t: self.denoise(given, x, t),
+            sampler.highest * sampler.noise_scale * start,
+            sampler,
+            Path(self.prediction != "preconditioned"),
+            noise,
+        )
 
     def denoise(self, given: Tensor, x: Tensor, t: float) -> Tensor:
         """D(x, t), of all rows at one time."""

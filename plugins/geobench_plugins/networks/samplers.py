@@ -8,7 +8,7 @@ a sampler needs to know a alone. What is evaluated is counted by whoever holds t
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from torch import Tensor
@@ -44,6 +44,16 @@ def draw(denoise: Denoise, start: Tensor, sampler: Sampler, path: Path, noise: N
 
     `noise` has a row for each row of x; churn draws from it.
     """
+    x = start
+    for x in along(denoise, start, sampler, path, noise):  # noqa: B007 # the last of them
+        pass
+    return x
+
+
+def along(
+    denoise: Denoise, start: Tensor, sampler: Sampler, path: Path, noise: Noise
+) -> Iterator[Tensor]:
+    """Give x after each step of `draw`."""
     x, times = start, sampler.times()
     step = _euler if sampler.evaluations == 1 else _STEPS[sampler.method]
     for index, (t, after) in enumerate(itertools.pairwise(times)):
@@ -51,7 +61,7 @@ def draw(denoise: Denoise, start: Tensor, sampler: Sampler, path: Path, noise: N
             fresh = noise.use(f"churn {index}").normal(*x.shape[1:], dtype=x.dtype)
             x, t = _churned(x, t, fresh, path, sampler)
         x = step(denoise, x, t, after, path)
-    return x
+        yield x
 
 
 def _churns(sampler: Sampler, level: float) -> bool:
