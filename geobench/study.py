@@ -319,13 +319,16 @@ def _of_dataset(steps: Steps, dataset: Entry, cell: Brought) -> Entry | None:
 
 
 def _swept(models: dict[str, EnsembleModel], counts: tuple[int, ...]) -> dict[str, EnsembleModel]:
-    """Return the models that can have so many evaluations, with each of the numbers."""
-    return {
-        f"{label}-nfe{count}": found
-        for label, model in models.items()
-        for count in counts
-        if (found := model.with_evaluations(count)) is not None and found.recipe() != model.recipe()
-    }
+    """Return the models that can have so many evaluations; each that is new, once."""
+    known = [model.recipe() for model in models.values()]
+    swept: dict[str, EnsembleModel] = {}
+    for label, model in models.items():
+        for count in sorted(set(counts)):
+            found = model.with_evaluations(count)
+            if found is not None and (recipe := found.recipe()) not in known:
+                known.append(recipe)
+                swept[f"{label}-nfe{count}"] = found
+    return swept
 
 
 def _label(text: str, kind: str) -> str:

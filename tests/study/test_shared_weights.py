@@ -1,6 +1,7 @@
 """Models that differ only in how members are drawn are trained once."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,15 @@ def test_a_sweep_of_evaluations_is_drawn_from_one_training(tmp_path: Path, study
     wrong = CliRunner().invoke(main, ["run", str(study), "--nfe", "2,none"])
     assert wrong.exit_code == 2
     assert "'2,none' is not a list of numbers from 1, such as 2,4,8." in wrong.output
+
+
+def test_a_sweep_has_no_row_twice(tmp_path: Path, study: Path) -> None:
+    models = "models:\n  map: {use: flow-map}\n  one: {use: flow-map, sampler: {evaluations: 1}}\n"
+    study.write_text(re.sub(r"(?ms)^models:\n.*?(?=^\S)", models, study.read_text()))
+    words = ["--catalog", str(tmp_path / "none"), "run", str(study), "--dry-run"]
+    told = CliRunner().invoke(main, [*words, "--nfe", "32,8,1,2"], catch_exceptions=False).stdout
+    rows = re.findall(r"forecaster +\S+?\.(map\S*|one\S*)\.s0", told)
+    assert rows == ["map", "one", "map-nfe8"]  # 2 is its default, 1 another row, 32 no more than 8
 
 
 def test_lags_that_do_not_fit_are_told_before_anything_is_trained(steps: Steps) -> None:
