@@ -29,6 +29,7 @@ STATES, MEMBERS = 512, 64
 HOW = {"rows": 128, "warm_up": 500, "averaging": 0.999}
 MODELS: dict[str, dict[str, Any]] = {
     "flow-matching": {"use": "flow-matching"},
+    "flow-map": {"use": "flow-map", "sampler": {"evaluations": 1}},
     "archesweather-gen": {"use": "archesweather-gen"},
     "gencast": {"use": "gencast", "sampler": {"evaluations": 39}},
     "fgn": {"use": "fgn"},

@@ -74,13 +74,14 @@ class Rounding:
         from geobench import scoring
 
         self._cases += truth.sizes["init_time"]
-        for scorer in self.scorers:
-            for lossy, members in ((False, raw), (True, rounded)):
-                found = scoring.statistics(
-                    scorer, members, truth, self.context, block=truth.sizes["init_time"]
-                ).sum("init_time", skipna=False)
+        for lossy, members in ((False, raw), (True, rounded)):
+            every = scoring.statistics(
+                self.scorers, members, truth, self.context, block=truth.sizes["init_time"]
+            )
+            for scorer, found in zip(self.scorers, every, strict=True):
+                total = found.sum("init_time", skipna=False)
                 key = scorer.name, lossy
-                self._sums[key] = self._sums[key] + found if key in self._sums else found
+                self._sums[key] = self._sums[key] + total if key in self._sums else total
 
     def summary(self) -> dict[str, Any]:
         """Bits kept, largest error by variable, and how much each score changed by lead time."""

@@ -1,6 +1,6 @@
 """Scores: statistics of a forecast, their means, and how sure the means are."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -34,19 +34,21 @@ def verifying(
 
 
 def statistics(
-    scorer: Scorer,
+    scorers: "Sequence[Scorer]",
     forecast: "xr.Dataset",
     truth: "xr.Dataset",
     context: Context,
     *,
     block: int,
     reading: Callable[[], AbstractContextManager[None]] = nullcontext,
+    blaming: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
     progress: Progress = silent,
-) -> "xr.Dataset":
-    """Apply `scorer` to blocks of inits and join its statistics along `init_time`.
+) -> "list[xr.Dataset]":
+    """Apply `scorers` to blocks of inits and join the statistics of each along `init_time`.
 
     Forecast and truth must have equal coordinates: nothing is matched or dropped in silence. Blocks
-    of the forecast are read within `reading`.
+    of the forecast are read within `reading`, once for all scorers; `blaming` is around what a
+    scorer does.
     """
     import xarray as xr
 
@@ -58,7 +60,7 @@ def statistics(
                 f"times and grid of the dataset."
             )
     names = list(truth.data_vars)
-    parts = []
+    parts: list[list[xr.Dataset]] = [[] for _ in scorers]
     count = forecast.sizes["init_time"]
     for first in range(0, count, block):
         inits = slice(first, first + block)
@@ -66,10 +68,16 @@ def statistics(
             loaded = forecast[names].isel(init_time=inits).load()
         members = loaded.drop_attrs().to_dataarray("variable")
         outcome = truth.isel(init_time=inits).drop_attrs().to_dataarray("variable")
-        parts.append(_checked(scorer, scorer.statistics(members, outcome, context)))
+        for scorer, own in zip(scorers, parts, strict=True):
+            with blaming(f"the scorer {scorer.name}"):
+                own.append(_checked(scorer, scorer.statistics(members, outcome, context)))
         progress(min(first + block, count), count, "")
-    found = xr.concat(parts, "init_time", join="exact", coords="minimal", compat="override")
-    _check_metric(scorer, scorer.metric(found.mean("init_time", skipna=False)))
+    found = []
+    for scorer, own in zip(scorers, parts, strict=True):
+        joined = xr.concat(own, "init_time", join="exact", coords="minimal", compat="override")
+        with blaming(f"the scorer {scorer.name}"):
+            _check_metric(scorer, scorer.metric(joined.mean("init_time", skipna=False)))
+        found.append(joined)
     return found
 
 

@@ -3,7 +3,7 @@
 A step whose computation (recipe and parents) is in the catalogue is not done again.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from math import prod
@@ -411,47 +411,58 @@ class Steps:
 
     def score(self, forecast: Entry, scorer: Scorer) -> Entry:
         """Apply a scorer to every case of a forecast."""
-        found = self.find_score(forecast, scorer)
-        if found:
-            return found
+        return self.scores(forecast, [scorer])[0]
+
+    def scores(self, forecast: Entry, scorers: Sequence[Scorer]) -> list[Entry]:
+        """Apply scorers to every case of a forecast, which is read once."""
+        found = [self.find_score(forecast, scorer) for scorer in scorers]
+        missing = [own for own, entry in zip(scorers, found, strict=True) if entry is None]
+        made = iter(self._score(forecast, missing) if missing else [])
+        return [entry or next(made) for entry in found]
+
+    def _score(self, forecast: Entry, scorers: Sequence[Scorer]) -> list[Entry]:
         import numpy as np
 
         from geobench import scoring
 
         parents = self._score_parents(forecast)
         dataset = parents["dataset"]
-        name = f"{forecast.record.name}.{scorer.name}"
-        labels = {**forecast.record.labels, "scorer": scorer.name}
+        name = forecast.record.name
         truth = self._outcome(dataset)
         members = forecast.open()
         per_init = (
             sum(each.nbytes for each in members.data_vars.values()) // truth.sizes["init_time"]
         )
-        with (
-            self.catalog.draft(
-                "score", name, recipe=scorer.recipe(), parents=parents, labels=labels
-            ) as draft,
-            self.watch(f"score {name}") as progress,
-            blaming(f"the scorer {scorer.name}"),
-        ):
-            found_statistics = scoring.statistics(
-                scorer,
+        with self.watch(f"score {name}") as progress:
+            every = scoring.statistics(
+                scorers,
                 members,
                 truth,
                 self._context(dataset),
                 block=max(1, self.memory // 16 // max(1, per_init)),
                 reading=forecast.reading,
+                blaming=blaming,
                 progress=progress,
             )
-            draft.write(found_statistics)
-            return draft.publish(
-                {
+        lead_hours = (truth["lead_time"].to_numpy() / np.timedelta64(1, "h")).tolist()
+        made = []
+        for scorer, statistics in zip(scorers, every, strict=True):
+            with self.catalog.draft(
+                "score",
+                f"{name}.{scorer.name}",
+                recipe=scorer.recipe(),
+                parents=parents,
+                labels={**forecast.record.labels, "scorer": scorer.name},
+            ) as draft:
+                draft.write(statistics)
+                summary = {
                     "cases": truth.sizes["init_time"],
                     "better": scorer.better,
-                    "lead_hours": (truth["lead_time"].to_numpy() / np.timedelta64(1, "h")).tolist(),
-                    "scores": scoring.overall(scorer, found_statistics),
+                    "lead_hours": lead_hours,
+                    "scores": scoring.overall(scorer, statistics),
                 }
-            )
+                made.append(draft.publish(summary))
+        return made
 
     # -- events
 

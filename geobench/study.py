@@ -212,7 +212,7 @@ class Runner:
                     f"--dataset {dataset.reference} --model {cell.label}."
                 )
             fitted = steps.catalog.parent(drawn, "forecaster")
-            scores = [steps.score(drawn, scorer) for scorer in self.scorers]
+            scores = steps.scores(drawn, self.scorers)
             return Competitor(cell.label, cell.seed, fitted, drawn, scores)
         fitted = steps.train(dataset, cell.model, seed=cell.seed, label=cell.label)
         drawn = steps.forecast(
@@ -223,7 +223,7 @@ class Runner:
             keep_failures=self.study.keep_failures,
             keep_bits=self.study.keep_bits,
         )
-        scores = [steps.score(drawn, scorer) for scorer in self.scorers]
+        scores = steps.scores(drawn, self.scorers)
         return Competitor(cell.label, cell.seed, fitted, drawn, scores)
 
     def _found(self, steps: Steps, dataset: Entry, cell: Cell | Brought) -> Competitor | None:

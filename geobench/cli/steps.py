@@ -134,8 +134,8 @@ def score(
         scorer for scorer in scorers if not scorer.needs_law
     ]
     for forecast in drawn:
-        for scorer in scorers:
-            _tell(steps.score(forecast, scorer))
+        for made in steps.scores(forecast, scorers):
+            _tell(made)
 
 
 def _tell(made: Entry) -> None:

@@ -1,7 +1,8 @@
 """The contract of a scorer: statistics per case, and a function of their means."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from geobench.interfaces.plugin import Plugin
@@ -19,11 +20,29 @@ class Context:
     thresholds: climatological quantiles `(quantile, variable, *grid)`, from train alone.
     sea: where the grid holds values `(*grid)`.
     std: climatological standard deviations `(variable, *grid)`, from train alone.
+
+    What several scorers need of the same cases is computed once (`shared`).
     """
 
     thresholds: "xr.DataArray"
     sea: "xr.DataArray"
     std: "xr.DataArray"
+    _kept: "dict[str, tuple[object, object, xr.Dataset]]" = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def shared(
+        self,
+        key: str,
+        forecast: "xr.DataArray",
+        truth: "xr.DataArray",
+        make: "Callable[[], xr.Dataset]",
+    ) -> "xr.Dataset":
+        """Return what `make` returned for `key` and these very cases, or call it."""
+        last = self._kept.get(key)
+        if last is None or last[0] is not forecast or last[1] is not truth:
+            self._kept[key] = last = (forecast, truth, make())
+        return last[2]
 
     def average(self, field: "xr.DataArray") -> "xr.DataArray":
         """Mean over the grid's sea cells. NaN stays NaN: a failed value is never dropped."""

@@ -5,7 +5,7 @@ import pytest
 import torch
 import xarray as xr
 
-from geobench import Experiment
+from geobench import Experiment, Scorer
 from geobench.registry import Registry
 from geobench.scoring import Resampling, scores
 from geobench.steps import Steps
@@ -95,11 +95,12 @@ def test_a_defect_of_the_oracle_is_noticed(
         assert float(wrong.isel(lead)[0]) < 1 - 5 * float(wrong.isel(lead)[1:].std())
 
 
-def _statistics(steps: Steps, dataset: Entry, drawn: xr.Dataset, scorer: object) -> xr.Dataset:
+def _statistics(steps: Steps, dataset: Entry, drawn: xr.Dataset, scorer: Scorer) -> xr.Dataset:
     from geobench import scoring
 
     truth = scoring.verifying(dataset.load("test"), dataset.load("inits"), 5, ["q"])
-    return scoring.statistics(scorer, drawn, truth, steps._context(dataset), block=64)  # type: ignore[arg-type] # any scorer
+    (found,) = scoring.statistics([scorer], drawn, truth, steps._context(dataset), block=64)
+    return found
 
 
 @pytest.mark.parametrize("name", sorted(n for kind, n in Registry().offers if kind == "model"))

@@ -12,11 +12,11 @@ class Brier(Scorer):
     """Fair Brier score of exceeding climatological quantiles, each site against its own.
 
     (k/M - o)² - k (M - k) / (M² (M - 1)), k of M members above the threshold (Ferro, 2014,
-    doi:10.1002/qj.2270): `xskillscore.brier_score(fair=True)`, which is right but takes a NaN for
-    "no event", so NaNs are put back here.
+    doi:10.1002/qj.2270). As `xskillscore.brier_score(fair=True)`, which takes a NaN for "no event".
     """
 
     name = "brier"
+    version = "2"
     fair = True
     units = "1"
 
@@ -26,18 +26,17 @@ class Brier(Scorer):
         """Return the fair `brier` score of each case and quantile."""
         import numpy as np
         import xarray as xr
-        import xskillscore
 
-        valid = xr.apply_ufunc(np.isfinite, forecast).all("member")
-        valid = valid & xr.apply_ufunc(np.isfinite, truth)
-        parts = []
-        for quantile in context.thresholds["quantile"]:
-            threshold = context.thresholds.sel(quantile=quantile)
-            score = xskillscore.brier_score(
-                truth > threshold, forecast > threshold, member_dim="member", fair=True, dim=[]
-            )
-            parts.append(context.average(score.where(valid)))
-        return xr.concat(parts, "quantile").to_dataset(name="brier")
+        from geobench_plugins.kernels.ensembles import marginals
+
+        count = forecast.sizes["member"]
+        k = np.arange(count + 1)[:, None]
+        with np.errstate(invalid="ignore"):  # a single member has no fair score: NaN
+            charged = k * (count - k) / (count**2 * np.float64(count - 1))
+        score = xr.DataArray((k / count - np.arange(2)) ** 2 - charged, dims=("above", "happened"))
+        table = marginals(forecast, truth, context)["table"]
+        brier: xr.DataArray = xr.dot(table, score, dim=score.dims)
+        return brier.to_dataset(name="brier")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean score."""

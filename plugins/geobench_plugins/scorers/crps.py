@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from geobench import Context, Scorer
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
 
 
@@ -19,39 +18,17 @@ class CRPS(Scorer):
     """
 
     name = "crps"
+    version = "2"
     fair = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return `error`, the mean |x - y|, and `spread`, the fair mean of |x - x'| / 2."""
-        import xarray as xr
+        from geobench_plugins.kernels.ensembles import marginals
 
-        error = abs(forecast - truth).mean("member", skipna=False)
-        spread = xr.apply_ufunc(half_mean_difference, forecast, input_core_dims=[["member"]])
-        return xr.Dataset({"error": context.average(error), "spread": context.average(spread)})
+        return marginals(forecast, truth, context)[["error", "spread"]]
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the error less the spread."""
         return (means["error"] - means["spread"]).to_dataset(name="CRPS")
-
-
-def half_mean_difference(
-    members: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]",
-) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
-    """Half the mean of |x_j - x_k| over pairs j != k, members along the last axis.
-
-    From sorted members: sum over i of (2 i - M + 1) x_(i) / (M (M - 1)), i from 0. NaN for a single
-    member, and where a member is NaN.
-    """
-    import numpy as np
-
-    count = members.shape[-1]
-    if count < 2:
-        return np.full(members.shape[:-1], np.nan)
-    # Centred first: sorted weights cancel badly when the mean is far from zero.
-    middle = members[..., :1]
-    ordered = np.sort((members - middle).astype(np.float64), -1)
-    weights = (2 * np.arange(count) - count + 1) / (count * (count - 1))
-    result: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = ordered @ weights
-    return result

@@ -13,25 +13,21 @@ class RMSE(Scorer):
 
     A mean of M members carries their sampling error, variance / M, which is subtracted before the
     root; the root is taken after averaging. `xskillscore.rmse` has neither, and takes one root per
-    case: only its `mse` is used.
+    case.
     """
 
     name = "rmse"
+    version = "2"
     fair = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return the `squared` error of the mean and the sampling `variance` of the mean."""
-        import xarray as xr
-        import xskillscore
+        from geobench_plugins.kernels.ensembles import marginals
 
-        mean = forecast.mean("member", skipna=False)
-        squared = xskillscore.mse(mean, truth, dim=[], skipna=False)
-        variance = forecast.var("member", ddof=1, skipna=False) / forecast.sizes["member"]
-        return xr.Dataset(
-            {"squared": context.average(squared), "variance": context.average(variance)}
-        )
+        found = marginals(forecast, truth, context)[["squared", "variance"]]
+        return found.assign(variance=found["variance"] / forecast.sizes["member"])
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Take the root; a debiased square that chance took below zero counts as 0."""

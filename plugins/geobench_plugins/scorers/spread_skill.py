@@ -17,6 +17,7 @@ class SpreadSkill(Scorer):
     """
 
     name = "spread-skill"
+    version = "2"
     better = "one"
     fair = True
     units = "1"
@@ -25,12 +26,11 @@ class SpreadSkill(Scorer):
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return `spread`, (M + 1) / M times the variance, and the `squared` error of the mean."""
-        import xarray as xr
+        from geobench_plugins.kernels.ensembles import marginals
 
-        count = forecast.sizes["member"]
-        spread = forecast.var("member", ddof=1, skipna=False) * ((count + 1) / count)
-        squared = (forecast.mean("member", skipna=False) - truth) ** 2
-        return xr.Dataset({"spread": context.average(spread), "squared": context.average(squared)})
+        found, count = marginals(forecast, truth, context), forecast.sizes["member"]
+        spread = found["variance"] * ((count + 1) / count)
+        return found[["squared"]].assign(spread=spread)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Take the root of the ratio."""
