@@ -68,8 +68,9 @@ def geobench_scorers() -> "list[type[Scorer]]":
     from geobench_plugins.scorers.energy import Energy
     from geobench_plugins.scorers.rmse import RMSE
     from geobench_plugins.scorers.spread_skill import SpreadSkill
+    from geobench_plugins.scorers.variogram import Variogram
 
-    return [CRPS, RMSE, SpreadSkill, Brier, Energy]
+    return [CRPS, RMSE, SpreadSkill, Brier, Energy, Variogram]
 
 
 @hookimpl

@@ -1,12 +1,15 @@
-"""What scorers ask of ensembles, as labelled arrays: the fused pass, once for all scorers."""
+"""What scorers ask of ensembles: labelled arrays in, kernels, labelled arrays out."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geobench import Context
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
+
+    _Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+    _Numbers = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 
 _CASES = ("init_time", "lead_time")
 
@@ -60,6 +63,41 @@ def _of(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) -> "x
         "quantile": context.thresholds["quantile"]
     }
     return xr.Dataset(fields, coords).transpose(*_CASES, "variable", ...)
+
+
+def fields(
+    forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+) -> "tuple[_Numbers, _Numbers, _Array]":
+    """Whole fields: members `(case, member, point)`, outcomes `(case, point)`, weights `(point,)`.
+
+    A point is a cell of a variable. Weighted by its weight, each variable is in units of its
+    climatological standard deviation (the root of the mean variance over sea cells), and the sum of
+    squares is a mean; land has no weight.
+    """
+    grid = context.sea.dims
+    names = ("variable", *grid)
+    typical = context.average(context.std.sel(variable=forecast["variable"]) ** 2) ** 0.5
+    count = context.sea.sum() * forecast.sizes["variable"]
+    weights = (context.sea / (typical * count**0.5)).transpose(*names).to_numpy().ravel()
+    members = forecast.transpose(*_CASES, "member", *names).to_numpy()
+    outcome = truth.transpose(*_CASES, *names).to_numpy()
+    return (
+        members.reshape(-1, members.shape[2], weights.size),
+        outcome.reshape(-1, weights.size),
+        weights,
+    )
+
+
+def cases(forecast: "xr.DataArray", **found: "_Array") -> "xr.Dataset":
+    """Label numbers of every case, `(case,)` each, as `(init_time, lead_time)`."""
+    import xarray as xr
+
+    sizes = [forecast.sizes[dim] for dim in _CASES]
+    coords = {dim: forecast[dim] for dim in _CASES if dim in forecast.coords}
+    fields: dict[str, Any] = {
+        name: (_CASES, values.reshape(sizes)) for name, values in found.items()
+    }
+    return xr.Dataset(fields, coords)
 
 
 def _keys(forecast: "xr.DataArray") -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
