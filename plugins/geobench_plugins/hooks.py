@@ -65,12 +65,25 @@ def geobench_scorers() -> "list[type[Scorer]]":
     """Scores of the mean, the spread, the marginal law and its events, and of whole fields."""
     from geobench_plugins.scorers.brier import Brier
     from geobench_plugins.scorers.crps import CRPS
+    from geobench_plugins.scorers.discrimination import ROC, SEDI, EconomicValue
     from geobench_plugins.scorers.energy import Energy
     from geobench_plugins.scorers.rmse import RMSE
     from geobench_plugins.scorers.spread_skill import SpreadSkill
+    from geobench_plugins.scorers.tail_crps import TailCRPS
     from geobench_plugins.scorers.variogram import Variogram
 
-    return [CRPS, RMSE, SpreadSkill, Brier, Energy, Variogram]
+    return [
+        CRPS,
+        RMSE,
+        SpreadSkill,
+        Brier,
+        TailCRPS,
+        ROC,
+        SEDI,
+        EconomicValue,
+        Energy,
+        Variogram,
+    ]
 
 
 @hookimpl

@@ -1,0 +1,116 @@
+"""Whether events are told from non-events: area under the ROC curve, SEDI, economic value."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from geobench import Context, Scorer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _OfTable(Scorer):
+    """A function of how often k members exceeded a threshold, with and without the event.
+
+    Events are the exceedances of climatological quantiles, each site against its own. Forecast
+    probabilities are whole numbers of members, so that no threshold is lost to rounding.
+    """
+
+    better = "higher"
+    units = "1"
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the `table` `(…, quantile, above, happened)` of each case: shares of the cells."""
+        from geobench_plugins.kernels.ensembles import marginals
+
+        return marginals(forecast, truth, context)[["table"]]
+
+
+class ROC(_OfTable):
+    """Area under the curve of hit rate over false-alarm rate, one point for each k of M members.
+
+    The chance that a case with the event had more members above the threshold than a case without,
+    ties counting half. 0.5 knows nothing. It cannot see miscalibration.
+    """
+
+    name = "roc"
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the area."""
+        with_event, without = (_rates(means["table"]).isel(happened=o) for o in (1, 0))
+        below = without.cumsum("above") - without / 2
+        return (with_event * below).sum("above", skipna=False).to_dataset(name="ROC area")
+
+
+class SEDI(_OfTable):
+    """Symmetric extremal dependence index of the warning that a share of the members makes.
+
+    (ln F - ln H - ln(1 - F) + ln(1 - H)) / (ln F + ln H + ln(1 - F) + ln(1 - H)), H the hit rate, F
+    the false-alarm rate (Ferro & Stephenson, 2011, doi:10.1175/WAF-D-10-05030.1). It does not go to
+    0 or 1 as events become rare. NaN where a rate is 0 or 1.
+    """
+
+    name = "sedi"
+
+    share: Share = Field(0.5, description="of the members above the threshold, at least: a warning")
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the index."""
+        import numpy as np
+
+        table = means["table"]
+        needed = self.share * (table.sizes["above"] - 1)
+        warned = np.arange(table.sizes["above"]) >= needed - 1e-9
+        rates = _rates(table).isel(above=warned).sum("above", skipna=False)
+        hits, alarms = rates.isel(happened=1), rates.isel(happened=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            alarm, hit = (np.log(each / (1 - each)) for each in (alarms, hits))
+            total = np.log(alarms * (1 - alarms)) + np.log(hits * (1 - hits))
+            index = means.assign(SEDI=(alarm - hit) / total)[["SEDI"]]
+        return index.where(abs(index) < np.inf)
+
+
+class EconomicValue(_OfTable):
+    """Potential economic value for users of several cost-loss ratios (Richardson, 2000).
+
+    doi:10.1002/qj.49712656313. A user who pays C to prevent a loss L acts if at least k members
+    are above the threshold, with the k that serves best: (E_climate - E) / (E_climate - E_perfect),
+    expenses E per L. 1: as with perfect forecasts; 0: as with the climate alone, which one can
+    always fall back on. The best k is chosen in hindsight: potential value.
+    """
+
+    name = "economic-value"
+
+    cost_loss: tuple[Share, ...] = Field((0.05, 0.2), description="ratios C/L", min_length=1)
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the value for each ratio."""
+        import numpy as np
+        import xarray as xr
+
+        table = means["table"]
+        rate = table.isel(happened=1).sum("above", skipna=False)
+        # Warning from k on, and never: (…, above).
+        warned = table.isel(above=slice(None, None, -1)).cumsum("above", skipna=False)
+        values = []
+        for ratio in self.cost_loss:
+            missed = rate - warned.isel(happened=1)
+            expense = (ratio * warned.sum("happened", skipna=False) + missed).min(
+                "above", skipna=False
+            )
+            climate = rate.clip(max=ratio)  # always acting, or never
+            values.append((climate - np.minimum(expense, climate)) / (climate - rate * ratio))
+        labels = xr.DataArray(list(self.cost_loss), dims="cost_loss", name="cost_loss")
+        return xr.concat(values, labels).to_dataset(name="economic value")
+
+
+def _rates(table: "xr.DataArray") -> "xr.DataArray":
+    """Shares of k given the event, and given that it did not happen; NaN if it never did."""
+    total = table.sum("above", skipna=False)
+    rates: xr.DataArray = table / total.where(total > 0)
+    return rates

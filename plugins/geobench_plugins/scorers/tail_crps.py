@@ -1,0 +1,32 @@
+"""The CRPS above thresholds."""
+
+from typing import TYPE_CHECKING
+
+from geobench import Context, Scorer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class TailCRPS(Scorer):
+    """Fair threshold-weighted CRPS above climatological quantiles, each site against its own.
+
+    The fair CRPS of max(x, t) and max(y, t): the Brier score integrated over all thresholds from t
+    on (Gneiting & Ranjan, 2011, doi:10.1198/jbes.2010.08110). It is proper, and looks at extremes
+    without choosing cases by their outcome. What lies below t is the CRPS less this.
+    """
+
+    name = "tail-crps"
+    fair = True
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return `tail_error` and `tail_spread` of each case and quantile."""
+        from geobench_plugins.kernels.ensembles import marginals
+
+        return marginals(forecast, truth, context)[["tail_error", "tail_spread"]]
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the error less the spread."""
+        return (means["tail_error"] - means["tail_spread"]).to_dataset(name="twCRPS")
