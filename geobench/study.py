@@ -13,7 +13,7 @@ from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.model import EnsembleModel
 from geobench.interfaces.plugin import Fields, validated
-from geobench.interfaces.scorer import Scorer
+from geobench.interfaces.scorer import IDEALS, Scorer
 from geobench.leaderboard.board import Board, Competitor, compare
 from geobench.registry import Registry, read_yaml
 from geobench.steps import Steps
@@ -270,8 +270,9 @@ def _of(experiment: str, error: GeobenchError) -> GeobenchError:
 def _check(study: Study, scorers: list[Scorer], law: EnsembleModel) -> None:
     """Refuse what would make a board say less than it seems to."""
     first = scorers[0]
-    if first.better == "one" or not first.fair:
-        reason = "ideal at one" if first.better == "one" else "not fair in the number of members"
+    if first.better in IDEALS or not first.fair:
+        ideal = f"ideal at {first.better}"
+        reason = ideal if first.better in IDEALS else "not fair in the number of members"
         raise GeobenchError(
             f"the first scorer ranks, and {first.name} is {reason}. Put another one first, such as "
             f"crps."

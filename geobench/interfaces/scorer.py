@@ -1,7 +1,7 @@
 """The contract of a scorer: statistics per case, and a function of their means."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -10,7 +10,9 @@ from geobench.interfaces.plugin import Plugin
 if TYPE_CHECKING:
     import xarray as xr
 
-Orientation = Literal["lower", "higher", "one"]
+Orientation = Literal["lower", "higher", "one", "zero"]
+IDEALS: "Mapping[str, int]" = {"one": 1, "zero": 0}
+"""Of scores of which neither lower nor higher is better: the best value."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Scorer(Plugin):
     """
 
     better: ClassVar[Orientation] = "lower"
-    """Which scores are better: lower ones, higher ones, or those near one."""
+    """Which scores are better: lower ones, higher ones, or those near one or zero."""
     fair: ClassVar[bool] = False
     """Whether its expectation does not depend on the number of members."""
     needs_law: ClassVar[bool] = False

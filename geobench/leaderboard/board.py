@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from geobench.interfaces.scorer import Orientation, Scorer
+from geobench.interfaces.scorer import IDEALS, Orientation, Scorer
 from geobench_catalog import Entry
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def compare(
             own.cells = [_cells(scorer.better, v, values[0], values[base]) for v in values[1:]]
             columns.append(own)
             excesses.append(_excess(scorer.better, values, values[0]))
-            if scorer.fair and scorer.better != "one":
+            if scorer.fair and scorer.better not in IDEALS:
                 flags |= _better_than_law(excesses[-1][1:], _SUSPICIOUS_CELL).any(-1)
         if not ranking:
             ranking = _ranking(excesses, base)
@@ -276,7 +276,7 @@ def _cells(better: Orientation, values: Any, law: Any, base: Any) -> list[Cell]:
         share = 1 - excess / gap
     cells = []
     for lead in range(values.shape[1]):
-        gap_is_clear = better != "one" and np.quantile(gap[1:, lead], 0.5 - LEVEL / 2) > 0
+        gap_is_clear = better not in IDEALS and np.quantile(gap[1:, lead], 0.5 - LEVEL / 2) > 0
         cells.append(
             Cell(
                 estimate(values[:, lead]),

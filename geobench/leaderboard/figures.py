@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from geobench.interfaces.scorer import IDEALS
 from geobench.leaderboard.board import Board, Column
 from geobench.plotting import COLOURS, MARKERS, STYLE
 
@@ -114,8 +115,8 @@ def values(board: Board, column: Column) -> str:
 
     def draw(figure: "Figure") -> None:
         axes = figure.add_subplot()
-        if column.better == "one":
-            axes.axhline(1, color="#8a929c", linewidth=1, linestyle="--")
+        if column.better in IDEALS:
+            axes.axhline(IDEALS[column.better], color="#8a929c", linewidth=1, linestyle="--")
         for row, cells in enumerate(column.cells):
             days, scores = _days(board), [cell.score for cell in cells]
             axes.plot(
@@ -133,7 +134,7 @@ def values(board: Board, column: Column) -> str:
                 alpha=0.15,
                 linewidth=0,
             )
-        ideal = " (1 is reliable)" if column.better == "one" else ""
+        ideal = f" ({IDEALS[column.better]} is best)" if column.better in IDEALS else ""
         _label_axes(axes, board, f"{column.name}{ideal}")
 
     return _svg(draw)

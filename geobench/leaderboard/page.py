@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from geobench.interfaces.scorer import IDEALS
 from geobench.leaderboard import figures
 from geobench.leaderboard.board import Board
 from geobench.leaderboard.text import decimals, headline_leads, number, with_interval
@@ -47,7 +48,7 @@ def _figures(board: Board) -> list[tuple[str, str, str]]:
     drawn = [(f"Excess {first.name} over the oracle", first, figures.excess(board, first))] + [
         (each.name, each, figures.values(board, each))
         for each in board.columns
-        if each.better == "one"
+        if each.better in IDEALS
     ]
     # matplotlib made the SVG, and escaped the names in it.
     return [(f"{what} by lead time", c.name, Markup(svg)) for what, c, svg in drawn]  # noqa: S704

@@ -63,7 +63,9 @@ def geobench_models() -> "list[type[EnsembleModel]]":
 @hookimpl
 def geobench_scorers() -> "list[type[Scorer]]":
     """Scores of the mean, the spread, the marginal law and its events, and of whole fields."""
+    from geobench_plugins.scorers.bias import Bias
     from geobench_plugins.scorers.brier import Brier
+    from geobench_plugins.scorers.calibration import Coverage, RankHistogram, Reliability
     from geobench_plugins.scorers.crps import CRPS
     from geobench_plugins.scorers.discrimination import ROC, SEDI, EconomicValue
     from geobench_plugins.scorers.energy import Energy
@@ -75,8 +77,12 @@ def geobench_scorers() -> "list[type[Scorer]]":
     return [
         CRPS,
         RMSE,
+        Bias,
         SpreadSkill,
+        RankHistogram,
+        Coverage,
         Brier,
+        Reliability,
         TailCRPS,
         ROC,
         SEDI,

@@ -1,0 +1,95 @@
+"""Calibration: ranks of the outcome among the members, coverage, reliability of probabilities."""
+
+from typing import TYPE_CHECKING
+
+from geobench import Context, Scorer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class _OfRanks(Scorer):
+    """A function of the rank histogram: how often so many members were below the outcome.
+
+    Of members equal to the outcome a random number counts, drawn from the case's own times.
+    """
+
+    units = "1"
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the `ranks` `(…, rank)` of each case: shares of the cells."""
+        from geobench_plugins.kernels.ensembles import marginals
+
+        return marginals(forecast, truth, context)[["ranks"]]
+
+
+class RankHistogram(_OfRanks):
+    """How far the rank histogram is from flat: sum over ranks of |share - 1 / (M + 1)|.
+
+    Delle Monache et al. (2006, doi:10.1029/2005JD006917). A calibrated ensemble has 0 but for
+    sampling, which the oracle's row shows; a flat histogram does not prove calibration (Hamill,
+    2001). The score depends on the number of members.
+    """
+
+    name = "rank-histogram"
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the distance."""
+        ranks = means["ranks"]
+        away = abs(ranks - 1 / ranks.sizes["rank"])
+        return away.sum("rank", skipna=False).to_dataset(name="rank deviation")
+
+
+class Coverage(_OfRanks):
+    """How often the outcome lies between the lowest and the highest member, over what is right.
+
+    That is (M - 1) / (M + 1) for M members of the law, so 1 is best; below, outcomes fall outside
+    too often.
+    """
+
+    name = "coverage"
+    better = "one"
+    fair = True
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the ratio; NaN for a single member, which has no inside."""
+        ranks = means["ranks"]
+        count = ranks.sizes["rank"] - 1
+        inside = ranks.isel(rank=slice(1, count)).sum("rank", skipna=False)
+        right = (count - 1) / (count + 1)
+        ratio = inside / right if right else inside.where(False)
+        return ratio.to_dataset(name="coverage")
+
+
+class Reliability(Scorer):
+    """Reliability term of the Brier score: mean of (k/M - share of events given k members)².
+
+    Murphy (1973), with a bin for each number k of members above the threshold; events are those of
+    `brier`. 0 is calibrated but for sampling, which adds to it: the oracle's row shows how much.
+    """
+
+    name = "reliability"
+    units = "1"
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the `table` `(…, quantile, above, happened)` of each case: shares of the cells."""
+        from geobench_plugins.kernels.ensembles import marginals
+
+        return marginals(forecast, truth, context)[["table"]]
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the term."""
+        import numpy as np
+        import xarray as xr
+
+        table = means["table"]
+        cases = table.sum("happened", skipna=False)
+        count = table.sizes["above"] - 1
+        probability = xr.DataArray(np.arange(count + 1) / count, dims="above")
+        happened = table.isel(happened=1) / cases.where(cases != 0, 1)
+        term = (cases * (probability - happened) ** 2).sum("above", skipna=False)
+        return term.to_dataset(name="reliability")
