@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from geobench.errors import GeobenchError
@@ -40,25 +41,28 @@ def statistics(
     context: Context,
     *,
     block: int,
+    law: "xr.Dataset | None" = None,
     reading: Callable[[], AbstractContextManager[None]] = nullcontext,
     blaming: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
     progress: Progress = silent,
 ) -> "list[xr.Dataset]":
     """Apply `scorers` to blocks of inits and join the statistics of each along `init_time`.
 
-    Forecast and truth must have equal coordinates: nothing is matched or dropped in silence. Blocks
-    of the forecast are read within `reading`, once for all scorers; `blaming` is around what a
-    scorer does.
+    Forecast, truth and law must have equal coordinates: nothing is matched or dropped in silence.
+    Blocks of the forecast are read within `reading`, once for all scorers; `blaming` is around what
+    a scorer does. `law` is another forecast, of the true law, for the scorers that need one.
     """
     import xarray as xr
 
-    for dim in truth.dims:
-        if not truth[dim].equals(forecast[dim]):
-            raise GeobenchError(
-                f"forecast and truth differ in '{dim}' ({forecast.sizes[dim]} and "
-                f"{truth.sizes[dim]} values, not all equal). Forecast exactly the inits, lead "
-                f"times and grid of the dataset."
-            )
+    for drawn in (forecast, law):
+        if drawn is not None:
+            _check_coordinates(drawn, truth)
+    lawful = [scorer.name for scorer in scorers if scorer.needs_law]
+    if lawful and law is None:
+        raise GeobenchError(
+            f"the scorer {lawful[0]} compares with the true law. Name a forecast of it (--law), "
+            f"such as one by the oracle with other noise."
+        )
     names = list(truth.data_vars)
     parts: list[list[xr.Dataset]] = [[] for _ in scorers]
     count = forecast.sizes["init_time"]
@@ -68,9 +72,15 @@ def statistics(
             loaded = forecast[names].isel(init_time=inits).load()
         members = loaded.drop_attrs().to_dataarray("variable")
         outcome = truth.isel(init_time=inits).drop_attrs().to_dataarray("variable")
+        draws = None
+        if lawful and law is not None:
+            with reading():
+                drawn = law[names].isel(init_time=inits).load()
+            draws = drawn.drop_attrs().to_dataarray("variable")
+        own_context = replace(context, law=draws)  # and nothing shared with other blocks
         for scorer, own in zip(scorers, parts, strict=True):
             with blaming(f"the scorer {scorer.name}"):
-                own.append(_checked(scorer, scorer.statistics(members, outcome, context)))
+                own.append(_checked(scorer, scorer.statistics(members, outcome, own_context)))
         progress(min(first + block, count), count, "")
     found = []
     for scorer, own in zip(scorers, parts, strict=True):
@@ -79,6 +89,16 @@ def statistics(
             _check_metric(scorer, scorer.metric(joined.mean("init_time", skipna=False)))
         found.append(joined)
     return found
+
+
+def _check_coordinates(drawn: "xr.Dataset", truth: "xr.Dataset") -> None:
+    for dim in truth.dims:
+        if not truth[dim].equals(drawn[dim]):
+            raise GeobenchError(
+                f"forecast and truth differ in '{dim}' ({drawn.sizes[dim]} and "
+                f"{truth.sizes[dim]} values, not all equal). Forecast exactly the inits, lead "
+                f"times and grid of the dataset."
+            )
 
 
 def _checked(scorer: Scorer, found: "xr.Dataset") -> "xr.Dataset":

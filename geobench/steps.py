@@ -405,33 +405,43 @@ class Steps:
 
     # -- scores
 
-    def find_score(self, forecast: Entry, scorer: Scorer) -> Entry | None:
+    def find_score(self, forecast: Entry, scorer: Scorer, law: Entry | None = None) -> Entry | None:
         """Return the score of this forecast by this scorer, if it is there."""
-        return self.catalog.find("score", scorer.recipe(), self._score_parents(forecast))
+        return self.catalog.find(
+            "score", scorer.recipe(), self._score_parents(forecast, scorer, law)
+        )
 
-    def score(self, forecast: Entry, scorer: Scorer) -> Entry:
+    def score(self, forecast: Entry, scorer: Scorer, law: Entry | None = None) -> Entry:
         """Apply a scorer to every case of a forecast."""
-        return self.scores(forecast, [scorer])[0]
+        return self.scores(forecast, [scorer], law)[0]
 
-    def scores(self, forecast: Entry, scorers: Sequence[Scorer]) -> list[Entry]:
-        """Apply scorers to every case of a forecast, which is read once."""
-        found = [self.find_score(forecast, scorer) for scorer in scorers]
+    def scores(
+        self, forecast: Entry, scorers: Sequence[Scorer], law: Entry | None = None
+    ) -> list[Entry]:
+        """Apply scorers to every case of a forecast, which is read once.
+
+        `law` is a forecast of the true law, for the scorers that compare with one.
+        """
+        found = [self.find_score(forecast, scorer, law) for scorer in scorers]
         missing = [own for own, entry in zip(scorers, found, strict=True) if entry is None]
-        made = iter(self._score(forecast, missing) if missing else [])
+        made = iter(self._score(forecast, missing, law) if missing else [])
         return [entry or next(made) for entry in found]
 
-    def _score(self, forecast: Entry, scorers: Sequence[Scorer]) -> list[Entry]:
+    def _score(self, forecast: Entry, scorers: Sequence[Scorer], law: Entry | None) -> list[Entry]:
         import numpy as np
 
         from geobench import scoring
 
-        parents = self._score_parents(forecast)
-        dataset = parents["dataset"]
+        dataset = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
         name = forecast.record.name
         truth = self._outcome(dataset)
         members = forecast.open()
-        per_init = (
-            sum(each.nbytes for each in members.data_vars.values()) // truth.sizes["init_time"]
+        draws = law.open() if law and any(scorer.needs_law for scorer in scorers) else None
+        size = sum(
+            each.nbytes
+            for opened in (members, draws)
+            if opened is not None
+            for each in opened.data_vars.values()
         )
         with self.watch(f"score {name}") as progress:
             every = scoring.statistics(
@@ -439,7 +449,8 @@ class Steps:
                 members,
                 truth,
                 self._context(dataset),
-                block=max(1, self.memory // 16 // max(1, per_init)),
+                block=max(1, self.memory // 16 // max(1, size // truth.sizes["init_time"])),
+                law=draws,
                 reading=forecast.reading,
                 blaming=blaming,
                 progress=progress,
@@ -447,11 +458,13 @@ class Steps:
         lead_hours = (truth["lead_time"].to_numpy() / np.timedelta64(1, "h")).tolist()
         made = []
         for scorer, statistics in zip(scorers, every, strict=True):
+            if scorer.needs_law and law and law.id == forecast.id:
+                statistics = statistics * 0  # nothing lies between the law and itself
             with self.catalog.draft(
                 "score",
                 f"{name}.{scorer.name}",
                 recipe=scorer.recipe(),
-                parents=parents,
+                parents=self._score_parents(forecast, scorer, law),
                 labels={**forecast.record.labels, "scorer": scorer.name},
             ) as draft:
                 draft.write(statistics)
@@ -516,10 +529,13 @@ class Steps:
         self._simulator(dataset)
         return self.registry.experiment(dataset.record.recipe, str(dataset.reference))
 
-    def _score_parents(self, forecast: Entry) -> dict[str, Entry]:
+    def _score_parents(
+        self, forecast: Entry, scorer: Scorer | None = None, law: Entry | None = None
+    ) -> dict[str, Entry]:
         forecaster = self.catalog.parent(forecast, "forecaster")
         dataset = self.catalog.parent(forecaster, "dataset")
-        return {"forecast": forecast, "dataset": dataset}
+        parents = {"forecast": forecast, "dataset": dataset}
+        return parents | {"law": law} if law and scorer and scorer.needs_law else parents
 
     def _task(self, dataset: Entry, model: EnsembleModel) -> Task:
         simulator = self._simulator(dataset)

@@ -134,6 +134,7 @@ class Runner:
         """Go through every step: (kind, name, the entry if it is there). None: no catalogue yet."""
         for name, experiment in self.experiments.items():
             dataset = steps.find_dataset(experiment) if steps else None
+            law: Entry | None = None
             yield "dataset", name, dataset
             for cell in self.cells:
                 full = f"{name}.{cell.label}.s{cell.seed}"
@@ -147,8 +148,9 @@ class Runner:
                         drawn = self._drawn(steps, fitted, cell)
                     yield "forecaster", full, fitted
                 yield "forecast", full, drawn
+                law = drawn if cell.label == REFERENCE else law
                 for scorer in self.scorers:
-                    score = steps.find_score(drawn, scorer) if steps and drawn else None
+                    score = steps.find_score(drawn, scorer, law) if steps and drawn else None
                     yield "score", f"{full}.{scorer.name}", score
 
     def _drawn(self, steps: Steps, fitted: Entry, cell: Cell) -> Entry | None:
@@ -169,10 +171,11 @@ class Runner:
     def _compete(
         self, steps: Steps, name: str, dataset: Entry, outcome: Outcome
     ) -> list[Competitor]:
-        competitors = []
+        competitors: list[Competitor] = []
         for cell in self.cells:
+            law = competitors[0].forecast if competitors else None  # the reference comes first
             try:
-                competitors.append(self._do(steps, dataset, cell))
+                competitors.append(self._do(steps, dataset, cell, law))
             except GeobenchError as error:
                 if cell.label in (REFERENCE, self.study.baseline):
                     raise
@@ -184,10 +187,11 @@ class Runner:
         outcome = Outcome()
         for name, experiment in self.experiments.items():
             dataset = steps.find_dataset(experiment)
-            competitors = []
+            competitors: list[Competitor] = []
             for cell in self.cells if dataset else ():
                 assert dataset  # noqa: S101 # for the type checker
-                found = self._found(steps, dataset, cell)
+                law = competitors[0].forecast if competitors else None
+                found = self._found(steps, dataset, cell, law)
                 if found:
                     competitors.append(found)
                 else:
@@ -202,7 +206,10 @@ class Runner:
             outcome.boards.append(self._board(name, experiment, dataset, competitors))
         return outcome
 
-    def _do(self, steps: Steps, dataset: Entry, cell: Cell | Brought) -> Competitor:
+    def _do(
+        self, steps: Steps, dataset: Entry, cell: Cell | Brought, law: Entry | None
+    ) -> Competitor:
+        """Every step of a cell; without a law it is the reference, which is its own."""
         if isinstance(cell, Brought):
             drawn = _of_dataset(steps, dataset, cell)
             if drawn is None:
@@ -212,7 +219,7 @@ class Runner:
                     f"--dataset {dataset.reference} --model {cell.label}."
                 )
             fitted = steps.catalog.parent(drawn, "forecaster")
-            scores = steps.scores(drawn, self.scorers)
+            scores = steps.scores(drawn, self.scorers, law)
             return Competitor(cell.label, cell.seed, fitted, drawn, scores)
         fitted = steps.train(dataset, cell.model, seed=cell.seed, label=cell.label)
         drawn = steps.forecast(
@@ -223,10 +230,12 @@ class Runner:
             keep_failures=self.study.keep_failures,
             keep_bits=self.study.keep_bits,
         )
-        scores = steps.scores(drawn, self.scorers)
+        scores = steps.scores(drawn, self.scorers, law or drawn)
         return Competitor(cell.label, cell.seed, fitted, drawn, scores)
 
-    def _found(self, steps: Steps, dataset: Entry, cell: Cell | Brought) -> Competitor | None:
+    def _found(
+        self, steps: Steps, dataset: Entry, cell: Cell | Brought, law: Entry | None
+    ) -> Competitor | None:
         fitted: Entry | None
         if isinstance(cell, Brought):
             drawn = _of_dataset(steps, dataset, cell)
@@ -234,7 +243,11 @@ class Runner:
         else:
             fitted = steps.find_forecaster(dataset, cell.model, cell.seed)
             drawn = fitted and self._drawn(steps, fitted, cell)
-        scores = [steps.find_score(drawn, scorer) for scorer in self.scorers] if drawn else []
+        scores = (
+            [steps.find_score(drawn, scorer, law or drawn) for scorer in self.scorers]
+            if drawn
+            else []
+        )
         done = [score for score in scores if score]
         if fitted is None or drawn is None or len(done) < len(self.scorers):
             return None

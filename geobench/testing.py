@@ -8,6 +8,7 @@ class TestMyModel(ModelConformance):
 """
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -248,7 +249,10 @@ class ScorerConformance(ABC):
         )
         sea = xr.DataArray(np.ones(sites, bool), dims="x")
         std = xr.DataArray(np.ones((1, sites)), {"variable": ["q"]}, ("variable", "x"))
-        return forecast, truth, Context(thresholds, sea, std)
+        law = xr.DataArray(
+            rows.use("law").normal(leads, 9, 1, sites).numpy(), forecast.coords, dims
+        )
+        return forecast, truth, Context(thresholds, sea, std, law)
 
     def test_statistics_are_per_case(self) -> None:
         forecast, truth, context = self._case()
@@ -257,8 +261,11 @@ class ScorerConformance(ABC):
             assert {"init_time", "lead_time"} <= set(statistic.dims)
             assert not {"member", "x"} & set(statistic.dims)
         part = slice(2, 4)
+        assert context.law is not None
         alone = self.scorer().statistics(
-            forecast.isel(init_time=part), truth.isel(init_time=part), context
+            forecast.isel(init_time=part),
+            truth.isel(init_time=part),
+            replace(context, law=context.law.isel(init_time=part)),
         )
         import xarray as xr
 

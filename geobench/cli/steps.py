@@ -106,10 +106,15 @@ def forecast(
 @click.command()
 @reference_argument("forecasts", nargs=-1)
 @click.option("--query", help="Also every forecast for which this expression holds.")
-@click.option("--scorer", "names", multiple=True, help="Default: every scorer that needs no law.")
+@click.option("--scorer", "names", multiple=True, help="Default: all; without --law, all but some.")
+@click.option("--law", help="A forecast of the true law, for scorers that compare with one.")
 @pass_settings
 def score(
-    settings: Settings, forecasts: tuple[str, ...], query: str | None, names: tuple[str, ...]
+    settings: Settings,
+    forecasts: tuple[str, ...],
+    query: str | None,
+    names: tuple[str, ...],
+    law: str | None,
 ) -> None:
     """Score FORECASTS. What has been scored by this version of a scorer is not scored again.
 
@@ -131,10 +136,11 @@ def score(
         if kind == "scorer" and not names
     ]
     scorers = [steps.registry.scorer(name) for name in names] or [
-        scorer for scorer in scorers if not scorer.needs_law
+        scorer for scorer in scorers if law or not scorer.needs_law
     ]
+    draws = steps.catalog.get(law, "forecast") if law else None
     for forecast in drawn:
-        for made in steps.scores(forecast, scorers):
+        for made in steps.scores(forecast, scorers, draws):
             _tell(made)
 
 

@@ -22,6 +22,8 @@ class Context:
     thresholds: climatological quantiles `(quantile, variable, *grid)`, from train alone.
     sea: where the grid holds values `(*grid)`.
     std: climatological standard deviations `(variable, *grid)`, from train alone.
+    law: draws of the true law of the same cases, with the dims of the forecast, for scorers that
+    need it.
 
     What several scorers need of the same cases is computed once (`shared`).
     """
@@ -29,7 +31,8 @@ class Context:
     thresholds: "xr.DataArray"
     sea: "xr.DataArray"
     std: "xr.DataArray"
-    _kept: "dict[str, tuple[object, object, xr.Dataset]]" = field(
+    law: "xr.DataArray | None" = None
+    _kept: "dict[tuple[str, int, int], tuple[object, object, xr.Dataset]]" = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -40,11 +43,11 @@ class Context:
         truth: "xr.DataArray",
         make: "Callable[[], xr.Dataset]",
     ) -> "xr.Dataset":
-        """Return what `make` returned for `key` and these very cases, or call it."""
-        last = self._kept.get(key)
-        if last is None or last[0] is not forecast or last[1] is not truth:
-            self._kept[key] = last = (forecast, truth, make())
-        return last[2]
+        """Return what `make` returned for `key` and these very arrays, or call it."""
+        place = key, id(forecast), id(truth)
+        if place not in self._kept:
+            self._kept[place] = forecast, truth, make()  # held, so that no other has their id
+        return self._kept[place][2]
 
     def average(self, field: "xr.DataArray") -> "xr.DataArray":
         """Mean over the grid's sea cells. NaN stays NaN: a failed value is never dropped."""
@@ -63,7 +66,7 @@ class Scorer(Plugin):
     fair: ClassVar[bool] = False
     """Whether its expectation does not depend on the number of members."""
     needs_law: ClassVar[bool] = False
-    """Whether it needs draws of the true law beside the one outcome."""
+    """Whether it compares with draws of the law (`context.law`); it is then zero at the law."""
     units: ClassVar[str] = "of the variable"
     """'of the variable', or '1' if it has none."""
 

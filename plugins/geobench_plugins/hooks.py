@@ -69,6 +69,7 @@ def geobench_scorers() -> "list[type[Scorer]]":
     from geobench_plugins.scorers.crps import CRPS
     from geobench_plugins.scorers.discrimination import ROC, SEDI, EconomicValue
     from geobench_plugins.scorers.energy import Energy
+    from geobench_plugins.scorers.law import LawCRPS, LawEnergy, LawMean, LawSpread
     from geobench_plugins.scorers.rmse import RMSE
     from geobench_plugins.scorers.spread_skill import SpreadSkill
     from geobench_plugins.scorers.tail_crps import TailCRPS
@@ -89,6 +90,10 @@ def geobench_scorers() -> "list[type[Scorer]]":
         EconomicValue,
         Energy,
         Variogram,
+        LawCRPS,
+        LawEnergy,
+        LawMean,
+        LawSpread,
     ]
 
 

@@ -1,10 +1,13 @@
 """What scorers ask of ensembles: labelled arrays in, kernels, labelled arrays out."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from geobench import Context
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import xarray as xr
 
@@ -24,45 +27,32 @@ def marginals(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context)
     return context.shared("marginals", forecast, truth, lambda: _of(forecast, truth, context))
 
 
-def _of(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) -> "xr.Dataset":
-    import numpy as np
+def spread(members: "xr.DataArray", context: Context) -> "xr.DataArray":
+    """Half the mean |x - x'| over pairs of members, averaged over the sea cells of every case."""
+    any_outcome = members.isel(member=0, drop=True)
+    none = context.thresholds.isel(quantile=slice(0))
+    return _of(members, any_outcome, replace(context, thresholds=none))["spread"]
+
+
+def excess(spreads: "Sequence[xr.DataArray]", counts: tuple[int, int]) -> "xr.DataArray":
+    """E|x - y| - E|x - x'| / 2 - E|y - y'| / 2, by half the mean distances of pairs of x, y, all.
+
+    Half the energy distance of two samples (Székely & Rizzo, 2013), unbiased: pairs of x and y are
+    those of all, less those within each.
+    """
+    (one, other, both), (m, k) = spreads, counts
+    total = both * (m + k) * (m + k - 1) - one * m * (m - 1) - other * k * (k - 1)
+    return total / (m * k) - one - other
+
+
+def law_of(forecast: "xr.DataArray", context: Context) -> "tuple[xr.DataArray, xr.DataArray]":
+    """Draws of the law, and these with the members of the forecast: dims as the forecast."""
     import xarray as xr
 
-    from geobench_plugins.kernels import marginals as kernel
-
-    grid = context.sea.dims
-    forecast = forecast.transpose("variable", *_CASES, "member", *grid)
-    truth = truth.transpose("variable", *_CASES, *grid)
-    limits = context.thresholds.transpose("variable", "quantile", *grid)
-    sizes = forecast.shape[1:3]
-    weights = context.sea.to_numpy().reshape(1, -1).astype(np.float64)
-    keys = _keys(forecast)
-    parts = []
-    for members, outcome, thresholds in zip(
-        forecast.to_numpy(), truth.to_numpy(), limits.to_numpy(), strict=True
-    ):
-        found = kernel.marginals(
-            members.reshape(-1, members.shape[2], weights.size),
-            outcome.reshape(-1, weights.size),
-            weights,
-            thresholds.reshape(len(thresholds), -1),
-            keys,
-        )
-        parts.append([each[:, 0].reshape(*sizes, *each.shape[2:]) for each in found])
-    further = {
-        "tail_error": ("quantile",),
-        "tail_spread": ("quantile",),
-        "table": ("quantile", "above", "happened"),
-        "ranks": ("rank",),
-    }
-    fields = {
-        name: (("variable", *_CASES, *further.get(name, ())), np.stack(each))
-        for name, each in zip(kernel.Marginals._fields, zip(*parts, strict=True), strict=True)
-    }
-    coords = {dim: forecast[dim] for dim in (*_CASES, "variable") if dim in forecast.coords} | {
-        "quantile": context.thresholds["quantile"]
-    }
-    return xr.Dataset(fields, coords).transpose(*_CASES, "variable", ...)
+    assert context.law is not None  # noqa: S101 # the framework sees to it
+    law = context.law.transpose(*forecast.dims)
+    parts = [each.drop_vars("member", errors="ignore") for each in (forecast, law)]
+    return law, xr.concat(parts, "member", join="exact", coords="minimal", compat="override")
 
 
 def fields(
@@ -98,6 +88,47 @@ def cases(forecast: "xr.DataArray", **found: "_Array") -> "xr.Dataset":
         name: (_CASES, values.reshape(sizes)) for name, values in found.items()
     }
     return xr.Dataset(fields, coords)
+
+
+def _of(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) -> "xr.Dataset":
+    import numpy as np
+    import xarray as xr
+
+    from geobench_plugins.kernels import marginals as kernel
+
+    grid = context.sea.dims
+    forecast = forecast.transpose("variable", *_CASES, "member", *grid)
+    truth = truth.transpose("variable", *_CASES, *grid)
+    limits = context.thresholds.sel(variable=forecast["variable"])
+    limits = limits.transpose("variable", "quantile", *grid)
+    sizes = forecast.shape[1:3]
+    weights = context.sea.to_numpy().reshape(1, -1).astype(np.float64)
+    keys = _keys(forecast)
+    parts = []
+    for members, outcome, thresholds in zip(
+        forecast.to_numpy(), truth.to_numpy(), limits.to_numpy(), strict=True
+    ):
+        found = kernel.marginals(
+            members.reshape(-1, members.shape[2], weights.size),
+            outcome.reshape(-1, weights.size),
+            weights,
+            thresholds.reshape(-1, weights.size),
+            keys,
+        )
+        parts.append([each[:, 0].reshape(*sizes, *each.shape[2:]) for each in found])
+    further = {
+        "tail_error": ("quantile",),
+        "tail_spread": ("quantile",),
+        "table": ("quantile", "above", "happened"),
+        "ranks": ("rank",),
+    }
+    fields = {
+        name: (("variable", *_CASES, *further.get(name, ())), np.stack(each))
+        for name, each in zip(kernel.Marginals._fields, zip(*parts, strict=True), strict=True)
+    }
+    coords = {dim: forecast[dim] for dim in (*_CASES, "variable") if dim in forecast.coords}
+    coords["quantile"] = context.thresholds["quantile"]
+    return xr.Dataset(fields, coords).transpose(*_CASES, "variable", ...)
 
 
 def _keys(forecast: "xr.DataArray") -> "np.ndarray[tuple[int], np.dtype[np.int64]]":

@@ -1,0 +1,123 @@
+"""Distances from the true law, by draws of it: what one outcome for each case cannot tell."""
+
+from typing import TYPE_CHECKING
+
+from geobench import Context, Scorer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class LawCRPS(Scorer):
+    """Excess CRPS over the law: E|x - y| - E|x - x'| / 2 - E|y - y'| / 2, members x, draws y.
+
+    What the fair CRPS of the members exceeds that of the law by, in expectation, without the noise
+    of one outcome: half the energy distance of the marginals (Székely & Rizzo, 2013,
+    doi:10.1016/j.jspi.2013.03.018). Unbiased, so it may come out a little below 0.
+    """
+
+    name = "law-crps"
+    fair = True
+    needs_law = True
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the `excess` of each case."""
+        from geobench_plugins.kernels import ensembles
+
+        law, both = ensembles.law_of(forecast, context)
+        spreads = [ensembles.spread(each, context) for each in (forecast, law, both)]
+        counts = forecast.sizes["member"], law.sizes["member"]
+        return ensembles.excess(spreads, counts).to_dataset(name="excess")
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the mean."""
+        return means.rename(excess="excess CRPS")
+
+
+class LawEnergy(Scorer):
+    """Excess energy score over the law: as `law-crps`, with distances of whole fields.
+
+    It is 0 for the law alone, dependence included, and in the units of `energy`.
+    """
+
+    name = "law-energy"
+    fair = True
+    needs_law = True
+    units = "1"
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the `excess` of each case."""
+        from geobench_plugins.kernels import ensembles, fields
+
+        law, both = ensembles.law_of(forecast, context)
+        spreads = []
+        for each in (forecast, law, both):
+            members, outcome, weights = ensembles.fields(each, truth, context)
+            _, spread = fields.distances(members, outcome, weights)
+            spreads.append(ensembles.cases(forecast, spread=spread)["spread"])
+        counts = forecast.sizes["member"], law.sizes["member"]
+        return ensembles.excess(spreads, counts).to_dataset(name="excess")
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the mean."""
+        return means.rename(excess="excess energy score")
+
+
+class LawMean(Scorer):
+    """Error of the conditional mean: root-mean-square difference of the means of members and law.
+
+    Less what the sampling of both adds, var(x) / M + var(y) / K, before the root is taken.
+    """
+
+    name = "law-mean"
+    fair = True
+    needs_law = True
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the debiased `squared` difference of each case."""
+        law = context.law
+        assert law is not None  # noqa: S101 # the framework sees to it
+        difference = forecast.mean("member", skipna=False) - law.mean("member", skipna=False)
+        sampled = [
+            each.var("member", ddof=1, skipna=False) / each.sizes["member"]
+            for each in (forecast, law)
+        ]
+        squared = context.average(difference**2 - sampled[0] - sampled[1])
+        return squared.to_dataset(name="squared")
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Take the root; a debiased square that chance took below zero counts as 0."""
+        return (means["squared"].clip(min=0) ** 0.5).to_dataset(name="error of the mean")
+
+
+class LawSpread(Scorer):
+    """Spread of the members less that of the law, each the root of a mean variance; 0 is best."""
+
+    name = "law-spread"
+    better = "zero"
+    fair = True
+    needs_law = True
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the variance of the `members` and of the `law` in each case."""
+        import xarray as xr
+
+        law = context.law
+        assert law is not None  # noqa: S101 # the framework sees to it
+        members, of_law = (
+            context.average(each.var("member", ddof=1, skipna=False)) for each in (forecast, law)
+        )
+        return xr.Dataset({"members": members, "law": of_law.where(members.notnull())})
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the difference of the roots."""
+        difference = means["members"] ** 0.5 - means["law"] ** 0.5
+        return difference.to_dataset(name="spread over the law's")
