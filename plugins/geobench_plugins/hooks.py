@@ -70,6 +70,7 @@ def geobench_scorers() -> "list[type[Scorer]]":
     from geobench_plugins.scorers.discrimination import ROC, SEDI, EconomicValue
     from geobench_plugins.scorers.energy import Energy
     from geobench_plugins.scorers.law import LawCRPS, LawEnergy, LawMean, LawSpread
+    from geobench_plugins.scorers.pooled_crps import PooledCRPS
     from geobench_plugins.scorers.rmse import RMSE
     from geobench_plugins.scorers.spread_skill import SpreadSkill
     from geobench_plugins.scorers.tail_crps import TailCRPS
@@ -90,6 +91,7 @@ def geobench_scorers() -> "list[type[Scorer]]":
         EconomicValue,
         Energy,
         Variogram,
+        PooledCRPS,
         LawCRPS,
         LawEnergy,
         LawMean,
