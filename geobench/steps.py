@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from torch import Tensor
 
+    from geobench.defects import Power
     from geobench.rounding import Rounding
 
 Watch = Callable[[str], AbstractContextManager[Progress]]
@@ -476,6 +477,34 @@ class Steps:
                 }
                 made.append(draft.publish(summary))
         return made
+
+    def power(self, law: Entry, scorers: Sequence[Scorer], members: int) -> "list[Power]":
+        """Measure what scorers notice, at the cases of a forecast of the law and so many members.
+
+        The forecast must fit in memory.
+        """
+        from geobench import defects
+
+        fitted = self.catalog.parent(law, "forecaster")
+        if not fitted.record.summary.get("knows_law"):
+            raise GeobenchError(
+                f"{law.reference} is not of the law. Name a forecast of a model that is given it, "
+                f"such as a study's reference."
+            )
+        dataset = self.catalog.parent(fitted, "dataset")
+        truth = self._outcome(dataset)
+        with law.reading():
+            draws = law.open()[list(truth.data_vars)].load()
+        with self.watch(f"power {law.record.name}") as progress:
+            return defects.measure(
+                scorers,
+                draws,
+                members,
+                truth,
+                self._context(dataset),
+                dataset.load("inits")["trajectory"].to_numpy(),
+                progress,
+            )
 
     # -- events
 

@@ -11,6 +11,7 @@ from geobench.cli.catalog import catalog
 from geobench.cli.leaderboard import leaderboard
 from geobench.cli.plugins import plugins
 from geobench.cli.run import run
+from geobench.cli.scorers import scorers
 from geobench.cli.settings import Settings, Size
 from geobench.cli.simulator import simulator
 from geobench.cli.steps import events, forecast, score, simulate, train
@@ -76,5 +77,5 @@ def main(
 
 
 _STEPS = (run, leaderboard, simulate, train, forecast, score, events)
-for _command in (*_STEPS, catalog, plugins, simulator):
+for _command in (*_STEPS, catalog, plugins, scorers, simulator):
     main.add_command(_command)

@@ -66,3 +66,22 @@ def test_the_law_is_asked_for(study: Path, catalog: Path) -> None:
     scored = _geobench(catalog, "score", drawn, "--scorer", "law-crps", "--law", law)
     assert scored.exit_code == 0, scored.output
     assert "excess CRPS" in scored.stdout
+
+
+def test_what_scorers_notice_is_told(study: Path, catalog: Path) -> None:
+    fields = yaml.safe_load(study.read_text()) | {"models": {"oracle": {"use": "oracle"}}}
+    study.write_text(yaml.safe_dump(fields))
+    assert _geobench(catalog, "run", str(study)).exit_code == 0
+    law = "forecast/tiny.reference.s1000000@1"
+    told = _geobench(catalog, "scorers", "power", law, "--members", "4", "--scorer", "crps")
+    assert told.exit_code == 0, told.output
+    header, row, foot = told.stdout.splitlines()
+    assert header.split()[:2] == ["none", "bias"]
+    assert row.startswith("CRPS ")
+    assert foot == "Share of 2 pairs noticed at 5 %; none: false alarms."
+    words = ("scorers", "power", law, "--members", "4", "--scorer", "crps", "--json")
+    found = json.loads(_geobench(catalog, *words).stdout)
+    assert {each["defect"] for each in found} >= {"none", "shuffled"}
+    refused = _geobench(catalog, "scorers", "power", "forecast/tiny.climatology.s0@1")
+    assert refused.exit_code == 2
+    assert "is not of the law. Name a forecast of a model that is given it" in refused.output

@@ -1,0 +1,49 @@
+"""geobench scorers: what scorers notice."""
+
+import json
+from dataclasses import asdict
+
+import click
+
+from geobench.cli.settings import Settings, pass_settings
+from geobench_catalog.commands.place import json_option, reference_argument
+
+
+@click.group()
+def scorers() -> None:
+    """What scorers notice, and what they are blind to."""
+
+
+@scorers.command()
+@reference_argument("law")
+@click.option(
+    "--members", type=click.IntRange(min=2), default=16, show_default=True, help="Of an ensemble."
+)
+@click.option("--scorer", "names", multiple=True, help="Default: all that need no law.")
+@json_option
+@pass_settings
+def power(
+    settings: Settings, law: str, members: int, names: tuple[str, ...], *, as_json: bool
+) -> None:
+    """Tell how surely scores notice defects, at the cases of LAW, a forecast of the law.
+
+    Its draws are cut into ensembles. Each is given a defect and compared with the others as they
+    are, the way models on a board are. A number is the share of the pairs in which a test at 5 %
+    notices the defect; the column `none` has none: what is noticed there is a false alarm.
+    """
+    steps = settings.steps()
+    registry = steps.registry
+    chosen = names or [name for kind, name in registry.offers if kind == "scorer"]
+    scorers = [registry.scorer(name) for name in chosen]
+    found = steps.power(steps.catalog.get(law, "forecast"), scorers, members)
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in found], indent=1))
+        return
+    from geobench.defects import DEFECTS
+
+    width = max(len(each.score) for each in found)
+    click.echo(" ".join([" " * width, *(f"{name:>10}" for name in DEFECTS)]))
+    for score in dict.fromkeys(each.score for each in found):
+        row = {each.defect: each.power for each in found if each.score == score}
+        click.echo(" ".join([f"{score:<{width}}", *(f"{row[name]:>10.2f}" for name in DEFECTS)]))
+    click.echo(f"Share of {found[0].pairs} pairs noticed at 5 %; none: false alarms.")

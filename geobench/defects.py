@@ -1,0 +1,186 @@
+"""Negative controls: ensembles of the law with one thing wrong, and who notices.
+
+A defect changes members of the true law, `(…, member, …)`, and nothing else. A scorer that does not
+tell such an ensemble from an untouched one, at so many cases and members, is blind to it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from geobench.errors import GeobenchError
+from geobench.interfaces.model import Progress, silent
+from geobench.interfaces.scorer import IDEALS, Context, Scorer
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+Defect = Callable[["xr.DataArray"], "xr.DataArray"]
+_CASES = ("init_time", "lead_time", "variable", "member")
+_KEY = 20240103
+
+
+def _untouched(members: "xr.DataArray") -> "xr.DataArray":
+    return members
+
+
+def _biased(members: "xr.DataArray") -> "xr.DataArray":
+    return members + 0.1 * members.std("member", skipna=False)
+
+
+def _scaled(factor: float) -> Defect:
+    def change(members: "xr.DataArray") -> "xr.DataArray":
+        mean = members.mean("member", skipna=False)
+        return (mean + factor * (members - mean)).transpose(*members.dims)
+
+    return change
+
+
+def _shuffled(members: "xr.DataArray") -> "xr.DataArray":
+    """Members in another order at every point of the grid; the same in all cases."""
+    grid = [str(dim) for dim in members.dims if dim not in _CASES]
+    return _reordered(members, ["variable", *grid])
+
+
+def _reshuffled(members: "xr.DataArray") -> "xr.DataArray":
+    """Members in another order at every lead time; each field stays whole."""
+    return _reordered(members, ["lead_time"])
+
+
+def _reordered(members: "xr.DataArray", dims: Sequence[str]) -> "xr.DataArray":
+    import numpy as np
+    import xarray as xr
+
+    generator = np.random.Generator(np.random.Philox(key=_KEY))
+    sizes = [members.sizes[dim] for dim in dims]
+    order = generator.permuted(
+        np.broadcast_to(np.arange(members.sizes["member"]), (*sizes, members.sizes["member"])),
+        axis=-1,
+    )
+    chosen = xr.DataArray(order, dims=(*dims, "member"))
+    return members.isel(
+        {"member": chosen}
+        | {dim: xr.DataArray(np.arange(members.sizes[dim]), dims=dim) for dim in dims}
+    ).transpose(*members.dims)
+
+
+def _smoothed(members: "xr.DataArray") -> "xr.DataArray":
+    """Differences from the mean lose their small scales (1-2-1 along each dim), not their size."""
+    mean = members.mean("member", skipna=False)
+    away = members - mean
+    smooth = away
+    for dim in members.dims:
+        if dim not in _CASES:
+            smooth = (smooth.roll({dim: 1}) + 2 * smooth + smooth.roll({dim: -1})) / 4
+    size = away.std("member", skipna=False) / smooth.std("member", skipna=False)
+    return (mean + smooth * size).transpose(*members.dims)
+
+
+def _normal(members: "xr.DataArray") -> "xr.DataArray":
+    """Every point has normal members, in the same order, with the same mean and spread."""
+    import numpy as np
+
+    axis = members.get_axis_num("member")
+    generator = np.random.Generator(np.random.Philox(key=_KEY))
+    drawn = np.sort(generator.standard_normal(members.shape, dtype=np.float32), axis)
+    drawn -= drawn.mean(axis, keepdims=True)
+    drawn /= drawn.std(axis, keepdims=True)
+    ranks = members.to_numpy().argsort(axis).argsort(axis)
+    ordered = members.copy(data=np.take_along_axis(drawn, ranks, axis))
+    spread = members.std("member", skipna=False)
+    changed: xr.DataArray = members.mean("member", skipna=False) + spread * ordered
+    return changed.transpose(*members.dims)
+
+
+DEFECTS: Mapping[str, Defect] = {
+    "none": _untouched,
+    "bias": _biased,
+    "narrow": _scaled(0.9),
+    "wide": _scaled(1.1),
+    "normal": _normal,
+    "smooth": _smoothed,
+    "shuffled": _shuffled,
+    "reshuffled": _reshuffled,
+}
+"""bias: 0.1 of the spread; narrow, wide: spread times 0.9 and 1.1; normal: every point's members
+are normal scores; smooth: no small scales; shuffled: no dependence between points; reshuffled: none
+between lead times; none: nothing is wrong, and what is noticed is a false alarm."""
+
+
+@dataclass(frozen=True)
+class Power:
+    """How well a score tells a defect from the law, at the cases and members of one ensemble.
+
+    `z`: standard errors by which it is worse, on average over pairs of ensembles, and `power`: the
+    share of the pairs in which a test at 5 % notices it (one-sided; two-sided where the best value
+    is one or zero).
+    """
+
+    score: str
+    defect: str
+    z: float
+    power: float
+    pairs: int
+
+
+def measure(
+    scorers: Sequence[Scorer],
+    law: "xr.Dataset",
+    count: int,
+    truth: "xr.Dataset",
+    context: Context,
+    blocks: "np.ndarray[tuple[int], np.dtype[np.int64]]",
+    progress: Progress = silent,
+) -> list[Power]:
+    """Cut draws of the law into ensembles of `count`, and compare each, with a defect, with others.
+
+    Only the cases are paired, as those of models on a board are. Scores are averaged over lead
+    times before they are compared; standard errors are by `blocks` of dependent cases. Scorers that
+    need the law are left out: what they measure is the defect itself.
+    """
+    import numpy as np
+
+    from geobench import scoring
+
+    groups = law.sizes["member"] // count if count > 1 else 0
+    if groups < 2:
+        raise GeobenchError(
+            f"{law.sizes['member']} draws of the law are not two ensembles of {count} members, of "
+            f"two at the least. Use more draws, or ensembles of another size."
+        )
+    own = [scorer for scorer in scorers if not scorer.needs_law]
+    resampling = scoring.Resampling(blocks)
+
+    def draws(forecast: "xr.Dataset") -> "dict[tuple[str, str], np.ndarray[Any, Any]]":
+        found = scoring.statistics(own, forecast, truth, context, block=truth.sizes["init_time"])
+        return {
+            (name, scorer.better): values.mean("lead_time").to_numpy()
+            for scorer, each in zip(own, found, strict=True)
+            for name, values in scoring.columns(scoring.scores(scorer, each, resampling))
+        }
+
+    ensembles = [law.isel(member=slice(g * count, (g + 1) * count)) for g in range(groups)]
+    right = [draws(each) for each in ensembles]
+    told = []
+    for place, (defect, change) in enumerate(DEFECTS.items()):
+        wrong = [
+            draws(change(each.to_dataarray("variable")).to_dataset("variable"))
+            for each in ensembles
+        ]
+        for name, better in right[0]:
+            key = name, better
+            gaps = np.stack(
+                [
+                    wrong[one][key] - right[other][key]
+                    for one in range(groups)
+                    for other in range(groups)
+                    if one != other
+                ]
+            )
+            with np.errstate(invalid="ignore", divide="ignore"):
+                z = gaps[:, 0] / gaps[:, 1:].std(1) * (-1 if better == "higher" else 1)
+            noticed = abs(z) > 1.96 if better in IDEALS else z > 1.645
+            told.append(Power(name, defect, float(z.mean()), float(noticed.mean()), len(z)))
+        progress(place + 1, len(DEFECTS), defect)
+    return told
