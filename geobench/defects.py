@@ -155,7 +155,7 @@ def measure(
     def draws(forecast: "xr.Dataset") -> "dict[tuple[str, str], np.ndarray[Any, Any]]":
         found = scoring.statistics(own, forecast, truth, context, block=truth.sizes["init_time"])
         return {
-            (name, scorer.better): values.mean("lead_time").to_numpy()
+            (name, scorer.better): values.mean("lead_time", skipna=False).to_numpy()
             for scorer, each in zip(own, found, strict=True)
             for name, values in scoring.columns(scoring.scores(scorer, each, resampling))
         }

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from geobench.defects import Power
+    from geobench.exchange import Verdict
     from geobench.rounding import Rounding
 
 Watch = Callable[[str], AbstractContextManager[Progress]]
@@ -478,6 +479,52 @@ class Steps:
                 made.append(draft.publish(summary))
         return made
 
+    def verdicts(
+        self, forecast: Entry, law: Entry, scorers: Sequence[Scorer], exchanges: int
+    ) -> "list[Verdict]":
+        """Test whether a forecast is of the law, as far as scores can see.
+
+        `law` is a forecast of the law with other noise. Both must fit in memory.
+        """
+        from geobench import exchange
+
+        dataset = self._of_law(law)
+        own = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
+        if own.id != dataset.id:
+            raise GeobenchError(
+                f"{forecast.reference} is of {own.reference}, and {law.reference} of "
+                f"{dataset.reference}. Name a forecast of the law of the same dataset."
+            )
+        if forecast.id == law.id:
+            raise GeobenchError(
+                f"{law.reference} cannot be tested against itself. Name another forecast of the "
+                f"law, with other noise."
+            )
+        truth = self._outcome(dataset)
+        names = list(truth.data_vars)
+        with forecast.reading(), law.reading():
+            members, draws = (each.open()[names].load() for each in (forecast, law))
+        with self.watch(f"test {forecast.record.name}") as progress:
+            return exchange.verdicts(
+                scorers,
+                members,
+                draws,
+                truth,
+                self._context(dataset),
+                exchanges=exchanges,
+                progress=progress,
+            )
+
+    def _of_law(self, law: Entry) -> Entry:
+        """Return the dataset of a forecast of the law."""
+        fitted = self.catalog.parent(law, "forecaster")
+        if not fitted.record.summary.get("knows_law"):
+            raise GeobenchError(
+                f"{law.reference} is not of the law. Name a forecast of a model that is given it, "
+                f"such as a study's reference."
+            )
+        return self.catalog.parent(fitted, "dataset")
+
     def power(self, law: Entry, scorers: Sequence[Scorer], members: int) -> "list[Power]":
         """Measure what scorers notice, at the cases of a forecast of the law and so many members.
 
@@ -485,13 +532,7 @@ class Steps:
         """
         from geobench import defects
 
-        fitted = self.catalog.parent(law, "forecaster")
-        if not fitted.record.summary.get("knows_law"):
-            raise GeobenchError(
-                f"{law.reference} is not of the law. Name a forecast of a model that is given it, "
-                f"such as a study's reference."
-            )
-        dataset = self.catalog.parent(fitted, "dataset")
+        dataset = self._of_law(law)
         truth = self._outcome(dataset)
         with law.reading():
             draws = law.open()[list(truth.data_vars)].load()

@@ -11,7 +11,7 @@ from geobench.cli.catalog import catalog
 from geobench.cli.leaderboard import leaderboard
 from geobench.cli.plugins import plugins
 from geobench.cli.run import run
-from geobench.cli.scorers import scorers
+from geobench.cli.scorers import scorers, test
 from geobench.cli.settings import Settings, Size
 from geobench.cli.simulator import simulator
 from geobench.cli.steps import events, forecast, score, simulate, train
@@ -76,6 +76,6 @@ def main(
     ctx.obj = Settings(catalog_url, plugin, device, memory, quiet=quiet, debug=debug)
 
 
-_STEPS = (run, leaderboard, simulate, train, forecast, score, events)
+_STEPS = (run, leaderboard, simulate, train, forecast, score, test, events)
 for _command in (*_STEPS, catalog, plugins, scorers, simulator):
     main.add_command(_command)

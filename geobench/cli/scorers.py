@@ -1,4 +1,4 @@
-"""geobench scorers: what scorers notice."""
+"""geobench scorers: what scorers notice. geobench test: whether a forecast is of the law."""
 
 import json
 from dataclasses import asdict
@@ -47,3 +47,48 @@ def power(
         row = {each.defect: each.power for each in found if each.score == score}
         click.echo(" ".join([f"{score:<{width}}", *(f"{row[name]:>10.2f}" for name in DEFECTS)]))
     click.echo(f"Share of {found[0].pairs} pairs noticed at 5 %; none: false alarms.")
+
+
+@click.command()
+@reference_argument("forecast")
+@click.option("--law", required=True, help="A forecast of the law, with other noise.")
+@click.option("--scorer", "names", multiple=True, help="Default: all.")
+@click.option(
+    "--exchanges",
+    type=click.IntRange(min=19),
+    default=199,
+    show_default=True,
+    help="Of members with draws of the law; no p can be below 1 over one more.",
+)
+@json_option
+@pass_settings
+def test(
+    settings: Settings,
+    forecast: str,
+    law: str,
+    names: tuple[str, ...],
+    exchanges: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Test whether FORECAST is drawn from the law, as far as each score can see.
+
+    If it is, its members and draws of the law may be exchanged, init by init: the test is exact at
+    any number of members and cases. p: the share of exchanges that score as badly. q: the share of
+    false alarms to expect among the scores with a q as small.
+    """
+    steps = settings.steps()
+    registry = steps.registry
+    chosen = names or [name for kind, name in registry.offers if kind == "scorer"]
+    scorers = [registry.scorer(name) for name in chosen]
+    drawn, draws = (steps.catalog.get(each, "forecast") for each in (forecast, law))
+    found = steps.verdicts(drawn, draws, scorers, exchanges)
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in found], indent=1))
+        return
+    width = max(len(each.score) for each in found)
+    click.echo(f"{'':{width}} {'score':>10} {'the law':>10} {'p':>7} {'q':>7}")
+    for each in found:
+        numbers = f"{each.value:>10.4g} {each.law:>10.4g} {each.p:>7.3f} {each.q:>7.3f}"
+        click.echo(f"{each.score:<{width}} {numbers}")
+    click.echo(f"Means over lead times; {exchanges} exchanges of members with draws of the law.")

@@ -85,3 +85,22 @@ def test_what_scorers_notice_is_told(study: Path, catalog: Path) -> None:
     refused = _geobench(catalog, "scorers", "power", "forecast/tiny.climatology.s0@1")
     assert refused.exit_code == 2
     assert "is not of the law. Name a forecast of a model that is given it" in refused.output
+
+
+def test_a_forecast_is_tested_against_the_law(study: Path, catalog: Path) -> None:
+    fields = yaml.safe_load(study.read_text()) | {"models": {"oracle": {"use": "oracle"}}}
+    study.write_text(yaml.safe_dump(fields))
+    assert _geobench(catalog, "run", str(study)).exit_code == 0
+    law = "forecast/tiny.reference.s1000000@1"
+    words = ("--scorer", "crps", "--scorer", "law-crps", "--exchanges", "19")
+    told = _geobench(catalog, "test", "forecast/tiny.climatology.s0@1", "--law", law, *words)
+    assert told.exit_code == 0, told.output
+    header, crps, excess, foot = told.stdout.splitlines()
+    assert header.split() == ["score", "the", "law", "p", "q"]
+    assert crps.split()[-2] == excess.split()[-2] == "0.050"
+    assert foot.startswith("Means over lead times; 19 exchanges")
+    same = _geobench(catalog, "test", law, "--law", law, *words)
+    assert same.exit_code == 2
+    assert "cannot be tested against itself" in same.output
+    unlawful = ("test", law, "--law", "forecast/tiny.climatology.s0@1", *words)
+    assert "is not of the law" in _geobench(catalog, *unlawful).output

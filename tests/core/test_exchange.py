@@ -1,0 +1,111 @@
+"""Exact tests: false alarms at the stated rate, and no more; what is wrong is found."""
+
+import math
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from geobench import Context, Noise
+from geobench.exchange import Verdict, verdicts
+from geobench.registry import Registry
+
+NAMES = ["crps", "spread-skill", "law-energy"]
+World = tuple[xr.Dataset, xr.Dataset, xr.Dataset, Context]
+
+
+def _world(seed: int, members: int, draws: int = 6, inits: int = 12) -> World:
+    """Members, draws and outcomes of one law that is skewed, and dependent in space and time."""
+    rows = Noise.rows(seed, "world", inits)
+    total = members + draws + 1
+    state = rows.use("state").normal(1, 1, 4).numpy()
+    noise = rows.normal(total, 2, 4).numpy().cumsum(2)
+    values = state + np.exp(0.5 * (noise + noise[..., :1]))
+    dims = ("init_time", "member", "lead_time", "x")
+    coords = {
+        "init_time": np.datetime64("2000-01-01", "ns") + np.arange(inits) * np.timedelta64(1, "D"),
+        "lead_time": (1 + np.arange(2)) * np.timedelta64(1, "D").astype("timedelta64[ns]"),
+    }
+    whole = xr.DataArray(values, coords, dims).to_dataset(name="q")
+    sea = xr.DataArray(np.ones(4, bool), dims="x")
+    std = xr.DataArray(np.ones((1, 4)), {"variable": ["q"]}, ("variable", "x"))
+    context = Context((2 * std).expand_dims(quantile=[0.9]), sea, std)
+    parts = np.split(np.arange(total), [members, members + draws])
+    forecast, law, truth = (whole.isel(member=part) for part in parts)
+    return forecast, law, truth.isel(member=0), context
+
+
+def _judged(
+    world: tuple[xr.Dataset, xr.Dataset, xr.Dataset, Context], names: list[str]
+) -> list[Verdict]:
+    registry = Registry()
+    return verdicts([registry.scorer(name) for name in names], *world, exchanges=19, seed=1)
+
+
+def test_a_forecast_of_the_law_is_refused_once_in_twenty_times() -> None:
+    """At 2, 5, 10 and 50 members, 12 worlds each.
+
+    The place of the forecast among 19 exchanges is uniform, exactly. So of 48 worlds the number
+    refused at 5 % is binomial, above 12 once in 2 million, and the mean of p is 0.525 with a
+    standard deviation of 0.0416: within 0.208 but once in 2 million. Three scores: 1e-5 in all.
+    """
+    found: dict[str, list[float]] = {}
+    for members in (2, 5, 10, 50):
+        for seed in range(12):
+            for each in _judged(_world(1000 * members + seed, members), NAMES):
+                found.setdefault(each.score, []).append(each.p)
+    assert len(found) == 3
+    for p in found.values():
+        assert len(p) == 48
+        assert sum(each <= 0.05 for each in p) <= 12
+        assert np.mean(p) == pytest.approx(0.525, abs=0.208)
+
+
+def test_what_is_wrong_is_found() -> None:
+    forecast, law, truth, context = _world(0, 10, draws=20, inits=60)
+    mean = forecast.mean("member")
+    for wrong in (mean + 0.5 * (forecast - mean), forecast + 0.5):
+        wrong = wrong.transpose(*forecast.dims)
+        found = {each.score: each for each in _judged((wrong, law, truth, context), NAMES)}
+        assert found["CRPS"].p == found["excess energy score"].p == 0.05
+        assert found["CRPS"].value > found["CRPS"].law
+        assert all(each.q >= each.p for each in found.values())
+
+
+def test_members_of_one_init_move_together() -> None:
+    """Dependence in space and time stays in every exchange: fields are never mixed."""
+    from geobench.exchange import _chosen, _members_second
+
+    forecast, law, _, _ = _world(0, 3, draws=4)
+    pooled = {"q": np.concatenate([_members_second(each["q"]) for each in (forecast, law)], 1)}
+    order = np.random.default_rng(0).permuted(np.tile(np.arange(7), (12, 1)), axis=1)
+    one = _chosen(forecast, pooled, order[:, :3])
+    assert one["q"].dims == forecast["q"].dims
+    whole = xr.concat([forecast, law], "member")["q"]
+    for init in range(12):
+        for place in range(3):
+            expected = whole.isel(init_time=init, member=order[init, place])
+            np.testing.assert_array_equal(one["q"].isel(init_time=init, member=place), expected)
+
+
+def test_a_failed_member_has_no_p() -> None:
+    forecast, law, truth, context = _world(0, 5)
+    forecast["q"][3, 2, 0, 1] = math.nan
+    found = _judged((forecast, law, truth, context), ["crps"])
+    assert math.isnan(found[0].p)
+    assert math.isnan(found[0].q)
+
+
+def test_the_same_seed_gives_the_same_verdict() -> None:
+    world = _world(0, 5)
+    assert _judged(world, ["crps", "energy"]) == _judged(world, ["crps", "energy"])
+
+
+@pytest.mark.parametrize("better", ["lower", "higher"])
+def test_worse_is_what_the_scorer_says(better: str) -> None:
+    from geobench.exchange import _p
+
+    values = np.arange(20.0)
+    assert _p(better, values) == (1.0 if better == "lower" else 0.05)
+    assert _p("one", values) == pytest.approx(0.1)  # as far below as another is above
+    assert _p(better, np.ones(20)) == 1
