@@ -133,6 +133,27 @@ def test_it_agrees_with_three_libraries(kind: str, count: int) -> None:
         assert np.abs(own[:, 0] - np.asarray(other)).max() <= 1e-12 * max(1.0, scale.max()), name
 
 
+def test_a_failed_member_is_dropped_by_two_libraries_and_not_here() -> None:
+    import scores.probability
+    import xskillscore
+
+    members, outcome = _case("normal", 6, np.float64)
+    members[0, 2] = np.nan
+    assert np.isnan(_run(members, outcome).error[0, 0])
+    forecast = xr.DataArray(members, dims=("case", "member", "point"))
+    truth = xr.DataArray(outcome, dims=("case", "point"))
+    theirs = [
+        xskillscore.crps_ensemble(truth, forecast, dim="point"),
+        scores.probability.crps_for_ensemble(
+            forecast, truth, "member", method="ecdf", preserve_dims=["case"]
+        ),
+    ]
+    without = _run(np.delete(members, 2, 1), outcome)
+    plain = without.error - 4 / 5 * without.spread
+    for each in theirs:
+        assert float(each[0]) == pytest.approx(plain[0, 0])
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_shares_of_members_above_are_counted(dtype: Any) -> None:
     members, outcome = _case("tied", 7, dtype)
