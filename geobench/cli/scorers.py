@@ -2,11 +2,16 @@
 
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from geobench.cli.settings import Settings, pass_settings
+from geobench_catalog import Entry
 from geobench_catalog.commands.place import json_option, reference_argument
+
+if TYPE_CHECKING:
+    from geobench.steps import Steps
 
 
 @click.group()
@@ -47,6 +52,7 @@ def power(
         row = {each.defect: each.power for each in found if each.score == score}
         click.echo(" ".join([f"{score:<{width}}", *(f"{row[name]:>10.2f}" for name in DEFECTS)]))
     click.echo(f"Share of {found[0].pairs} pairs noticed at 5 %; none: false alarms.")
+    _caution(steps, steps.catalog.get(law, "forecast"))
 
 
 @click.command()
@@ -92,3 +98,11 @@ def test(
         numbers = f"{each.value:>10.4g} {each.law:>10.4g} {each.p:>7.3f} {each.q:>7.3f}"
         click.echo(f"{each.score:<{width}} {numbers}")
     click.echo(f"Means over lead times; {exchanges} exchanges of members with draws of the law.")
+    _caution(steps, draws)
+
+
+def _caution(steps: "Steps", law: Entry) -> None:
+    """Say so where what stands for the law is not quite it: the test is of that, then."""
+    dataset = steps.catalog.parent(steps.catalog.parent(law, "forecaster"), "dataset")
+    if told := dataset.record.summary.get("inexact_law"):
+        click.echo(told)
