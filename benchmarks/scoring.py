@@ -6,8 +6,8 @@ JSON lines. Inputs are float32, as forecasts are stored: 200 inits x 20 leads x 
 inits x 10 leads x 3 variables x 64 x 64, with 10 and 50 members. Times are CPU time, the least of
 several turns; jobs take turns in one process. Peers are called in their quickest form that is right
 (scoringrules with numba; xskillscore's CRPS is the plain one). `fused` is one pass for fair and
-plain CRPS, mean, variance, ranks and three thresholds (their Brier scores and threshold-weighted
-CRPS); beside it stands the sum of the quickest peer for each.
+plain CRPS, mean, variance, ranks and three thresholds (their Brier scores; threshold-weighted CRPS
+as well); beside it stands the sum of the quickest peer for each, without the last.
 """
 
 import sys

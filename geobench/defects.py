@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from geobench.errors import GeobenchError
 from geobench.interfaces.model import Progress, silent
-from geobench.interfaces.scorer import IDEALS, Context, Scorer
+from geobench.interfaces.scorer import IDEALS, Blaming, Context, Scorer, unblamed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,10 +69,15 @@ def _smoothed(members: "xr.DataArray") -> "xr.DataArray":
     """Differences from the mean lose their small scales (1-2-1 along each dim), not their size."""
     mean = members.mean("member", skipna=False)
     away = members - mean
-    smooth = away
+    sea = away.notnull().any(("init_time", "lead_time", "member"))
+    smooth, share = away.where(sea, 0.0), sea.astype(float)  # land is left out of the means
     for dim in members.dims:
         if dim not in _CASES:
-            smooth = (smooth.roll({dim: 1}) + 2 * smooth + smooth.roll({dim: -1})) / 4
+            smooth, share = (
+                (each.roll({dim: 1}) + 2 * each + each.roll({dim: -1})) / 4
+                for each in (smooth, share)
+            )
+    smooth = (smooth / share).where(sea)
     size = away.std("member", skipna=False) / smooth.std("member", skipna=False)
     return (mean + smooth * size).transpose(*members.dims)
 
@@ -112,9 +117,9 @@ between lead times; none: nothing is wrong, and what is noticed is a false alarm
 class Power:
     """How well a score tells a defect from the law, at the cases and members of one ensemble.
 
-    `z`: standard errors by which it is worse, on average over pairs of ensembles, and `power`: the
-    share of the pairs in which a test at 5 % notices it (one-sided; two-sided where the best value
-    is one or zero).
+    `z`: standard errors by which it is worse (larger, where the best value is one or zero), on
+    average over pairs of ensembles. `power`: the share of the pairs in which a test at 5 % notices
+    it, one-sided (two-sided). NaN where the score is not a number in some resample.
     """
 
     score: str
@@ -131,6 +136,7 @@ def measure(
     truth: "xr.Dataset",
     context: Context,
     blocks: "np.ndarray[tuple[int], np.dtype[np.int64]]",
+    blaming: Blaming = unblamed,
     progress: Progress = silent,
 ) -> list[Power]:
     """Cut draws of the law into ensembles of `count`, and compare each, with a defect, with others.
@@ -150,13 +156,18 @@ def measure(
             f"two at the least. Use more draws, or ensembles of another size."
         )
     own = [scorer for scorer in scorers if not scorer.needs_law]
+    if not own:
+        raise GeobenchError(
+            "every scorer named compares with the law, which is the defect itself. Name another."
+        )
     resampling = scoring.Resampling(blocks)
 
-    def draws(forecast: "xr.Dataset") -> "dict[tuple[str, str], np.ndarray[Any, Any]]":
-        found = scoring.statistics(own, forecast, truth, context, block=truth.sizes["init_time"])
+    def draws(forecast: "xr.Dataset") -> "dict[tuple[int, str], np.ndarray[Any, Any]]":
+        inits = truth.sizes["init_time"]
+        found = scoring.statistics(own, forecast, truth, context, block=inits, blaming=blaming)
         return {
-            (name, scorer.better): values.mean("lead_time", skipna=False).to_numpy()
-            for scorer, each in zip(own, found, strict=True)
+            (place, name): values.mean("lead_time", skipna=False).to_numpy()
+            for place, (scorer, each) in enumerate(zip(own, found, strict=True))
             for name, values in scoring.columns(scoring.scores(scorer, each, resampling))
         }
 
@@ -168,8 +179,8 @@ def measure(
             draws(change(each.to_dataarray("variable")).to_dataset("variable"))
             for each in ensembles
         ]
-        for name, better in right[0]:
-            key = name, better
+        for key in right[0]:
+            better = own[key[0]].better
             gaps = np.stack(
                 [
                     wrong[one][key] - right[other][key]
@@ -181,6 +192,7 @@ def measure(
             with np.errstate(invalid="ignore", divide="ignore"):
                 z = gaps[:, 0] / gaps[:, 1:].std(1) * (-1 if better == "higher" else 1)
             noticed = abs(z) > 1.96 if better in IDEALS else z > 1.645
-            told.append(Power(name, defect, float(z.mean()), float(noticed.mean()), len(z)))
+            power = float(noticed.mean()) if np.isfinite(z).all() else float("nan")
+            told.append(Power(key[1], defect, float(z.mean()), power, len(z)))
         progress(place + 1, len(DEFECTS), defect)
     return told

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from geobench.interfaces.model import Progress, silent
-from geobench.interfaces.scorer import IDEALS, Context, Scorer
+from geobench.interfaces.scorer import IDEALS, Blaming, Context, Scorer, unblamed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,11 +22,11 @@ _KEY = 20240104
 
 @dataclass(frozen=True)
 class Verdict:
-    """One score, averaged over lead times, beside what the law itself scores.
+    """One score, averaged over lead times, beside what as many draws of the law score.
 
     `p` is one-sided, for a score worse than the law's (two-sided where the best value is one or
-    zero); `q` is the share of false alarms that are to be expected among all scores of the same
-    test with a `q` as small (Benjamini & Yekutieli, 2001, valid under any dependence).
+    zero); `q` is the share of false alarms to be expected among all scores of the same test with a
+    `q` as small (Benjamini & Hochberg, 1995; for scores that err together, as these do).
     """
 
     score: str
@@ -45,6 +45,7 @@ def verdicts(
     *,
     exchanges: int = 199,
     seed: int = 0,
+    blaming: Blaming = unblamed,
     progress: Progress = silent,
 ) -> list[Verdict]:
     """Test a forecast against draws of the law of the same cases.
@@ -62,7 +63,7 @@ def verdicts(
     }
     generator = np.random.Generator(np.random.Philox(key=[_KEY, seed]))
     inits = forecast.sizes["init_time"]
-    found: dict[tuple[str, str], list[float]] = {}
+    found: dict[tuple[int, str], list[float]] = {}
     for exchange in range(exchanges + 1):
         order = np.broadcast_to(np.arange(members + draws), (inits, members + draws))
         if exchange:
@@ -71,18 +72,22 @@ def verdicts(
             _chosen(like, pooled, part)
             for like, part in ((forecast, order[:, :members]), (law, order[:, members:]))
         )
-        for name, better, value in _scores(scorers, one, other, truth, context):
-            found.setdefault((name, better), []).append(value)
+        for key, value in _scores(scorers, one, other, truth, context, blaming).items():
+            found.setdefault(key, []).append(value)
         progress(exchange, exchanges, "")
+    some = law.isel(member=slice(members))
+    lawful = _scores(scorers, some, law, truth, context, blaming)
     told = []
-    for (name, better), values in found.items():
-        told.append((name, values[0], float(np.mean(values[1:])), _p(better, np.array(values))))
+    for (place, name), values in found.items():
+        scorer = scorers[place]
+        of_law = 0.0 if scorer.needs_law else lawful[place, name]
+        told.append((name, values[0], of_law, _p(scorer.better, np.array(values))))
     # A score that failed says nothing: NaN, and the others are judged without it.
     p = np.array([each[-1] for each in told])
     q = np.full(len(p), np.nan)
     finite = np.isfinite(p)
     if finite.any():
-        q[finite] = stats.false_discovery_control(p[finite], method="by")
+        q[finite] = stats.false_discovery_control(p[finite], method="bh")
     return [Verdict(*each, float(own)) for each, own in zip(told, q, strict=True)]
 
 
@@ -112,19 +117,22 @@ def _scores(
     law: "xr.Dataset",
     truth: "xr.Dataset",
     context: Context,
-) -> list[tuple[str, str, float]]:
+    blaming: Blaming,
+) -> dict[tuple[int, str], float]:
+    """By the place of the scorer and the name of the column."""
     from geobench import scoring
 
+    inits = truth.sizes["init_time"]
     found = scoring.statistics(
-        scorers, forecast, truth, context, block=truth.sizes["init_time"], law=law
+        scorers, forecast, truth, context, block=inits, law=law, blaming=blaming
     )
-    return [
-        (name, scorer.better, float(values.mean("lead_time", skipna=False)[0]))
-        for scorer, each in zip(scorers, found, strict=True)
+    return {
+        (place, name): float(values.mean("lead_time", skipna=False)[0])
+        for place, (scorer, each) in enumerate(zip(scorers, found, strict=True))
         for name, values in scoring.columns(
             scorer.metric(each.mean("init_time", skipna=False)).expand_dims("draw")
         )
-    ]
+    }
 
 
 def _p(better: str, values: "np.ndarray[Any, Any]") -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from geobench.errors import GeobenchError
 from geobench.interfaces.model import Progress, silent
-from geobench.interfaces.scorer import Context, Scorer
+from geobench.interfaces.scorer import Blaming, Context, Scorer, unblamed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,20 +43,22 @@ def statistics(
     block: int,
     law: "xr.Dataset | None" = None,
     reading: Callable[[], AbstractContextManager[None]] = nullcontext,
-    blaming: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
+    reading_law: Callable[[], AbstractContextManager[None]] = nullcontext,
+    blaming: Blaming = unblamed,
     progress: Progress = silent,
 ) -> "list[xr.Dataset]":
     """Apply `scorers` to blocks of inits and join the statistics of each along `init_time`.
 
     Forecast, truth and law must have equal coordinates: nothing is matched or dropped in silence.
-    Blocks of the forecast are read within `reading`, once for all scorers; `blaming` is around what
-    a scorer does. `law` is another forecast, of the true law, for the scorers that need one.
+    Blocks of the forecast are read within `reading`, once for all scorers, those of the law within
+    `reading_law`; `blaming` is around what a scorer does. `law` is another forecast, of the true
+    law, for the scorers that need one.
     """
     import xarray as xr
 
-    for drawn in (forecast, law):
+    for kind, drawn in (("forecast", forecast), ("law", law)):
         if drawn is not None:
-            _check_coordinates(drawn, truth)
+            _check_coordinates(kind, drawn, truth)
     lawful = [scorer.name for scorer in scorers if scorer.needs_law]
     if lawful and law is None:
         raise GeobenchError(
@@ -74,7 +76,7 @@ def statistics(
         outcome = truth.isel(init_time=inits).drop_attrs().to_dataarray("variable")
         draws = None
         if lawful and law is not None:
-            with reading():
+            with reading_law():
                 drawn = law[names].isel(init_time=inits).load()
             draws = drawn.drop_attrs().to_dataarray("variable")
         own_context = replace(context, law=draws)  # and nothing shared with other blocks
@@ -91,11 +93,11 @@ def statistics(
     return found
 
 
-def _check_coordinates(drawn: "xr.Dataset", truth: "xr.Dataset") -> None:
+def _check_coordinates(kind: str, drawn: "xr.Dataset", truth: "xr.Dataset") -> None:
     for dim in truth.dims:
         if not truth[dim].equals(drawn[dim]):
             raise GeobenchError(
-                f"forecast and truth differ in '{dim}' ({drawn.sizes[dim]} and "
+                f"{kind} and truth differ in '{dim}' ({drawn.sizes[dim]} and "
                 f"{truth.sizes[dim]} values, not all equal). Forecast exactly the inits, lead "
                 f"times and grid of the dataset."
             )

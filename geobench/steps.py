@@ -435,6 +435,8 @@ class Steps:
         from geobench import scoring
 
         dataset = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
+        if law and law.id != forecast.id and any(scorer.needs_law for scorer in scorers):
+            self._check_law(forecast, law)
         name = forecast.record.name
         truth = self._outcome(dataset)
         members = forecast.open()
@@ -454,6 +456,7 @@ class Steps:
                 block=max(1, self.memory // 16 // max(1, size // truth.sizes["init_time"])),
                 law=draws,
                 reading=forecast.reading,
+                reading_law=law.reading if law else nullcontext,
                 blaming=blaming,
                 progress=progress,
             )
@@ -488,18 +491,7 @@ class Steps:
         """
         from geobench import exchange
 
-        dataset = self._of_law(law)
-        own = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
-        if own.id != dataset.id:
-            raise GeobenchError(
-                f"{forecast.reference} is of {own.reference}, and {law.reference} of "
-                f"{dataset.reference}. Name a forecast of the law of the same dataset."
-            )
-        if forecast.id == law.id:
-            raise GeobenchError(
-                f"{law.reference} cannot be tested against itself. Name another forecast of the "
-                f"law, with other noise."
-            )
+        dataset = self._check_law(forecast, law)
         truth = self._outcome(dataset)
         names = list(truth.data_vars)
         with forecast.reading(), law.reading():
@@ -512,8 +504,28 @@ class Steps:
                 truth,
                 self._context(dataset),
                 exchanges=exchanges,
+                blaming=blaming,
                 progress=progress,
             )
+
+    def _check_law(self, forecast: Entry, law: Entry) -> Entry:
+        """Return the dataset of both; refuse a law that is none, or that shares its noise."""
+        dataset = self._of_law(law)
+        fitted = self.catalog.parent(forecast, "forecaster")
+        own = self.catalog.parent(fitted, "dataset")
+        if own.id != dataset.id:
+            raise GeobenchError(
+                f"{forecast.reference} is of {own.reference}, and {law.reference} of "
+                f"{dataset.reference}. Name a forecast of the law of the same dataset."
+            )
+        same_model = fitted.id == self.catalog.parent(law, "forecaster").id
+        if same_model and forecast.record.recipe["seed"] == law.record.recipe["seed"]:
+            raise GeobenchError(
+                f"{forecast.reference} and {law.reference} have the same noise (seed "
+                f"{law.record.recipe['seed']}): members of one are draws of the other. Name a "
+                f"forecast of the law with another seed."
+            )
+        return dataset
 
     def _of_law(self, law: Entry) -> Entry:
         """Return the dataset of a forecast of the law."""
@@ -544,6 +556,7 @@ class Steps:
                 truth,
                 self._context(dataset),
                 dataset.load("inits")["trajectory"].to_numpy(),
+                blaming,
                 progress,
             )
 

@@ -11,6 +11,12 @@ from geobench_catalog import Entry
 from geobench_catalog.commands.place import json_option, reference_argument
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geobench.defects import Power
+    from geobench.exchange import Verdict
+    from geobench.interfaces.scorer import Scorer
+    from geobench.registry import Registry
     from geobench.steps import Steps
 
 
@@ -37,12 +43,10 @@ def power(
     notices the defect; the column `none` has none: what is noticed there is a false alarm.
     """
     steps = settings.steps()
-    registry = steps.registry
-    chosen = names or [name for kind, name in registry.offers if kind == "scorer"]
-    scorers = [registry.scorer(name) for name in chosen]
+    scorers = _chosen(steps.registry, names)
     found = steps.power(steps.catalog.get(law, "forecast"), scorers, members)
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in found], indent=1))
+        click.echo(_json(found))
         return
     from geobench.defects import DEFECTS
 
@@ -50,7 +54,7 @@ def power(
     click.echo(" ".join([" " * width, *(f"{name:>10}" for name in DEFECTS)]))
     for score in dict.fromkeys(each.score for each in found):
         row = {each.defect: each.power for each in found if each.score == score}
-        click.echo(" ".join([f"{score:<{width}}", *(f"{row[name]:>10.2f}" for name in DEFECTS)]))
+        click.echo(" ".join([f"{score:<{width}}", *(_cell(row[name]) for name in DEFECTS)]))
     click.echo(f"Share of {found[0].pairs} pairs noticed at 5 %; none: false alarms.")
     _caution(steps, steps.catalog.get(law, "forecast"))
 
@@ -81,16 +85,15 @@ def test(
 
     If it is, its members and draws of the law may be exchanged, init by init: the test is exact at
     any number of members and cases. p: the share of exchanges that score as badly. q: the share of
-    false alarms to expect among the scores with a q as small.
+    false alarms to expect among the scores with a q as small; it is smaller with fewer scores, so
+    name those that matter.
     """
     steps = settings.steps()
-    registry = steps.registry
-    chosen = names or [name for kind, name in registry.offers if kind == "scorer"]
-    scorers = [registry.scorer(name) for name in chosen]
+    scorers = _chosen(steps.registry, names)
     drawn, draws = (steps.catalog.get(each, "forecast") for each in (forecast, law))
     found = steps.verdicts(drawn, draws, scorers, exchanges)
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in found], indent=1))
+        click.echo(_json(found))
         return
     width = max(len(each.score) for each in found)
     click.echo(f"{'':{width}} {'score':>10} {'the law':>10} {'p':>7} {'q':>7}")
@@ -99,6 +102,25 @@ def test(
         click.echo(f"{each.score:<{width}} {numbers}")
     click.echo(f"Means over lead times; {exchanges} exchanges of members with draws of the law.")
     _caution(steps, draws)
+
+
+def _json(found: "Sequence[Power] | Sequence[Verdict]") -> str:
+    """Print null for what is not a number, which JSON does not have."""
+    rows = [
+        {k: None if isinstance(v, float) and v != v else v for k, v in asdict(each).items()}
+        for each in found
+    ]
+    return json.dumps(rows, indent=1, allow_nan=False)
+
+
+def _cell(power: float) -> str:
+    return f"{power:>10.2f}" if power == power else f"{'–':>10}"
+
+
+def _chosen(registry: "Registry", names: tuple[str, ...]) -> "list[Scorer]":
+    """Return the scorers named, each once; none: all."""
+    chosen = names or tuple(name for kind, name in registry.offers if kind == "scorer")
+    return [registry.scorer(name) for name in dict.fromkeys(chosen)]
 
 
 def _caution(steps: "Steps", law: Entry) -> None:

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -10,9 +11,16 @@ from geobench.interfaces.plugin import Plugin
 if TYPE_CHECKING:
     import xarray as xr
 
+Blaming = Callable[[str], AbstractContextManager[None]]
+"""What names the owner of code that fails within it."""
 Orientation = Literal["lower", "higher", "one", "zero"]
 IDEALS: "Mapping[str, int]" = {"one": 1, "zero": 0}
 """Of scores of which neither lower nor higher is better: the best value."""
+
+
+def unblamed(_owner: str) -> AbstractContextManager[None]:
+    """Let an error pass."""
+    return nullcontext()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Negative controls: each changes one thing, and scorers that see it notice it."""
 
+import math
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -142,8 +144,24 @@ def test_scorers_notice_what_they_can_see() -> None:
     assert found["ROC area 90%", "none"].z == pytest.approx(0, abs=1e-9)
 
 
+def test_land_stays_land_and_the_sea_stays_finite(law: xr.DataArray) -> None:
+    sea = xr.DataArray(np.ones((4, 6), bool), dims=("y", "x"))
+    sea[1, 2:4] = False
+    for change in DEFECTS.values():
+        changed = change(law.where(sea))
+        assert bool((changed.notnull() == sea).all())
+
+
+def test_what_is_not_a_number_is_not_called_blind() -> None:
+    found = _measured(["sedi"], count=2, draws=4)
+    assert any(math.isnan(each.z) for each in found)
+    assert all(math.isnan(each.power) == math.isnan(each.z) for each in found)
+
+
 def test_scorers_that_need_the_law_are_left_out() -> None:
     assert {each.score for each in _measured(["crps", "law-crps"])} == {"CRPS"}
+    with pytest.raises(GeobenchError, match="Name another"):
+        _measured(["law-crps"])
 
 
 @pytest.mark.parametrize(("count", "draws"), [(10, 19), (1, 10)])

@@ -96,8 +96,7 @@ def test_reliability_is_murphys() -> None:
             assert float(found.isel(lead_time=lead, quantile=place)) == pytest.approx(term)
 
 
-def test_forecasts_that_know_the_probability_are_reliable() -> None:
-    """Members above or below with the outcome's own chance: whatever k, the share is right."""
+def test_what_the_law_loses_in_reliability_is_the_sampling_of_its_members() -> None:
     forecast, truth, context = _case(3000, 20)
     right = float(_score(Reliability(), (forecast, truth, context)).mean())
     wrong = float(_score(Reliability(), (forecast + 0.5, truth, context)).mean())

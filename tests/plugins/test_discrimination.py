@@ -89,6 +89,16 @@ def test_sedi_is_that_of_scores(case: Case, share: float) -> None:
         assert float(_score(SEDI(share=share), case)[place]) == pytest.approx(float(other))
 
 
+def test_sedi_of_a_rate_of_one_is_not_a_number() -> None:
+    """Whatever rounding does to a sum of shares that is 1."""
+    random = np.random.Generator(np.random.Philox(key=5))
+    for _ in range(100):
+        table = random.dirichlet(np.ones(14)).reshape(1, 7, 2)
+        table[0, :3, 1] = 0  # no event without a warning
+        means = xr.Dataset({"table": (("lead_time", "above", "happened"), table)})
+        assert bool(SEDI().metric(means)["SEDI"].isnull().all())
+
+
 @pytest.mark.parametrize("ratio", [0.02, 0.2, 0.7])
 def test_economic_value_is_what_users_save(case: Case, ratio: float) -> None:
     for place, threshold in enumerate((0.5, 1.0)):

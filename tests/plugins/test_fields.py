@@ -186,6 +186,20 @@ def test_it_sees_members_that_are_shuffled_at_every_site() -> None:
     xr.testing.assert_allclose(*marginals, rtol=1e-6)
 
 
+def test_a_narrow_sea_is_not_missed() -> None:
+    sea = xr.DataArray(np.zeros((8, 100), bool), dims=("y", "x"))
+    sea[0] = True
+    chosen = Variogram()._chosen(sea)
+    assert 16 <= len(chosen) <= 64
+    assert bool(sea.to_numpy().ravel()[chosen].all())
+
+
+def test_one_point_has_no_variogram() -> None:
+    members, outcome = _case(5, 1, np.float32)
+    for each in variogram(members, outcome, np.empty((0, 2), np.int64), np.empty(0), 0.5):
+        assert np.isnan(each).all()
+
+
 def test_cells_are_thinned_to_a_lattice() -> None:
     sea = xr.DataArray(np.ones((64, 64), bool), dims=("y", "x"))
     chosen = np.stack(np.unravel_index(Variogram()._chosen(sea), (64, 64)), -1)

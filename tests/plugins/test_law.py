@@ -1,6 +1,7 @@
 """Distances from the law: definitions, closed forms, and 0 at the law itself."""
 
 import math
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -80,6 +81,18 @@ def test_excess_energy_of_one_site_is_the_excess_crps() -> None:
     )
 
 
+def test_an_offset_costs_no_digits() -> None:
+    forecast, truth, context = _case(20)
+    assert context.law is not None
+    near = [(each * 2**10).round() / 2**10 for each in (forecast, context.law)]  # exact below
+    for scorer in (LawCRPS(), LawEnergy(), LawMean(), LawSpread()):
+        found = [
+            scorer.statistics(members, truth, replace(context, law=law))
+            for members, law in (near, [each + np.float32(2**12) for each in near])
+        ]
+        xr.testing.assert_allclose(*found, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("scorer", [LawCRPS(), LawEnergy(), LawMean()])
 @pytest.mark.parametrize("count", [2, 20])
 def test_the_law_is_at_no_distance_from_itself(scorer: Scorer, count: int) -> None:
@@ -115,7 +128,7 @@ def test_mean_and_spread_tell_shift_and_scale() -> None:
         scorer.metric(scorer.statistics(*case).mean("init_time"))
         for scorer in (LawMean(), LawSpread())
     )
-    np.testing.assert_allclose(mean["error of the mean"], 0.5, atol=0.02)
+    np.testing.assert_allclose(mean["squared error of the mean"], 0.25, atol=0.02)
     np.testing.assert_allclose(spread["spread over the law's"], -0.3, atol=0.02)
 
 

@@ -197,6 +197,15 @@ def test_regions_have_their_own_weights_and_land_is_not_read() -> None:
     assert np.allclose(found.table.sum((-2, -1)), 1)
 
 
+def test_of_a_region_without_points_nothing_is_known() -> None:
+    members, outcome = _case("normal", 6, np.float64)
+    weights = np.stack([np.zeros(POINTS), np.ones(POINTS)])
+    found = _run(members, outcome, weights=weights)
+    for name, each in zip(Marginals._fields, found, strict=True):
+        assert np.isnan(each[:, 0]).all(), name
+        assert np.isfinite(each[:, 1]).all(), name
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("where", ["member", "outcome"])
 def test_a_value_that_is_not_finite_fails_its_case_and_no_other(value: float, where: str) -> None:

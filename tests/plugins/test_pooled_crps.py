@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from geobench import Context, GeobenchError, Noise, Scorer
+from geobench import Context, Noise, Scorer
 from geobench.testing import ScorerConformance
 from geobench_plugins.scorers.crps import CRPS
 from geobench_plugins.scorers.pooled_crps import PooledCRPS
@@ -87,6 +87,35 @@ def test_members_that_are_shuffled_at_every_site_are_seen(pool: Any) -> None:
     assert gap.mean() > 5 * gap.std() / math.sqrt(300)
 
 
-def test_a_window_that_does_not_fit_is_told() -> None:
-    with pytest.raises(GeobenchError, match="a window of 6 cells does not fit the 5 of 'y'"):
-        PooledCRPS(window=6).statistics(*_plane())
+def test_a_dim_of_fewer_cells_is_one_window() -> None:
+    forecast, truth, context = _plane()
+    row = {"y": [4]}
+    parts = (context.thresholds, context.sea, context.std)
+    case = forecast.isel(row), truth.isel(row), Context(*(each.isel(row) for each in parts))
+    found = PooledCRPS(window=6).statistics(*case)
+    mean = CRPS().statistics(
+        *(each.mean("x").expand_dims(x=[0], axis=-1) for each in case[:2]),
+        Context(*(each.isel(row).isel(x=[5]) for each in parts)),
+    )
+    np.testing.assert_allclose(found["error"], mean["error"], rtol=1e-5)
+
+
+def test_where_there_is_more_land_in_every_window_nothing_is_known() -> None:
+    forecast, truth, context = _plane()
+    sea = context.sea.copy(data=np.zeros((5, 6), bool))
+    sea[0, 0] = sea[2, 2] = True
+    alone = Context(context.thresholds, sea, context.std)
+    case = forecast.fillna(0.0), truth.fillna(0.0), alone
+    assert bool(PooledCRPS(window=2).statistics(*case)["error"].isnull().all())
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
+@pytest.mark.parametrize("place", [(4, 3), (3, 3)])  # in the rest, and in a window
+@pytest.mark.parametrize("pool", ["mean", "max"])
+def test_a_failed_value_counts_wherever_it_stands(
+    value: float, place: tuple[int, int], pool: Any
+) -> None:
+    forecast, truth, context = _plane()
+    forecast[1, 0, 2, 0, *place] = value
+    found = PooledCRPS(window=2, pool=pool).statistics(forecast, truth, context)["error"]
+    assert found.isnull().to_numpy().ravel().tolist() == [False, True, False, False]

@@ -1,6 +1,7 @@
 """Distances between whole fields, and differences between their points, member by member.
 
-Sums are in double precision, over pieces of the field that fit in the L1 cache with all members.
+Distances are summed in double precision, over pieces of the field that fit in the L1 cache with all
+members; of a variogram the sums over members are in the precision of the data.
 """
 
 import numpy as np
@@ -101,10 +102,12 @@ def variogram(
 
     Sums over `pairs` of points `(pair, 2)` of weight (|y_i - y_k|^p - mean_j |x_ji - x_jk|^p)²,
     `(case,)`. The fair one is less the sampling variance of that mean, variance_j / M; NaN for a
-    single member. Both are NaN where a value is not finite.
+    single member. Both are NaN where a value is not finite, and without pairs.
     """
     members, outcome = _same(members, outcome)
-    plain, fair = np.zeros((2, len(members)))
+    plain, fair = np.full((2, len(members)), np.nan)
+    if not len(pairs):
+        return plain, fair
     own = np.ascontiguousarray(weights, dtype=np.float64)
     places = np.ascontiguousarray(pairs)
     exponent = members.dtype.type(power)

@@ -59,7 +59,8 @@ def marginals(
 
     weights `(region, point)` are not negative; of a point without any nothing is read. thresholds
     `(threshold, point)`. keys `(case,)`: a number for each case, which the random ranks of ties
-    depend on, and the place of the point. Variance and spread of a single member are NaN.
+    depend on, and the place of the point. Variance and spread of a single member are NaN, and so
+    is everything in a region without points.
     """
     cases, count, points = members.shape
     if members.dtype not in (np.float32, np.float64):
@@ -68,7 +69,8 @@ def marginals(
     outcome = np.ascontiguousarray(outcome, dtype=members.dtype)
     cells = np.nonzero((weights > 0).any(0))[0]
     own = np.ascontiguousarray(weights[:, cells], dtype=np.float64)
-    own /= own.sum(1, keepdims=True)
+    total = own.sum(1)
+    own /= np.where(total > 0, total, 1)[:, None]
     limits = np.ascontiguousarray(thresholds, dtype=members.dtype)
     regions, levels = len(weights), len(limits)
     sums = np.zeros((cases, regions, 5))
@@ -84,6 +86,8 @@ def marginals(
         )  # fmt: skip
 
     over_rows(run, cases)
+    for each in (sums, tails, table, ranks):
+        each[:, total == 0] = np.nan
     error, spread, bias, squared, variance = np.moveaxis(sums, -1, 0)
     return Marginals(
         error, spread, bias, squared, variance, tails[..., 0], tails[..., 1], table, ranks

@@ -67,6 +67,7 @@ class FlowMap(Generative):
         optimise(self._loss(network, draw, how), how, run.part(0, 2))
         how = self._how(self.distilled / COST)
         optimise(Distillation(network, how, draw=draw), how, run.part(1, 2), forecaster)
+        run.spent["sample_passes"] += (COST - 1) * how.spent(how.steps)  # for the paths
 
     def _prediction(self) -> Literal["velocity"]:
         return "velocity"

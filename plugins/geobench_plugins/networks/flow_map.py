@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -58,15 +59,16 @@ class Distillation(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Of one batch."""
         noise = batch.noise(self._rows)
-        own = torch.arange(len(noise), device=noise.init.device)
-        paths = noise.select(own[::PER_PATH])
+        # By the row of the whole batch, whatever share of it this process has.
+        first, path = torch.unique(noise.init // PER_PATH * PER_PATH, return_inverse=True)
+        paths = replace(noise, init=first, member=torch.zeros_like(first))
         given, _ = self._draw(paths)
         inputs = self.network.scaling.inputs(given)
         start = paths.use("start of flow").normal(*given.shape[3:], given.shape[2])
         states = self.path(inputs, start, paths)
         steps = 2 ** noise.use("steps").integers(_HALVINGS + 1, 1)[:, 0]
         place = (noise.use("place").uniform(1)[:, 0] * steps).long()
-        return self.at(inputs, states, own // PER_PATH, steps, place).mean()
+        return self.at(inputs, states, path, steps, place).mean()
 
     @torch.no_grad()
     def path(self, inputs: Tensor, start: Tensor, noise: Noise) -> Tensor:

@@ -67,7 +67,8 @@ class Reliability(Scorer):
     """Reliability term of the Brier score: mean of (k/M - share of events given k members)².
 
     Murphy (1973), with a bin for each number k of members above the threshold; events are those of
-    `brier`. 0 is calibrated but for sampling, which adds to it: the oracle's row shows how much.
+    `brier`. The sampling of M members adds to it, p (1 - p) / M where they know nothing beyond p:
+    compare with an oracle of as many members.
     """
 
     name = "reliability"

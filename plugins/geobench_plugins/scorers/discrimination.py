@@ -62,17 +62,19 @@ class SEDI(_OfTable):
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the index."""
         import numpy as np
+        import xarray as xr
 
         table = means["table"]
         needed = self.share * (table.sizes["above"] - 1)
         warned = np.arange(table.sizes["above"]) >= needed - 1e-9
-        rates = _rates(table).isel(above=warned).sum("above", skipna=False)
-        hits, alarms = rates.isel(happened=1), rates.isel(happened=0)
+        rates = _rates(table)
+        # Both shares are sums, so that none is exactly 0 but for rounding.
+        yes, no = (rates.isel(above=of).sum("above", skipna=False) for of in (warned, ~warned))
         with np.errstate(divide="ignore", invalid="ignore"):
-            alarm, hit = (np.log(each / (1 - each)) for each in (alarms, hits))
-            total = np.log(alarms * (1 - alarms)) + np.log(hits * (1 - hits))
-            index = means.assign(SEDI=(alarm - hit) / total)[["SEDI"]]
-        return index.where(abs(index) < np.inf)
+            odds, both = (xr.apply_ufunc(np.log, each) for each in (yes / no, yes * no))
+            total = both.sum("happened", skipna=False)
+            index = means.assign(SEDI=(odds.isel(happened=0) - odds.isel(happened=1)) / total)
+        return index[["SEDI"]].where(abs(index["SEDI"]) < np.inf)
 
 
 class EconomicValue(_OfTable):

@@ -68,14 +68,16 @@ class LawEnergy(Scorer):
 
 
 class LawMean(Scorer):
-    """Error of the conditional mean: root-mean-square difference of the means of members and law.
+    """Squared error of the conditional mean: of the means of members x and draws y of the law.
 
-    Less what the sampling of both adds, var(x) / M + var(y) / K, before the root is taken.
+    Over the variable's climatological variance (its mean over sea cells), and less what the
+    sampling of both adds, var(x) / M + var(y) / K: unbiased, so it may come out a little below 0.
     """
 
     name = "law-mean"
     fair = True
     needs_law = True
+    units = "1"
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
@@ -83,17 +85,17 @@ class LawMean(Scorer):
         """Return the debiased `squared` difference of each case."""
         law = context.law
         assert law is not None  # noqa: S101 # the framework sees to it
-        difference = forecast.mean("member", skipna=False) - law.mean("member", skipna=False)
+        x, y = (each.astype(float) for each in (forecast, law))
+        difference = x.mean("member", skipna=False) - y.mean("member", skipna=False)
         sampled = [
-            each.var("member", ddof=1, skipna=False) / each.sizes["member"]
-            for each in (forecast, law)
+            each.var("member", ddof=1, skipna=False) / each.sizes["member"] for each in (x, y)
         ]
         squared = context.average(difference**2 - sampled[0] - sampled[1])
-        return squared.to_dataset(name="squared")
+        return (squared / context.average(context.std**2)).to_dataset(name="squared")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
-        """Take the root; a debiased square that chance took below zero counts as 0."""
-        return (means["squared"].clip(min=0) ** 0.5).to_dataset(name="error of the mean")
+        """Return the mean."""
+        return means.rename(squared="squared error of the mean")
 
 
 class LawSpread(Scorer):
@@ -113,7 +115,8 @@ class LawSpread(Scorer):
         law = context.law
         assert law is not None  # noqa: S101 # the framework sees to it
         members, of_law = (
-            context.average(each.var("member", ddof=1, skipna=False)) for each in (forecast, law)
+            context.average(each.astype(float).var("member", ddof=1, skipna=False))
+            for each in (forecast, law)
         )
         return xr.Dataset({"members": members, "law": of_law.where(members.notnull())})
 

@@ -16,8 +16,9 @@ class PooledCRPS(Scorer):
 
     Pooled members are an ensemble of pooled outcomes, so it is proper, and they are right only with
     the right dependence within a window: the most powerful cheap score of the joint law (used for
-    GenCast: Price et al., 2025). Windows stand side by side, a rest at the end of a dim is left
-    out, and so is a window with more land than sea; land does not enter.
+    GenCast: Price et al., 2025). Windows stand side by side; a rest at the end of a dim is left
+    out, and so is a window with more land than sea (NaN where none is left). Land does not enter. A
+    dim of fewer cells is one window.
     """
 
     name = "pooled-crps"
@@ -30,24 +31,18 @@ class PooledCRPS(Scorer):
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return `error` and `spread`, as for `crps`, of the pooled values."""
-        from geobench import GeobenchError
         from geobench_plugins.kernels.ensembles import marginals
 
-        for dim in context.sea.dims:
-            if context.sea.sizes[dim] < self.window:
-                raise GeobenchError(
-                    f"a window of {self.window} cells does not fit the {context.sea.sizes[dim]} of "
-                    f"'{dim}'. Use a smaller window."
-                )
         share = (
             context.sea.astype(float).coarsen(self._windows(context.sea), boundary="trim").mean()
         )
         sea = share > 0.5
         members, outcome = (self._pooled(each, context.sea, sea) for each in (forecast, truth))
         none = context.thresholds.isel(quantile=slice(0))
-        return marginals(members, outcome, replace(context, sea=sea, thresholds=none))[
-            ["error", "spread"]
-        ]
+        pooled = marginals(members, outcome, replace(context, sea=sea, thresholds=none))
+        # A failed value counts wherever it stands: also in the rest, and where it is no maximum.
+        finite = marginals(forecast, truth, context)["error"].notnull()
+        return pooled[["error", "spread"]].where(finite)
 
     def _pooled(
         self, values: "xr.DataArray", sea: "xr.DataArray", kept: "xr.DataArray"
@@ -64,7 +59,7 @@ class PooledCRPS(Scorer):
         return windows.reduce(np.sum) / cells.clip(min=1)
 
     def _windows(self, sea: "xr.DataArray") -> dict[str, int]:
-        return {str(dim): self.window for dim in sea.dims}
+        return {str(dim): min(self.window, sea.sizes[dim]) for dim in sea.dims}
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the error less the spread."""

@@ -60,9 +60,11 @@ class Variogram(Scorer):
         return xr.concat(parts, forecast["variable"]).where(finite)  # also of cells left out
 
     def _chosen(self, sea: "xr.DataArray") -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-        """Places of the cells: on a lattice as coarse as it takes."""
+        """Places of the cells: on a lattice as coarse as it takes, or every so many of the sea."""
         import numpy as np
 
+        cells = np.nonzero(sea.to_numpy().ravel())[0]
+        fewest = min(len(cells), self.points) // 4  # a lattice may miss a narrow sea
         step = 1
         while True:
             lattice = np.zeros(sea.shape, bool)
@@ -70,6 +72,8 @@ class Variogram(Scorer):
             chosen: np.ndarray[tuple[int], np.dtype[np.int64]] = np.nonzero(
                 (lattice & sea.to_numpy()).ravel()
             )[0]
+            if len(chosen) < fewest:
+                return cells[:: -(-len(cells) // self.points)]
             if len(chosen) <= self.points:
                 return chosen
             step += 1
