@@ -12,7 +12,7 @@ from geobench_plugins.networks.sampling import Sampler
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from geobench import Noise, Run, StateSpec
+    from geobench import Noise, Run
     from geobench_plugins.networks.denoiser import Denoiser
     from geobench_plugins.networks.denoising import DenoisingLoss
     from geobench_plugins.networks.flow_map import FlowMap as Network
@@ -62,7 +62,7 @@ class FlowMap(Generative):
     ) -> None:
         from geobench_plugins.networks.flow_map import COST, Distillation, FlowMap
 
-        assert isinstance(network, FlowMap)  # noqa: S101 # see _network
+        assert isinstance(network, FlowMap)  # noqa: S101 # see _kind
         how = self._how(1 - self.distilled)
         optimise(self._loss(network, draw, how), how, run.part(0, 2))
         how = self._how(self.distilled / COST)
@@ -72,16 +72,10 @@ class FlowMap(Generative):
     def _prediction(self) -> Literal["velocity"]:
         return "velocity"
 
-    def _network(self, spec: "StateSpec", frames: int | None = None) -> "Network":
+    def _kind(self) -> "type[Network]":
         from geobench_plugins.networks.flow_map import FlowMap
 
-        return FlowMap(
-            spec,
-            self.frames if frames is None else frames,
-            backbone=self.backbone,
-            conditioning=self.conditioning,
-            prediction=self._prediction(),
-        )
+        return FlowMap
 
     def _loss(
         self,

@@ -107,10 +107,14 @@ class Generative(EnsembleModel):
     ) -> "nn.Module":
         """What is minimised, over the states that `draw` gives."""
 
-    def _network(self, spec: "StateSpec", frames: int | None = None) -> "Denoiser":
+    def _kind(self) -> "type[Denoiser]":
+        """Class of the network."""
         from geobench_plugins.networks.denoiser import Denoiser
 
-        return Denoiser(
+        return Denoiser
+
+    def _network(self, spec: "StateSpec", frames: int | None = None) -> "Denoiser":
+        return self._kind()(
             spec,
             self.frames if frames is None else frames,
             backbone=self.backbone,
