@@ -1,7 +1,11 @@
 """Negative controls: ensembles of the law with one thing wrong, and who notices.
 
-A defect changes members of the true law, `(…, member, …)`, and nothing else. A scorer that does not
-tell such an ensemble from an untouched one, at so many cases and members, is blind to it.
+A defect changes draws of the true law, `(…, member, …)`, and nothing else. A scorer that does not
+tell an ensemble of them from an untouched one, at so many cases and members, is blind to it.
+
+Means and spreads are those of all draws that are changed together, so there should be many more
+than an ensemble has. Scaled about its own mean an ensemble is of no law at all: its members would
+depend on one another, which fair scores reward.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -171,14 +175,14 @@ def measure(
             for name, values in scoring.columns(scoring.scores(scorer, each, resampling))
         }
 
-    ensembles = [law.isel(member=slice(g * count, (g + 1) * count)) for g in range(groups)]
-    right = [draws(each) for each in ensembles]
+    def ensembles(every: "xr.Dataset") -> "list[xr.Dataset]":
+        return [every.isel(member=slice(g * count, (g + 1) * count)) for g in range(groups)]
+
+    right = [draws(each) for each in ensembles(law)]
+    stacked = law.to_dataarray("variable")
     told = []
     for place, (defect, change) in enumerate(DEFECTS.items()):
-        wrong = [
-            draws(change(each.to_dataarray("variable")).to_dataset("variable"))
-            for each in ensembles
-        ]
+        wrong = [draws(each) for each in ensembles(change(stacked).to_dataset("variable"))]
         for key in right[0]:
             better = own[key[0]].better
             gaps = np.stack(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from geobench.errors import GeobenchError
 from geobench.interfaces.model import Progress, silent
 from geobench.interfaces.scorer import Blaming, Context, Scorer, unblamed
+from geobench.resampling import Resampling as Resampling
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
 
 CASE_DIMS = ("init_time", "lead_time")
@@ -132,37 +132,27 @@ def _check_metric(scorer: Scorer, metric: object) -> None:
             )
 
 
-class Resampling:
-    """Bootstrap weights over blocks of dependent inits: one row of weights per resample.
-
-    Inits of one trajectory depend on one another, so trajectories are drawn, with replacement
-    (a cluster bootstrap). The first row is the sample itself. The draw is fixed by the
-    number of blocks: entries that are compared are resampled alike, and a build can be repeated.
-    """
-
-    def __init__(self, blocks: "np.ndarray[tuple[int], np.dtype[np.int64]]", draws: int = 1000):
-        import numpy as np
-
-        _, place = np.unique(blocks, return_inverse=True)
-        count = int(place.max()) + 1
-        generator = np.random.Generator(np.random.Philox(key=20240101))
-        drawn = generator.multinomial(count, np.full(count, 1 / count), size=draws)
-        weights = np.vstack([np.ones(count), drawn])[:, place].astype(float)
-        self.weights = weights / weights.sum(1, keepdims=True)
-
-    def means(self, found: "xr.Dataset") -> "xr.Dataset":
-        """Mean statistics with a first dim `draw` in place of `init_time`."""
-        import xarray as xr
-
-        weights = xr.DataArray(self.weights, dims=("draw", "init_time"))
-        return xr.Dataset(
-            {name: xr.dot(weights, each, dim="init_time") for name, each in found.data_vars.items()}
-        )
-
-
 def scores(scorer: Scorer, found: "xr.Dataset", resampling: Resampling) -> "xr.Dataset":
     """Score every resample: the scorer's metric with a dim `draw`, whose first is the estimate."""
-    return scorer.metric(resampling.means(found.drop_vars("init_time", errors="ignore")))
+    means = resampling.means(found.drop_vars("init_time", errors="ignore"))
+    return resampling.widened(scorer.metric(means))
+
+
+def contributions(scorer: Scorer, found: "xr.Dataset") -> "dict[str, xr.DataArray]":
+    """What each case adds to a score, by column: `(draw, lead_time)`, where a draw is a case.
+
+    Jackknife pseudo-values, n times the score less n - 1 times that without the case (Tukey, 1958):
+    the cases' own values where the score is a mean, and as good where it is smooth in means.
+    """
+    every = found.drop_vars("init_time", errors="ignore")
+    count, mean = every.sizes["init_time"], every.mean("init_time", skipna=False)
+    if count < 2:
+        raise GeobenchError(
+            "there is one case: nothing is known of how cases vary. Use more inits."
+        )
+    without = (count * mean - every).rename(init_time="draw") / (count - 1)
+    whole = scorer.metric(mean.expand_dims("draw")).isel(draw=0)
+    return dict(columns(count * whole - (count - 1) * scorer.metric(without)))
 
 
 def overall(scorer: Scorer, found: "xr.Dataset") -> dict[str, list[float]]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from geobench.defects import Power
     from geobench.exchange import Verdict
+    from geobench.planning import Aim, Plan
     from geobench.rounding import Rounding
 
 Watch = Callable[[str], AbstractContextManager[Progress]]
@@ -560,6 +561,42 @@ class Steps:
                 progress,
             )
 
+    def plan(
+        self,
+        forecast: Entry,
+        law: Entry,
+        scorer: Scorer,
+        aim: "Aim",
+        members: Sequence[int],
+        *,
+        law_members: int | None = None,
+    ) -> "list[Plan]":
+        """Tell how many cases and members it takes to notice a difference from the law.
+
+        `law` is a forecast of the law with other noise. Both must fit in memory.
+        """
+        from geobench import planning
+
+        dataset = self._check_law(forecast, law)
+        truth = self._outcome(dataset)
+        names = list(truth.data_vars)
+        with forecast.reading(), law.reading():
+            drawn, draws = (each.open()[names].load() for each in (forecast, law))
+        with self.watch(f"plan {forecast.record.name}") as progress:
+            return planning.plan(
+                scorer,
+                drawn,
+                draws,
+                truth,
+                self._context(dataset),
+                dataset.load("inits"),
+                aim=aim,
+                members=members,
+                law_members=law_members,
+                blaming=blaming,
+                progress=progress,
+            )
+
     # -- events
 
     def events(self, forecast: Entry) -> Entry:
@@ -687,7 +724,12 @@ class Steps:
             for kind in ("threshold", "std")
         )
         sea = xr.DataArray(spec.sea, dims=spec.grid_dims)
-        return Context(thresholds.to_dataarray("variable"), sea, std.to_dataarray("variable"))
+        return Context(
+            thresholds.to_dataarray("variable"),
+            sea,
+            std.to_dataarray("variable"),
+            periodic=tuple(dim.name for dim in spec.dims if dim.periodic),
+        )
 
 
 def _experiment_recipe(experiment: Experiment) -> dict[str, Any]:

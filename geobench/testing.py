@@ -10,7 +10,8 @@ class TestMyModel(ModelConformance):
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -225,37 +226,8 @@ class ScorerConformance(ABC):
     def scorer(self) -> Scorer:
         """Return the scorer under test."""
 
-    def _case(self, inits: int = 6, count: int = 5) -> "tuple[xr.DataArray, xr.DataArray, Context]":
-        import numpy as np
-        import xarray as xr
-
-        leads, sites = 2, 8
-        rows = Noise.rows(0, "conformance", inits)
-        dims = ("init_time", "lead_time", "member", "variable", "x")
-        coords = {
-            "init_time": np.datetime64("2000-01-01", "ns")
-            + np.arange(inits) * np.timedelta64(1, "D"),
-            "lead_time": (1 + np.arange(leads)) * np.timedelta64(1, "D").astype("timedelta64[ns]"),
-            "variable": ["q"],
-        }
-        drawn = rows.use("members").normal(leads, count, 1, sites).numpy()
-        forecast = xr.DataArray(drawn, coords, dims)
-        outcome = rows.use("truth").normal(leads, 1, sites).numpy()
-        truth = xr.DataArray(outcome, coords, tuple(dim for dim in dims if dim != "member"))
-        thresholds = xr.DataArray(
-            np.full((2, 1, sites), [[[0.5]], [[1.0]]]),
-            {"quantile": [0.7, 0.9], "variable": ["q"]},
-            ("quantile", "variable", "x"),
-        )
-        sea = xr.DataArray(np.ones(sites, bool), dims="x")
-        std = xr.DataArray(np.ones((1, sites)), {"variable": ["q"]}, ("variable", "x"))
-        law = xr.DataArray(
-            rows.use("law").normal(leads, 9, 1, sites).numpy(), forecast.coords, dims
-        )
-        return forecast, truth, Context(thresholds, sea, std, law)
-
     def test_statistics_are_per_case(self) -> None:
-        forecast, truth, context = self._case()
+        forecast, truth, context = small_case()
         whole = self.scorer().statistics(forecast, truth, context)
         for statistic in whole.data_vars.values():
             assert {"init_time", "lead_time"} <= set(statistic.dims)
@@ -274,7 +246,7 @@ class ScorerConformance(ABC):
     def test_order_of_members_does_not_matter(self) -> None:
         import xarray as xr
 
-        forecast, truth, context = self._case()
+        forecast, truth, context = small_case()
         turned = forecast.isel(member=slice(None, None, -1))
         xr.testing.assert_allclose(
             self.scorer().statistics(forecast, truth, context),
@@ -283,8 +255,59 @@ class ScorerConformance(ABC):
             atol=1e-6,
         )
 
+    def test_lead_times_are_scored_alone_unless_said_otherwise(self) -> None:
+        import xarray as xr
+
+        forecast, truth, context = small_case()
+        whole = self.scorer().statistics(forecast, truth, context)
+        part = {"lead_time": slice(0 if self.scorer().whole_paths else 1, 2)}
+        assert context.law is not None
+        alone = self.scorer().statistics(
+            forecast.isel(part), truth.isel(part), replace(context, law=context.law.isel(part))
+        )
+        xr.testing.assert_allclose(alone, whole.isel(part), rtol=1e-6)
+
+    def test_land_is_not_read(self) -> None:
+        import xarray as xr
+
+        forecast, truth, context = small_case()
+        assert context.law is not None
+        sea = context.sea.copy(data=[place not in (0, 5) for place in range(8)])
+        found = []
+        for value in (0.0, float("nan")):
+            drawn, outcome, law, std, limits = (
+                each.where(sea, value)
+                for each in (forecast, truth, context.law, context.std, context.thresholds)
+            )
+            own = replace(context, thresholds=limits, sea=sea, std=std, law=law)
+            dims = forecast.dims, truth.dims
+            found.append(
+                self.scorer().statistics(
+                    drawn.transpose(*dims[0]), outcome.transpose(*dims[1]), own
+                )
+            )
+        xr.testing.assert_allclose(*found, rtol=1e-6)
+
+    def test_units_are_as_declared(self) -> None:
+        import xarray as xr
+
+        forecast, truth, context = small_case()
+        assert context.law is not None
+        own = replace(
+            context,
+            thresholds=8 * context.thresholds,
+            std=8 * context.std,
+            law=8 * context.law,
+        )
+        plain, large = (
+            self.scorer().metric(self.scorer().statistics(*case).mean("init_time"))
+            for case in ((forecast, truth, context), (8 * forecast, 8 * truth, own))
+        )
+        by = 8 if self.scorer().units == "of the variable" else 1
+        xr.testing.assert_allclose(large, by * plain, rtol=1e-4, atol=1e-6)
+
     def test_a_failed_member_makes_its_case_nan(self) -> None:
-        forecast, truth, context = self._case()
+        forecast, truth, context = small_case()
         forecast[1, 0, 2, 0, 3] = float("nan")
         for statistic in self.scorer().statistics(forecast, truth, context).data_vars.values():
             if "variable" in statistic.dims:
@@ -294,6 +317,125 @@ class ScorerConformance(ABC):
             assert bool(failed.isnull().any()), "a NaN member was dropped in silence"
             assert bool(others.notnull().all()), "a NaN member spoilt other cases"
 
+    def test_a_fair_score_is_the_same_with_any_number_of_members(self) -> None:
+        """Six standard errors of 20 batches, on fixed draws: a false alarm in 100,000."""
+        if not self.scorer().fair:
+            return
+        few, many = (self._batches(_world(4)), self._batches(_world(16)))
+        for name, values in few.items():
+            _check_not_above(abs((values - many[name]).mean(0)), values - many[name], name)
+
+    def test_nothing_is_better_than_the_law(self) -> None:
+        """Nor is the law from itself, for scorers that need it: errors as above."""
+        if not self.scorer().proper:
+            return
+        _, truth, context = _world(8)
+        wrong_ones = _defective(8)
+        right = self._batches((wrong_ones["none"], truth, context))
+        if self.scorer().needs_law:
+            for name, values in right.items():
+                _check_not_above(abs(values.mean(0)), values, name)
+        sign = -1 if self.scorer().better == "higher" else 1
+        for defect, drawn in wrong_ones.items():
+            wrong = self._batches((drawn, truth, context))
+            for name, values in wrong.items():
+                gap = sign * (right[name] - values)
+                _check_not_above(gap.mean(0), gap, f"{name} with the defect '{defect}'")
+
+    def _batches(self, case: "tuple[xr.DataArray, xr.DataArray, Context]") -> "dict[str, Any]":
+        """Scores of 20 batches of cases: `(batch, lead_time)` of each column."""
+        import numpy as np
+
+        from geobench import scoring
+
+        found = self.scorer().statistics(*case).drop_vars("init_time")
+        count = found.sizes["init_time"]
+        batch = found.assign_coords(init_time=np.arange(count) % 20).groupby("init_time")
+        scores = self.scorer().metric(batch.mean(skipna=False).rename(init_time="draw"))
+        return {name: values.to_numpy() for name, values in scoring.columns(scores)}
+
+
+def small_case(inits: int = 6, count: int = 5) -> "tuple[xr.DataArray, xr.DataArray, Context]":
+    """Normal members `(init_time, lead_time, member, variable, x)`, outcomes, draws of the law."""
+    import numpy as np
+    import xarray as xr
+
+    leads, sites = 2, 8
+    rows = Noise.rows(0, "conformance", inits)
+    dims = ("init_time", "lead_time", "member", "variable", "x")
+    coords = {
+        "init_time": np.datetime64("2000-01-01", "ns") + np.arange(inits) * np.timedelta64(1, "D"),
+        "lead_time": (1 + np.arange(leads)) * np.timedelta64(1, "D").astype("timedelta64[ns]"),
+        "variable": ["q"],
+    }
+    drawn = rows.use("members").normal(leads, count, 1, sites).numpy()
+    forecast = xr.DataArray(drawn, coords, dims)
+    outcome = rows.use("truth").normal(leads, 1, sites).numpy()
+    truth = xr.DataArray(outcome, coords, tuple(dim for dim in dims if dim != "member"))
+    thresholds = xr.DataArray(
+        np.full((2, 1, sites), [[[0.5]], [[1.0]]]),
+        {"quantile": [0.7, 0.9], "variable": ["q"]},
+        ("quantile", "variable", "x"),
+    )
+    sea = xr.DataArray(np.ones(sites, bool), dims="x")
+    std = xr.DataArray(np.ones((1, sites)), {"variable": ["q"]}, ("variable", "x"))
+    law = xr.DataArray(rows.use("law").normal(leads, 16, 1, sites).numpy(), forecast.coords, dims)
+    return forecast, truth, Context(thresholds, sea, std, law)
+
+
+@cache
+def _defective(count: int) -> "dict[str, xr.DataArray]":
+    """Ensembles of so many members, one with each defect."""
+    from geobench.defects import DEFECTS
+
+    draws, _, _ = _world(128)
+    return {
+        name: change(draws).isel(member=slice(count)).copy() for name, change in DEFECTS.items()
+    }
+
+
+@cache
+def _world(count: int) -> "tuple[xr.DataArray, xr.DataArray, Context]":
+    """Members, outcomes and 40 draws of a law with dependence in space and time: 400 cases.
+
+    What is known of a case is its mean field, which is as large as the spread.
+    """
+    import numpy as np
+    import xarray as xr
+
+    inits, leads, sites, draws = 400, 2, 12, 40
+    rows = Noise.rows(0, "conformance world", inits)
+
+    def smooth(stream: str, members: int) -> "Any":
+        white = rows.use(stream).normal(leads, members, 1, sites).numpy().astype(float)
+        white += np.roll(white, 1, -1) + np.roll(white, 2, -1)
+        return white.cumsum(1) / np.sqrt(3 * np.arange(1, leads + 1))[:, None, None, None]
+
+    mean = smooth("mean", 1)
+    drawn = [mean + smooth(f"draws {each}", each) for each in (count, 1, draws)]
+    dims = ("init_time", "lead_time", "member", "variable", "x")
+    coords = {
+        "init_time": np.datetime64("2000-01-01", "ns") + np.arange(inits) * np.timedelta64(1, "D"),
+        "lead_time": (1 + np.arange(leads)) * np.timedelta64(1, "D").astype("timedelta64[ns]"),
+        "variable": ["q"],
+    }
+    forecast, truth, law = (xr.DataArray(each, coords, dims) for each in drawn)
+    sea = xr.DataArray(np.ones(sites, bool), dims="x")
+    climate = xr.DataArray(np.full((1, sites), 2**0.5), {"variable": ["q"]}, ("variable", "x"))
+    limits = xr.concat([0 * climate, 2 * climate], xr.DataArray([0.5, 0.977], dims="quantile"))
+    limits = limits.assign_coords(quantile=[0.5, 0.977])
+    context = Context(limits, sea, climate, law, periodic=("x",))
+    return forecast, truth.isel(member=0, drop=True), context
+
+
+def _check_not_above(size: "Any", values: "Any", name: str) -> None:
+    """Raise where a mean over batches is above 0 by more than six standard errors."""
+    import numpy as np
+
+    error = values.std(0, ddof=1) / np.sqrt(len(values))
+    bad = size > 6 * error + 1e-9
+    assert not bad.any(), f"{name}: {size} is above 6 standard errors of {error}"
+
 
 __all__ = [
     "AssimilationConformance",
@@ -301,4 +443,5 @@ __all__ = [
     "ModelConformance",
     "ScorerConformance",
     "SimulatorConformance",
+    "small_case",
 ]

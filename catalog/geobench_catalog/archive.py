@@ -56,7 +56,7 @@ def export(catalog: Catalog, references: Sequence[str], path: Path) -> list[Entr
         ) from error
     except (OSError, ValueError) as error:  # tarfile: a name or a file is too long
         aside.unlink(missing_ok=True)
-        raise CatalogError(f"{path} cannot be written ({error}).") from error
+        raise CatalogError(f"{path} cannot be written ({error}). Name another file.") from error
     except CatalogError:
         aside.unlink(missing_ok=True)
         raise

@@ -96,6 +96,11 @@ class Catalog:
             except FileExistsError:
                 return  # another process made it meanwhile
 
+    @property
+    def schema(self) -> int:
+        """Version of what its entries may look like."""
+        return self._schema
+
     def upgrade(self) -> None:
         """Tell older versions of geobench that there are entries that they cannot read."""
         if self._schema < _SCHEMA:

@@ -1,5 +1,6 @@
 """What two entries have different: how they were made, and their numbers."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,6 +33,18 @@ class ArrayChange(NamedTuple):
     size: int = 0
     largest: float | None = None
     """Largest absolute difference, of numbers."""
+    scale: float | None = None
+    """Largest magnitude in the first, of floating-point numbers."""
+
+    @property
+    def relative(self) -> float:
+        """Largest difference over the largest magnitude in the first; infinite of all but floats.
+
+        That is the relative error in the largest-value norm: near zeros no value is held to itself.
+        """
+        if self.state == "equal":
+            return 0.0
+        return self.largest / self.scale if self.largest is not None and self.scale else math.inf
 
 
 def configuration(first: Entry, second: Entry) -> list[Change]:
@@ -90,6 +103,7 @@ def _compared(path: str, first: "zarr.Array[Any]", second: "zarr.Array[Any]") ->
         kinds = [f"{each.dtype} {each.shape}" for each in (first, second)]
         return ArrayChange(path, f"other shape or type ({kinds[0]}, {kinds[1]})")
     differing, largest = 0, 0.0 if first.dtype.kind in "fiu" else None
+    scale = 0.0 if first.dtype.kind == "f" else None
     count = first.shape[0] if first.shape else 1
     step = max(1, _BLOCK * max(1, count) // max(1, first.nbytes))
     for start in range(0, count, step):
@@ -97,11 +111,14 @@ def _compared(path: str, first: "zarr.Array[Any]", second: "zarr.Array[Any]") ->
         one, other = np.asarray(first[where]), np.asarray(second[where])
         odd = _odd(one, other)
         differing += int(odd.sum())
+        if scale is not None:
+            scale = max(scale, float(np.abs(one[np.isfinite(one)]).max(initial=0)))
         if largest is not None and odd.any():
             away = np.abs(one[odd].astype(float) - other[odd].astype(float))
             largest = max(largest, float(np.nan_to_num(away, nan=np.inf).max()))
     state = "differs" if differing else "equal"
-    return ArrayChange(path, state, differing, first.size, largest if differing else None)
+    found = (largest, scale) if differing else (None, None)
+    return ArrayChange(path, state, differing, first.size, *found)
 
 
 def _odd(one: "_Array", other: "_Array") -> "_Array":

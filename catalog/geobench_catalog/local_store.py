@@ -1,6 +1,7 @@
 """A catalogue's files in a folder: nothing is seen before it is whole and on disk."""
 
 import fcntl
+import math
 import os
 import shutil
 import threading
@@ -169,6 +170,10 @@ class LocalStore:
             swept = [swept_folder(path, dry_run=dry_run) for path in left]
             swept += sweep_work(self._root / _WORK, dry_run=dry_run)
         return swept + sweep_temporary(dry_run=dry_run)
+
+    def stopped(self) -> list[tuple[str, int]]:
+        """Long work that nobody is at, old or not: (what, bytes)."""
+        return sweep_work(self._root / _WORK, older_than=-math.inf, dry_run=True)
 
     @contextmanager
     def lock(self, *, shared: bool) -> Iterator[None]:

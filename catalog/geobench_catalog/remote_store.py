@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import inspect
 import io
+import math
 import os
 import threading
 import time
@@ -233,6 +234,10 @@ class RemoteStore:
     def sweep(self, *, dry_run: bool = False) -> list[tuple[str, int]]:
         """Remove what dead processes of this user have left on this machine."""
         return sweep_work(self._work(), dry_run=dry_run) + sweep_temporary(dry_run=dry_run)
+
+    def stopped(self) -> list[tuple[str, int]]:
+        """Long work on this machine that nobody is at, old or not: (what, bytes)."""
+        return sweep_work(self._work(), older_than=-math.inf, dry_run=True)
 
     @contextmanager
     def lock(self, *, shared: bool) -> Iterator[None]:  # nothing can be locked

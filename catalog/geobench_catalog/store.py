@@ -66,6 +66,9 @@ class Store(Protocol):
     def sweep(self, *, dry_run: bool = False) -> list[tuple[str, int]]:
         """Remove what dead processes have left of drafts and of old work: (what, bytes)."""
 
+    def stopped(self) -> list[tuple[str, int]]:
+        """Long work that nobody is at, old or not: (what, bytes)."""
+
     def lock(self, *, shared: bool) -> AbstractContextManager[None]:
         """Hold off those who remove (shared), or everybody (not shared), for a moment."""
 

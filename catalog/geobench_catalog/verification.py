@@ -40,7 +40,7 @@ def verify(catalog: Catalog, references: tuple[str, ...] = ()) -> Iterator[Findi
             yield Finding(str(reference), len(entry.manifest), entry.size, told)
     if not references:
         catalog.index.rebuild()
-        problems = list(_names(catalog))
+        problems = list(names(catalog))
         yield Finding("names", 0, 0, problems)
 
 
@@ -93,8 +93,8 @@ def _computation(catalog: Catalog, entry: Entry) -> Iterator[str]:
         yield "its key is not that of its recipe and parents"
 
 
-def _names(catalog: Catalog) -> Iterator[str]:
-    """Aliases, tags and the marks of what was removed."""
+def names(catalog: Catalog) -> Iterator[str]:
+    """What is wrong with aliases, tags and the marks of what was removed."""
     there = catalog.names.references()
     for alias in catalog.names.aliases():
         try:

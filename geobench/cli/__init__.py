@@ -8,8 +8,12 @@ from pathlib import Path
 import click
 
 from geobench.cli.catalog import catalog
+from geobench.cli.completion import completion
+from geobench.cli.doctor import doctor
 from geobench.cli.leaderboard import leaderboard
+from geobench.cli.plan import plan
 from geobench.cli.plugins import plugins
+from geobench.cli.reproduce import reproduce
 from geobench.cli.run import run
 from geobench.cli.scorers import scorers, test
 from geobench.cli.settings import Settings, Size
@@ -76,6 +80,6 @@ def main(
     ctx.obj = Settings(catalog_url, plugin, device, memory, quiet=quiet, debug=debug)
 
 
-_STEPS = (run, leaderboard, simulate, train, forecast, score, test, events)
-for _command in (*_STEPS, catalog, plugins, scorers, simulator):
+_STEPS = (run, leaderboard, simulate, train, forecast, score, test, plan, events)
+for _command in (*_STEPS, catalog, plugins, scorers, simulator, reproduce, doctor, completion):
     main.add_command(_command)

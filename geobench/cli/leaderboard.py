@@ -1,13 +1,12 @@
 """geobench leaderboard: the comparison, in a terminal, as a page, as JSON."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import click
 
 from geobench.cli.settings import Settings, nfe_option, pass_settings
 from geobench.errors import GeobenchError
+from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import json_option
 
 
@@ -20,7 +19,10 @@ from geobench_catalog.commands.place import json_option
 def leaderboard(
     settings: Settings, study: Path, html: Path | None, *, nfe: tuple[int, ...], as_json: bool
 ) -> None:
-    """Compare the models of STUDY with the truth, from what is in the catalogue."""
+    """Compare the models of STUDY with the truth, from what is in the catalogue.
+
+    For example: geobench leaderboard studies/quick.yaml --html board.html
+    """
     from geobench.study import Runner, read_study
 
     read = read_study(study, nfe)
@@ -35,8 +37,7 @@ def leaderboard(
         _write(html, text)
         click.echo(html.absolute().as_uri(), err=as_json)
     if as_json:
-        boards = [_finite(board.as_dict()) for board in outcome.boards]
-        click.echo(json.dumps(boards, indent=1, allow_nan=False))
+        documents.show([board.as_dict() for board in outcome.boards])
     elif not html:
         from geobench.leaderboard import terminal
 
@@ -52,14 +53,3 @@ def _write(path: Path, text: str) -> None:
         raise GeobenchError(
             f"{path} cannot be written ({error.strerror}). Name another file."
         ) from error
-
-
-def _finite(value: Any) -> Any:
-    """Put null for numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_finite(each) for each in value]
-    if isinstance(value, float) and value - value != 0:
-        return None
-    return value

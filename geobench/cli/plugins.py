@@ -1,18 +1,23 @@
 """geobench plugins: what is installed."""
 
-import json
+import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
 from pydantic import BaseModel
 
+from geobench.cli.completion import offered
 from geobench.cli.settings import Settings, pass_settings
 from geobench.errors import GeobenchError
+from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import json_option
 
 if TYPE_CHECKING:
     from geobench.registry import Offer
+
+
+_KINDS = ("simulator", "experiment", "assimilation", "model", "scorer")
 
 
 @click.group()
@@ -32,10 +37,10 @@ def list_plugins(settings: Settings, *, as_json: bool) -> None:
             {"kind": o.kind, "name": o.name, "plugin": o.plugin, "summary": o.summary}
             for o in offers
         ]
-        click.echo(json.dumps({"offers": listed, "set_aside": aside}, indent=1))
+        documents.show({"offers": listed, "set_aside": aside})
         return
     width = max((len(offer.name) for offer in offers), default=0)
-    for kind in ("simulator", "experiment", "assimilation", "model", "scorer"):
+    for kind in _KINDS:
         click.echo(click.style(f"{kind}s", bold=True))
         for offer in offers:
             if offer.kind == kind:
@@ -48,21 +53,35 @@ def list_plugins(settings: Settings, *, as_json: bool) -> None:
 
 
 @plugins.command()
-@click.argument("name")
+@click.argument("name", shell_complete=offered(*_KINDS))
 @json_option
 @pass_settings
 def show(settings: Settings, name: str, *, as_json: bool) -> None:
-    """Show what a simulator, assimilation, model, scorer or experiment is, and its fields."""
-    found = [offer for (_, offered), offer in settings.plugins.offers.items() if offered == name]
+    """Show what a simulator, assimilation, model, scorer or experiment is, and its fields.
+
+    For example: geobench plugins show fgn. A name may be that of several; all are shown.
+    """
+    found = [offer for (_, own), offer in settings.plugins.offers.items() if own == name]
     if not found:
-        known = ", ".join(sorted({offered for _, offered in settings.registry.offers}))
-        raise GeobenchError(f"no plugin offers '{name}'. There are: {known}.")
+        known = sorted({own for _, own in settings.registry.offers})
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(known)}."
+        raise GeobenchError(f"no plugin offers '{name}'. {hint}")
+    if as_json:
+        documents.show([_document(offer) for offer in found])
+        return
     for offer in found:
-        if as_json:
-            schema = {} if offer.kind == "experiment" else offer.value.model_json_schema()
-            click.echo(json.dumps({"kind": offer.kind, "plugin": offer.plugin, **schema}, indent=1))
-        else:
-            _show(offer)
+        _show(offer)
+
+
+def _document(offer: "Offer") -> dict[str, Any]:
+    """Who offers what, with the JSON schema of its fields; of an experiment what it is."""
+    from geobench.registry import read_yaml
+
+    told = {"kind": offer.kind, "name": offer.name, "plugin": offer.plugin}
+    if offer.kind == "experiment":
+        return {**told, "experiment": read_yaml(offer.value)}
+    return {**told, **offer.value.model_json_schema()}
 
 
 def _show(offer: "Offer") -> None:

@@ -2,37 +2,58 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from geobench.cli.settings import Settings, nfe_option, pass_settings
+from geobench_catalog.commands import documents
+from geobench_catalog.commands.place import json_option
+
+if TYPE_CHECKING:
+    from geobench_catalog import Entry
 
 
 @click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Show what is done and what is to do; do nothing.")
 @nfe_option
+@json_option
 @pass_settings
-def run(settings: Settings, study: Path, *, nfe: tuple[int, ...], dry_run: bool) -> None:
+def run(
+    settings: Settings, study: Path, *, nfe: tuple[int, ...], dry_run: bool, as_json: bool
+) -> None:
     """Run STUDY, a YAML file: simulate, train, forecast, score, compare.
 
     What is in the catalogue is not done again, so a run that was stopped goes on.
+
+    For example: geobench --catalog demo/catalog run studies/quick.yaml
     """
     from geobench.leaderboard import terminal
     from geobench.study import Runner, read_study
 
     runner = Runner(read_study(study, nfe), settings.plugins)
     if dry_run:
-        steps = settings.steps_if_there()
-        for kind, name, entry in runner.plan(steps):
+        planned = list(runner.plan(settings.steps_if_there()))
+        if as_json:
+            documents.show([_planned(*each) for each in planned])
+            return
+        for kind, name, entry in planned:
             done, what = ("done ", str(entry.reference)) if entry else ("to do", name)
             click.echo(f"{done}  {kind:10}  {what}")
         return
     steps = settings.steps(create=True)
     outcome = runner.run(steps)
-    for board in outcome.boards:
-        click.echo(terminal.ranking(board))
+    if as_json:
+        documents.show([board.as_dict() for board in outcome.boards])
+    else:
+        for board in outcome.boards:
+            click.echo(terminal.ranking(board))
     for failure in outcome.failures:
         settings.tell(failure)
     if outcome.failures:
         sys.exit(2)
+
+
+def _planned(kind: str, name: str, entry: "Entry | None") -> dict[str, str | None]:
+    return {"kind": kind, "name": name, "reference": str(entry.reference) if entry else None}

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from geobench.cli.completion import offered
 from geobench.cli.settings import Settings, pass_settings
 from geobench_catalog import Entry
-from geobench_catalog.commands.place import json_option, reference_argument
+from geobench_catalog.commands.place import completes, json_option, reference_argument
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,15 +23,21 @@ if TYPE_CHECKING:
 
 @click.group()
 def scorers() -> None:
-    """What scorers notice, and what they are blind to."""
+    """Tell what scorers notice, and what they are blind to."""
 
 
 @scorers.command()
-@reference_argument("law")
+@reference_argument("law", "forecast")
 @click.option(
     "--members", type=click.IntRange(min=2), default=16, show_default=True, help="Of an ensemble."
 )
-@click.option("--scorer", "names", multiple=True, help="Default: all that need no law.")
+@click.option(
+    "--scorer",
+    "names",
+    multiple=True,
+    shell_complete=offered("scorer"),
+    help="Default: all that need no law.",
+)
 @json_option
 @pass_settings
 def power(
@@ -60,9 +67,16 @@ def power(
 
 
 @click.command()
-@reference_argument("forecast")
-@click.option("--law", required=True, help="A forecast of the law, with other noise.")
-@click.option("--scorer", "names", multiple=True, help="Default: all.")
+@reference_argument("forecast", "forecast")
+@click.option(
+    "--law",
+    required=True,
+    shell_complete=completes("forecast"),
+    help="A forecast of the law, with other noise.",
+)
+@click.option(
+    "--scorer", "names", multiple=True, shell_complete=offered("scorer"), help="Default: all."
+)
 @click.option(
     "--exchanges",
     type=click.IntRange(min=19),

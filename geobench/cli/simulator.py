@@ -1,6 +1,5 @@
 """geobench simulator: what a simulator is like, measured."""
 
-import json
 import os
 import shlex
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from geobench.cli.completion import offered
 from geobench.cli.settings import (
     Settings,
     assignments,
@@ -16,6 +16,7 @@ from geobench.cli.settings import (
     pass_settings,
     set_option,
 )
+from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import json_option
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def simulator() -> None:
 
 
 @simulator.command("describe")
-@click.argument("name")
+@click.argument("name", shell_complete=offered("simulator", "experiment", files=True))
 @set_option
 @click.option(
     "--effort",
@@ -39,7 +40,9 @@ def simulator() -> None:
     show_default=True,
     help="How long to run; for Lorenz95 some 10 s, 30 s, 2 minutes.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all noise."
+)
 @click.option(
     "--exponents",
     type=click.IntRange(min=1),
@@ -85,6 +88,8 @@ def describe_simulator(
 
     Climate, predictability, Lyapunov exponents; how far the law is from a normal one, and what a
     forecaster loses that gets only part of it right; extreme events and return levels.
+
+    For example: geobench simulator describe lorenz95 --effort quick
     """
     from geobench.description import experiments, figures, pages, report, terminal
     from geobench.description.effort import Effort
@@ -132,7 +137,7 @@ def describe_simulator(
     for path in filter(None, (plot, markdown, html)):
         click.echo(path.absolute().as_uri(), err=True)
     if as_json:
-        click.echo(json.dumps(report.as_json(found), indent=1, allow_nan=False))
+        documents.show(report.as_json(found))
     else:
         click.echo(terminal.report(found.title, sections), nl=False)
 

@@ -1,24 +1,30 @@
-"""geobench simulate, train, forecast, score: one step each; each prints what it made."""
+"""geobench simulate, train, forecast, score, events: one step each; each prints what it made."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from geobench.cli.completion import offered
 from geobench.cli.settings import Settings, assignments, check_folder, pass_settings, set_option
 from geobench.errors import GeobenchError
 from geobench_catalog import Entry
-from geobench_catalog.commands.place import complete, reference_argument
+from geobench_catalog.commands import documents
+from geobench_catalog.commands.place import completes, json_option, reference_argument
 
 
 @click.command()
-@click.argument("experiment")
-@click.option("--name", help="Name of the dataset; default: that of the experiment.")
+@click.argument("experiment", shell_complete=offered("experiment", files=True))
+@click.option(
+    "--name", metavar="NAME", help="Name of the dataset; default: that of the experiment."
+)
 @click.option(
     "--animate",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also draw the first test trajectory: a film (.gif, .mp4) or a picture (.png, .svg).",
 )
 @set_option
+@json_option
 @pass_settings
 def simulate(
     settings: Settings,
@@ -26,8 +32,13 @@ def simulate(
     name: str | None,
     animate: Path | None,
     changes: tuple[str, ...],
+    *,
+    as_json: bool,
 ) -> None:
-    """Make the dataset of EXPERIMENT, a name or a YAML file."""
+    """Make the dataset of EXPERIMENT, a name or a YAML file.
+
+    For example: geobench simulate lorenz95 --set simulator.forcing=10
+    """
     from geobench import film
 
     own, realised = settings.experiment(experiment, changes)
@@ -36,23 +47,38 @@ def simulate(
         film.check(animate)
     steps = settings.steps(create=True)
     made = steps.simulate(name or own, realised)
-    click.echo(made.reference)
+    _tell(made, as_json=as_json)
     if animate:
         steps.animate(made, animate)
-        click.echo(animate.absolute().as_uri())
+        click.echo(animate.absolute().as_uri(), err=as_json)
+
+
+def _tell(made: Entry, *, as_json: bool) -> None:
+    if as_json:
+        documents.show(documents.of_entry(made))
+    else:
+        click.echo(made.reference)
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=offered("model"))
 @click.option(
     "--dataset",
     required=True,
-    shell_complete=complete,
-    help="Reference of the dataset, dataset/NAME@VERSION.",
+    metavar="REFERENCE",
+    shell_complete=completes("dataset"),
+    help="The dataset, dataset/NAME@VERSION.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--label", help="What to call it; default: the name of the model.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the first weights and of all noise.",
+)
+@click.option("--label", metavar="NAME", help="What to call it; default: the name of the model.")
 @set_option
+@json_option
 @pass_settings
 def train(
     settings: Settings,
@@ -61,19 +87,26 @@ def train(
     seed: int,
     label: str | None,
     changes: tuple[str, ...],
+    *,
+    as_json: bool,
 ) -> None:
-    """Fit MODEL to a dataset."""
+    """Fit MODEL to a dataset.
+
+    For example: geobench train fgn --dataset dataset/lorenz95@1
+    """
     steps = settings.steps()
     built = steps.registry.model({"use": model, **assignments(changes)})
     made = steps.train(
         steps.catalog.get(dataset, "dataset"), built, seed=seed, label=label or built.name
     )
-    click.echo(made.reference)
+    _tell(made, as_json=as_json)
 
 
 @click.command()
-@reference_argument("forecaster")
-@click.option("--members", type=click.IntRange(min=2), default=16, show_default=True)
+@reference_argument("forecaster", "forecaster")
+@click.option(
+    "--members", type=click.IntRange(min=2), default=16, show_default=True, help="Of each init."
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Of the noise; default: as in training.")
 @click.option("--keep-failures", is_flag=True, help="Store members that are not finite.")
 @click.option(
@@ -81,6 +114,7 @@ def train(
     type=click.IntRange(1, 23),
     help="Store rounded to so many bits of the climate's standard deviation, e.g. 12.",
 )
+@json_option
 @pass_settings
 def forecast(
     settings: Settings,
@@ -90,24 +124,45 @@ def forecast(
     keep_bits: int | None,
     *,
     keep_failures: bool,
+    as_json: bool,
 ) -> None:
-    """Draw members of FORECASTER for every init time of its dataset's test split."""
+    """Draw members of FORECASTER for every init time of its dataset's test split.
+
+    For example: geobench forecast forecaster/lorenz95.fgn.s0@1 --members 64
+    """
     steps = settings.steps()
     fitted = steps.catalog.get(forecaster, "forecaster")
     made = steps.forecast(
         fitted, members=members, seed=seed, keep_failures=keep_failures, keep_bits=keep_bits
     )
-    click.echo(made.reference)
+    _tell(made, as_json=as_json)
+    if as_json:
+        return
     for column, changes in made.record.summary.get("rounding", {}).get("score_changes", {}).items():
         largest = max(changes, key=abs)
         click.echo(f"  {column}  rounding changes it by {_number(largest)} at most")
 
 
 @click.command()
-@reference_argument("forecasts", nargs=-1)
-@click.option("--query", help="Also every forecast for which this expression holds.")
-@click.option("--scorer", "names", multiple=True, help="Default: all; without --law, all but some.")
-@click.option("--law", help="A forecast of the true law, for scorers that compare with one.")
+@reference_argument("forecasts", "forecast", nargs=-1)
+@click.option(
+    "--query", metavar="EXPRESSION", help="Also every forecast for which this expression holds."
+)
+@click.option(
+    "--scorer",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=offered("scorer"),
+    help="Default: all; without --law, all but some.",
+)
+@click.option(
+    "--law",
+    metavar="REFERENCE",
+    shell_complete=completes("forecast"),
+    help="A forecast of the true law, for scorers that compare with one.",
+)
+@json_option
 @pass_settings
 def score(
     settings: Settings,
@@ -115,10 +170,14 @@ def score(
     query: str | None,
     names: tuple[str, ...],
     law: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Score FORECASTS. What has been scored by this version of a scorer is not scored again.
 
-    With --query whatever is there: geobench score --query 'dataset = lorenz95' --scorer mine.
+    For example: geobench score forecast/lorenz95.fgn.s0@1 --scorer crps
+
+    With --query whatever is there: geobench score --query 'dataset = lorenz95'
     """
     steps = settings.steps()
     wanted = list(forecasts)
@@ -139,12 +198,17 @@ def score(
         scorer for scorer in scorers if law or not scorer.needs_law
     ]
     draws = steps.catalog.get(law, "forecast") if law else None
+    told = []
     for forecast in drawn:
         for made in steps.scores(forecast, scorers, draws):
-            _tell(made)
+            told.append(documents.of_entry(made))
+            if not as_json:
+                _tell_score(made)
+    if as_json:
+        documents.show(told)
 
 
-def _tell(made: Entry) -> None:
+def _tell_score(made: Entry) -> None:
     click.echo(made.reference)
     hours = made.record.summary["lead_hours"]
     for column, values in made.record.summary["scores"].items():
@@ -158,17 +222,37 @@ def _number(value: float | None) -> str:
 
 
 @click.command()
-@reference_argument("forecast")
+@reference_argument("forecast", "forecast")
+@json_option
 @pass_settings
-def events(settings: Settings, forecast: str) -> None:
-    """Count the extreme events of FORECAST; of an oracle's, that is their true probability."""
+def events(settings: Settings, forecast: str, *, as_json: bool) -> None:
+    """Count the extreme events of FORECAST; of an oracle's, that is their true probability.
+
+    Told are means over init times, at the first and the last lead; the entry holds each.
+    """
     steps = settings.steps()
     made = steps.events(steps.catalog.get(forecast, "forecast"))
+    told = _events(made)
+    if as_json:
+        documents.show({**documents.of_entry(made), "probabilities": told})
+        return
     click.echo(made.reference)
+    for each in told:
+        ends = f"first step {each['mean'][0]:.4g}  last step {each['mean'][-1]:.4g}"
+        click.echo(f"  {each['event']}  {100 * each['quantile']:g} %  {ends}")
+
+
+def _events(made: Entry) -> list[dict[str, Any]]:
+    """How probable each event is at each lead, averaged over init times and places."""
+    import numpy as np
+
     found = made.load()
+    hours = (found["lead_time"].to_numpy() / np.timedelta64(1, "h")).tolist()
+    told = []
     for event in made.record.recipe["events"]:
         name = event["name"].replace("-", "_")
         mean = found[name].mean(("init_time", f"{name}_place")).to_numpy()
-        for place, quantile in enumerate(found[f"{name}_quantile"].to_numpy()):
-            ends = f"first step {mean[0, place]:.4g}  last step {mean[-1, place]:.4g}"
-            click.echo(f"  {event['name']}  {100 * quantile:g} %  {ends}")
+        for place, quantile in enumerate(found[f"{name}_quantile"].to_numpy().tolist()):
+            own = {"event": event["name"], "quantile": quantile, "lead_hours": hours}
+            told.append({**own, "mean": mean[:, place].tolist()})
+    return told

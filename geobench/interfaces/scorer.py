@@ -32,6 +32,7 @@ class Context:
     std: climatological standard deviations `(variable, *grid)`, from train alone.
     law: draws of the true law of the same cases, with the dims of the forecast, for scorers that
     need it.
+    periodic: names of the grid dims that close on themselves.
 
     What several scorers need of the same cases is computed once (`shared`).
     """
@@ -40,6 +41,7 @@ class Context:
     sea: "xr.DataArray"
     std: "xr.DataArray"
     law: "xr.DataArray | None" = None
+    periodic: tuple[str, ...] = ()
     _kept: "dict[tuple[str, int, int], tuple[object, object, xr.Dataset]]" = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -73,8 +75,12 @@ class Scorer(Plugin):
     """Which scores are better: lower ones, higher ones, or those near one or zero."""
     fair: ClassVar[bool] = False
     """Whether its expectation does not depend on the number of members."""
+    proper: ClassVar[bool] = False
+    """Whether nothing is better than the law in expectation, at any number of members."""
     needs_law: ClassVar[bool] = False
     """Whether it compares with draws of the law (`context.law`); it is then zero at the law."""
+    whole_paths: ClassVar[bool] = False
+    """Whether a case depends on lead times before its own, which must then be read with it."""
     units: ClassVar[str] = "of the variable"
     """'of the variable', or '1' if it has none."""
 

@@ -1,7 +1,8 @@
 """The board: every score with its interval, its excess over the reference, its share of the gap.
 
 The excess is paired: model and reference are resampled with the same cases, so what both find hard
-cancels. The share is 0 for the baseline (climatology) and 1 for the reference (the law).
+cancels. The share is 0 for the baseline (climatology) and 1 for the reference (the law). Ranks and
+the model confidence set are of the mean excess that ranks, and hold for all entries at once.
 """
 
 from collections.abc import Sequence
@@ -9,19 +10,20 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from geobench.interfaces.scorer import IDEALS, Orientation, Scorer
+from geobench.leaderboard import confidence_set, pairs
+from geobench.leaderboard.estimates import LEVEL, Estimate, estimate
+from geobench.leaderboard.seeds import Summary, summaries
 from geobench_catalog import Entry
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
 
-    _Draws = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+    from geobench.leaderboard.estimates import Draws
+    from geobench.resampling import Resampling
 
-LEVEL = 0.95
 # Standard errors better than the law. By chance: once in 30,000 rows for the mean that ranks, once
 # in 3 million for each lead time of each score.
 _SUSPICIOUS_MEAN, _SUSPICIOUS_CELL = 4.0, 5.0
-_FEW_BLOCKS = 20
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,6 @@ class Competitor:
     forecaster: Entry
     forecast: Entry
     scores: Sequence[Entry]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its interval (bootstrap over init times, percentiles)."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -86,6 +79,12 @@ class Row:
     seconds_per_member: float
     members: int
     entries: dict[str, str]
+    set_p: float | None = None
+    """Level at which it just leaves the model confidence set.
+
+    None: it is no candidate, since it knows the law, or failed."""
+    in_set: bool = False
+    """Whether it may be the best model, with 95 %."""
 
 
 @dataclass
@@ -103,6 +102,10 @@ class Board:
     rows: list[Row]
     columns: list[Column]
     notes: list[str]
+    resampled: str = ""
+    """What the bootstrap draws, in words."""
+    models: list[Summary] = field(default_factory=list)
+    """Those with several seeds, best first: the excess that ranks, over cases and seeds."""
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, as JSON values."""
@@ -122,16 +125,14 @@ def compare(
     """Compare `competitors` (the baseline among them) with `reference`."""
     import numpy as np
 
-    from geobench import scoring
-
-    blocks = dataset.load("inits")["trajectory"].to_numpy()
-    resampling = scoring.Resampling(blocks)
     every = [reference, *competitors]
+    resampling = _resampling(dataset, scorers[0], every)
     base = 1 + list(competitors).index(baseline)
     columns: list[Column] = []
-    ranking: list[_Draws] = []
+    ranking: list[Draws] = []
     flags = np.zeros(len(competitors), bool)
     lead_hours: list[float] = []
+    mean_errors, cell_errors = map(resampling.errors, (_SUSPICIOUS_MEAN, _SUSPICIOUS_CELL))
     for place, (scorer, called) in enumerate(zip(scorers, _calls(scorers), strict=True)):
         tables = [_draws(scorer, each.scores[place], resampling) for each in every]
         excesses = []
@@ -150,18 +151,21 @@ def compare(
             columns.append(own)
             excesses.append(_excess(scorer.better, values, values[0]))
             if scorer.fair and scorer.better not in IDEALS:
-                flags |= _better_than_law(excesses[-1][1:], _SUSPICIOUS_CELL).any(-1)
+                flags |= _better_than_law(excesses[-1][1:], cell_errors).any(-1)
         if not ranking:
             ranking = _ranking(excesses, base)
-    flags |= _better_than_law(np.stack(ranking)[..., None], _SUSPICIOUS_MEAN)[:, 0]
+    flags |= _better_than_law(np.stack(ranking)[..., None], mean_errors)[:, 0]
     if dataset.record.summary.get("inexact_law"):
         flags[:] = False  # a model may well be better than what stands for the law
     failed = [int(each.forecast.record.summary["failed_members"]) for each in competitors]
-    ranks = _ranks(ranking, failed)
+    ranks = pairs.ranks(ranking, failed, resampling.degrees)
     rows = [
         _row(each, rank, excess, suspicious=bool(flag))
         for each, rank, excess, flag in zip(competitors, ranks, ranking, flags, strict=True)
     ]
+    _mark_the_set(rows, ranking, resampling.degrees)
+    finished = [np.nan * own if bad else own for own, bad in zip(ranking, failed, strict=True)]
+    labels, seeds = ([getattr(row, key) for row in rows] for key in ("label", "seed"))
     # Ties keep the order of the estimate; failed entries stand last.
     order = sorted(
         range(len(rows)), key=lambda i: (ranks[i], np.nan_to_num(ranking[i][0], nan=np.inf))
@@ -181,12 +185,54 @@ def compare(
             else f"mean excess over the oracle in {', '.join(first)}, each as a share of what "
             f"{baseline.label} exceeds it by"
         ),
-        cases=len(blocks),
+        cases=resampling.weights.shape[1],
         lead_hours=lead_hours,
         rows=[rows[i] for i in order],
         columns=columns,
-        notes=[*_notes(len(np.unique(blocks))), *_pieces(dataset), *_inexact(dataset)],
+        notes=[
+            *_few(resampling),
+            *_one_seed(rows),
+            *_pieces(dataset),
+            *_inexact(dataset),
+        ],
+        resampled=resampling.described(),
+        models=summaries(labels, seeds, finished, resampling.degrees),
     )
+
+
+def _resampling(dataset: Entry, scorer: Scorer, every: Sequence[Competitor]) -> "Resampling":
+    """How cases are resampled, alike for all entries; `every` begins with the reference."""
+    import numpy as np
+
+    from geobench import resampling, scoring
+
+    def series() -> Any:
+        """Excess of each case, for each entry and column of the scorer that ranks."""
+        found = [scoring.contributions(scorer, each.scores[0].load()) for each in every]
+        rows = [
+            _excess(scorer.better, own[column], law).mean("lead_time", skipna=False)
+            for column, law in found[0].items()
+            for own in found[1:]
+        ]
+        return np.stack([row.to_numpy() for row in rows])
+
+    inits, leads = dataset.load("inits"), int(dataset.record.recipe["leads"])
+    trajectory, position = (inits[key].to_numpy() for key in ("trajectory", "position"))
+    return resampling.fitting(trajectory, position, leads, series)
+
+
+def _mark_the_set(rows: Sequence[Row], ranking: "Sequence[Draws]", degrees: float) -> None:
+    """Say which rows are in the model confidence set of those that are models, and finished."""
+    import numpy as np
+
+    own = [
+        place
+        for place, row in enumerate(rows)
+        if not (row.knows_law or row.failed) and np.isfinite(ranking[place]).all()
+    ]
+    found = confidence_set.p_values([ranking[place] for place in own], degrees)
+    for place, p in zip(own, found, strict=True):
+        rows[place].set_p, rows[place].in_set = p, p > 1 - LEVEL
 
 
 def _calls(scorers: Sequence[Scorer]) -> list[str]:
@@ -199,7 +245,7 @@ def _calls(scorers: Sequence[Scorer]) -> list[str]:
     ]
 
 
-def _ranking(excesses: "Sequence[_Draws]", base: int) -> "list[_Draws]":
+def _ranking(excesses: "Sequence[Draws]", base: int) -> "list[Draws]":
     """Excess that ranks: averaged over lead times and over columns.
 
     Columns (variables, events) have different units, so several are averaged as shares of what the
@@ -213,20 +259,39 @@ def _ranking(excesses: "Sequence[_Draws]", base: int) -> "list[_Draws]":
     return list(np.mean(means, 0)[1:])
 
 
-def _better_than_law(excess: "_Draws", errors: float) -> "_Draws":
+def _better_than_law(excess: "Draws", errors: float) -> "Draws":
     """Whether an excess `(row, draw, …)` is below zero by more than `errors` standard errors."""
     import numpy as np
 
-    flags: _Draws = excess[:, 0] < -errors * np.std(excess[:, 1:], axis=1)
+    flags: Draws = excess[:, 0] < -errors * np.std(excess[:, 1:], axis=1)
     return flags
 
 
-def _notes(blocks: int) -> list[str]:
-    if blocks >= _FEW_BLOCKS:
+def _few(resampling: "Resampling") -> list[str]:
+    from geobench.resampling import FEW
+
+    if resampling.block is None and resampling.blocks >= FEW:
+        return []
+    told = f"Intervals come from {resampling.described()}"
+    if resampling.block is not None:
+        told += f", worth {resampling.blocks:.3g} independent ones"
+    if resampling.blocks < FEW:
+        told += (
+            f": so few (below {FEW}) that intervals are widened, as Student's are, and may still "
+            f"be too narrow. Use more test trajectories"
+        )
+    return [told + "."]
+
+
+def _one_seed(rows: Sequence[Row]) -> list[str]:
+    """Say of what seeds nothing is known: models that are trained, and were trained once."""
+    labels = [row.label for row in rows]
+    once = [row.label for row in rows if row.parameters and labels.count(row.label) == 1]
+    if not once:
         return []
     told = (
-        f"The intervals come from {blocks} independent test trajectories: below {_FEW_BLOCKS} they "
-        f"are too narrow, and ranks too sure. Use more test trajectories."
+        f"One training of {', '.join(once)}: how much another seed would change is unknown, and no "
+        f"part of the intervals."
     )
     return [told]
 
@@ -287,38 +352,7 @@ def _cells(better: Orientation, values: Any, law: Any, base: Any) -> list[Cell]:
     return cells
 
 
-def estimate(draws: "_Draws") -> Estimate:
-    """Estimate (the first draw) with the interval that the other draws give."""
-    import numpy as np
-
-    low, high = np.quantile(draws[1:], [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
-    return Estimate(float(draws[0]), float(low), float(high))
-
-
-def _ranks(excesses: "Sequence[_Draws]", failed: Sequence[int]) -> list[int]:
-    """Rank 1 + the number of entries that are better beyond doubt (paired, 95 %).
-
-    Entries that cannot be told apart share a rank. One of which a member failed (or that has no
-    excess) ranks below all that finish.
-    """
-    import numpy as np
-
-    finished = [
-        not bad and bool(np.isfinite(e[0])) for e, bad in zip(excesses, failed, strict=True)
-    ]
-    ranks = []
-    for mine, mine_finished in zip(excesses, finished, strict=True):
-        better = 0
-        for other, other_finished in zip(excesses, finished, strict=True):
-            if mine_finished and other_finished:
-                better += bool(np.quantile((other - mine)[1:], 0.5 + LEVEL / 2) < 0)
-            else:
-                better += other_finished
-        ranks.append(1 + better)
-    return ranks
-
-
-def _row(each: Competitor, rank: int, excess: "_Draws", *, suspicious: bool) -> Row:
+def _row(each: Competitor, rank: int, excess: "Draws", *, suspicious: bool) -> Row:
     fitted, drawn = each.forecaster.record, each.forecast.record
     return Row(
         label=each.label,

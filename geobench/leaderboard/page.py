@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from geobench.interfaces.scorer import IDEALS
 from geobench.leaderboard import figures
 from geobench.leaderboard.board import Board
-from geobench.leaderboard.text import decimals, headline_leads, number, with_interval
+from geobench.leaderboard.text import decimals, headline_leads, number, set_p, with_interval
 
 
 def render(boards: Sequence[Board], *, title: str, notes: Sequence[str] = ()) -> str:
@@ -23,6 +23,7 @@ def render(boards: Sequence[Board], *, title: str, notes: Sequence[str] = ()) ->
     environment.filters |= {
         "number": number,
         "with_interval": with_interval,
+        "set_p": set_p,
         "day": lambda hours: f"{hours / 24:g}",
         "position": _position,
     }

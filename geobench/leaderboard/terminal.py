@@ -4,9 +4,13 @@ import io
 import math
 import shutil
 import sys
+from typing import TYPE_CHECKING
 
 from geobench.leaderboard.board import Board, Row
-from geobench.leaderboard.text import headline_leads, number, with_interval
+from geobench.leaderboard.text import headline_leads, number, set_p, with_interval
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def ranking(board: Board) -> str:
@@ -21,7 +25,8 @@ def ranking(board: Board) -> str:
     table = Table(
         title=f"{board.name}: {board.ranked_by}, {board.cases} cases",
         caption=f"day N: share of the {first.name} gap from {board.baseline} (0) to the truth (1) "
-        "that is closed. Equal ranks: not told apart at 95 %. * is given the law itself."
+        "that is closed. Equal ranks: not told apart at 95 %, over all pairs. set p: above 0.05 "
+        "(•) it may be the best model. * is given the law itself."
         + "".join(f"\n{note}" for note in board.notes),
         box=box.SIMPLE_HEAD,
         title_justify="left",
@@ -30,6 +35,7 @@ def ranking(board: Board) -> str:
     table.add_column("rank", justify="right")
     table.add_column("model")
     table.add_column("excess [95 %]", justify="right")
+    table.add_column("set p", justify="right")
     for lead in leads:
         table.add_column(f"day {board.lead_hours[lead] / 24:g}", justify="right")
     for heading in ("parameters", "evaluations", "ms/member"):
@@ -40,17 +46,48 @@ def ranking(board: Board) -> str:
             str(row.rank),
             Text(model(board, row)),
             "failed" if row.failed else with_interval(row.excess, 4),
+            set_p(row),
             *(number(share.value) if share else "–" for share in shares),
             "–" if row.parameters is None else f"{row.parameters:,}",
             "–" if math.isnan(row.evaluations) else f"{row.evaluations:g}",
             number(1e3 * row.seconds_per_member, 2),
         )
     # A table that is piped somewhere keeps its lines whole.
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 120
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 160
     console = Console(file=io.StringIO(), width=width, force_terminal=sys.stdout.isatty())
     with console.capture() as captured:
         console.print(table)
+        if board.models:
+            console.print(_over_seeds(board))
     return "\n".join(line.rstrip() for line in captured.get().splitlines()).rstrip() + "\n"
+
+
+def _over_seeds(board: Board) -> "Table":
+    """Models that were trained several times."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title="Over seeds, of training and members",
+        caption="excess: mean over seeds, with its interval over cases and seeds (Student's). sd: "
+        "between seeds, without what the cases add.",
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("model")
+    for heading in ("seeds", "excess [95 %]", "for these seeds [95 %]", "sd"):
+        table.add_column(heading, justify="right")
+    for each in board.models:
+        table.add_row(
+            Text(each.label),
+            str(len(each.seeds)),
+            with_interval(each.excess, 4),
+            with_interval(each.over_cases, 4),
+            number(each.seed_sd, 4),
+        )
+    return table
 
 
 def model(board: Board, row: Row) -> str:

@@ -2,7 +2,8 @@
 
 import math
 
-from geobench.leaderboard.board import Board, Column, Estimate
+from geobench.leaderboard.board import Board, Column, Row
+from geobench.leaderboard.estimates import Estimate
 
 _HEADLINE_DAYS = (1, 3, 5, 10)
 
@@ -13,6 +14,14 @@ def number(value: float, digits: int = 3) -> str:
         return "–"
     text = f"{value:,.{digits}f}"
     return text.replace("-", "−") if float(text.replace(",", "")) else text.lstrip("-")
+
+
+def set_p(row: Row) -> str:
+    """Write the p-value of the model confidence set, marked where the entry is in it."""
+    if row.set_p is None:
+        return "–"
+    told = number(row.set_p) if row.set_p >= 0.001 else "<0.001"
+    return f"{told}{' •' if row.in_set else '  '}"
 
 
 def with_interval(value: Estimate, digits: int = 3) -> str:

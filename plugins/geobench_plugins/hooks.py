@@ -64,38 +64,85 @@ def geobench_models() -> "list[type[EnsembleModel]]":
 def geobench_scorers() -> "list[type[Scorer]]":
     """Scores of the mean, the spread, the marginal law and its events, and of whole fields."""
     from geobench_plugins.scorers.bias import Bias
-    from geobench_plugins.scorers.brier import Brier
-    from geobench_plugins.scorers.calibration import Coverage, RankHistogram, Reliability
+    from geobench_plugins.scorers.brier import RPS, Brier
+    from geobench_plugins.scorers.calibration import (
+        Coverage,
+        RankHistogram,
+        Reliability,
+        Resolution,
+    )
     from geobench_plugins.scorers.crps import CRPS
+    from geobench_plugins.scorers.crps_parts import CRPSParts
     from geobench_plugins.scorers.discrimination import ROC, SEDI, EconomicValue
     from geobench_plugins.scorers.energy import Energy
+    from geobench_plugins.scorers.event_crps import EventCRPS
+    from geobench_plugins.scorers.kernel_score import KernelScore, LawMMD
     from geobench_plugins.scorers.law import LawCRPS, LawEnergy, LawMean, LawSpread
+    from geobench_plugins.scorers.law_extremes import (
+        LawBrier,
+        LawExceedance,
+        LawReturnLevel,
+        LawValue,
+    )
+    from geobench_plugins.scorers.law_joint import (
+        LawCovariance,
+        LawDependence,
+        LawSlicedWasserstein,
+        LawWasserstein,
+    )
+    from geobench_plugins.scorers.law_parts import LawParts
+    from geobench_plugins.scorers.multivariate_ranks import MultivariateRanks
+    from geobench_plugins.scorers.paths import PathCRPS
     from geobench_plugins.scorers.pooled_crps import PooledCRPS
     from geobench_plugins.scorers.rmse import RMSE
+    from geobench_plugins.scorers.spectrum import LawSpectrum, Spectrum
     from geobench_plugins.scorers.spread_skill import SpreadSkill
+    from geobench_plugins.scorers.structure import Structure
+    from geobench_plugins.scorers.tail_calibration import TailCalibration
     from geobench_plugins.scorers.tail_crps import TailCRPS
     from geobench_plugins.scorers.variogram import Variogram
 
     return [
         CRPS,
+        CRPSParts,
         RMSE,
         Bias,
         SpreadSkill,
         RankHistogram,
         Coverage,
+        MultivariateRanks,
         Brier,
+        RPS,
         Reliability,
-        TailCRPS,
+        Resolution,
         ROC,
         SEDI,
         EconomicValue,
+        TailCRPS,
+        TailCalibration,
+        EventCRPS,
         Energy,
+        KernelScore,
         Variogram,
         PooledCRPS,
+        PathCRPS,
+        Spectrum,
+        Structure,
         LawCRPS,
         LawEnergy,
+        LawParts,
         LawMean,
         LawSpread,
+        LawCovariance,
+        LawSpectrum,
+        LawDependence,
+        LawMMD,
+        LawWasserstein,
+        LawSlicedWasserstein,
+        LawBrier,
+        LawExceedance,
+        LawValue,
+        LawReturnLevel,
     ]
 
 

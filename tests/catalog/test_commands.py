@@ -107,7 +107,7 @@ def test_query_prints_a_table_json_and_csv(full: Catalog) -> None:
         (["query", "kind ="], "a value is missing"),
         (["query", "x", "--sql", "y"], "give an expression or --sql, not both"),
         (["query", "", "--json", "--csv"], "give --json or --csv, not both"),
-        (["query", "", "--columns", "modell"], "there is no column 'modell'"),
+        (["query", "", "--columns", "modell"], "no column 'modell'. Did you mean 'model'?"),
         (["query", "--sql", "SELEC"], "SQLite: near"),
         (["show", "dataset/twon@1"], "Did you mean dataset/twin@1?"),
         (["show", "dataset/twin@paper"], "there is no dataset/twin@paper"),
@@ -138,6 +138,19 @@ def test_mistakes_are_told_on_one_line_and_lose_nothing(
     assert told in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert len(list(full.entries())) == 10
+
+
+def test_what_the_system_refuses_is_told_on_one_line(
+    full: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/data/refs")
+
+    monkeypatch.setattr("geobench_catalog.names.Names.texts", refuse)
+    result = _catalog(full, "list")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("geobench: /data/refs: Permission denied. Look at permissions")
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_show_tells_the_lineage_both_ways(full: Catalog) -> None:

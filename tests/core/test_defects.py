@@ -132,7 +132,7 @@ def test_scorers_notice_what_they_can_see() -> None:
     for score in ("CRPS", "spread/skill", "bias", "CRPS of mean over 2"):
         # With as many pairs each way, errors of the right ensembles cancel.
         assert abs(found[score, "none"].z) < 1e-9
-        assert found[score, "reshuffled"].z == pytest.approx(found[score, "none"].z, abs=1e-9)
+        assert abs(found[score, "reshuffled"].z) < 1  # other members at each lead time, as good
     assert found["spread/skill", "narrow"].z < -1.96
     assert found["spread/skill", "wide"].z > 1.96
     assert found["spread/skill", "narrow"].power == found["spread/skill", "wide"].power == 1

@@ -6,37 +6,17 @@ import xarray as xr
 import xskillscore
 
 from geobench import Context, Scorer
-from geobench.testing import ScorerConformance
+from geobench.testing import small_case
 from geobench_plugins.scorers.bias import Bias
 from geobench_plugins.scorers.calibration import Coverage, RankHistogram, Reliability
 
 Case = tuple[xr.DataArray, xr.DataArray, Context]
 
 
-class TestBias(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return Bias()
-
-
-class TestRankHistogram(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return RankHistogram()
-
-
-class TestCoverage(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return Coverage()
-
-
-class TestReliability(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return Reliability()
-
-
 def _case(
     inits: int, count: int, spread: float = 1.0
 ) -> tuple[xr.DataArray, xr.DataArray, Context]:
-    forecast, truth, context = TestBias()._case(inits, count)
+    forecast, truth, context = small_case(inits, count)
     return spread * forecast, truth, context
 
 

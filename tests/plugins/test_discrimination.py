@@ -9,7 +9,7 @@ import scores.categorical
 import xarray as xr
 
 from geobench import Context, Scorer
-from geobench.testing import ScorerConformance
+from geobench.testing import small_case
 from geobench_plugins.scorers.crps import CRPS
 from geobench_plugins.scorers.discrimination import ROC, SEDI, EconomicValue
 from geobench_plugins.scorers.tail_crps import TailCRPS
@@ -17,30 +17,10 @@ from geobench_plugins.scorers.tail_crps import TailCRPS
 Case = tuple[xr.DataArray, xr.DataArray, Context]
 
 
-class TestROC(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return ROC()
-
-
-class TestSEDI(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return SEDI()
-
-
-class TestEconomicValue(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return EconomicValue()
-
-
-class TestTailCRPS(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return TailCRPS()
-
-
 @pytest.fixture
 def case() -> Case:
     """Members that know something of the outcome: 200 inits, 6 members, thresholds 0.5 and 1."""
-    forecast, truth, context = TestROC()._case(200, 6)
+    forecast, truth, context = small_case(200, 6)
     return 0.6 * forecast + 0.8 * truth, truth, context
 
 
@@ -137,7 +117,7 @@ def test_the_tail_and_what_lies_below_it_are_the_crps(case: Case) -> None:
 @pytest.mark.parametrize("count", [2, 20])
 def test_the_tail_of_a_perfect_ensemble_is_the_same_with_any_number_of_members(count: int) -> None:
     """For N(0, 1) it is the integral of P (1 - P) above t: 0.0805 above 1."""
-    found = TailCRPS().statistics(*TestTailCRPS()._case(3000, count))
+    found = TailCRPS().statistics(*small_case(3000, count))
     values = (found["tail_error"] - found["tail_spread"]).isel(quantile=1, variable=0)
     x = np.linspace(1, 9, 20_001)
     above = np.array([0.5 * math.erfc(each / math.sqrt(2)) for each in x])

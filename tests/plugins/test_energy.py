@@ -7,17 +7,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from geobench import Context, Noise, Scorer
-from geobench.testing import ScorerConformance
+from geobench import Context, Noise
+from geobench.testing import small_case
 from geobench_plugins.scorers.crps import CRPS
 from geobench_plugins.scorers.energy import Energy
 
 Case = tuple[xr.DataArray, xr.DataArray, Context]
-
-
-class TestEnergy(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return Energy()
 
 
 def _case(inits: int, count: int, *, correlation: float = 0.0) -> Case:
@@ -74,7 +69,7 @@ def test_it_is_the_mean_over_pairs_of_sea_cells_in_units_of_the_climate(count: i
 
 
 def test_on_one_cell_it_is_the_crps() -> None:
-    forecast, truth, context = TestEnergy()._case()
+    forecast, truth, context = small_case()
     one = {"x": [3]}
     alone = Context(context.thresholds.isel(one), context.sea.isel(one), 2 * context.std.isel(one))
     found = Energy().statistics(forecast.isel(one), truth.isel(one), alone)
@@ -126,7 +121,7 @@ def test_one_member_has_no_spread() -> None:
 
 def test_it_keeps_its_digits_far_from_zero() -> None:
     forecast, truth, context = (each.astype("float32") if isinstance(each, xr.DataArray) else each
-                                for each in TestEnergy()._case())  # fmt: skip
+                                for each in small_case())  # fmt: skip
     near = (forecast * 2**10).round() / 2**10, (truth * 2**10).round() / 2**10
     far = near[0] + np.float32(2**12), near[1] + np.float32(2**12)  # exact in float32
     xr.testing.assert_equal(Energy().statistics(*near, context), Energy().statistics(*far, context))

@@ -11,23 +11,13 @@ import torch
 import xarray as xr
 from scipy.spatial.distance import pdist
 
-from geobench import Context, Noise, Scorer
-from geobench.testing import ScorerConformance
+from geobench import Context, Noise
+from geobench_plugins.kernels.ensembles import lattice
 from geobench_plugins.kernels.fields import Numbers, distances, variogram
 from geobench_plugins.scorers.crps import CRPS
 from geobench_plugins.scorers.variogram import Variogram
 
 PRECISIONS = [(np.float32, 1e-6), (np.float64, 1e-12)]
-
-
-class TestVariogram(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return Variogram()
-
-
-class TestVariogramOfFewPoints(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return Variogram(points=3, power=1)
 
 
 def _case(
@@ -189,7 +179,7 @@ def test_it_sees_members_that_are_shuffled_at_every_site() -> None:
 def test_a_narrow_sea_is_not_missed() -> None:
     sea = xr.DataArray(np.zeros((8, 100), bool), dims=("y", "x"))
     sea[0] = True
-    chosen = Variogram()._chosen(sea)
+    chosen = lattice(sea, 64)
     assert 16 <= len(chosen) <= 64
     assert bool(sea.to_numpy().ravel()[chosen].all())
 
@@ -202,6 +192,6 @@ def test_one_point_has_no_variogram() -> None:
 
 def test_cells_are_thinned_to_a_lattice() -> None:
     sea = xr.DataArray(np.ones((64, 64), bool), dims=("y", "x"))
-    chosen = np.stack(np.unravel_index(Variogram()._chosen(sea), (64, 64)), -1)
+    chosen = np.stack(np.unravel_index(lattice(sea, 64), (64, 64)), -1)
     assert len(chosen) == 64
     assert set(np.unique(chosen)) == set(range(4, 64, 8))

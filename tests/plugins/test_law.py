@@ -9,35 +9,15 @@ import pytest
 import xarray as xr
 
 from geobench import Context, Scorer
-from geobench.testing import ScorerConformance
+from geobench.testing import small_case
 from geobench_plugins.scorers.law import LawCRPS, LawEnergy, LawMean, LawSpread
 
 Case = tuple[xr.DataArray, xr.DataArray, Context]
 
 
-class TestLawCRPS(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return LawCRPS()
-
-
-class TestLawEnergy(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return LawEnergy()
-
-
-class TestLawMean(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return LawMean()
-
-
-class TestLawSpread(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return LawSpread()
-
-
 def _case(inits: int = 6, count: int = 5, scale: float = 1, shift: float = 0) -> Case:
-    """Members N(shift, scale²), 9 draws of the law N(0, 1); two leads, eight sites."""
-    forecast, truth, context = TestLawCRPS()._case(inits, count)
+    """Members N(shift, scale²), 16 draws of the law N(0, 1); two leads, eight sites."""
+    forecast, truth, context = small_case(inits, count)
     return scale * forecast + shift, truth, context
 
 

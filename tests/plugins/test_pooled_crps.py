@@ -7,22 +7,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from geobench import Context, Noise, Scorer
-from geobench.testing import ScorerConformance
+from geobench import Context, Noise
 from geobench_plugins.scorers.crps import CRPS
 from geobench_plugins.scorers.pooled_crps import PooledCRPS
 
 Case = tuple[xr.DataArray, xr.DataArray, Context]
-
-
-class TestPooledMeans(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return PooledCRPS(window=2)
-
-
-class TestPooledMaxima(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return PooledCRPS(window=4, pool="max")
 
 
 def _plane(inits: int = 4, count: int = 5) -> Case:

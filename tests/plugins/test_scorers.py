@@ -8,37 +8,17 @@ import xarray as xr
 import xskillscore
 
 from geobench import Scorer
-from geobench.testing import ScorerConformance
+from geobench.testing import small_case
 from geobench_plugins.scorers.brier import Brier
 from geobench_plugins.scorers.crps import CRPS
 from geobench_plugins.scorers.rmse import RMSE
 from geobench_plugins.scorers.spread_skill import SpreadSkill
 
 
-class TestCRPS(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return CRPS()
-
-
-class TestRMSE(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return RMSE()
-
-
-class TestSpreadSkill(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return SpreadSkill()
-
-
-class TestBrier(ScorerConformance):
-    def scorer(self) -> Scorer:
-        return Brier()
-
-
 def _score(
     scorer: Scorer, inits: int = 6, count: int = 5
 ) -> tuple[xr.Dataset, xr.DataArray, xr.DataArray]:
-    forecast, truth, context = TestCRPS()._case(inits, count)
+    forecast, truth, context = small_case(inits, count)
     found = scorer.statistics(forecast, truth, context)
     return scorer.metric(found.mean("init_time")), forecast, truth
 
@@ -59,7 +39,7 @@ def test_fair_crps_is_the_mean_over_pairs() -> None:
 def test_fair_crps_plus_the_missing_spread_is_xskillscores() -> None:
     metric, forecast, truth = _score(CRPS())
     m = forecast.sizes["member"]
-    forecast, truth, context = TestCRPS()._case()
+    forecast, truth, context = small_case()
     spread = CRPS().statistics(forecast, truth, context)["spread"].mean("init_time")
     plain = xskillscore.crps_ensemble(truth, forecast, dim=["init_time", "x"])
     # spread / M is what the biased estimator charges too much.

@@ -1,11 +1,10 @@
 """tag, alias, verify, rm, gc: names, proof, and taking away."""
 
-import json
 import sys
 
 import click
 
-from geobench_catalog.commands import tables
+from geobench_catalog.commands import documents, tables
 from geobench_catalog.commands.place import here, json_option, reference_argument
 from geobench_catalog.errors import CatalogError, told
 
@@ -14,10 +13,11 @@ from geobench_catalog.errors import CatalogError, told
 @reference_argument("reference")
 @click.argument("tags", nargs=-1, required=True)
 @click.option("--remove", is_flag=True, help="Take the tags away.")
-def tag(reference: str, tags: tuple[str, ...], *, remove: bool) -> None:
+@json_option
+def tag(reference: str, tags: tuple[str, ...], *, remove: bool, as_json: bool) -> None:
     """Mark an entry with words to find it by.
 
-    geobench catalog query 'tag = WORD' lists it.
+    For example: geobench catalog tag forecast/a@1 good, and then query 'tag = good'.
     """
     catalog = here()
     entry = catalog.get(reference)
@@ -28,6 +28,9 @@ def tag(reference: str, tags: tuple[str, ...], *, remove: bool) -> None:
             else:
                 catalog.tag(str(entry.reference), each)
     left = catalog.names.tags().get(entry.reference, [])
+    if as_json:
+        documents.show({"reference": str(entry.reference), "tags": left})
+        return
     click.echo(f"{entry.reference}  {', '.join(left) or '–'}")
 
 
@@ -36,10 +39,12 @@ def tag(reference: str, tags: tuple[str, ...], *, remove: bool) -> None:
 @click.argument("name", required=False)
 @click.option("--move", is_flag=True, help="Take the alias from the version it stands for now.")
 @click.option("--remove", is_flag=True, help="Remove the alias KIND/NAME@ALIAS.")
-def alias(reference: str, name: str | None, *, move: bool, remove: bool) -> None:
+@json_option
+def alias(reference: str, name: str | None, *, move: bool, remove: bool, as_json: bool) -> None:
     """Give an entry another name, which can be moved.
 
-    After alias dataset/lorenz95@3 paper, dataset/lorenz95@paper stands for dataset/lorenz95@3.
+    For example: after geobench catalog alias dataset/lorenz95@3 paper, dataset/lorenz95@paper
+    stands for dataset/lorenz95@3.
 
     Wherever a reference is read, the alias can be written. What is made from it records the version
     that the alias stood for.
@@ -53,12 +58,19 @@ def alias(reference: str, name: str | None, *, move: bool, remove: bool) -> None
             raise CatalogError(f"'{reference}' is no alias. Write --remove KIND/NAME@ALIAS.")
         with told(catalog.url):
             catalog.names.forget(found)
-        click.echo(f"{found} is removed")
+        _tell_alias(str(found), None, as_json=as_json)
         return
     if name is None:
         raise CatalogError("name the alias: geobench catalog alias REFERENCE NAME.")
     made = catalog.alias(reference, name, move=move)
-    click.echo(f"{made} stands for {catalog.resolve(str(made))}")
+    _tell_alias(str(made), str(catalog.resolve(str(made))), as_json=as_json)
+
+
+def _tell_alias(alias: str, reference: str | None, *, as_json: bool) -> None:
+    if as_json:
+        documents.show({"alias": alias, "reference": reference})
+    else:
+        click.echo(f"{alias} stands for {reference}" if reference else f"{alias} is removed")
 
 
 @click.command()
@@ -85,7 +97,7 @@ def verify(references: tuple[str, ...], *, as_json: bool) -> None:
                 click.echo(f"ok       {finding.owner}{told}")
     bad = sum(bool(finding.problems) for finding in findings)
     if as_json:
-        click.echo(json.dumps([finding._asdict() for finding in findings], indent=1))
+        documents.show([finding._asdict() for finding in findings])
     else:
         entries = [finding for finding in findings if finding.owner != "names"]
         size = tables.size(sum(finding.size for finding in entries))
@@ -99,23 +111,30 @@ def verify(references: tuple[str, ...], *, as_json: bool) -> None:
 @click.option("--cascade", is_flag=True, help="Also all that was made from them.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-def remove(references: tuple[str, ...], *, cascade: bool, dry_run: bool, yes: bool) -> None:
+@json_option
+def remove(
+    references: tuple[str, ...], *, cascade: bool, dry_run: bool, yes: bool, as_json: bool
+) -> None:
     """Remove entries for good.
 
     Refused while something was made from them, or an alias names them. The version of a removed
     entry is never given again.
+
+    For example: geobench catalog rm forecast/a@1 --cascade --dry-run
     """
     from geobench_catalog import removal
 
     catalog = here()
     planned = removal.plan(catalog, references, cascade=cascade)
     for reference in planned:
-        click.echo(f"{'would remove' if dry_run else 'remove'}  {reference}")
-    if dry_run:
-        return
-    if not yes and not click.confirm(f"Remove {len(planned)} entries for good?", err=True):
-        raise CatalogError("nothing was removed.")
-    removal.remove(catalog, references, cascade=cascade)
+        told = f"{'would remove' if dry_run else 'remove'}  {reference}"
+        click.echo(told, err=as_json)
+    if not dry_run:
+        if not yes and not click.confirm(f"Remove {len(planned)} entries for good?", err=True):
+            raise CatalogError("nothing was removed.")
+        removal.remove(catalog, references, cascade=cascade)
+    if as_json:
+        documents.show({"removed": [str(each) for each in planned], "dry_run": dry_run})
 
 
 @click.command("gc")
@@ -126,7 +145,8 @@ def remove(references: tuple[str, ...], *, cascade: bool, dry_run: bool, yes: bo
     metavar="HOURS",
     help="Leave what is younger; default: 0 in a folder, 24 on an object store.",
 )
-def collect(older_than: float | None, *, dry_run: bool) -> None:
+@json_option
+def collect(older_than: float | None, *, dry_run: bool, as_json: bool) -> None:
     """Remove what died processes have left.
 
     Half drafts, entries that were never named, tags on nothing.
@@ -135,6 +155,10 @@ def collect(older_than: float | None, *, dry_run: bool) -> None:
 
     hours = None if older_than is None else 3600 * older_than
     found = list(removal.collect(here(), older_than=hours, dry_run=dry_run))
+    if as_json:
+        pieces = [{"piece": what, "bytes": size} for what, size in found]
+        documents.show({"removed": pieces, "dry_run": dry_run})
+        return
     for what, size in found:
         click.echo(f"{'would remove' if dry_run else 'removed'}  {what}  {tables.size(size)}")
     what = "piece" if len(found) == 1 else "pieces"

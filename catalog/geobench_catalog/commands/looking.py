@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geobench_catalog.commands import tables
+from geobench_catalog.commands import documents, tables
 from geobench_catalog.commands.one_line import tell
 from geobench_catalog.commands.place import here, json_option, reference_argument
 from geobench_catalog.errors import CatalogError
@@ -43,7 +43,7 @@ def list_entries(kind: str | None, *, as_json: bool) -> None:
             }
             for each in found
         ]
-        click.echo(json.dumps(listed, indent=1))
+        documents.show(listed)
         return
     tables.show(_LISTED, [[each[name] or "" for name in _LISTED] for each in found])
 
@@ -56,10 +56,7 @@ def show(reference: str, *, as_json: bool) -> None:
     catalog = here()
     entry = catalog.get(reference)
     if as_json:
-        record = entry.record.model_dump(mode="json")
-        click.echo(
-            json.dumps({"reference": str(entry.reference), "id": entry.id, **record}, indent=1)
-        )
+        documents.show(documents.of_entry(entry))
         return
     import yaml
 
@@ -117,6 +114,8 @@ def diff(first: str, second: str, *, as_json: bool) -> None:
     """Show what two entries have different.
 
     In how they were made, and in their numbers, array by array.
+
+    For example: geobench catalog diff forecast/a@1 forecast/a@2
     """
     from geobench_catalog import difference
 
@@ -129,7 +128,7 @@ def diff(first: str, second: str, *, as_json: bool) -> None:
             "configuration": [change._asdict() for change in changes],
             "data": [array._asdict() for array in arrays],
         }
-        click.echo(json.dumps(told, indent=1))
+        documents.show(told)
         return
     for change in changes:
         click.echo(f"{change.field}: {_value(change.first)} | {_value(change.second)}")

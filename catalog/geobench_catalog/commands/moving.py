@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geobench_catalog.commands import tables
-from geobench_catalog.commands.place import complete, here, reference_argument
+from geobench_catalog.commands import documents, tables
+from geobench_catalog.commands.place import completes, here, json_option, reference_argument
 from geobench_catalog.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -19,28 +19,44 @@ if TYPE_CHECKING:
 @click.option(
     "--to", "path", type=click.Path(path_type=Path), required=True, help="The file to write, .tar."
 )
-def export(references: tuple[str, ...], path: Path) -> None:
-    """Write entries and their lineage into one file."""
+@json_option
+def export(references: tuple[str, ...], path: Path, *, as_json: bool) -> None:
+    """Write entries and their lineage into one file.
+
+    For example: geobench catalog export score/lorenz95.fgn.s0.crps@1 --to fgn.tar
+    """
     from geobench_catalog import archive
 
+    written = []
     for entry in archive.export(here(), references, path):
-        click.echo(entry.reference)
-    click.echo(f"{path}  {tables.size(path.stat().st_size)}")
+        written.append(str(entry.reference))
+        if not as_json:
+            click.echo(entry.reference)
+    size = path.stat().st_size
+    if as_json:
+        documents.show({"file": str(path), "bytes": size, "entries": written})
+    else:
+        click.echo(f"{path}  {tables.size(size)}")
 
 
 @click.command("import")
 @click.argument("path", type=click.Path(path_type=Path))
-def bring_in(path: Path) -> None:
+@json_option
+def bring_in(path: Path, *, as_json: bool) -> None:
     """Take in the entries of a file that export wrote.
 
     Nothing in it is trusted; what is there already and whole is passed over.
     """
     from geobench_catalog import archive
 
-    _tell(archive.bring_in(here(create=True), path))
+    _tell(archive.bring_in(here(create=True), path), as_json=as_json)
 
 
-def _tell(arrivals: "Iterable[Arrival]") -> None:
+def _tell(arrivals: "Iterable[Arrival]", *, as_json: bool) -> None:
+    if as_json:
+        told = [{"wanted": str(w), "here": str(h), "new": new} for w, h, new in arrivals]
+        documents.show(told)
+        return
     for arrival in arrivals:
         if not arrival.new:
             click.echo(f"there already  {arrival.here}")
@@ -53,44 +69,58 @@ def _tell(arrivals: "Iterable[Arrival]") -> None:
 @click.command()
 @reference_argument("references", nargs=-1, required=True)
 @click.argument("target")
-def push(references: tuple[str, ...], target: str) -> None:
+@json_option
+def push(references: tuple[str, ...], target: str, *, as_json: bool) -> None:
     """Copy entries and their lineage to another catalogue.
 
     TARGET is its folder or URL; it is made if it is not there.
+
+    For example: geobench catalog push forecast/a@1 s3://bucket/twins
     """
     from geobench_catalog import transfer
     from geobench_catalog.catalog import Catalog
 
     source = here()
     transfer.with_lineage(source, references)  # what is wrong is told before a catalogue is made
-    _tell(transfer.copy(source, Catalog(target, create=True), references))
+    arrivals = transfer.copy(source, Catalog(target, create=True), references)
+    _tell(arrivals, as_json=as_json)
 
 
 @click.command()
 @click.argument("references", nargs=-1, required=True)
 @click.argument("source")
-def pull(references: tuple[str, ...], source: str) -> None:
+@json_option
+def pull(references: tuple[str, ...], source: str, *, as_json: bool) -> None:
     """Copy entries and their lineage from another catalogue.
 
     SOURCE is its folder or URL.
+
+    For example: geobench catalog pull forecast/a@1 s3://bucket/twins
     """
     from geobench_catalog import transfer
     from geobench_catalog.catalog import Catalog
 
     there = Catalog(source)
     transfer.with_lineage(there, references)
-    _tell(transfer.copy(there, here(create=True), references))
+    _tell(transfer.copy(there, here(create=True), references), as_json=as_json)
 
 
 @click.command("import-forecast")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--dataset", required=True, shell_complete=complete, help="Its dataset.")
-@click.option("--model", required=True, help="What to call the model that made it.")
+@click.option(
+    "--dataset",
+    required=True,
+    metavar="REFERENCE",
+    shell_complete=completes("dataset"),
+    help="Its dataset.",
+)
+@click.option("--model", required=True, metavar="NAME", help="What to call the model that made it.")
 @click.option(
     "--rename", "renames", multiple=True, metavar="THEIRS=OURS", help="Name a dim or variable."
 )
 @click.option("--assume-units", is_flag=True, help="Take variables without units as they are.")
 @click.option("--keep-failures", is_flag=True, help="Store members that are not finite.")
+@json_option
 def import_forecast(
     path: Path,
     dataset: str,
@@ -99,12 +129,15 @@ def import_forecast(
     *,
     assume_units: bool,
     keep_failures: bool,
+    as_json: bool,
 ) -> None:
     """Take in anyone's forecast, .zarr or .nc.
 
     It has to have every init time and lead time of the dataset's test split, on its grid and in its
     units; what is missing is told. Names of WeatherBench and CF are known. It is then scored as any
     other.
+
+    For example: geobench catalog import-forecast theirs.nc --dataset dataset/a@1 --model theirs
     """
     from geobench_catalog.adoption import adopt
 
@@ -127,4 +160,7 @@ def import_forecast(
     )
     for note in notes:
         click.echo(f"geobench: note: {note}", err=True)
-    click.echo(entry.reference)
+    if as_json:
+        documents.show(documents.of_entry(entry))
+    else:
+        click.echo(entry.reference)

@@ -1,5 +1,6 @@
 """Commands whose errors are one line: cause, evidence, cure."""
 
+import errno
 import sys
 from typing import Any
 
@@ -31,6 +32,13 @@ class OneLine(click.Group):
             if ctx.params.get("debug"):
                 raise
             tell(error)
+            sys.exit(2)
+        except OSError as error:
+            if ctx.params.get("debug") or error.errno == errno.EPIPE:  # click ends quietly then
+                raise
+            told = f"{error.filename}: " if error.filename else ""
+            told += f"{error.strerror or error}. Look at permissions and free space; --debug "
+            tell(GeobenchError(f"{told}(before the command) shows where it came from."))
             sys.exit(2)
         except KeyboardInterrupt:
             tell(GeobenchError("stopped. Finished steps are kept; run it again to go on."))

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from geobench_catalog.catalog import Catalog
+    from geobench_catalog.references import Kind
 
+Completing = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 catalog_option = click.option(
@@ -31,23 +33,31 @@ def here(*, create: bool = False) -> "Catalog":
     return Catalog(root.params["catalog_url"], create=create)
 
 
-def complete(
-    ctx: click.Context, _parameter: click.Parameter, incomplete: str
-) -> "list[CompletionItem]":
-    """References that begin so; none where there is no catalogue."""
-    from click.shell_completion import CompletionItem
+def completes(kind: "Kind | None" = None) -> Completing:
+    """Complete the references (of one kind) that begin so; none where there is no catalogue."""
 
+    def complete(
+        ctx: click.Context, _parameter: click.Parameter, incomplete: str
+    ) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name) for name in _known(ctx, kind) if name.startswith(incomplete)]
+
+    return complete
+
+
+def _known(ctx: click.Context, kind: "Kind | None") -> list[str]:
     from geobench_catalog.catalog import Catalog
     from geobench_catalog.errors import CatalogError
 
     try:
         names = Catalog(ctx.find_root().params["catalog_url"]).names
-        known = [*map(str, sorted(names.references())), *map(str, names.aliases())]
-    except (CatalogError, KeyError):
+        aliases = [str(alias) for alias in names.aliases() if kind in (None, alias.kind)]
+        return [*map(str, sorted(names.references(kind))), *aliases]
+    except (CatalogError, OSError, KeyError):
         return []
-    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 
-def reference_argument(name: str, **more: Any) -> Callable[[_F], _F]:
-    """An argument that is a reference, `kind/name@version`."""
-    return click.argument(name, shell_complete=complete, **more)
+def reference_argument(name: str, kind: "Kind | None" = None, **more: Any) -> Callable[[_F], _F]:
+    """An argument that is a reference, `kind/name@version`; it completes those of one kind."""
+    return click.argument(name, shell_complete=completes(kind), **more)

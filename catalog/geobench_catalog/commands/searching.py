@@ -1,11 +1,12 @@
 """query, reindex: entries by what they are and how good they are."""
 
+import difflib
 import inspect
 
 import click
 
 from geobench_catalog import expression as language
-from geobench_catalog.commands import tables
+from geobench_catalog.commands import documents, tables
 from geobench_catalog.commands.one_line import tell
 from geobench_catalog.commands.place import here, json_option
 from geobench_catalog.errors import CatalogError
@@ -76,12 +77,19 @@ def _select(
 ) -> tuple[list[str], list[tuple[object, ...]]]:
     unknown = [name for name in kept if name not in names]
     if unknown:
-        raise CatalogError(f"there is no column '{unknown[0]}'. There are: {', '.join(names)}.")
+        close = difflib.get_close_matches(unknown[0], names, n=1)
+        hint = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(names)}."
+        raise CatalogError(f"there is no column '{unknown[0]}'. {hint}")
     places = [names.index(name) for name in kept]
     return kept, [tuple(row[place] for place in places) for row in rows]
 
 
 @click.command()
-def reindex() -> None:
+@json_option
+def reindex(*, as_json: bool) -> None:
     """Make the index anew, e.g. after restoring a copy."""
-    click.echo(f"{here().index.rebuild()} entries")
+    count = here().index.rebuild()
+    if as_json:
+        documents.show({"entries": count})
+    else:
+        click.echo(f"{count} entries")

@@ -1,19 +1,19 @@
 """Rows as a table for people, as JSON, as CSV."""
 
 import csv
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
+from geobench_catalog.commands import documents
+
 
 def show(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, form: str = "table") -> None:
     """Print rows; `form` is table, json or csv."""
     if form == "json":
-        listed = [dict(zip(columns, row, strict=True)) for row in rows]
-        click.echo(json.dumps(listed, indent=1, default=str))
+        documents.show([dict(zip(columns, row, strict=True)) for row in rows])
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)

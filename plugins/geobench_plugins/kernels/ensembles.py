@@ -1,9 +1,10 @@
 """What scorers ask of ensembles: labelled arrays in, kernels, labelled arrays out."""
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from geobench import Context
+from geobench import Context, GeobenchError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,11 +28,26 @@ def marginals(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context)
     return context.shared("marginals", forecast, truth, lambda: _of(forecast, truth, context))
 
 
+def unlimited(context: Context) -> Context:
+    """Return the context without thresholds, and with nothing shared: for changed arrays."""
+    return replace(context, thresholds=context.thresholds.isel(quantile=slice(0)))
+
+
 def spread(members: "xr.DataArray", context: Context) -> "xr.DataArray":
     """Half the mean |x - x'| over pairs of members, averaged over the sea cells of every case."""
-    any_outcome = members.isel(member=0, drop=True)
-    none = context.thresholds.isel(quantile=slice(0))
-    return _of(members, any_outcome, replace(context, thresholds=none))["spread"]
+    return _of(members, members.isel(member=0, drop=True), unlimited(context))["spread"]
+
+
+def excess_crps(members: "xr.DataArray", law: "xr.DataArray", context: Context) -> "xr.DataArray":
+    """Excess CRPS of `members` over the law, of which `law` are draws, by case and variable."""
+    spreads = [spread(each, context) for each in (members, law, joined(members, law))]
+    return excess(spreads, (members.sizes["member"], law.sizes["member"]))
+
+
+def ratio(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":
+    """One over the other; 0 where both are 0, as what lies between the law and itself."""
+    found: xr.DataArray = one / other.where(other != 0, 1.0)
+    return found.where((other != 0) | (one == 0))
 
 
 def excess(spreads: "Sequence[xr.DataArray]", counts: tuple[int, int]) -> "xr.DataArray":
@@ -45,14 +61,47 @@ def excess(spreads: "Sequence[xr.DataArray]", counts: tuple[int, int]) -> "xr.Da
     return total / (m * k) - one - other
 
 
-def law_of(forecast: "xr.DataArray", context: Context) -> "tuple[xr.DataArray, xr.DataArray]":
-    """Draws of the law, and these with the members of the forecast: dims as the forecast."""
+def law_of(forecast: "xr.DataArray", context: Context) -> "xr.DataArray":
+    """Draws of the law, with dims as the forecast."""
+    assert context.law is not None  # noqa: S101 # the framework sees to it
+    return context.law.transpose(*forecast.dims)
+
+
+def joined(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":
+    """Members of both."""
     import xarray as xr
 
-    assert context.law is not None  # noqa: S101 # the framework sees to it
-    law = context.law.transpose(*forecast.dims)
-    parts = [each.drop_vars("member", errors="ignore") for each in (forecast, law)]
-    return law, xr.concat(parts, "member", join="exact", coords="minimal", compat="override")
+    parts = [each.drop_vars("member", errors="ignore") for each in (one, other)]
+    return xr.concat(parts, "member", join="exact", coords="minimal", compat="override")
+
+
+def groups(
+    scorer: str, forecast: "xr.DataArray", context: Context, count: int
+) -> "tuple[xr.DataArray, list[xr.DataArray]]":
+    """The members, `count` groups of as many draws of the law, and a group of the draws left over.
+
+    What compares a forecast with the law by an estimate that is biased compares another group with
+    it, too: what both have in common is the bias. Where draws do not suffice for all members, the
+    first so many are used.
+    """
+    law = law_of(forecast, context)
+    size = min(forecast.sizes["member"], law.sizes["member"] // (count + 1))
+    if size < 2:
+        raise GeobenchError(
+            f"{scorer} needs {2 * count + 2} draws of the law at the least, and there are "
+            f"{law.sizes['member']}. Use a forecast of the law with more members."
+        )
+    edges = [size * each for each in range(count + 1)] + [None]
+    drawn = [law.isel(member=slice(*each)) for each in pairwise(edges)]
+    return forecast.isel(member=slice(size)), drawn
+
+
+def reordered(values: "_Array", order: "_Array") -> "_Array":
+    """Put values `(case, member, …)` in the order that those of `order` have at each point."""
+    import numpy as np
+
+    ranks = np.broadcast_to(order, values.shape).argsort(1).argsort(1)
+    return np.take_along_axis(np.sort(values, 1), ranks, 1)
 
 
 def fields(
@@ -76,6 +125,43 @@ def fields(
         outcome.reshape(-1, weights.size),
         weights,
     )
+
+
+def scaled(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) -> "_Array":
+    """Members `(case, member, point)` of `fields`, less the outcome, times their weights.
+
+    Of sea cells alone, in double precision: an offset costs no digits.
+    """
+    import numpy as np
+
+    members, outcome, weights = fields(forecast, truth, context)
+    used = np.nonzero(weights)[0]
+    seen = outcome[:, None, used].astype(float)
+    away: _Array = (members[..., used].astype(float) - seen) * weights[used]
+    return away
+
+
+def lattice(sea: "xr.DataArray", most: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Flat places of at most so many sea cells, spread as evenly as possible.
+
+    On a lattice as coarse as it takes, or, where that misses a narrow sea, every so many cells.
+    """
+    import numpy as np
+
+    cells = np.nonzero(sea.to_numpy().ravel())[0]
+    fewest = min(len(cells), most) // 4
+    step = 1
+    while True:
+        lattice = np.zeros(sea.shape, bool)
+        lattice[tuple(slice(step // 2, None, step) for _ in sea.shape)] = True
+        chosen: np.ndarray[tuple[int], np.dtype[np.int64]] = np.nonzero(
+            (lattice & sea.to_numpy()).ravel()
+        )[0]
+        if len(chosen) < fewest:
+            return cells[:: -(-len(cells) // most)]
+        if len(chosen) <= most:
+            return chosen
+        step += 1
 
 
 def cases(forecast: "xr.DataArray", **found: "_Array") -> "xr.Dataset":
@@ -103,7 +189,7 @@ def _of(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) -> "x
     limits = limits.transpose("variable", "quantile", *grid)
     sizes = forecast.shape[1:3]
     weights = context.sea.to_numpy().reshape(1, -1).astype(np.float64)
-    keys = _keys(forecast)
+    keys = case_keys(forecast)
     parts = []
     for members, outcome, thresholds in zip(
         forecast.to_numpy(), truth.to_numpy(), limits.to_numpy(), strict=True
@@ -131,7 +217,7 @@ def _of(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) -> "x
     return xr.Dataset(fields, coords).transpose(*_CASES, "variable", ...)
 
 
-def _keys(forecast: "xr.DataArray") -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def case_keys(forecast: "xr.DataArray") -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     """A number for each case, whatever cases stand beside it."""
     import numpy as np
 

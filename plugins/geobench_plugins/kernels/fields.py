@@ -1,19 +1,23 @@
 """Distances between whole fields, and differences between their points, member by member.
 
-Distances are summed in double precision, over pieces of the field that fit in the L1 cache with all
-members; of a variogram the sums over members are in the precision of the data.
+Both subtract first and in the precision of the data, so that an offset costs nothing. Few terms are
+added in that precision, the squares of a piece of the field or the members of a pair of points; the
+rest is summed in double precision.
 """
+
+import math
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from geobench_plugins.kernels.threads import over_rows
+from geobench_plugins.kernels.threads import over_rows, scratch
 
 Array = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.floating]
 
-PIECE = 64  # points of a field at once
+CACHE = 24 * 1024  # bytes: a piece of the field, of all members, stays in the L1 cache
+UNIT = 64  # numbers: pieces are multiples, so that nothing is left over from the widest registers
 CASES = 32  # side by side
 _SUMS = {"contract", "nsz"}
 _ANY_ORDER = {"contract", "nsz", "reassoc"}  # a sum over a piece: so that it is vectorised
@@ -28,13 +32,21 @@ def distances(members: Numbers, outcome: Numbers, weights: Array) -> tuple[Array
     """
     members, outcome = _same(members, outcome)
     cells = np.nonzero(weights)[0]
-    own = np.ascontiguousarray(weights[cells], dtype=np.float64)
+    own = np.ascontiguousarray(weights[cells], dtype=members.dtype)
     error, spread = np.zeros((2, len(members)))
+    even = (members.shape[1] + 2) // 2 * 2
+    room = CACHE // (members.itemsize * even * UNIT)
+    piece = UNIT * min(max(2, room), -(-max(1, len(cells)) // UNIT))
 
     def run(first: int, stop: int) -> None:
-        _distances(members, outcome, cells, own, error, spread, first, stop)
+        rows = scratch(even * piece, members.dtype).reshape(even, piece)
+        _distances(members, outcome, cells, own, rows, error, spread, first, stop)
 
     over_rows(run, len(members))
+    if members.dtype == np.float32:
+        for case in np.nonzero(np.isnan(error))[0]:  # squares may have been too large for it
+            one = slice(case, case + 1)
+            error[one], spread[one] = distances(members[one].astype(float), outcome[one], weights)
     return error, spread
 
 
@@ -47,49 +59,73 @@ def _same(members: Numbers, outcome: Numbers) -> tuple[Numbers, Numbers]:
 
 @njit(nogil=True, fastmath=_ANY_ORDER, cache=True)
 def _squared(one, two):
-    total = 0.0
-    for point in range(PIECE):
-        total += (one[point] - two[point]) ** 2
-    return total
+    total = one.dtype.type(0)
+    for point in range(len(one)):
+        difference = one[point] - two[point]
+        total += difference * difference
+    return np.float64(total)
+
+
+@njit(nogil=True, fastmath=_ANY_ORDER, cache=True)
+def _four_squared(a, b, c, d):
+    """|a - c|², |a - d|², |b - c|², |b - d|²: a number that is loaded is used twice."""
+    ac = ad = bc = bd = a.dtype.type(0)
+    for point in range(len(a)):
+        a_c, a_d = a[point] - c[point], a[point] - d[point]
+        b_c, b_d = b[point] - c[point], b[point] - d[point]
+        ac += a_c * a_c
+        ad += a_d * a_d
+        bc += b_c * b_c
+        bd += b_d * b_d
+    return np.float64(ac), np.float64(ad), np.float64(bc), np.float64(bd)
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
-def _distances(members, outcome, cells, weights, error, spread, first, stop):
+def _weighed(rows, fields, origin, cells, weights):
+    """A piece of each field, (x - origin) * weights."""
+    size, start = len(cells), cells[0]
+    together = cells[size - 1] - start == size - 1
+    for field in range(len(fields)):
+        x, row = fields[field], rows[field]
+        if together:
+            own, zero = x[start : start + size], origin[start : start + size]
+            for point in range(len(weights)):
+                row[point] = (own[point] - zero[point]) * weights[point]
+        else:
+            for point in range(len(weights)):
+                row[point] = (x[cells[point]] - origin[cells[point]]) * weights[point]
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def _distances(members, outcome, cells, weights, rows, error, spread, first, stop):
+    """Differences from the first member are rounded by no more than the spread allows."""
     count, used = members.shape[1], len(cells)
-    rows = np.zeros((count + 1, PIECE))  # the last one stays 0: the outcome
-    pairs = np.zeros((count + 1) * count // 2)
+    even, piece = rows.shape  # row `count` is the outcome; one behind it is not used
+    squares = np.zeros((even, even))
     for case in range(first, stop):
-        pairs[:] = 0
-        for begin in range(0, used, PIECE):
-            size = min(PIECE, used - begin)
-            own = cells[begin : begin + size]
-            together = own[size - 1] - own[0] == size - 1
-            for member in range(count):
-                row = rows[member]
-                if together:
-                    x = members[case, member, own[0] : own[0] + size]
-                    y = outcome[case, own[0] : own[0] + size]
-                    for point in range(size):
-                        difference = np.float64(x[point]) - np.float64(y[point])
-                        row[point] = difference * weights[begin + point]
-                else:
-                    for point in range(size):
-                        x_at = np.float64(members[case, member, own[point]])
-                        difference = x_at - np.float64(outcome[case, own[point]])
-                        row[point] = difference * weights[begin + point]
-                row[size:] = 0
-            place = 0
-            for one in range(1, count + 1):
-                for two in range(one):
-                    pairs[place] += _squared(rows[one], rows[two])
-                    place += 1
-        # Row `count` is the outcome: its pairs stand last.
-        between = count * (count - 1) // 2
+        squares[:] = 0
+        origin = members[case, 0]
+        for begin in range(0, used, piece):
+            own = cells[begin : begin + piece]
+            of_own = weights[begin : begin + piece]
+            _weighed(rows, members[case], origin, own, of_own)
+            _weighed(rows[count:], outcome[case : case + 1], origin, own, of_own)
+            if len(own) < piece:
+                rows[:, len(own) :] = 0
+            for j in range(0, even, 2):
+                for k in range(0, j, 2):
+                    ac, ad, bc, bd = _four_squared(rows[j], rows[j + 1], rows[k], rows[k + 1])
+                    squares[j, k] += ac
+                    squares[j, k + 1] += ad
+                    squares[j + 1, k] += bc
+                    squares[j + 1, k + 1] += bd
+                squares[j + 1, j] += _squared(rows[j + 1], rows[j])
         near = far = 0.0
-        for place in range(between):
-            near += np.sqrt(pairs[place])
-        for place in range(between, between + count):
-            far += np.sqrt(pairs[place])
+        for j in range(count):
+            far += np.sqrt(squares[count, j])
+            for k in range(j):
+                near += np.sqrt(squares[j, k])
+        between = count * (count - 1) // 2
         valid = np.isfinite(near) and np.isfinite(far)
         error[case] = far / count if valid else np.nan
         spread[case] = near / between / 2 if valid and between else np.nan
@@ -113,63 +149,100 @@ def variogram(
     exponent = members.dtype.type(power)
 
     def run(first: int, stop: int) -> None:
-        _variogram(members, outcome, places, own, exponent, plain, fair, first, stop)
+        single = scratch(
+            (members.shape[2] + 1) * (members.shape[1] + 1) * CASES + 2 * CASES, members.dtype
+        )
+        double = scratch(2 * CASES, np.float64)
+        _variogram(
+            members, outcome, places, own, exponent, single, double, plain, fair, first, stop
+        )  # fmt: skip
 
     over_rows(run, len(members), block=CASES)
     return plain, fair
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
-def _power(difference, power):
-    """|difference|^power; the usual powers are quick."""
-    if power == 0.5:
-        return np.sqrt(abs(difference))
-    if power == 1:
-        return abs(difference)
-    return abs(difference) ** power
+def _side_by_side(x, members, outcome):
+    """Cases to `x[point, member * CASES + case]`, the outcome last."""
+    cases, count, points = members.shape
+    for case in range(cases):
+        for member in range(count):
+            for point in range(points):
+                x[point, member * CASES + case] = members[case, member, point]
+        for point in range(points):
+            x[point, count * CASES + case] = outcome[case, point]
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
-def _variogram(members, outcome, pairs, weights, power, plain, fair, first, stop):
-    """Cases side by side: `x[(member * points + point) * CASES + case]`, the outcome last."""
+def _powers(one, two, power, into):
+    """|one - two|^power; the usual powers are quick."""
+    if power == 0.5:
+        for place in range(len(into)):
+            into[place] = math.sqrt(abs(one[place] - two[place]))  # np.sqrt would be a call
+    elif power == 1:
+        for place in range(len(into)):
+            into[place] = abs(one[place] - two[place])
+    else:
+        for place in range(len(into)):
+            into[place] = abs(one[place] - two[place]) ** power
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def _from_seen(drawn, count, sums):
+    """Sums over members of differences from the outcome, which stands last, and of their squares.
+
+    Members by fours, then by twos; an odd last one goes with the outcome, which adds nothing.
+    """
+    seen = drawn[count * CASES : (count + 1) * CASES]
+    for lane in range(len(seen)):
+        sums[lane] = 0
+        sums[CASES + lane] = 0
+    fours = count // 4 * 4
+    for member in range(0, fours, 4):
+        own = drawn[member * CASES : (member + 4) * CASES]
+        for lane in range(len(seen)):
+            y = seen[lane]
+            a, b = own[lane] - y, own[CASES + lane] - y
+            c, d = own[2 * CASES + lane] - y, own[3 * CASES + lane] - y
+            sums[lane] += (a + b) + (c + d)
+            sums[CASES + lane] += (a * a + b * b) + (c * c + d * d)
+    for member in range(fours, count, 2):
+        own = drawn[member * CASES : (member + 2) * CASES]
+        for lane in range(len(seen)):
+            a, b = own[lane] - seen[lane], own[CASES + lane] - seen[lane]
+            sums[lane] += a + b
+            sums[CASES + lane] += a * a + b * b
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def _add_pair(sums, count, weight, scores):
+    """Add weight mean² and the weighted sum of (x - mean)² of a pair of points."""
+    share, of_square = 1 / count, weight / count**2
+    for lane in range(len(sums) // 2):
+        total, square = np.float64(sums[lane]), np.float64(sums[CASES + lane])
+        scores[lane] += of_square * (total * total)
+        scores[CASES + lane] += weight * (square - share * (total * total))
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def _variogram(
+    members, outcome, pairs, weights, power, single, scores, plain, fair, first, stop
+):  # fmt: skip
     count, points = members.shape[1], members.shape[2]
-    x = np.zeros((count + 1) * points * CASES, members.dtype)
-    total, square = np.zeros((2, CASES), members.dtype)
-    seen = np.zeros(CASES, members.dtype)
-    of_mean, of_variance = np.zeros((2, CASES))
-    ddof = 1.0 / (count - 1) if count > 1 else np.nan
+    width = (count + 1) * CASES
+    x = single[: points * width].reshape(points, width)
+    drawn, sums = single[points * width : (points + 1) * width], single[(points + 1) * width :]
+    per_case = 1.0 / (count - 1) / count if count > 1 else np.nan
     for begin in range(first, stop, CASES):
         size = min(CASES, stop - begin)
-        of_mean[:], of_variance[:] = 0, 0
-        for lane in range(size):
-            for member in range(count):
-                for point in range(points):
-                    x[(member * points + point) * CASES + lane] = members[
-                        begin + lane, member, point
-                    ]
-            for point in range(points):
-                x[(count * points + point) * CASES + lane] = outcome[begin + lane, point]
+        _side_by_side(x, members[begin : begin + size], outcome[begin : begin + size])
+        scores[:] = 0
         for pair in range(len(pairs)):
-            one, two = pairs[pair, 0] * CASES, pairs[pair, 1] * CASES
-            base = count * points * CASES
-            for lane in range(CASES):
-                seen[lane] = _power(x[base + one + lane] - x[base + two + lane], power)
-                total[lane] = 0
-                square[lane] = 0
-            for member in range(count):
-                base = member * points * CASES
-                for lane in range(CASES):
-                    drawn = _power(x[base + one + lane] - x[base + two + lane], power)
-                    from_seen = drawn - seen[lane]
-                    total[lane] += from_seen
-                    square[lane] += from_seen * from_seen
-            weight = weights[pair]
-            for lane in range(CASES):
-                mean = np.float64(total[lane]) / count
-                variance = (np.float64(square[lane]) - total[lane] * mean) * ddof
-                of_mean[lane] += weight * mean * mean
-                of_variance[lane] += weight * variance
+            _powers(x[pairs[pair, 0]], x[pairs[pair, 1]], power, drawn)
+            _from_seen(drawn, count, sums)
+            _add_pair(sums, count, weights[pair], scores)
         for lane in range(size):
-            valid = np.isfinite(of_mean[lane])
-            plain[begin + lane] = of_mean[lane] if valid else np.nan
-            fair[begin + lane] = of_mean[lane] - of_variance[lane] / count if valid else np.nan
+            valid = np.isfinite(scores[lane])
+            plain[begin + lane] = scores[lane] if valid else np.nan
+            sampled = per_case * scores[CASES + lane]
+            fair[begin + lane] = scores[lane] - sampled if valid else np.nan

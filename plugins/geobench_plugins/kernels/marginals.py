@@ -14,13 +14,17 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from geobench_plugins.kernels.threads import over_rows
+from geobench_plugins.kernels.threads import over_rows, scratch
 
 Array = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.floating]
 
 LANES = 64
 _SUMS = {"contract", "nsz"}  # fused multiply-add; nothing that could reorder a sum
+# Numbers of a lane, each a row of LANES: in the precision of the data, and in double precision.
+_Y, _MIDDLE, _BELOW, _NEAREST, _LIMIT, _CUT, _ABOVE = (row * LANES for row in range(7))
+_ERROR, _SPREAD, _TOTAL, _SQUARE, _BIAS = (row * LANES for row in range(5))
+_VARIANCE = _SQUARE  # once it is complete
 
 
 class Marginals(NamedTuple):
@@ -71,7 +75,7 @@ def marginals(
     own = np.ascontiguousarray(weights[:, cells], dtype=np.float64)
     total = own.sum(1)
     own /= np.where(total > 0, total, 1)[:, None]
-    limits = np.ascontiguousarray(thresholds, dtype=members.dtype)
+    limits = np.ascontiguousarray(thresholds[:, cells], dtype=members.dtype)
     regions, levels = len(weights), len(limits)
     sums = np.zeros((cases, regions, 5))
     tails = np.zeros((cases, regions, levels, 2))
@@ -80,14 +84,20 @@ def marginals(
     pairs = comparators(count)
 
     def run(first: int, stop: int) -> None:
+        block = scratch(count * LANES, members.dtype)
+        single, double = scratch(7 * LANES, members.dtype), scratch(5 * LANES, np.float64)
         _cases(
             members.reshape(-1), outcome.reshape(-1), points, count, cells, own, limits, pairs,
-            keys, sums, tails, table, ranks, first, stop,
+            keys, block, single, double, sums, tails, table, ranks, first, stop,
         )  # fmt: skip
 
     over_rows(run, cases)
+    per_pair = 1 / (count * (count - 1)) if count > 1 else np.nan
+    sums *= [1 / count, per_pair, 1, 1, 1 / (count - 1) if count > 1 else np.nan]
+    tails *= [1 / count, per_pair]
+    unknown = np.isnan(sums[..., 0]) | (total == 0)
     for each in (sums, tails, table, ranks):
-        each[:, total == 0] = np.nan
+        each[unknown] = np.nan
     error, spread, bias, squared, variance = np.moveaxis(sums, -1, 0)
     return Marginals(
         error, spread, bias, squared, variance, tails[..., 0], tails[..., 1], table, ranks
@@ -113,11 +123,9 @@ def comparators(count: int) -> npt.NDArray[np.int64]:
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
-def _load(x, offsets, lanes, stride, count, block, failed):
+def _load(x, offsets, lanes, stride, count, block):
     """Members of each lane, one above the other; unused lanes are 0."""
     together = lanes == LANES and offsets[LANES - 1] - offsets[0] == LANES - 1
-    for lane in range(LANES):
-        failed[lane] = 0
     for member in range(count):
         own = block[member * LANES : (member + 1) * LANES]
         if together:
@@ -129,8 +137,6 @@ def _load(x, offsets, lanes, stride, count, block, failed):
                 own[lane] = x[offsets[lane] + member * stride]
             for lane in range(lanes, LANES):
                 own[lane] = 0
-        for lane in range(LANES):
-            failed[lane] += own[lane] * 0  # NaN if it is not finite
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
@@ -144,40 +150,87 @@ def _sort(block, pairs):
             b[lane] = two if one < two else one
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
-def _moments(block, count, y, error, spread, total, square, below, equal):
-    middle = block[count // 2 * LANES : (count // 2 + 1) * LANES]
-    error[:], spread[:], total[:], square[:], below[:], equal[:] = 0, 0, 0, 0, 0, 0
-    for member in range(count):
-        own = block[member * LANES : (member + 1) * LANES]
-        weight = 2.0 * member - count + 1
-        for lane in range(LANES):
-            distance = np.float64(own[lane] - middle[lane])
-            error[lane] += np.float64(abs(own[lane] - y[lane]))
-            spread[lane] += weight * distance
-            total[lane] += distance
-            square[lane] += distance * distance
-        for lane in range(LANES):
-            below[lane] += 1 if own[lane] < y[lane] else 0
-            equal[lane] += 1 if own[lane] == y[lane] else 0
+# Sorted members are summed by fours, two from either end, and those left in the middle one by one.
+# Σ (2 j - M + 1) x_j is Σ (M - 1 - 2 j) (x_{M-1-j} - x_j) over the lower half: no term of it is
+# negative, nor one of Σ |x - y|, so four of them may be added in the precision of the data.
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
-def _tail(block, count, y, limit, error, spread, above):
-    middle = block[count // 2 * LANES : (count // 2 + 1) * LANES]
-    error[:], spread[:], above[:] = 0, 0, 0
-    for member in range(count):
-        own = block[member * LANES : (member + 1) * LANES]
-        weight = 2.0 * member - count + 1
+def _moments(block, count, own, sums):
+    kind = block.dtype.type
+    pairs = count // 4 * 2
+    for lane in range(LANES):
+        own[_MIDDLE + lane] = block[count // 2 * LANES + lane]
+        own[_BELOW + lane] = 0
+        own[_NEAREST + lane] = np.inf
+        for row in range(4):
+            sums[row * LANES + lane] = 0
+    for pair in range(0, pairs, 2):
+        low = block[pair * LANES : (pair + 2) * LANES]
+        high = block[(count - 2 - pair) * LANES : (count - pair) * LANES]
+        outer, inner = kind(count - 1 - 2 * pair), kind(count - 3 - 2 * pair)
         for lane in range(LANES):
-            t = limit[lane]
-            cut = own[lane] if own[lane] > t else t
-            of_outcome = y[lane] if y[lane] > t else t
-            of_middle = middle[lane] if middle[lane] > t else t
-            error[lane] += np.float64(abs(cut - of_outcome))
-            spread[lane] += weight * np.float64(cut - of_middle)
+            y, middle = own[_Y + lane], own[_MIDDLE + lane]
+            a, b, c, d = low[lane], low[LANES + lane], high[lane], high[LANES + lane]
+            sums[_SPREAD + lane] += np.float64(outer * (d - a) + inner * (c - b))
+            own[_BELOW + lane] += (kind(a < y) + kind(b < y)) + (kind(c < y) + kind(d < y))
+            to_y = abs(a - y), abs(b - y), abs(c - y), abs(d - y)
+            sums[_ERROR + lane] += np.float64((to_y[0] + to_y[1]) + (to_y[2] + to_y[3]))
+            nearest = min(min(to_y[0], to_y[1]), min(to_y[2], to_y[3]))
+            own[_NEAREST + lane] = min(own[_NEAREST + lane], nearest)
+            a, b, c, d = a - middle, b - middle, c - middle, d - middle
+            sums[_TOTAL + lane] += np.float64((a + b) + (c + d))
+            a, b, c, d = np.float64(a), np.float64(b), np.float64(c), np.float64(d)
+            sums[_SQUARE + lane] += (a * a + b * b) + (c * c + d * d)
+    for member in range(pairs, count - pairs):
+        x = block[member * LANES : (member + 1) * LANES]
         for lane in range(LANES):
-            above[lane] += 1 if own[lane] > limit[lane] else 0
+            y, middle = own[_Y + lane], own[_MIDDLE + lane]
+            distance = np.float64(x[lane] - middle)
+            sums[_ERROR + lane] += np.float64(abs(x[lane] - y))
+            sums[_SPREAD + lane] += (2 * member - count + 1) * distance
+            sums[_TOTAL + lane] += distance
+            sums[_SQUARE + lane] += distance * distance
+            own[_BELOW + lane] += kind(x[lane] < y)
+            own[_NEAREST + lane] = min(own[_NEAREST + lane], abs(x[lane] - y))
+    for lane in range(LANES):
+        total = sums[_TOTAL + lane]
+        bias = np.float64(own[_MIDDLE + lane] - own[_Y + lane]) + total / count
+        sums[_ERROR + lane] += 0 * (sums[_ERROR + lane] + total)  # NaN if it is not finite
+        sums[_BIAS + lane] = bias
+        sums[_VARIANCE + lane] = sums[_SQUARE + lane] - total * (total / count)
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def _tail(block, count, own, sums):
+    kind = block.dtype.type
+    pairs = count // 4 * 2
+    for lane in range(LANES):
+        y, limit = own[_Y + lane], own[_LIMIT + lane]
+        own[_CUT + lane] = y if y > limit else limit
+        own[_ABOVE + lane] = 0
+        sums[_ERROR + lane] = 0
+        sums[_SPREAD + lane] = 0
+    for pair in range(0, pairs, 2):
+        low = block[pair * LANES : (pair + 2) * LANES]
+        high = block[(count - 2 - pair) * LANES : (count - pair) * LANES]
+        outer, inner = kind(count - 1 - 2 * pair), kind(count - 3 - 2 * pair)
+        for lane in range(LANES):
+            y, t = own[_CUT + lane], own[_LIMIT + lane]
+            a, b, c, d = low[lane], low[LANES + lane], high[lane], high[LANES + lane]
+            own[_ABOVE + lane] += (kind(a > t) + kind(b > t)) + (kind(c > t) + kind(d > t))
+            a, b, c, d = max(a, t), max(b, t), max(c, t), max(d, t)
+            error = (abs(a - y) + abs(b - y)) + (abs(c - y) + abs(d - y))
+            sums[_ERROR + lane] += np.float64(error)
+            sums[_SPREAD + lane] += np.float64(outer * (d - a) + inner * (c - b))
+    for member in range(pairs, count - pairs):
+        x = block[member * LANES : (member + 1) * LANES]
+        for lane in range(LANES):
+            y, t = own[_CUT + lane], own[_LIMIT + lane]
+            cut, middle = max(x[lane], t), max(own[_MIDDLE + lane], t)
+            own[_ABOVE + lane] += kind(x[lane] > t)
+            sums[_ERROR + lane] += np.float64(abs(cut - y))
+            sums[_SPREAD + lane] += (2 * member - count + 1) * np.float64(cut - middle)
 
 
 @njit(nogil=True, cache=True)
@@ -190,74 +243,92 @@ def _uniform(key, place):
     return np.float64(z >> np.uint64(11)) * 2.0**-53
 
 
+@njit(nogil=True, cache=True)
+def _draw_ties(block, count, own, lanes, keys, cells, first, place):
+    """Raise the number of members below the outcome by a random one of those equal to it."""
+    for lane in range(lanes):
+        if own[_NEAREST + lane] == 0:
+            ties = 0
+            for member in range(count):
+                ties += block[member * LANES + lane] == own[_Y + lane]
+            case, cell = first + (place + lane) // len(cells), (place + lane) % len(cells)
+            own[_BELOW + lane] += np.int64(_uniform(keys[case], cells[cell]) * (ties + 1))
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def _add_moments(own, sums, lanes, weights, into, ranks):
+    """Add lanes `lanes[0]` to `lanes[1]`, of one case, one after the other."""
+    error, spread, bias, squared, variance = into[0], into[1], into[2], into[3], into[4]
+    for lane in range(lanes[0], lanes[1]):
+        weight = weights[lane - lanes[0]]
+        if weight == 0:
+            continue
+        error += weight * sums[_ERROR + lane]
+        spread += weight * sums[_SPREAD + lane]
+        bias += weight * sums[_BIAS + lane]
+        squared += weight * (sums[_BIAS + lane] * sums[_BIAS + lane])
+        variance += weight * sums[_VARIANCE + lane]
+        ranks[np.int64(own[_BELOW + lane])] += weight
+    into[0], into[1], into[2], into[3], into[4] = error, spread, bias, squared, variance
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def _add_tail(own, sums, lanes, weights, into, table):
+    error, spread = into[0], into[1]
+    for lane in range(lanes[0], lanes[1]):
+        weight = weights[lane - lanes[0]]
+        if weight == 0:
+            continue
+        error += weight * sums[_ERROR + lane]
+        spread += weight * sums[_SPREAD + lane]
+        happened = np.int64(own[_Y + lane] > own[_LIMIT + lane])
+        table[np.int64(own[_ABOVE + lane]), happened] += weight
+    into[0], into[1] = error, spread
+
+
 @njit(nogil=True, fastmath=_SUMS, cache=True)
 def _cases(
     x, outcome, points, count, cells, weights, limits, pairs,
-    keys, sums, tails, table, ranks, first, stop,
+    keys, block, own, of_lane, sums, tails, table, ranks, first, stop,
 ):  # fmt: skip
     """Fill the results of cases `first` to `stop`; a case is summed in the order of its points."""
     regions, used, levels = weights.shape[0], len(cells), len(limits)
-    block = np.empty(count * LANES, x.dtype)
-    y, limit, failed = np.zeros((3, LANES), x.dtype)
-    below, equal, above = np.zeros((3, LANES), x.dtype)
-    error, spread, total, square = np.zeros((4, LANES))
     offsets = np.zeros(LANES, np.int64)
-    case_of, cell_of = np.zeros((2, LANES), np.int64)
-    middle = count // 2 * LANES
-    pair = 1.0 / (count * (count - 1)) if count > 1 else np.nan
-    ddof = 1.0 / (count - 1) if count > 1 else np.nan
     end = (stop - first) * used
     for begin in range(0, end, LANES):
         lanes = min(LANES, end - begin)
+        case, cell = first + begin // used, begin % used
         for lane in range(lanes):
-            case, cell = first + (begin + lane) // used, (begin + lane) % used
-            case_of[lane], cell_of[lane] = case, cell
             offsets[lane] = case * count * points + cells[cell]
-            y[lane] = outcome[case * points + cells[cell]]
-        _load(x, offsets, lanes, points, count, block, failed)
+            own[_Y + lane] = outcome[case * points + cells[cell]]
+            cell += 1
+            if cell == used:
+                case, cell = case + 1, 0
+        _load(x, offsets, lanes, points, count, block)
         _sort(block, pairs)
-        _moments(block, count, y, error, spread, total, square, below, equal)
-        for lane in range(lanes):
-            case, cell = case_of[lane], cell_of[lane]
-            valid = failed[lane] == 0 and np.isfinite(y[lane])
-            mean = total[lane] / count
-            bias = np.float64(block[middle + lane] - y[lane]) + mean
-            variance = (square[lane] - total[lane] * mean) * ddof
-            rank = np.int64(0)
-            if valid:
-                ties = np.int64(equal[lane])
-                rank = np.int64(below[lane])
-                if ties:
-                    rank += np.int64(_uniform(keys[case], cells[cell]) * (ties + 1))
+        _moments(block, count, own, of_lane)
+        _draw_ties(block, count, own, lanes, keys, cells, first, begin)
+        case, cell, lane = first + begin // used, begin % used, 0
+        while lane < lanes:
+            until = min(lanes, lane + used - cell)
             for region in range(regions):
-                weight = weights[region, cell]
-                if weight == 0:
-                    continue
-                if not valid:
-                    sums[case, region, :] = np.nan
-                    tails[case, region, :, :] = np.nan
-                    table[case, region, :, :, :] = np.nan
-                    ranks[case, region, :] = np.nan
-                    continue
-                sums[case, region, 0] += weight * error[lane] / count
-                sums[case, region, 1] += weight * spread[lane] * pair
-                sums[case, region, 2] += weight * bias
-                sums[case, region, 3] += weight * bias * bias
-                sums[case, region, 4] += weight * variance
-                ranks[case, region, rank] += weight
+                _add_moments(
+                    own, of_lane, (lane, until), weights[region, cell:],
+                    sums[case, region], ranks[case, region],
+                )  # fmt: skip
+            case, cell, lane = case + 1, 0, until
         for level in range(levels):
+            cell = begin % used
             for lane in range(lanes):
-                limit[lane] = limits[level, cells[cell_of[lane]]]
-            _tail(block, count, y, limit, error, spread, above)
-            for lane in range(lanes):
-                case, cell = case_of[lane], cell_of[lane]
-                if failed[lane] == 0 and np.isfinite(y[lane]):
-                    happened = 1 if y[lane] > limit[lane] else 0
-                    members = np.int64(above[lane])
-                    for region in range(regions):
-                        weight = weights[region, cell]
-                        if weight == 0:
-                            continue
-                        tails[case, region, level, 0] += weight * error[lane] / count
-                        tails[case, region, level, 1] += weight * spread[lane] * pair
-                        table[case, region, level, members, happened] += weight
+                own[_LIMIT + lane] = limits[level, cell]
+                cell = cell + 1 if cell + 1 < used else 0
+            _tail(block, count, own, of_lane)
+            case, cell, lane = first + begin // used, begin % used, 0
+            while lane < lanes:
+                until = min(lanes, lane + used - cell)
+                for region in range(regions):
+                    _add_tail(
+                        own, of_lane, (lane, until), weights[region, cell:],
+                        tails[case, region, level], table[case, region, level],
+                    )  # fmt: skip
+                case, cell, lane = case + 1, 0, until

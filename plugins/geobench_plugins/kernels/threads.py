@@ -6,7 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 
+import numpy as np
+import numpy.typing as npt
 import torch
+
+CACHE_LINE = 64  # bytes, and the widest registers
 
 
 @cache
@@ -32,3 +36,10 @@ def over_rows(kernel: Callable[[int, int], None], rows: int, *, block: int = 1) 
     done = [_pool(workers).submit(kernel, *edge) for edge in pairwise(edges)]
     for each in done:
         each.result()
+
+
+def scratch(size: int, dtype: npt.DTypeLike) -> npt.NDArray[np.floating]:
+    """Zeros for one thread, from the start of a cache line: loads across two are slow."""
+    found = np.zeros(size + CACHE_LINE, dtype)
+    first = -found.ctypes.data % CACHE_LINE // found.itemsize
+    return found[first : first + size]

@@ -1,4 +1,4 @@
-"""The Brier score of climatological events."""
+"""Brier scores of climatological events, and their sum over categories."""
 
 from typing import TYPE_CHECKING
 
@@ -18,26 +18,55 @@ class Brier(Scorer):
     name = "brier"
     version = "2"
     fair = True
+    proper = True
     units = "1"
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return the fair `brier` score of each case and quantile."""
-        import numpy as np
-        import xarray as xr
-
-        from geobench_plugins.kernels.ensembles import marginals
-
-        count = forecast.sizes["member"]
-        k = np.arange(count + 1)[:, None]
-        with np.errstate(invalid="ignore"):  # a single member has no fair score: NaN
-            charged = k * (count - k) / (count**2 * np.float64(count - 1))
-        score = xr.DataArray((k / count - np.arange(2)) ** 2 - charged, dims=("above", "happened"))
-        table = marginals(forecast, truth, context)["table"]
-        brier: xr.DataArray = xr.dot(table, score, dim=score.dims)
-        return brier.to_dataset(name="brier")
+        return _fair(forecast, truth, context).to_dataset(name="brier")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean score."""
         return means.rename(brier="Brier")
+
+
+class RPS(Scorer):
+    """Fair ranked probability score of the categories between climatological quantiles.
+
+    The sum of the Brier scores of exceeding each (Epstein, 1969; fair: Ferro, 2014). With the
+    quantiles of an experiment that names extremes alone, so does it.
+    """
+
+    name = "rps"
+    fair = True
+    proper = True
+    units = "1"
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the fair `rps` of each case."""
+        brier = _fair(forecast, truth, context)
+        return brier.sum("quantile", skipna=False).to_dataset(name="rps")
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the mean score."""
+        return means.rename(rps="RPS")
+
+
+def _fair(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) -> "xr.DataArray":
+    import numpy as np
+    import xarray as xr
+
+    from geobench_plugins.kernels.ensembles import marginals
+
+    count = forecast.sizes["member"]
+    k = np.arange(count + 1)[:, None]
+    with np.errstate(invalid="ignore"):  # a single member has no fair score: NaN
+        charged = k * (count - k) / (count**2 * np.float64(count - 1))
+    score = xr.DataArray((k / count - np.arange(2)) ** 2 - charged, dims=("above", "happened"))
+    table = marginals(forecast, truth, context)["table"]
+    brier: xr.DataArray = xr.dot(table, score, dim=score.dims)
+    return brier

@@ -63,15 +63,12 @@ class Coverage(_OfRanks):
         return ratio.to_dataset(name="coverage")
 
 
-class Reliability(Scorer):
-    """Reliability term of the Brier score: mean of (k/M - share of events given k members)².
+class _OfTable(Scorer):
+    """A function of how often k members exceeded a threshold, with and without the event.
 
-    Murphy (1973), with a bin for each number k of members above the threshold; events are those of
-    `brier`. The sampling of M members adds to it, p (1 - p) / M where they know nothing beyond p:
-    compare with an oracle of as many members.
+    Events are those of `brier`: a bin for each number k of members above the threshold.
     """
 
-    name = "reliability"
     units = "1"
 
     def statistics(
@@ -82,15 +79,47 @@ class Reliability(Scorer):
 
         return marginals(forecast, truth, context)[["table"]]
 
+
+class Reliability(_OfTable):
+    """Reliability term of the Brier score: mean of (k/M - share of events given k members)².
+
+    Murphy (1973). The sampling of M members adds to it, p (1 - p) / M where they know nothing
+    beyond p: compare with an oracle of as many members.
+    """
+
+    name = "reliability"
+
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the term."""
         import numpy as np
         import xarray as xr
 
-        table = means["table"]
-        cases = table.sum("happened", skipna=False)
-        count = table.sizes["above"] - 1
+        cases, happened = _given(means["table"])
+        count = cases.sizes["above"] - 1
         probability = xr.DataArray(np.arange(count + 1) / count, dims="above")
-        happened = table.isel(happened=1) / cases.where(cases != 0, 1)
         term = (cases * (probability - happened) ** 2).sum("above", skipna=False)
         return term.to_dataset(name="reliability")
+
+
+class Resolution(_OfTable):
+    """Resolution term of the Brier score: mean of (share of events given k members - of all)².
+
+    Murphy (1973): the plain Brier score is reliability - resolution + r (1 - r), r the share of
+    events. It is what the probabilities know, however they are labelled; a bias costs nothing.
+    """
+
+    name = "resolution"
+    better = "higher"
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the term."""
+        cases, happened = _given(means["table"])
+        rate = means["table"].isel(happened=1).sum("above", skipna=False)
+        term = (cases * (happened - rate) ** 2).sum("above", skipna=False)
+        return term.to_dataset(name="resolution")
+
+
+def _given(table: "xr.DataArray") -> "tuple[xr.DataArray, xr.DataArray]":
+    """Share of the cases with k members above the threshold, and of events among them."""
+    cases = table.sum("happened", skipna=False)
+    return cases, table.isel(happened=1) / cases.where(cases != 0, 1)

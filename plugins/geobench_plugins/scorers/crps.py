@@ -20,6 +20,7 @@ class CRPS(Scorer):
     name = "crps"
     version = "2"
     fair = True
+    proper = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context

@@ -22,6 +22,7 @@ class Energy(Scorer):
     name = "energy"
     version = "2"
     fair = True
+    proper = True
     units = "1"
 
     def statistics(

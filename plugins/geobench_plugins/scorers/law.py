@@ -18,6 +18,7 @@ class LawCRPS(Scorer):
 
     name = "law-crps"
     fair = True
+    proper = True
     needs_law = True
 
     def statistics(
@@ -26,10 +27,8 @@ class LawCRPS(Scorer):
         """Return the `excess` of each case."""
         from geobench_plugins.kernels import ensembles
 
-        law, both = ensembles.law_of(forecast, context)
-        spreads = [ensembles.spread(each, context) for each in (forecast, law, both)]
-        counts = forecast.sizes["member"], law.sizes["member"]
-        return ensembles.excess(spreads, counts).to_dataset(name="excess")
+        law = ensembles.law_of(forecast, context)
+        return ensembles.excess_crps(forecast, law, context).to_dataset(name="excess")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""
@@ -44,6 +43,7 @@ class LawEnergy(Scorer):
 
     name = "law-energy"
     fair = True
+    proper = True
     needs_law = True
     units = "1"
 
@@ -53,9 +53,9 @@ class LawEnergy(Scorer):
         """Return the `excess` of each case."""
         from geobench_plugins.kernels import ensembles, fields
 
-        law, both = ensembles.law_of(forecast, context)
+        law = ensembles.law_of(forecast, context)
         spreads = []
-        for each in (forecast, law, both):
+        for each in (forecast, law, ensembles.joined(forecast, law)):
             members, outcome, weights = ensembles.fields(each, truth, context)
             _, spread = fields.distances(members, outcome, weights)
             spreads.append(ensembles.cases(forecast, spread=spread)["spread"])
@@ -76,6 +76,7 @@ class LawMean(Scorer):
 
     name = "law-mean"
     fair = True
+    proper = True
     needs_law = True
     units = "1"
 
@@ -83,9 +84,9 @@ class LawMean(Scorer):
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return the debiased `squared` difference of each case."""
-        law = context.law
-        assert law is not None  # noqa: S101 # the framework sees to it
-        x, y = (each.astype(float) for each in (forecast, law))
+        from geobench_plugins.kernels.ensembles import law_of
+
+        x, y = (each.astype(float) for each in (forecast, law_of(forecast, context)))
         difference = x.mean("member", skipna=False) - y.mean("member", skipna=False)
         sampled = [
             each.var("member", ddof=1, skipna=False) / each.sizes["member"] for each in (x, y)
@@ -112,11 +113,11 @@ class LawSpread(Scorer):
         """Return the variance of the `members` and of the `law` in each case."""
         import xarray as xr
 
-        law = context.law
-        assert law is not None  # noqa: S101 # the framework sees to it
+        from geobench_plugins.kernels.ensembles import law_of
+
         members, of_law = (
             context.average(each.astype(float).var("member", ddof=1, skipna=False))
-            for each in (forecast, law)
+            for each in (forecast, law_of(forecast, context))
         )
         return xr.Dataset({"members": members, "law": of_law.where(members.notnull())})
 

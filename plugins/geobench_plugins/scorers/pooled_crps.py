@@ -23,6 +23,7 @@ class PooledCRPS(Scorer):
 
     name = "pooled-crps"
     fair = True
+    proper = True
 
     window: int = Field(4, gt=1, description="cells along each grid dim")
     pool: Literal["mean", "max"] = Field("mean", description="what is taken of a window")
@@ -31,35 +32,17 @@ class PooledCRPS(Scorer):
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return `error` and `spread`, as for `crps`, of the pooled values."""
-        from geobench_plugins.kernels.ensembles import marginals
+        from geobench_plugins.kernels.ensembles import marginals, unlimited
+        from geobench_plugins.kernels.windows import kept, pooled
 
-        share = (
-            context.sea.astype(float).coarsen(self._windows(context.sea), boundary="trim").mean()
+        members, outcome = (
+            pooled(each, context.sea, self.window, self.pool) for each in (forecast, truth)
         )
-        sea = share > 0.5
-        members, outcome = (self._pooled(each, context.sea, sea) for each in (forecast, truth))
-        none = context.thresholds.isel(quantile=slice(0))
-        pooled = marginals(members, outcome, replace(context, sea=sea, thresholds=none))
+        windows = replace(unlimited(context), sea=kept(context.sea, self.window))
+        found = marginals(members, outcome, windows)
         # A failed value counts wherever it stands: also in the rest, and where it is no maximum.
         finite = marginals(forecast, truth, context)["error"].notnull()
-        return pooled[["error", "spread"]].where(finite)
-
-    def _pooled(
-        self, values: "xr.DataArray", sea: "xr.DataArray", kept: "xr.DataArray"
-    ) -> "xr.DataArray":
-        import numpy as np
-
-        empty = 0.0 if self.pool == "mean" else -np.inf
-        windows = values.where(sea, empty).coarsen(self._windows(sea), boundary="trim")
-        if self.pool == "max":
-            return windows.reduce(np.max).where(
-                kept, 0.0
-            )  # a NaN stays one: their own max drops it
-        cells = sea.coarsen(self._windows(sea), boundary="trim").sum()
-        return windows.reduce(np.sum) / cells.clip(min=1)
-
-    def _windows(self, sea: "xr.DataArray") -> dict[str, int]:
-        return {str(dim): min(self.window, sea.sizes[dim]) for dim in sea.dims}
+        return found[["error", "spread"]].where(finite)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the error less the spread."""

@@ -19,6 +19,7 @@ class RMSE(Scorer):
     name = "rmse"
     version = "2"
     fair = True
+    proper = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context

@@ -18,6 +18,7 @@ class TailCRPS(Scorer):
 
     name = "tail-crps"
     fair = True
+    proper = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context

@@ -7,7 +7,6 @@ from pydantic import Field
 from geobench import Context, Scorer
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
 
 
@@ -24,6 +23,7 @@ class Variogram(Scorer):
 
     name = "variogram"
     fair = True
+    proper = True
     units = "1"
 
     power: float = Field(0.5, gt=0, le=2, description="p")
@@ -38,7 +38,7 @@ class Variogram(Scorer):
 
         from geobench_plugins.kernels import ensembles, fields
 
-        chosen = self._chosen(context.sea)
+        chosen = ensembles.lattice(context.sea, self.points)
         pairs = np.stack(np.triu_indices(len(chosen), 1), -1)
         weights = np.full(len(pairs), 1 / max(1, len(pairs)))
         typical = context.average(context.std**2) ** 0.5
@@ -58,25 +58,6 @@ class Variogram(Scorer):
             parts.append(ensembles.cases(forecast, variogram=fair))
         finite = ensembles.marginals(forecast, truth, context)["error"].notnull()
         return xr.concat(parts, forecast["variable"]).where(finite)  # also of cells left out
-
-    def _chosen(self, sea: "xr.DataArray") -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-        """Places of the cells: on a lattice as coarse as it takes, or every so many of the sea."""
-        import numpy as np
-
-        cells = np.nonzero(sea.to_numpy().ravel())[0]
-        fewest = min(len(cells), self.points) // 4  # a lattice may miss a narrow sea
-        step = 1
-        while True:
-            lattice = np.zeros(sea.shape, bool)
-            lattice[tuple(slice(step // 2, None, step) for _ in sea.shape)] = True
-            chosen: np.ndarray[tuple[int], np.dtype[np.int64]] = np.nonzero(
-                (lattice & sea.to_numpy()).ravel()
-            )[0]
-            if len(chosen) < fewest:
-                return cells[:: -(-len(cells) // self.points)]
-            if len(chosen) <= self.points:
-                return chosen
-            step += 1
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean score."""

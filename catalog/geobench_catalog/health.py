@@ -1,0 +1,189 @@
+"""Quick checks of a catalogue, each told on one line with its cure; `verify` is the thorough one.
+
+Nothing here raises for what it finds: it is called when something is wrong.
+"""
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from geobench_catalog.catalog import Catalog
+from geobench_catalog.commands.tables import size as told_size
+from geobench_catalog.errors import CatalogError, GeobenchError
+from geobench_catalog.references import KINDS, Reference
+from geobench_catalog.store import opened
+
+State = Literal["ok", "warn", "fail"]
+_SHOWN = 3  # of many findings
+_TIGHT = 2**30  # bytes free, below which a step may not end
+
+
+class Check(NamedTuple):
+    """What was looked at, how it is, what was found, and what to do about it."""
+
+    check: str
+    state: State
+    found: str
+    cure: str = ""
+
+
+def examined(check: str, look: Callable[[], Iterable[Check]]) -> Iterator[Check]:
+    """Pass on what a look finds; if it raises, whatever it is, that is what was found."""
+    try:
+        yield from look()
+    except Exception as error:
+        known = isinstance(error, GeobenchError)
+        reason = " ".join(str(error).split())
+        yield Check(check, "fail", reason if known else f"{type(error).__name__}: {reason}")
+
+
+def examine(url: str) -> Iterator[Check]:
+    """Look at the catalogue of this URL, if there is one."""
+    found: list[Catalog] = []
+    yield from examined("catalogue", lambda: _open(url, found))
+    for catalog in found:
+        for name, look in _LOOKS.items():
+            yield from examined(name, partial(look, catalog))
+
+
+def _open(url: str, found: list[Catalog]) -> Iterator[Check]:
+    folder = opened(url).folder
+    if folder is not None and not folder.exists():
+        cure = "'geobench simulate' makes one; --catalog (before the command) names another"
+        yield Check("catalogue", "warn", f"there is none at {url}", cure)
+        return
+    catalog = Catalog(url)
+    found.append(catalog)
+    _, rows = catalog.index.sql("SELECT kind, count(*) FROM entries GROUP BY kind")
+    counts = dict(rows)
+    kinds = ", ".join(f"{kind} {counts[kind]}" for kind in KINDS if kind in counts)
+    yield Check("catalogue", "ok", f"{catalog.url}, schema {catalog.schema}: {kinds or 'empty'}")
+
+
+def _writing(catalog: Catalog) -> Iterator[Check]:
+    key = f"tmp/{uuid.uuid4().hex}"
+    try:
+        catalog.store.create(key, b"")
+        catalog.store.remove(key)
+    except (OSError, CatalogError) as error:
+        reason = getattr(error, "strerror", None) or error
+        cure = "change permissions or free space, or name another catalogue with --catalog"
+        yield Check("writing", "fail", f"nothing can be written to {catalog.url} ({reason})", cure)
+    else:
+        yield Check("writing", "ok", "a file was made and removed")
+
+
+def _references(catalog: Catalog) -> Iterator[Check]:
+    from geobench_catalog import verification
+
+    found = [*_lost(catalog).values(), *verification.names(catalog)]
+    if found:
+        cure = "restore from a copy what is lost; 'geobench catalog verify' tells all of it"
+        yield Check("references", "fail", _some(found), cure)
+    else:
+        count = len(catalog.names.references())
+        yield Check("references", "ok", f"{count}, each names an entry that is there")
+
+
+def _lost(catalog: Catalog) -> dict[Reference, str]:
+    """References that are damaged, or point nowhere."""
+    lost = {}
+    for reference in sorted(catalog.names.references()):
+        try:
+            entry_id = catalog.names.id(reference)
+            if entry_id is not None:
+                catalog.check_there(reference, entry_id)
+        except CatalogError as error:
+            lost[reference] = str(error)
+    return lost
+
+
+def _lineage(catalog: Catalog) -> Iterator[Check]:
+    _, rows = catalog.index.sql(
+        "SELECT c.reference, p.reference FROM parents p JOIN entries c ON c.entry = p.entry "
+        "WHERE NOT EXISTS (SELECT 1 FROM entries a WHERE a.id = p.parent) ORDER BY c.reference"
+    )
+    lost = [f"{child} was made from {parent}, which is not here" for child, parent in rows]
+    cure = "'geobench catalog pull' or 'import' the entry with its lineage, or make it again"
+    yield (
+        Check("lineage", "fail", _some(lost), cure)
+        if lost
+        else Check("lineage", "ok", "all that entries were made from is here")
+    )
+
+
+def _index(catalog: Catalog) -> Iterator[Check]:
+    """Each reference against its row: a reference that was restored may name another entry now."""
+    _, rows = catalog.index.sql("SELECT reference, id FROM entries")
+    stale = []
+    for text, entry_id in rows:
+        try:
+            if catalog.names.id(catalog.resolve(text)) != entry_id:
+                stale.append(f"{text} is another entry than the index has")
+        except CatalogError:
+            continue  # a damaged reference has been told
+    told = _lost(catalog)
+    unread = [reason for each, reason in catalog.damaged.items() if each not in told]
+    if unread:
+        yield Check("index", "fail", _some(unread), "'geobench catalog verify' tells all of it")
+    if stale:
+        yield Check("index", "warn", _some(stale), "geobench catalog reindex")
+    if not stale and not unread:
+        yield Check("index", "ok", f"{len(rows)} entries, as the references tell")
+
+
+def _leftovers(catalog: Catalog) -> Iterator[Check]:
+    from geobench_catalog import removal
+
+    if _lost(catalog):
+        told = "not looked for while references are lost: an entry might seem to be one"
+        yield Check("leftovers", "warn", told, "mend the references first")
+        return
+    debris = removal.collect(catalog, dry_run=True)
+    if debris:
+        told = _pieces("died processes left", debris)
+        yield Check("leftovers", "warn", told, "geobench catalog gc")
+    stopped = [each for each in catalog.store.stopped() if each not in debris]
+    if stopped:
+        cure = "run the same again and it goes on; after 7 days 'geobench catalog gc' removes it"
+        yield Check("leftovers", "warn", _pieces("stopped trainings left", stopped), cure)
+    if not debris and not stopped:
+        yield Check("leftovers", "ok", "none of interrupted work")
+
+
+def _space(catalog: Catalog) -> Iterator[Check]:
+    _, rows = catalog.index.sql("SELECT coalesce(sum(size), 0) FROM entries")
+    taken = f"entries take {told_size(rows[0][0])}"
+    folder = catalog.store.folder
+    if folder is None:
+        yield Check("space", "ok", taken)
+        return
+    free = shutil.disk_usage(folder).free
+    told = f"{taken}; {told_size(free)} are free"
+    cure = "free space; 'geobench catalog du' tells what takes it, 'rm' and 'gc' remove"
+    yield Check("space", "warn", told, cure) if free < _TIGHT else Check("space", "ok", told)
+
+
+_LOOKS: dict[str, Callable[[Catalog], Iterator[Check]]] = {
+    "writing": _writing,
+    "references": _references,
+    "lineage": _lineage,
+    "index": _index,
+    "leftovers": _leftovers,
+    "space": _space,
+}
+
+
+def _some(found: list[str]) -> str:
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return "; ".join(found[:_SHOWN]) + more
+
+
+def _pieces(what: str, found: list[tuple[str, int]]) -> str:
+    size = told_size(sum(size for _, size in found))
+    names = ", ".join(Path(name).name[:12] for name, _ in found[:_SHOWN])
+    count = "1 piece" if len(found) == 1 else f"{len(found)} pieces"
+    return f"{what} {count}, {size} ({names}{', …' if len(found) > _SHOWN else ''})"

@@ -1,0 +1,36 @@
+"""A catalogue for a moment, of what an entry was made from: there the entry can be made again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from geobench_catalog.catalog import Catalog
+from geobench_catalog.entry import Entry
+from geobench_catalog.held_folders import temporary
+
+
+@contextmanager
+def without(entry: Entry, catalog: Catalog) -> Iterator[Catalog]:
+    """Give a catalogue on this machine with the ancestors of `entry`, under the names they have.
+
+    Entries of a folder are linked, others copied. It is removed at the end; `catalog` is only read.
+    """
+    from geobench_catalog import transfer
+
+    ancestors = catalog.lineage(entry)[:-1]
+    with temporary() as folder:
+        scratch = Catalog(folder, create=True)
+        if catalog.store.folder is None:
+            references = [str(each.reference) for each in ancestors]
+            for _ in transfer.copy(catalog, scratch, references):
+                pass
+        else:
+            for each in ancestors:
+                _link(each, scratch)
+        yield scratch
+
+
+def _link(entry: Entry, scratch: Catalog) -> None:
+    place = scratch.path / "entries" / entry.id
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(entry.path, target_is_directory=True)
+    scratch.names.give(*entry.reference[:2], entry.id, first=entry.reference.version)

@@ -1,0 +1,54 @@
+"""geobench doctor: what is wrong with this installation and its catalogue, and what helps."""
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from geobench.cli.settings import Settings, pass_settings
+from geobench_catalog.commands import documents
+from geobench_catalog.commands.place import json_option
+
+if TYPE_CHECKING:
+    from geobench_catalog.health import Check
+
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.command()
+@json_option
+@pass_settings
+def doctor(settings: Settings, *, as_json: bool) -> None:
+    """Check the installation, its plugins and the catalogue, quickly.
+
+    A line for each check: what was found, and what helps. Exits with code 1 if any failed. What
+    takes long is left to 'geobench catalog verify', which reads every file.
+    """
+    found = []
+    for check in _examine(settings):
+        found.append(check)
+        if not as_json:
+            _tell(check)
+    states = [check.state for check in found]
+    failed, warned = states.count("fail"), states.count("warn")
+    if as_json:
+        documents.show([check._asdict() for check in found])
+    else:
+        told = f"{len(found)} checks: {failed} failed, {warned} to look at."
+        click.echo(f"{told} 'geobench catalog verify' reads every file of the catalogue.")
+    sys.exit(1 if failed else 0)
+
+
+def _examine(settings: Settings) -> "Iterator[Check]":
+    from geobench import health
+    from geobench_catalog import health as of_catalogue
+
+    yield from health.examine(settings.plugin_files, settings.device)
+    yield from of_catalogue.examine(settings.catalog_url)
+
+
+def _tell(check: "Check") -> None:
+    state = click.style(f"{check.state:4}", fg=_COLOURS[check.state], bold=True)
+    cure = f"  → {check.cure}" if check.cure else ""
+    click.echo(f"{state}  {check.check:10}  {check.found}{cure}")

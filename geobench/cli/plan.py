@@ -1,0 +1,118 @@
+"""geobench plan: how many cases and members a difference takes to be noticed."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from geobench.cli.completion import offered
+from geobench.cli.settings import Counts, Settings, pass_settings
+from geobench_catalog.commands import documents
+from geobench_catalog.commands.place import completes, json_option, reference_argument
+
+if TYPE_CHECKING:
+    from geobench.planning import Plan
+
+
+class Share(click.ParamType[float]):
+    """A number between 0 and 1, or per cent: 0.01, 1%."""
+
+    name = "share"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read a share."""
+        text = str(value).strip()
+        try:
+            found = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            found = 0.0
+        if not 0 < found < 1:
+            self.fail(f"'{value}' is no share between 0 and 1; write 1% or 0.01.", param, ctx)
+        return found
+
+
+@click.command()
+@reference_argument("forecast", "forecast")
+@click.option(
+    "--law",
+    required=True,
+    shell_complete=completes("forecast"),
+    help="A forecast of the law, with other noise.",
+)
+@click.option(
+    "--mde",
+    type=Share(),
+    default="1%",
+    show_default=True,
+    help="The smallest difference to notice, as a share of the law's score.",
+)
+@click.option("--power", type=Share(), default="0.8", show_default=True, help="How surely.")
+@click.option(
+    "--level", type=Share(), default="5%", show_default=True, help="Of false alarms, two-sided."
+)
+@click.option(
+    "--scorer", default="crps", show_default=True, shell_complete=offered("scorer"), help="One."
+)
+@click.option(
+    "--members",
+    type=Counts(),
+    default="2,4,8,16,32,64",
+    show_default=True,
+    metavar="N,N,…",
+    help="Of the forecast that is planned.",
+)
+@click.option(
+    "--law-members", type=click.IntRange(min=2), help="Of the law; default: as many as those."
+)
+@json_option
+@pass_settings
+def plan(
+    settings: Settings,
+    forecast: str,
+    law: str,
+    mde: float,
+    power: float,
+    level: float,
+    scorer: str,
+    members: tuple[int, ...],
+    law_members: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Tell how many cases and members it takes to notice a difference between FORECAST and the law.
+
+    Read from forecasts that are there, on the same cases: what cases add to the variance of the
+    paired difference, and what members add. 4 members or more of each.
+    """
+    from geobench.planning import Aim
+
+    steps = settings.steps()
+    drawn, draws = (steps.catalog.get(each, "forecast") for each in (forecast, law))
+    aim = Aim(mde, power, level)
+    found = steps.plan(
+        drawn, draws, steps.registry.scorer(scorer), aim, members, law_members=law_members
+    )
+    if as_json:
+        documents.show([{**asdict(each), "aim": asdict(aim)} for each in found])
+        return
+    for each in found:
+        click.echo(f"{each.score}, a difference of {mde:.3g} of the law's {each.law:.4g}:")
+        _tell(each)
+    sure = f"these numbers are known to ± {found[0].precision:.0%} at best."
+    click.echo(f"With power {power:g}, by a two-sided test at {level:g}; {sure}")
+
+
+def _tell(plan: "Plan") -> None:
+    click.echo(f"{'members':>9} {'cases':>10} {'members x cases':>16} {'variance by members':>20}")
+    for need in plan.needs:
+        total = need.members * need.cases
+        share = f"{need.member_share:>20.0%}"
+        click.echo(f"{need.members:>9,} {need.cases:>10,} {total:>16,} {share}")
+    click.echo(
+        f"At hand: {plan.cases} cases, {plan.members} members, {plan.law_members} of the law. They "
+        f"differ by {plan.seen:.2%} and notice {plan.noticed:.2%}."
+    )
+    worth = f"{plan.dependence:.2g} cases being worth an independent one"
+    click.echo(f"From {plan.resampled}, {worth}.")

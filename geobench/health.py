@@ -1,0 +1,121 @@
+"""Quick checks of an installation: software, processors, plugins."""
+
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from geobench_catalog.health import Check, examined
+
+_OURS = "geobench-twin"
+_TOLD = (
+    _OURS, "torch", "numpy", "numba", "xarray", "zarr", "numcodecs", "pluggy", "pydantic", "click",
+)  # fmt: skip
+_OTHER = "geobench"  # another project, whose import package has our name
+_NVIDIA = Path("/proc/driver/nvidia/version")
+
+
+def examine(plugin_files: tuple[Path, ...], device: str) -> Iterator[Check]:
+    """Look at software, processors and plugins; nothing is raised for what is found."""
+    yield from examined("software", _software)
+    yield from examined("device", lambda: _devices(device))
+    yield from examined("threads", _threads)
+    yield from examined("plugins", lambda: _plugins(plugin_files))
+
+
+def _software() -> Iterator[Check]:
+    told = f"{platform.python_implementation()} {platform.python_version()}, {platform.platform()}"
+    yield Check("python", "ok", told)
+    versions = {name: _version(name) for name in _TOLD}
+    told = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    unmet = [*_unmet()]
+    if versions[_OURS] is None:
+        cure = "install it: python -m pip install -e ."
+        yield Check("packages", "fail", f"{_OURS} is not installed; {told}", cure)
+    elif unmet:
+        cure = f"python -m pip install {' '.join(repr(each) for each, _ in unmet)}"
+        found = "; ".join(f"{each} is asked for, and {has}" for each, has in unmet)
+        yield Check("packages", "fail", found, cure)
+    else:
+        yield Check("packages", "ok", told)
+    if _version(_OTHER) is not None:
+        found = f"{_OTHER} {_version(_OTHER)} is another project whose import package has our name"
+        yield Check("packages", "fail", found, f"python -m pip uninstall {_OTHER}")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _unmet() -> Iterator[tuple[str, str]]:
+    """What the distribution asks for and does not have: (requirement, what is there)."""
+    from packaging.requirements import Requirement
+
+    for text in importlib.metadata.requires(_OURS) or () if _version(_OURS) else ():
+        wanted = Requirement(text)
+        if wanted.marker and not wanted.marker.evaluate({"extra": ""}):
+            continue
+        version = _version(wanted.name)
+        if version is None or not wanted.specifier.contains(version, prereleases=True):
+            has = f"{version} is installed" if version else "it is not installed"
+            yield f"{wanted.name}{wanted.specifier}", has
+
+
+def _devices(device: str) -> Iterator[Check]:
+    import torch
+
+    there = ["cpu"]
+    if torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        there += [f"cuda:{n} ({torch.cuda.get_device_name(n)})" for n in range(count)]
+    elif torch.version.cuda is None and _NVIDIA.exists():
+        found = f"there is an NVIDIA driver, and torch {torch.__version__} has no CUDA"
+        yield Check("device", "warn", found, "to use the GPU, install a build of torch with CUDA")
+    if torch.backends.mps.is_available():
+        there.append("mps")
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        found = f"'{device}' cannot be used: {str(error).partition(chr(10))[0]}"
+        cure = f"--device (before the command) takes one of: {', '.join(there)}"
+        yield Check("device", "fail", found, cure)
+    else:
+        yield Check("device", "ok", f"torch can use {', '.join(there)}; networks run on {device}")
+
+
+def _threads() -> Iterator[Check]:
+    import numba
+    import torch
+
+    cpus = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    counts = {"torch": torch.get_num_threads(), "numba": int(numba.get_num_threads())}
+    told = ", ".join(f"{name} {count}" for name, count in counts.items())
+    told = f"{told}, for {cpus} processors"
+    if max(counts.values()) > cpus:
+        cure = f"set OMP_NUM_THREADS and NUMBA_NUM_THREADS to {cpus} or fewer"
+        yield Check("threads", "warn", f"{told}: they wait for one another", cure)
+    else:
+        yield Check("threads", "ok", told)
+
+
+def _plugins(files: tuple[Path, ...]) -> Iterator[Check]:
+    from geobench.registry import Registry
+
+    registry = Registry(files)
+    offers = list(registry.offers.values())
+    _ = registry.commands  # a plugin that fails to give them is set aside as well
+    for owner in registry.plugins:
+        if owner not in registry.set_aside:
+            kinds = [offer.kind for offer in offers if offer.plugin == owner]
+            counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+            told = ", ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in counts.items())
+            yield Check("plugin", "ok", f"{owner}: {told or 'no simulator, model or scorer'}")
+    for owner, reason in registry.set_aside.items():
+        is_file = Path(owner).suffix == ".py"
+        cure = "mend the file" if is_file else f"mend, upgrade or uninstall {owner}"
+        yield Check("plugin", "fail", f"{owner} is set aside: {reason}", cure)

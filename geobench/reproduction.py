@@ -1,0 +1,140 @@
+"""An entry made again from its recipe and its parents, and compared with what is stored."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from geobench.errors import GeobenchError
+from geobench.steps import Steps
+from geobench_catalog import Entry, difference, scratch
+from geobench_catalog.adoption import FOREIGN
+from geobench_catalog.difference import ArrayChange, Change
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_WEIGHTS = "weights.safetensors"
+_CIRCUMSTANCES = ("recipe.", "environment.", "summary.device", "summary.threads")
+"""What may be why numbers differ: another reading of the recipe, machine or software."""
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """How an entry compares with the same made again, here and now."""
+
+    reference: str
+    tolerance: float
+    same_bits: bool
+    """Whether all that is stored of both is the same, byte by byte."""
+    differences: list[ArrayChange]
+    """Arrays whose numbers differ, the most different first."""
+    circumstances: list[Change]
+    """What is recorded of how it was made, where it is otherwise now."""
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether no array differs by more than the tolerance."""
+        return all(each.relative <= self.tolerance for each in self.differences)
+
+
+def reproduce(steps: Steps, entry: Entry, tolerance: float = 0.0) -> Reproduction:
+    """Make an entry again in a scratch catalogue, from the parents it was made from; compare both.
+
+    `tolerance`: how much an array may differ, relative to its largest value. The catalogue of
+    `steps` is only read.
+    """
+    _check_own(steps, entry)
+    with scratch.without(entry, steps.catalog) as aside:
+        made = _again(replace(steps, catalog=aside), entry)
+        same = made.content_digest == entry.content_digest
+        found = [] if same else [*difference.data(entry, made), *_tensors(entry, made)]
+        found += _scores(entry, made)
+        changes = difference.configuration(entry, made)
+        return Reproduction(
+            str(entry.reference),
+            tolerance,
+            same,
+            sorted((each for each in found if each.relative), key=lambda each: -each.relative),
+            [each for each in changes if each.field.startswith(_CIRCUMSTANCES)],
+            made.record.seconds,
+        )
+
+
+def _check_own(steps: Steps, entry: Entry) -> None:
+    """Raise if nobody here knows how it was made."""
+    maker = steps.catalog.parent(entry, "forecaster") if _kind(entry) == "forecast" else entry
+    if _kind(maker) == "forecaster" and maker.record.recipe["model"]["use"] == FOREIGN:
+        raise GeobenchError(
+            f"{entry.reference} was imported: how it was made is not known here, so it cannot be "
+            f"made again. Name one of its scores, or an entry that was made here."
+        )
+
+
+def _kind(entry: Entry) -> str:
+    return entry.record.kind
+
+
+def _again(steps: Steps, entry: Entry) -> Entry:
+    record = entry.record
+    recipe, label = record.recipe, record.labels.get("model", "")
+    parents = {role: steps.catalog.get(parent.reference) for role, parent in record.parents.items()}
+    if record.kind == "dataset":
+        fields = {**recipe, "title": record.labels.get("title", "")}
+        experiment = steps.registry.experiment(fields, str(entry.reference))
+        return steps.simulate(record.name, experiment)
+    if record.kind == "forecaster":
+        model = steps.registry.model(recipe["model"])
+        return steps.train(parents["dataset"], model, seed=recipe["seed"], label=label)
+    if record.kind == "forecast":
+        return steps.forecast(
+            parents["forecaster"],
+            members=recipe["members"],
+            seed=recipe["seed"],
+            label=label,
+            keep_failures=bool(record.summary.get("failed_members")),
+            keep_bits=recipe.get("keep_bits"),
+        )
+    if record.kind == "events":
+        return steps.events(parents["forecast"])
+    return steps.score(parents["forecast"], steps.registry.scorer(recipe), parents.get("law"))
+
+
+def _tensors(entry: Entry, made: Entry) -> Iterator[ArrayChange]:
+    """Compare the weights, if there are any, tensor by tensor."""
+    if _WEIGHTS not in entry.manifest or entry.manifest[_WEIGHTS] == made.manifest.get(_WEIGHTS):
+        return
+    import safetensors.torch
+
+    first, second = (safetensors.torch.load(each.content(_WEIGHTS)) for each in (entry, made))
+    for key in dict.fromkeys([*first, *second]):
+        if key not in first or key not in second:
+            which = "first" if key in first else "second"
+            yield ArrayChange(f"weights/{key}", f"only in the {which}")
+        else:
+            yield _compared(f"weights/{key}", first[key], second[key])
+
+
+def _compared(name: str, first: "Tensor", second: "Tensor") -> ArrayChange:
+    if (first.shape, first.dtype) != (second.shape, second.dtype):
+        return ArrayChange(name, "other shape or type")
+    one, other = first.double(), second.double()
+    odd = (one != other) & ~(one.isnan() & other.isnan())
+    if not odd.any():
+        return ArrayChange(name, "equal", 0, one.numel())
+    largest = float((one - other)[odd].abs().nan_to_num(float("inf")).max())
+    scale = float(one.nan_to_num(0.0, 0.0, 0.0).abs().max()) if first.is_floating_point() else None
+    return ArrayChange(name, "differs", int(odd.sum()), one.numel(), largest, scale)
+
+
+def _scores(entry: Entry, made: Entry) -> Iterator[ArrayChange]:
+    """Compare what the record of a score tells, column by column over lead times."""
+    import torch
+
+    told, again = (each.record.summary.get("scores", {}) for each in (entry, made))
+    for column in dict.fromkeys([*told, *again]):
+        both = (
+            torch.tensor([float("nan") if x is None else x for x in each.get(column, ())]).double()
+            for each in (told, again)
+        )
+        yield _compared(f"score {column}", *both)

@@ -1,0 +1,71 @@
+"""Hersbach's parts of the CRPS: reliability, and the CRPS that would be left with it."""
+
+from typing import TYPE_CHECKING
+
+from geobench import Context, Scorer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class CRPSParts(Scorer):
+    """Reliability and potential part of the CRPS, which add up to the plain one.
+
+    Hersbach (2000, doi:10.1175/1520-0434(2000)015<0559:DOTCRP>2.0.CO;2): between the sorted members
+    i and i + 1 the outcome should be below as often as i/M says; the reliability is the mean gap
+    times the square of the difference. The potential CRPS is what is left, the members' sharpness
+    where they are right. Both depend on the number of members, as the plain CRPS does: compare with
+    an oracle of as many. What the members lack of the law is told by `law-parts`.
+    """
+
+    name = "crps-parts"
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return how far the outcome is `above` and `below` within each gap `(…, gap)`.
+
+        Gaps 0 and M are those outside the members; of these also how often the outcome is `out`.
+        """
+        import numpy as np
+        import xarray as xr
+
+        count = forecast.sizes["member"]
+        ordered = forecast.astype(float).transpose(..., "member")
+        ordered = ordered.copy(data=np.sort(ordered.to_numpy(), -1))  # NaN stands last
+        finite = (
+            context.average(forecast).notnull().all("member") & context.average(truth).notnull()
+        )
+        parts: dict[str, list[xr.DataArray]] = {"above": [], "below": [], "out": []}
+        for gap in range(count + 1):
+            low = ordered.isel(member=max(0, gap - 1), drop=True)
+            high = ordered.isel(member=min(gap, count - 1), drop=True)
+            if 0 < gap < count:
+                within = truth.clip(low, high)
+                above, below, out = within - low, high - within, truth * 0.0
+            elif gap:
+                above, below, out = (truth - high).clip(0), truth * 0.0, truth > high
+            else:
+                above, below, out = truth * 0.0, (low - truth).clip(0), truth < low
+            for name, each in (("above", above), ("below", below), ("out", out)):
+                parts[name].append(context.average(each).where(finite))
+        return xr.Dataset({name: xr.concat(each, "gap") for name, each in parts.items()})
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return both parts."""
+        import numpy as np
+        import xarray as xr
+
+        above, below, out = means["above"], means["below"], means["out"]
+        count = above.sizes["gap"] - 1
+        place = xr.DataArray(np.arange(count + 1), dims="gap")
+        inside = (place > 0) & (place < count)
+        # Inside, the share of the gap that the outcome is below; outside, how often it is there,
+        # and a gap as wide as it is far out when it is.
+        width = (above + below) / xr.ones_like(out).where(inside, out.where(out > 0, 1.0))
+        share = (below / width.where(width > 0, 1.0)).where(inside, out.where(place == 0, 1 - out))
+        terms = {
+            "CRPS reliability": width * (share - place / count) ** 2,
+            "potential CRPS": width * share * (1 - share),
+        }
+        return xr.Dataset({name: each.sum("gap", skipna=False) for name, each in terms.items()})

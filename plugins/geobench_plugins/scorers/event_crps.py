@@ -1,0 +1,71 @@
+"""The CRPS of how far, how long and when extremes happen."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from geobench import Context, Scorer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class EventCRPS(Scorer):
+    """Fair CRPS of the extent, the duration or the first passage of extremes.
+
+    Extremes are exceedances of climatological quantiles, each site against its own. `extent`: the
+    share of sea cells in one at this lead time, which needs the right dependence in space;
+    `duration`: how many lead times a site has been in one so far; `first-passage`: how many it has
+    been waiting for the first one, as far as known by now. Both need the right dependence in time.
+    All cases count, whatever happened in them: a proper score of joint exceedances.
+    """
+
+    name = "event-crps"
+    fair = True
+    proper = True
+    units = "1"
+    whole_paths = True
+
+    of: Literal["extent", "duration", "first-passage"] = Field("extent", description="what")
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return `error` and `spread`, as for `crps`, of each quantile."""
+        import xarray as xr
+
+        from geobench_plugins.kernels.ensembles import marginals, unlimited
+
+        grid = context
+        if self.of == "extent":  # one number for all of it
+            cell = dict.fromkeys(context.sea.dims, slice(1))
+            grid = replace(context, sea=context.sea.isel(cell) | True)
+        failed = [self._failed(each, context) for each in (forecast, truth)]
+        parts = []
+        for quantile in context.thresholds["quantile"].to_numpy():
+            limit = context.thresholds.sel(quantile=quantile, drop=True)
+            members, outcome = (
+                self._number(each > limit, context).where(~bad)
+                for each, bad in zip((forecast, truth), failed, strict=True)
+            )
+            parts.append(marginals(members, outcome, unlimited(grid))[["error", "spread"]])
+        return xr.concat(parts, context.thresholds["quantile"])
+
+    def _failed(self, values: "xr.DataArray", context: Context) -> "xr.DataArray":
+        """Where a path holds what is not a number, from then on, anywhere at sea."""
+        bad = context.average(values).isnull()
+        return bad if self.of == "extent" else bad.cumsum("lead_time") > 0
+
+    def _number(self, exceeds: "xr.DataArray", context: Context) -> "xr.DataArray":
+        if self.of == "extent":
+            return context.average(exceeds).expand_dims(dict.fromkeys(context.sea.dims, 1))
+        if self.of == "duration":
+            return exceeds.cumsum("lead_time").astype(float)
+        waiting = (exceeds.cumsum("lead_time") == 0).astype(int)
+        return waiting.cumsum("lead_time").astype(float)
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the error less the spread."""
+        of = self.of.replace("-", " ")
+        return (means["error"] - means["spread"]).to_dataset(name=f"CRPS of the {of}")

@@ -1,0 +1,228 @@
+"""Extremes against the true law: their probabilities, what they are worth, how far they go."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from geobench import Context, Scorer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import xarray as xr
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class LawBrier(Scorer):
+    """Squared error of event probabilities: (k/M - p*)², p* the true one, by draws of the law.
+
+    Of exceeding climatological quantiles, each site against its own. Less what the sampling of
+    members and draws adds, p (1 - p) / (n - 1) of each: unbiased, so it may come out a little below
+    0. It is the excess of the Brier score over the law's, without the noise of one outcome.
+    """
+
+    name = "law-brier"
+    fair = True
+    proper = True
+    needs_law = True
+    units = "1"
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the debiased `squared` error of each case and quantile."""
+        from geobench_plugins.kernels.ensembles import law_of
+
+        def squared(limit: "xr.DataArray") -> "xr.DataArray":
+            both = [forecast, law_of(forecast, context)]
+            p, q = (_above(each, limit) for each in both)
+            noise = [
+                each * (1 - each) / (drawn.sizes["member"] - 1)
+                for each, drawn in zip((p, q), both, strict=True)
+            ]
+            return (p - q) ** 2 - noise[0] - noise[1]
+
+        return _by_quantile(squared, context).to_dataset(name="squared")
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the mean."""
+        return means.rename(squared="squared error of p")
+
+
+class LawExceedance(Scorer):
+    """How often members exceed climatological quantiles, over how often the law does, less 1.
+
+    Below 0 extremes are forecast too rarely. It needs no outcome, so that of rare events, too,
+    there are as many as the draws hold.
+    """
+
+    name = "law-exceedance"
+    better = "zero"
+    fair = True
+    needs_law = True
+    units = "1"
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the shares of `members` and of the `law` above each quantile."""
+        import xarray as xr
+
+        from geobench_plugins.kernels.ensembles import law_of
+
+        law = law_of(forecast, context)
+        members, of_law = (_by_quantile(partial(_above, each), context) for each in (forecast, law))
+        return xr.Dataset({"members": members, "law": of_law.where(members.notnull())})
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the ratio less 1; NaN where the law never exceeds the quantile."""
+        from geobench_plugins.kernels.ensembles import ratio
+
+        excess = ratio(means["members"] - means["law"], means["law"])
+        return excess.to_dataset(name="exceedance over the law's")
+
+
+class LawValue(Scorer):
+    """Economic value that is lost by taking the members' probabilities for the true ones.
+
+    A user who pays C to prevent a loss L acts where k/M reaches C/L. What that costs on average, by
+    the true probabilities, over what it costs a user with as many draws of the law, as a share of
+    what the climate's rate alone costs over that: 0 serves as well as the law, 1 no better than the
+    climate; above 1 one had better not listen. Unlike `economic-value` nothing is chosen in
+    hindsight, so bad calibration costs. Some draws of the law decide, others tell the true costs.
+    """
+
+    name = "law-value"
+    fair = False
+    needs_law = True
+    units = "1"
+
+    cost_loss: tuple[Share, ...] = Field((0.05, 0.2), description="ratios C/L", min_length=1)
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return expenses per L `(…, quantile, cost_loss)` of both users, and the `rate`."""
+        import xarray as xr
+
+        from geobench_plugins.kernels.ensembles import groups
+
+        forecast, (draws, true) = groups(self.name, forecast, context, 1)
+        ratios = xr.DataArray(list(self.cost_loss), dims="cost_loss")
+
+        def expense(users: "xr.DataArray") -> "xr.DataArray":
+            def of(limit: "xr.DataArray") -> "xr.DataArray":
+                p = _above(users, limit)
+                cost: xr.DataArray = ratios.where(p >= ratios - 1e-9, _above(true, limit))
+                return cost.where(p.notnull())
+
+            return _by_quantile(of, context)
+
+        rate = _by_quantile(partial(_above, true), context)
+        found = {"members": expense(forecast), "law": expense(draws)}
+        finite = found["members"].notnull()
+        found["law"] = found["law"].where(finite)
+        return xr.Dataset(found | {"rate": rate.where(finite.all("cost_loss"))}).assign_coords(
+            cost_loss=list(self.cost_loss)
+        )
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the share."""
+        from geobench_plugins.kernels.ensembles import ratio
+
+        climate = means["rate"].clip(max=means["cost_loss"])  # always acting, or never
+        lost = ratio(means["members"] - means["law"], climate - means["law"])
+        return lost.to_dataset(name="value lost")
+
+
+class LawReturnLevel(Scorer):
+    """Return level and tail index of what the members do, less those of the law.
+
+    Over all cases and cells: of what exceeds the climatological quantile nearest to `above`, each
+    cell's own and by how much of the climate's standard deviation, a generalised Pareto law is
+    fitted by moments (Hosking & Wallis, 1987, doi:10.2307/1269343): tail index
+    ξ = (1 - m²/s²) / 2, m and s² the mean and variance of the excess, and from it the level that is
+    exceeded with `probability`, in the same units. Meant for tails that are not heavy (ξ < 1/4).
+    """
+
+    name = "law-return-level"
+    better = "zero"
+    fair = True
+    needs_law = True
+    units = "1"
+
+    above: Share = Field(0.99, description="quantile above which the tail is fitted")
+    probability: Share = Field(1e-4, description="of exceeding the level, per case and cell")
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the `share` above, mean excess and its square `(…, of)`, of members and law."""
+        import xarray as xr
+
+        from geobench_plugins.kernels.ensembles import law_of
+
+        limit = context.thresholds.sel(quantile=self.above, method="nearest", drop=True)
+        found = []
+        for each in (forecast, law_of(forecast, context)):
+            drawn = each.astype(float)
+            excess = ((drawn - limit) / context.std).clip(0)
+            parts = {
+                "share": (drawn > limit).where(drawn.notnull()),
+                "excess": excess,
+                "square": excess**2,
+            }
+            found.append(
+                xr.Dataset(
+                    {k: context.average(v).mean("member", skipna=False) for k, v in parts.items()}
+                )
+            )
+        found[1] = found[1].where(found[0]["share"].notnull())
+        return xr.concat(found, xr.DataArray(["members", "law"], dims="of", name="of"))
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return both differences; NaN where the level is not in the tail that is fitted."""
+        import numpy as np
+        import xarray as xr
+
+        share = means["share"].where(means["share"] > 0)
+        mean = means["excess"] / share
+        variance = means["square"] / share - mean**2
+        index = (1 - mean**2 / variance) / 2
+        scale = mean * (1 - index)
+        beyond = share / self.probability
+        flat = abs(index) < 1e-9  # the exponential law
+        growth = ((beyond**index - 1) / index.where(~flat, 1.0)).where(~flat, np.log(beyond))
+        level = (scale * growth).where(beyond >= 1)
+        named = {"return level": level, "tail index": index}
+        never = (means["share"] == 0).all("of") & (means["square"] == 0).all("of")
+        return xr.Dataset(
+            {
+                f"{name} over the law's": (
+                    each.sel(of="members", drop=True) - each.sel(of="law", drop=True)
+                ).where(~never, 0.0)
+                for name, each in named.items()
+            }
+        )
+
+
+def _above(drawn: "xr.DataArray", limit: "xr.DataArray") -> "xr.DataArray":
+    """Share of the members above; NaN where one is."""
+    share = (drawn > limit).mean("member")
+    return share.where(drawn.notnull().all("member"))
+
+
+def _by_quantile(of: "Callable[[xr.DataArray], xr.DataArray]", context: Context) -> "xr.DataArray":
+    """Average over the grid of what `of` tells of each threshold `(…, quantile)`."""
+    import xarray as xr
+
+    quantiles = context.thresholds["quantile"]
+    return xr.concat(
+        [
+            context.average(of(context.thresholds.isel(quantile=place, drop=True)))
+            for place in range(len(quantiles))
+        ],
+        quantiles,
+    )

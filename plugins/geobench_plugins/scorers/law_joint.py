@@ -1,0 +1,190 @@
+"""The joint law against the true one: covariance, distances of distributions, dependence."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from geobench import Context, Scorer
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+    _Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+
+class LawCovariance(Scorer):
+    """Squared error of the conditional covariance, |C_members - C_law|² / |C_law|² (Frobenius).
+
+    Of whole fields, all variables in units of the climate. tr(C²) of each is estimated without bias
+    (Himeno & Yamada, 2014, doi:10.1016/j.jmva.2014.05.008), so the numerator is, and may come out a
+    little below 0. NaN with fewer than four members.
+    """
+
+    name = "law-covariance"
+    fair = True
+    proper = True
+    needs_law = True
+    units = "1"
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return tr(C²) of `members` and `law`, and tr(C C') `across` them, of each case."""
+        import numpy as np
+
+        from geobench_plugins.kernels import ensembles
+
+        both = (forecast, ensembles.law_of(forecast, context))
+        x, y = (ensembles.scaled(each, truth, context) for each in both)
+        x, y = (each - each.mean(1, keepdims=True) for each in (x, y))
+        freedom = (x.shape[1] - 1) * (y.shape[1] - 1)
+        across = ((x @ y.swapaxes(1, 2)) ** 2).sum((1, 2)) / freedom
+        members, law = _squared(x), _squared(y)
+        law = np.where(np.isfinite(members), law, np.nan)
+        return ensembles.cases(forecast, across=across, members=members, law=law)
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the ratio."""
+        from geobench_plugins.kernels.ensembles import ratio
+
+        error = means["members"] + means["law"] - 2 * means["across"]
+        return ratio(error, means["law"]).to_dataset(name="error of the covariance")
+
+
+class LawWasserstein(Scorer):
+    """Wasserstein-1 distance of each site's members from the law, less what sampling adds.
+
+    The mean |x_(i) - y_(i)| of sorted members and as many draws of the law, less that of two groups
+    of draws: 0 for the law at any number of members (it may come out a little below 0), and the
+    full distance for many.
+    """
+
+    name = "law-wasserstein"
+    needs_law = True
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the `distance` of the members, and that of another group of `draws`."""
+        import xarray as xr
+
+        from geobench_plugins.kernels.ensembles import groups
+
+        forecast, (one, other, _) = groups(self.name, forecast, context, 2)
+        distances = [context.average(_sorted_apart(each, other)) for each in (forecast, one)]
+        draws = distances[1].where(distances[0].notnull())
+        return xr.Dataset({"distance": distances[0], "draws": draws})
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the difference."""
+        return (means["distance"] - means["draws"]).to_dataset(name="Wasserstein distance")
+
+
+class LawSlicedWasserstein(Scorer):
+    """Sliced Wasserstein-1 distance of whole fields from the law, less what sampling adds.
+
+    As `law-wasserstein`, of projections on random directions, in units of `energy` times the root
+    of the number of points (Bonneel et al., 2015, doi:10.1007/s10851-014-0506-3): of independent
+    points a projection is as large as one of them. Directions are the same in all cases.
+    """
+
+    name = "law-sliced-wasserstein"
+    needs_law = True
+    units = "1"
+
+    directions: int = Field(64, gt=0, description="random directions")
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the `distance` of the members, and that of another group of `draws`."""
+        import numpy as np
+
+        from geobench_plugins.kernels import ensembles
+
+        forecast, (one, other, _) = ensembles.groups(self.name, forecast, context, 2)
+        fields = [ensembles.scaled(each, truth, context) for each in (forecast, one, other)]
+        points = fields[0].shape[-1]
+        drawn = np.random.Generator(np.random.Philox(key=20240105))
+        normal = drawn.standard_normal((points, self.directions))
+        normal *= points**0.5 / np.sqrt((normal**2).sum(0))
+        projected = [np.sort(each @ normal, 1) for each in fields]
+        found = [abs(each - projected[2]).mean((1, 2)) for each in projected[:2]]
+        return ensembles.cases(
+            forecast, distance=found[0], draws=np.where(np.isfinite(found[0]), found[1], np.nan)
+        )
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the difference."""
+        return (means["distance"] - means["draws"]).to_dataset(name="sliced Wasserstein distance")
+
+
+class LawDependence(Scorer):
+    """Share of the dependence between points that is lost: 0 for the law, 1 for shuffled members.
+
+    Draws of the law are put in the order that the members have at every point, so that their
+    marginals are the law's and their dependence is the members' (as in the Schaake shuffle: Clark
+    et al., 2004, doi:10.1175/1525-7541(2004)005<0243:TSSAMF>2.0.CO;2). Their excess energy score
+    over other draws, less what the same yields with the law's own order, over what it yields with
+    no order at all. 1 less this is the copula score J of the members.
+    """
+
+    name = "law-dependence"
+    needs_law = True
+    units = "1"
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the excess with the order of `members`, of the `law`, and `shuffled`."""
+        import numpy as np
+
+        from geobench_plugins.kernels import ensembles, pairs
+
+        forecast, drawn = ensembles.groups(self.name, forecast, context, 2)
+        members, values, order, others = (
+            ensembles.scaled(each, truth, context) for each in (forecast, *drawn)
+        )
+        generator = np.random.Generator(np.random.Philox(key=20240106))
+        none = generator.random(members.shape[1:])[None]
+        found = {
+            name: pairs.excess_energy(ensembles.reordered(values, of), others)
+            for name, of in (("members", members), ("law", order), ("shuffled", none))
+        }
+        finite = np.isfinite(members).all((1, 2))
+        return ensembles.cases(
+            forecast, **{name: np.where(finite, each, np.nan) for name, each in found.items()}
+        )
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the share."""
+        from geobench_plugins.kernels.ensembles import ratio
+
+        lost = ratio(means["members"] - means["law"], means["shuffled"] - means["law"])
+        return lost.to_dataset(name="dependence lost")
+
+
+def _squared(centred: "_Array") -> "_Array":
+    """Estimate tr(C²) without bias from fields less their mean, `(case, member, point)`."""
+    import numpy as np
+
+    n = centred.shape[1]
+    gram = centred @ centred.swapaxes(1, 2)
+    own = np.einsum("cmm->cm", gram)
+    of_square = (gram**2).sum((1, 2)) / (n - 1) ** 2
+    of_fourth = (own**2).sum(1) / (n - 1)
+    total = (n - 1) * (n - 2) * of_square + (own.sum(1) / (n - 1)) ** 2 - n * of_fourth
+    found: _Array = total * (n - 1) / (n * (n - 2) * (n - 3)) if n > 3 else total * np.nan
+    return found
+
+
+def _sorted_apart(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":
+    """Mean distance of members in order, `(…)` without `member`; NaN where one is."""
+    import numpy as np
+
+    axis = one.get_axis_num("member")
+    finite = one.notnull().all("member")
+    ordered = [np.sort(each.to_numpy().astype(float), axis) for each in (one, other)]
+    apart: xr.DataArray = one.copy(data=abs(ordered[0] - ordered[1])).mean("member", skipna=False)
+    return apart.where(finite)

@@ -1,0 +1,56 @@
+"""The CRPS along lead times: of changes, running means and running maxima."""
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from geobench import Context, Scorer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class PathCRPS(Scorer):
+    """Fair CRPS of what a member does in time: its last change, or its mean or maximum so far.
+
+    Of each path a number is taken, for members and outcome alike, so it is proper. Members that are
+    right at every lead time by itself, but jump from one path to another, are found out. At the
+    first lead time it is the CRPS. A path that failed has failed from then on (a change: also in
+    the next step).
+    """
+
+    name = "path-crps"
+    fair = True
+    proper = True
+    whole_paths = True
+
+    of: Literal["change", "mean", "maximum"] = Field("change", description="what is taken")
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return `error` and `spread`, as for `crps`, of the numbers taken."""
+        from geobench_plugins.kernels.ensembles import marginals, unlimited
+
+        members, outcome = (taken(each, self.of) for each in (forecast, truth))
+        return marginals(members, outcome, unlimited(context))[["error", "spread"]]
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the error less the spread."""
+        return (means["error"] - means["spread"]).to_dataset(name=f"CRPS of the {self.of} in time")
+
+
+def taken(values: "xr.DataArray", of: Literal["change", "mean", "maximum"]) -> "xr.DataArray":
+    """The change since the lead time before, or the mean or largest value so far; NaN stays."""
+    import numpy as np
+    import xarray as xr
+
+    axis = values.get_axis_num("lead_time")
+    path = values.to_numpy()
+    if of == "maximum":
+        return values.copy(data=np.maximum.accumulate(path, axis))
+    if of == "change":
+        before = np.zeros_like(np.take(path, [0], axis))
+        return values.copy(data=np.diff(path, axis=axis, prepend=before))
+    total = values.copy(data=path.cumsum(axis, dtype=np.float64))
+    return total / xr.DataArray(np.arange(1, values.sizes["lead_time"] + 1), dims="lead_time")

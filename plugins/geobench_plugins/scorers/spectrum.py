@@ -1,0 +1,76 @@
+"""Power by wavenumber: of members, and of what they differ by."""
+
+from typing import TYPE_CHECKING
+
+from geobench import Context, Scorer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class Spectrum(Scorer):
+    """Power of the members over that of the outcome, by bands of wavenumber; 1 is best.
+
+    Bands are octaves: 1, 2-3, 4-7, … waves along the domain, sines where it is periodic and cosines
+    where it is not. Power is averaged over members and cases *before* the ratio is taken. It is the
+    power of single members: their mean has less, and should.
+    """
+
+    name = "spectrum"
+    better = "one"
+    fair = True
+    units = "1"
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the power `(…, band)` of the `members` and of the `outcome`."""
+        import xarray as xr
+
+        from geobench_plugins.kernels.spectra import power
+
+        members = power(forecast, context).mean("member", skipna=False)
+        outcome = power(truth, context)
+        return xr.Dataset({"members": members, "outcome": outcome.where(members.notnull())})
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the ratio."""
+        return (means["members"] / means["outcome"]).to_dataset(name="power")
+
+
+class LawSpectrum(Scorer):
+    """Power of what members differ by, over that of draws of the law, less 1; 0 is best.
+
+    The power of differences from the mean, times M / (M - 1), by the bands of `spectrum`. The
+    spectrum of members may be right where the conditional law is not: what is known at the init
+    time has power, too. Only this one tells at which scales the spread is missing.
+    """
+
+    name = "law-spectrum"
+    better = "zero"
+    fair = True
+    needs_law = True
+    units = "1"
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the power `(…, band)` of the differences of `members` and of the `law`."""
+        import xarray as xr
+
+        from geobench_plugins.kernels.ensembles import law_of
+        from geobench_plugins.kernels.spectra import power
+
+        found = []
+        for each in (forecast, law_of(forecast, context)):
+            away = each - each.mean("member", skipna=False, dtype=float)
+            count = each.sizes["member"]
+            found.append(power(away, context).sum("member", skipna=False) / (count - 1))
+        return xr.Dataset({"members": found[0], "law": found[1].where(found[0].notnull())})
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the ratio less 1."""
+        from geobench_plugins.kernels.ensembles import ratio
+
+        excess = ratio(means["members"] - means["law"], means["law"])
+        return excess.to_dataset(name="power of the spread over the law's")

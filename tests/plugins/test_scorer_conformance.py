@@ -1,0 +1,44 @@
+"""Every scorer that comes with geobench, and variants of its fields, does what all must do."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from geobench import Scorer
+from geobench.registry import Registry
+from geobench.testing import ScorerConformance
+
+_VARIANTS = [
+    {"use": "pooled-crps", "window": 4, "pool": "max"},
+    {"use": "pooled-crps", "window": 2},
+    {"use": "path-crps", "of": "mean"},
+    {"use": "path-crps", "of": "maximum"},
+    {"use": "event-crps", "of": "duration"},
+    {"use": "event-crps", "of": "first-passage"},
+    {"use": "multivariate-ranks", "by": "average"},
+    {"use": "multivariate-ranks", "by": "energy", "paths": True},
+    {"use": "multivariate-ranks", "by": "reference"},
+    {"use": "variogram", "points": 3, "power": 1},
+    {"use": "structure", "power": 4},
+    {"use": "law-parts", "window": 1},
+]
+
+
+def _recipes() -> Iterator[dict[str, object]]:
+    offers = Registry().offers
+    yield from ({"use": name} for kind, name in offers if kind == "scorer")
+    yield from _VARIANTS
+
+
+def _told(recipe: dict[str, object]) -> str:
+    return "-".join(str(each) for each in recipe.values())
+
+
+@pytest.mark.parametrize("recipe", list(_recipes()), ids=_told)
+class TestEveryScorer(ScorerConformance):
+    @pytest.fixture(autouse=True)
+    def _build(self, recipe: dict[str, object]) -> None:
+        self._scorer = Registry().scorer(recipe)
+
+    def scorer(self) -> Scorer:
+        return self._scorer

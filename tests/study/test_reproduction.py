@@ -1,0 +1,156 @@
+"""What was made is made again to the same bits; what was not is told, and nothing is touched."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from geobench.cli import main
+from geobench.registry import Registry
+from geobench.reproduction import reproduce
+from geobench.steps import Steps
+from geobench_catalog import Catalog, Entry
+from geobench_catalog.held_folders import sweep_temporary
+
+SMALL = {
+    "use": "lorenz95",
+    "title": "A small twin",
+    "spin_up": 2,
+    "train": {"trajectories": 6, "steps": 8},
+    "validation": {"trajectories": 2, "steps": 8},
+    "test": {"trajectories": 4, "inits": 2, "every": 3},
+    "leads": 2,
+}
+TINY = {"backbone": {"kind": "resnet", "width": 8, "blocks": 1}, "training": {"passes": 64}}
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
+    """A dataset, a network, a model that shares its weights; forecasts, scores, events of them."""
+    folder = tmp_path_factory.mktemp("reproduction")
+    registry = Registry()
+    steps = Steps(Catalog(folder / "catalog", create=True), registry)
+    dataset = steps.simulate("small", registry.experiment(SMALL, "small"))
+    flow = registry.model({"use": "flow-matching", **TINY})
+    few = flow.with_evaluations(2)
+    assert few is not None
+    fitted = steps.train(dataset, few, label="few")
+    drawn = steps.forecast(fitted, members=3, keep_bits=12)
+    law = steps.forecast(steps.train(dataset, registry.model("oracle")), members=3, seed=9)
+    steps.scores(drawn, [registry.scorer("crps"), registry.scorer("law-crps")], law)
+    steps.events(drawn)
+    return steps
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "dataset/small@1",
+        "forecaster/small.flow-matching.s0@1",
+        "forecaster/small.few.s0@1",  # with the weights of the one before
+        "forecast/small.few.s0@1",
+        "score/small.few.s0.crps@1",
+        "score/small.few.s0.law-crps@1",
+        "events/small.few.s0@1",
+    ],
+)
+def test_every_kind_is_made_again_to_the_same_bits(steps: Steps, reference: str) -> None:
+    before = _files(steps.catalog)
+    debris = sweep_temporary(dry_run=True)
+    found = reproduce(steps, steps.catalog.get(reference))
+    assert found.same_bits
+    assert found.passed
+    assert found.differences == []
+    assert _files(steps.catalog) == before
+    assert sweep_temporary(dry_run=True) == debris
+
+
+def _files(catalog: Catalog) -> dict[str, float]:
+    return {str(path): path.stat().st_mtime for path in catalog.path.rglob("*") if path.is_file()}
+
+
+def _altered(steps: Steps, entry: Entry, by: float, summary: dict[str, Any]) -> str:
+    """Publish another version of a forecast or score: the same recipe, and other numbers."""
+    record = entry.record
+    parents = steps.catalog.parents(entry)
+    with steps.catalog.draft(
+        record.kind, "altered", recipe=record.recipe, parents=parents, labels=record.labels
+    ) as draft:
+        data = entry.load()
+        data = data.assign({name: data[name] + by for name in data.data_vars})
+        draft.write(data.drop_encoding())
+        return str(draft.publish({**record.summary, **summary}).reference)
+
+
+def test_other_numbers_fail_unless_the_tolerance_allows_them(steps: Steps) -> None:
+    drawn = steps.catalog.get("forecast/small.few.s0@1")
+    name = next(iter(drawn.load().data_vars))
+    largest = float(abs(drawn.load()[name]).max())
+    entry = steps.catalog.get(_altered(steps, drawn, 0.5, {}))
+    found = reproduce(steps, entry)
+    assert not found.passed
+    assert not found.same_bits
+    (only,) = found.differences
+    assert only.array == name
+    assert only.relative == pytest.approx(0.5 / largest, rel=0.2)
+    assert reproduce(steps, entry, tolerance=1.1 * only.relative).passed
+    assert not reproduce(steps, entry, tolerance=0.9 * only.relative).passed
+
+
+def test_scores_are_compared_as_told_and_case_by_case(steps: Steps) -> None:
+    score = steps.catalog.get("score/small.few.s0.crps@1")
+    told = {"scores": {"CRPS": [2 * x for x in score.record.summary["scores"]["CRPS"]]}}
+    found = reproduce(steps, steps.catalog.get(_altered(steps, score, 0.0, told)))
+    assert [each.array for each in found.differences] == ["score CRPS"]
+    assert found.differences[0].relative == pytest.approx(0.5)
+
+
+def _geobench(catalog: Catalog, *words: str) -> Result:
+    return CliRunner().invoke(main, ["-q", "--catalog", catalog.url, *words])
+
+
+def test_the_command_tells_what_was_otherwise(steps: Steps) -> None:
+    fine = _geobench(steps.catalog, "reproduce", "score/small.few.s0.crps@1")
+    assert fine.exit_code == 0, fine.output
+    assert fine.stdout.startswith("pass  score/small.few.s0.crps@1: same bits, made in ")
+    drawn = steps.catalog.get("forecast/small.few.s0@1")
+    reference = _altered(steps, drawn, 1.0, {"device": "cuda", "threads": 99})
+    failed = _geobench(steps.catalog, "reproduce", reference)
+    assert failed.exit_code == 1
+    assert failed.stdout.startswith(f"fail  {reference}: 1 array differs, by 0.")
+    assert "  summary.device: cuda then, " in failed.stdout
+    told = json.loads(_geobench(steps.catalog, "reproduce", reference, "--json").stdout)
+    assert (told["passed"], told["same_bits"]) == (False, False)
+    assert 0 < told["differences"][0]["relative"] < 1
+    changes = {each["field"]: each["then"] for each in told["circumstances"]}
+    assert changes["summary.threads"] == 99
+
+
+def test_what_was_imported_cannot_be_made_again_but_scored(steps: Steps, tmp_path: Path) -> None:
+    drawn = steps.catalog.get("forecast/small.few.s0@1").load()
+    drawn.drop_encoding().to_zarr(tmp_path / "theirs.zarr", zarr_format=3, consolidated=False)
+    words = ("--dataset", "dataset/small@1", "--model", "theirs")
+    taken = _geobench(
+        steps.catalog, "catalog", "import-forecast", str(tmp_path / "theirs.zarr"), *words
+    )
+    assert taken.exit_code == 0, taken.output
+    for kind in ("forecaster", "forecast"):
+        refused = _geobench(steps.catalog, "reproduce", f"{kind}/small.theirs@1")
+        assert refused.exit_code == 2
+        assert len(refused.stderr.splitlines()) == 1
+        assert "was imported: how it was made is not known here" in refused.stderr
+    imported = steps.catalog.get("forecast/small.theirs@1")
+    score = steps.score(imported, steps.registry.scorer("rmse"))
+    assert reproduce(steps, score).same_bits
+
+
+def test_a_catalogue_that_is_no_folder_is_copied_from(steps: Steps) -> None:
+    from geobench_catalog import transfer
+
+    away = Catalog("memory://reproduction", create=True)
+    for _ in transfer.copy(steps.catalog, away, ["score/small.few.s0.crps@1"]):
+        pass
+    elsewhere = Steps(away, steps.registry)
+    assert reproduce(elsewhere, away.get("score/small.few.s0.crps@1")).same_bits
