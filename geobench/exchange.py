@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
+    from geobench.classifier import Classifier
+
 _KEY = 20240104
+_CLASSIFIER = -1, "area of the classifier"
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,15 @@ def verdicts(
     *,
     exchanges: int = 199,
     seed: int = 0,
+    inits: "xr.Dataset | None" = None,
     blaming: Blaming = unblamed,
     progress: Progress = silent,
 ) -> list[Verdict]:
     """Test a forecast against draws of the law of the same cases.
 
     Scorers that need the law compare with the draws that are left, after each exchange too.
+    `inits`: the trajectory and position of each case; with them a classifier is asked, too, to tell
+    members from draws (`geobench.classifier`).
     """
     import numpy as np
     from scipy import stats
@@ -62,10 +68,11 @@ def verdicts(
         for name in names
     }
     generator = np.random.Generator(np.random.Philox(key=[_KEY, seed]))
-    inits = forecast.sizes["init_time"]
+    cases = forecast.sizes["init_time"]
+    classifier = inits and _classifier(pooled, forecast, context, inits)
     found: dict[tuple[int, str], list[float]] = {}
     for exchange in range(exchanges + 1):
-        order = np.broadcast_to(np.arange(members + draws), (inits, members + draws))
+        order = np.broadcast_to(np.arange(members + draws), (cases, members + draws))
         if exchange:
             order = generator.permuted(order, axis=1)
         one, other = (
@@ -74,11 +81,16 @@ def verdicts(
         )
         for key, value in _scores(scorers, one, other, truth, context, blaming).items():
             found.setdefault(key, []).append(value)
+        if classifier:
+            found.setdefault(_CLASSIFIER, []).append(classifier.area(order))
         progress(exchange, exchanges, "")
     some = law.isel(member=slice(members))
     lawful = _scores(scorers, some, law, truth, context, blaming)
     told = []
     for (place, name), values in found.items():
+        if (place, name) == _CLASSIFIER:
+            told.append((name, values[0], 0.5, _p("lower", np.array(values))))
+            continue
         scorer = scorers[place]
         of_law = 0.0 if scorer.needs_law else lawful[place, name]
         told.append((name, values[0], of_law, _p(scorer.better, np.array(values))))
@@ -89,6 +101,22 @@ def verdicts(
     if finite.any():
         q[finite] = stats.false_discovery_control(p[finite], method="bh")
     return [Verdict(*each, float(own)) for each, own in zip(told, q, strict=True)]
+
+
+def _classifier(
+    pooled: "dict[str, np.ndarray[Any, Any]]",
+    forecast: "xr.Dataset",
+    context: Context,
+    inits: "xr.Dataset",
+) -> "Classifier":
+    """Of members and draws, as they stand one after the other in the pool."""
+    import xarray as xr
+
+    from geobench.classifier import Classifier
+
+    dims = {name: forecast[name].transpose("init_time", "member", ...).dims for name in pooled}
+    both = xr.Dataset({name: (dims[name], values) for name, values in pooled.items()})
+    return Classifier(both.to_dataarray("variable"), context, inits, forecast.sizes["member"])
 
 
 def _members_second(values: "xr.DataArray") -> "np.ndarray[Any, Any]":

@@ -64,7 +64,9 @@ class Registry:
         self._manager.add_hookspecs(hookspecs)
         self.set_aside: dict[str, str] = {}
         self.plugins: list[str] = []
-        for owner, load in [*_installed(), *((str(file), _loader(file)) for file in files)]:
+        named = list(files)
+        self.files = [file.absolute() for file in named]
+        for owner, load in [*_installed(), *((str(file), _loader(file)) for file in named)]:
             self._register(owner, load)
 
     def _register(self, owner: str, load: Callable[[], object]) -> None:

@@ -1,13 +1,12 @@
 """Scores: statistics of a forecast, their means, and how sure the means are."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from geobench.errors import GeobenchError
-from geobench.interfaces.model import Progress, silent
-from geobench.interfaces.scorer import Blaming, Context, Scorer, unblamed
+from geobench.interfaces.scorer import Blaming, Context, Region, Scorer, unblamed
 from geobench.resampling import Resampling as Resampling
 
 if TYPE_CHECKING:
@@ -34,28 +33,41 @@ def verifying(
     return cut.assign_coords(init_time=inits["init_time"].values, lead_time=lead * step)
 
 
-def statistics(
+@dataclass(frozen=True)
+class Piece:
+    """Cases that are read and scored together."""
+
+    inits: tuple[int, int]
+    leads: tuple[int, int]
+
+    def of(self, data: "xr.Dataset") -> "xr.Dataset":
+        """Cut them out."""
+        return data.isel(init_time=slice(*self.inits), lead_time=slice(*self.leads))
+
+
+def pieces(scorer: Scorer, cases: Mapping[str, int], most: int) -> "Iterator[Piece]":
+    """Cut cases into pieces of at most so many, in order: whole inits, or lead times of one init.
+
+    Inits stay whole for scorers of whole paths, however long they are.
+    """
+    inits, leads = (cases[dim] for dim in CASE_DIMS)
+    together = leads if scorer.whole_paths else min(leads, max(1, most))
+    block = max(1, most // leads)
+    for first in range(0, inits, block):
+        for lead in range(0, leads, together):
+            yield Piece((first, min(first + block, inits)), (lead, min(lead + together, leads)))
+
+
+def check(
     scorers: "Sequence[Scorer]",
     forecast: "xr.Dataset",
     truth: "xr.Dataset",
-    context: Context,
-    *,
-    block: int,
     law: "xr.Dataset | None" = None,
-    reading: Callable[[], AbstractContextManager[None]] = nullcontext,
-    reading_law: Callable[[], AbstractContextManager[None]] = nullcontext,
-    blaming: Blaming = unblamed,
-    progress: Progress = silent,
-) -> "list[xr.Dataset]":
-    """Apply `scorers` to blocks of inits and join the statistics of each along `init_time`.
+) -> None:
+    """Raise unless forecast, truth and law have equal coordinates, and a law is there if needed.
 
-    Forecast, truth and law must have equal coordinates: nothing is matched or dropped in silence.
-    Blocks of the forecast are read within `reading`, once for all scorers, those of the law within
-    `reading_law`; `blaming` is around what a scorer does. `law` is another forecast, of the true
-    law, for the scorers that need one.
+    Nothing is matched or dropped in silence.
     """
-    import xarray as xr
-
     for kind, drawn in (("forecast", forecast), ("law", law)):
         if drawn is not None:
             _check_coordinates(kind, drawn, truth)
@@ -65,32 +77,87 @@ def statistics(
             f"the scorer {lawful[0]} compares with the true law. Name a forecast of it (--law), "
             f"such as one by the oracle with other noise."
         )
+
+
+def of_piece(
+    scorers: "Sequence[Scorer]",
+    piece: Piece,
+    forecast: "xr.Dataset",
+    truth: "xr.Dataset",
+    context: Context,
+    *,
+    law: "xr.Dataset | None" = None,
+    reading: Callable[[], AbstractContextManager[None]] = nullcontext,
+    reading_law: Callable[[], AbstractContextManager[None]] = nullcontext,
+    blaming: Blaming = unblamed,
+) -> "list[xr.Dataset]":
+    """Apply `scorers` to a piece, which is read once for all of them, within `reading`.
+
+    `law` is another forecast, of the true law, for the scorers that need one, and read within
+    `reading_law`; `blaming` is around what a scorer does.
+    """
     names = list(truth.data_vars)
-    parts: list[list[xr.Dataset]] = [[] for _ in scorers]
-    count = forecast.sizes["init_time"]
-    for first in range(0, count, block):
-        inits = slice(first, first + block)
-        with reading():
-            loaded = forecast[names].isel(init_time=inits).load()
-        members = loaded.drop_attrs().to_dataarray("variable")
-        outcome = truth.isel(init_time=inits).drop_attrs().to_dataarray("variable")
-        draws = None
-        if lawful and law is not None:
-            with reading_law():
-                drawn = law[names].isel(init_time=inits).load()
-            draws = drawn.drop_attrs().to_dataarray("variable")
-        own_context = replace(context, law=draws)  # and nothing shared with other blocks
-        for scorer, own in zip(scorers, parts, strict=True):
-            with blaming(f"the scorer {scorer.name}"):
-                own.append(_checked(scorer, scorer.statistics(members, outcome, own_context)))
-        progress(min(first + block, count), count, "")
+    with reading():
+        loaded = piece.of(forecast[names]).load()
+    members = loaded.drop_attrs().to_dataarray("variable")
+    outcome = piece.of(truth).drop_attrs().to_dataarray("variable")
+    draws = None
+    if law is not None and any(scorer.needs_law for scorer in scorers):
+        with reading_law():
+            drawn = piece.of(law[names]).load()
+        draws = drawn.drop_attrs().to_dataarray("variable")
+    own_context = replace(context, law=draws)  # and nothing shared with other pieces
+    shared: dict[Region, Context] = {None: own_context}
     found = []
-    for scorer, own in zip(scorers, parts, strict=True):
-        joined = xr.concat(own, "init_time", join="exact", coords="minimal", compat="override")
+    for scorer in scorers:
+        if scorer.within not in shared:
+            shared[scorer.within] = own_context.within(scorer.within)
         with blaming(f"the scorer {scorer.name}"):
-            _check_metric(scorer, scorer.metric(joined.mean("init_time", skipna=False)))
-        found.append(joined)
+            own = scorer.statistics(members, outcome, shared[scorer.within])
+            found.append(_checked(scorer, own))
     return found
+
+
+def joined(scorer: Scorer, parts: "Sequence[tuple[Piece, xr.Dataset]]") -> "xr.Dataset":
+    """Put statistics of pieces together, in the order of `pieces`, and check the metric of them."""
+    import xarray as xr
+
+    how: Any = {"join": "exact", "coords": "minimal", "compat": "override"}
+    by_inits: dict[tuple[int, int], list[xr.Dataset]] = {}
+    for piece, own in parts:
+        by_inits.setdefault(piece.inits, []).append(own)
+    rows = [
+        xr.concat(own, "lead_time", **how) if len(own) > 1 else own[0] for own in by_inits.values()
+    ]
+    found = xr.concat(rows, "init_time", **how)
+    _check_metric(scorer, scorer.metric(found.mean("init_time", skipna=False)))
+    return found
+
+
+def statistics(
+    scorers: "Sequence[Scorer]",
+    forecast: "xr.Dataset",
+    truth: "xr.Dataset",
+    context: Context,
+    *,
+    block: int,
+    law: "xr.Dataset | None" = None,
+    blaming: Blaming = unblamed,
+) -> "list[xr.Dataset]":
+    """Apply `scorers` to blocks of inits, and join the statistics of each."""
+    check(scorers, forecast, truth, law)
+    leads = forecast.sizes["lead_time"]
+    cases = {dim: forecast.sizes[dim] for dim in CASE_DIMS}
+    parts: list[list[tuple[Piece, xr.Dataset]]] = [[] for _ in scorers]
+    for piece in pieces(scorers[0], cases, block * leads) if scorers else ():
+        found = of_piece(scorers, piece, forecast, truth, context, law=law, blaming=blaming)
+        for own, each in zip(parts, found, strict=True):
+            own.append((piece, each))
+    told = []
+    for scorer, own in zip(scorers, parts, strict=True):
+        with blaming(f"the scorer {scorer.name}"):
+            told.append(joined(scorer, own))
+    return told
 
 
 def _check_coordinates(kind: str, drawn: "xr.Dataset", truth: "xr.Dataset") -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from geobench.exchange import Verdict
     from geobench.planning import Aim, Plan
     from geobench.rounding import Rounding
+    from geobench.scoring import Piece
 
 Watch = Callable[[str], AbstractContextManager[Progress]]
 """Called with what is about to be done; gives the progress to report to."""
@@ -62,6 +63,16 @@ def blaming(owner: str) -> Iterator[None]:
         ) from error
 
 
+@dataclass(frozen=True)
+class PieceTask:
+    """A piece of a forecast to score, and with what."""
+
+    forecast: str
+    law: str | None
+    piece: "Piece"
+    scorers: Sequence[Scorer]
+
+
 @dataclass
 class Steps:
     """The steps, with a catalogue to read and write, plugins to use and somebody who watches."""
@@ -78,8 +89,12 @@ class Steps:
     checkpoint_every: float = 60.0
     """Seconds between the checkpoints of a training."""
 
+    scheduler: str | None = None
+    """Address of a dask scheduler, whose workers score; default: it is done here."""
+
     def __post_init__(self) -> None:
         self._ends: dict[str, tuple[float | None, float | None]] = {}
+        self._known: dict[str, tuple[xr.Dataset, Any]] = {}  # of the dataset scored last
         if self.device != "cpu":
             _check_device(self.device)
 
@@ -440,27 +455,8 @@ class Steps:
             self._check_law(forecast, law)
         name = forecast.record.name
         truth = self._outcome(dataset)
-        members = forecast.open()
-        draws = law.open() if law and any(scorer.needs_law for scorer in scorers) else None
-        size = sum(
-            each.nbytes
-            for opened in (members, draws)
-            if opened is not None
-            for each in opened.data_vars.values()
-        )
         with self.watch(f"score {name}") as progress:
-            every = scoring.statistics(
-                scorers,
-                members,
-                truth,
-                self._context(dataset),
-                block=max(1, self.memory // 16 // max(1, size // truth.sizes["init_time"])),
-                law=draws,
-                reading=forecast.reading,
-                reading_law=law.reading if law else nullcontext,
-                blaming=blaming,
-                progress=progress,
-            )
+            every = self._statistics(forecast, scorers, law, truth, progress)
         lead_hours = (truth["lead_time"].to_numpy() / np.timedelta64(1, "h")).tolist()
         made = []
         for scorer, statistics in zip(scorers, every, strict=True):
@@ -483,12 +479,87 @@ class Steps:
                 made.append(draft.publish(summary))
         return made
 
+    def _statistics(
+        self,
+        forecast: Entry,
+        scorers: Sequence[Scorer],
+        law: Entry | None,
+        truth: "xr.Dataset",
+        progress: Progress,
+    ) -> "list[xr.Dataset]":
+        """Score piece by piece, here or on the workers of a scheduler; the numbers are the same."""
+        from geobench import scoring
+        from geobench.spreading import spread
+
+        members = forecast.open()
+        lawful = any(scorer.needs_law for scorer in scorers)
+        draws = law.open() if law and lawful else None
+        scoring.check(scorers, members, truth, draws)
+        cases = {dim: members.sizes[dim] for dim in scoring.CASE_DIMS}
+        opened = [each for each in (members, draws) if each is not None]
+        size = sum(each.nbytes for data in opened for each in data.data_vars.values())
+        most = max(1, self.memory // 16 // max(1, size // prod(cases.values())))
+        work = [
+            (own, piece)
+            for own in _read_together(scorers)
+            for piece in scoring.pieces(scorers[own[0]], cases, most)
+        ]
+        tasks = [
+            PieceTask(
+                str(forecast.reference),
+                str(law.reference) if law and lawful else None,
+                piece,
+                [scorers[place] for place in own],
+            )
+            for own, piece in work
+        ]
+        parts: list[list[tuple[scoring.Piece, xr.Dataset]]] = [[] for _ in scorers]
+        results = spread(self, tasks)
+        for done, ((own, piece), found) in enumerate(zip(work, results, strict=True), 1):
+            for place, each in zip(own, found, strict=True):
+                parts[place].append((piece, each))
+            progress(done, len(work), "")
+        told = []
+        for scorer, own_parts in zip(scorers, parts, strict=True):
+            with blaming(f"the scorer {scorer.name}"):
+                told.append(scoring.joined(scorer, own_parts))
+        return told
+
+    def piece(self, task: "PieceTask") -> "list[xr.Dataset]":
+        """Score one piece of a forecast."""
+        from geobench import scoring
+
+        forecast = self.catalog.get(task.forecast, "forecast")
+        law = self.catalog.get(task.law, "forecast") if task.law else None
+        dataset = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
+        if dataset.id not in self._known:
+            self._known = {dataset.id: (self._outcome(dataset), self._context(dataset))}
+        truth, context = self._known[dataset.id]
+        return scoring.of_piece(
+            task.scorers,
+            task.piece,
+            forecast.open(),
+            truth,
+            context,
+            law=law.open() if law else None,
+            reading=forecast.reading,
+            reading_law=law.reading if law else nullcontext,
+            blaming=blaming,
+        )
+
     def verdicts(
-        self, forecast: Entry, law: Entry, scorers: Sequence[Scorer], exchanges: int
+        self,
+        forecast: Entry,
+        law: Entry,
+        scorers: Sequence[Scorer],
+        exchanges: int,
+        *,
+        classify: bool = True,
     ) -> "list[Verdict]":
         """Test whether a forecast is of the law, as far as scores can see.
 
-        `law` is a forecast of the law with other noise. Both must fit in memory.
+        `law` is a forecast of the law with other noise. Both must fit in memory. `classify`: a
+        classifier is asked, too.
         """
         from geobench import exchange
 
@@ -505,6 +576,7 @@ class Steps:
                 truth,
                 self._context(dataset),
                 exchanges=exchanges,
+                inits=dataset.load("inits") if classify else None,
                 blaming=blaming,
                 progress=progress,
             )
@@ -730,6 +802,15 @@ class Steps:
             std.to_dataarray("variable"),
             periodic=tuple(dim.name for dim in spec.dims if dim.periodic),
         )
+
+
+def _read_together(scorers: Sequence[Scorer]) -> list[list[int]]:
+    """Places of the scorers that are given the same pieces."""
+    groups = [
+        [place for place, scorer in enumerate(scorers) if scorer.whole_paths == whole]
+        for whole in (False, True)
+    ]
+    return [group for group in groups if group]
 
 
 def _experiment_recipe(experiment: Experiment) -> dict[str, Any]:

@@ -60,6 +60,11 @@ def _added(ctx: click.Context) -> dict[str, click.Command]:
     show_default=True,
     help="What the data of a step may take in memory at once.",
 )
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Of a dask scheduler whose workers score, e.g. tcp://10.0.0.1:8786.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="No progress bars.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.pass_context
@@ -69,6 +74,7 @@ def main(
     plugin: tuple[Path, ...],
     device: str,
     memory: int,
+    scheduler: str | None,
     *,
     quiet: bool,
     debug: bool,
@@ -77,7 +83,7 @@ def main(
 
     The options below stand before the command: geobench --quiet run STUDY.
     """
-    ctx.obj = Settings(catalog_url, plugin, device, memory, quiet=quiet, debug=debug)
+    ctx.obj = Settings(catalog_url, plugin, device, memory, scheduler, quiet=quiet, debug=debug)
 
 
 _STEPS = (run, leaderboard, simulate, train, forecast, score, test, plan, events)

@@ -34,6 +34,7 @@ class Settings:
     plugin_files: tuple[Path, ...] = ()
     device: str = "cpu"
     memory: int = 2**30
+    scheduler: str | None = None
     quiet: bool = False
     debug: bool = False
 
@@ -99,7 +100,9 @@ class Settings:
         from geobench.steps import Steps
 
         catalog = self.catalog(create=create)
-        return Steps(catalog, self.plugins, self.watch, self.device, self.memory)
+        steps = Steps(catalog, self.plugins, self.watch, self.device, self.memory)
+        steps.scheduler = self.scheduler
+        return steps
 
     def steps_if_there(self) -> "Steps | None":
         """Everything that the steps need; None where there is no folder for a catalogue yet."""

@@ -3,9 +3,12 @@
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from pydantic import Field, model_validator
+
+from geobench.errors import GeobenchError
 from geobench.interfaces.plugin import Plugin
 
 if TYPE_CHECKING:
@@ -16,6 +19,10 @@ Blaming = Callable[[str], AbstractContextManager[None]]
 Orientation = Literal["lower", "higher", "one", "zero"]
 IDEALS: "Mapping[str, int]" = {"one": 1, "zero": 0}
 """Of scores of which neither lower nor higher is better: the best value."""
+
+
+Region = tuple[tuple[float, float], ...] | None
+"""Bounds along each grid dim as shares of its length; None: everywhere."""
 
 
 def unblamed(_owner: str) -> AbstractContextManager[None]:
@@ -59,6 +66,28 @@ class Context:
             self._kept[place] = forecast, truth, make()  # held, so that no other has their id
         return self._kept[place][2]
 
+    def within(self, region: Region) -> "Context":
+        """Return what is known of a part of the grid: the rest counts as land."""
+        if region is None:
+            return self
+        import numpy as np
+
+        if len(region) != self.sea.ndim:
+            raise GeobenchError(
+                f"within bounds {len(region)} dims of {self.sea.ndim}. Give a pair of bounds for "
+                f"each of {', '.join(str(dim) for dim in self.sea.dims)}."
+            )
+        inside = self.sea
+        for (dim, size), (low, high) in zip(self.sea.sizes.items(), region, strict=True):
+            middle = (np.arange(size) + 0.5) / size
+            own = inside.isel(dict.fromkeys(set(inside.dims) - {dim}, 0)).copy(
+                data=(low <= middle) & (middle <= high)
+            )
+            inside = inside & own.drop_vars(own.coords)
+        if not bool(inside.any()):
+            raise GeobenchError("within holds no cell of the sea. Widen it.")
+        return replace(self, sea=inside.transpose(*self.sea.dims))
+
     def average(self, field: "xr.DataArray") -> "xr.DataArray":
         """Mean over the grid's sea cells. NaN stays NaN: a failed value is never dropped."""
         return field.where(self.sea, 0.0).sum(self.sea.dims, skipna=False) / self.sea.sum()
@@ -67,8 +96,9 @@ class Context:
 class Scorer(Plugin):
     """Statistics per init and lead time whose means, and only they, decide the score.
 
-    Averages, weights, bins and intervals belong to the framework, so `metric` must work on means
-    over any set of cases. A NaN in a member makes the case NaN.
+    Averages, regions, bins and intervals belong to the framework, so `metric` must work on means
+    over any set of cases. A NaN in a member makes the case NaN. `within` is applied by the
+    framework, too: outside, cells are land to the scorer.
     """
 
     better: ClassVar[Orientation] = "lower"
@@ -83,6 +113,21 @@ class Scorer(Plugin):
     """Whether a case depends on lead times before its own, which must then be read with it."""
     units: ClassVar[str] = "of the variable"
     """'of the variable', or '1' if it has none."""
+
+    within: Region = Field(
+        None, description="part of the grid: bounds along each dim as shares of its length"
+    )
+
+    @model_validator(mode="after")
+    def _bounds_rise(self) -> Self:
+        if any(not 0 <= low < high <= 1 for low, high in self.within or ()):
+            raise ValueError("bounds of within must rise, within 0 and 1")
+        return self
+
+    def recipe(self) -> dict[str, Any]:
+        """Everything that decides this scorer's numbers; everywhere is not told."""
+        told = super().recipe()
+        return told if self.within else {k: v for k, v in told.items() if k != "within"}
 
     @abstractmethod
     def statistics(

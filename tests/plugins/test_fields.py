@@ -59,8 +59,38 @@ def test_an_offset_costs_no_digits() -> None:
     assert np.array_equal(far, distances(members, outcome, np.ones(40)))
 
 
+@pytest.mark.parametrize("bias", [0.0, 1000.0])
+@pytest.mark.parametrize("offset", [0.0, 1e5])
+def test_neither_offset_nor_bias_costs_digits_of_single_precision(
+    offset: float, bias: float
+) -> None:
+    members, outcome = _case(10, 700, np.float32, cases=3, offset=offset)
+    outcome = outcome + np.float32(bias)
+    weights = 0.1 + np.arange(700) / 700
+    error, spread = distances(members, outcome, weights)
+    exact = distances(members.astype(np.float64), outcome.astype(np.float64), weights)
+    assert np.allclose(error, exact[0], rtol=1e-6, atol=0)
+    assert np.allclose(spread, exact[1], rtol=1e-6, atol=0)
+
+
+def test_squares_may_be_too_large_for_single_precision() -> None:
+    near = _case(10, 40, np.float32)
+    far = distances(*(each * np.float32(2.0**80) for each in near), np.ones(40))
+    for one, other in zip(far, distances(*near, np.ones(40)), strict=True):
+        assert np.allclose(one, other * 2.0**80, rtol=1e-6, atol=0)
+
+
+def test_of_points_without_weight_nothing_is_read() -> None:
+    members, outcome = _case(10, 300, np.float32)
+    weights = np.where(np.arange(300) % 7 < 3, 0.0, 2.0)
+    sea = weights > 0
+    expected = distances(members[..., sea], outcome[..., sea], weights[sea])
+    members[..., ~sea], outcome[..., ~sea] = np.nan, np.inf
+    assert np.array_equal(distances(members, outcome, weights), expected)
+
+
 @pytest.mark.parametrize("power", [0.5, 1.0, 1.7])
-@pytest.mark.parametrize("count", [1, 2, 10, 50])
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 10, 50])
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 def test_the_variogram_score_is_what_its_definition_says(
     power: float, count: int, dtype: Any, tolerance: float

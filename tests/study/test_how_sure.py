@@ -333,3 +333,14 @@ def test_a_board_of_a_few_long_trajectories_and_several_seeds(tmp_path: Path) ->
     assert plan["aim"] == {"share": 0.02, "power": 0.8, "level": 0.05}
     assert [need["members"] for need in plan["needs"]] == [2, 8]
     assert plan["needs"][0]["cases"] > plan["needs"][1]["cases"] > 1
+
+
+def test_suspicion_takes_more_where_blocks_are_few() -> None:
+    # 4 standard errors of a normal law are as improbable as 17.4 of Student's with 4 degrees.
+    from scipy import stats
+
+    few, many = Resampling(np.arange(5)), Resampling(np.arange(500))
+    widening = stats.t.ppf(0.975, 4) / stats.norm.ppf(0.975)
+    assert stats.t.sf(few.errors(4.0) * widening, 4) == pytest.approx(stats.norm.sf(4.0), rel=1e-4)
+    assert many.errors(4.0) == pytest.approx(4, rel=0.02)
+    assert Resampling(np.zeros(9, int)).errors(4.0) == float("inf")

@@ -44,6 +44,12 @@ def excess_crps(members: "xr.DataArray", law: "xr.DataArray", context: Context) 
     return excess(spreads, (members.sizes["member"], law.sizes["member"]))
 
 
+def across(one: "xr.DataArray", other: "xr.DataArray", context: Context) -> "xr.DataArray":
+    """Mean |x - y| over pairs of a member of one and of the other, by case and variable."""
+    spreads = [spread(each, context) for each in (one, other)]
+    return excess_crps(one, other, context) + spreads[0] + spreads[1]
+
+
 def ratio(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":
     """One over the other; 0 where both are 0, as what lies between the law and itself."""
     found: xr.DataArray = one / other.where(other != 0, 1.0)

@@ -3,8 +3,11 @@
 Blocks of `LANES` points, members one above the other in the L1 cache, are sorted by a network of
 comparators (Batcher, 1968), which LLVM vectorises. Of sorted members mean |x - x'| is a weighted
 sum, and stays one where they are cut off at a threshold. Differences are taken in the precision of
-the data, after sorting, and summed in double precision: an offset that is large beside the spread
-costs nothing.
+the data, after sorting, where an offset that is large beside the spread costs nothing; more than
+four of them, and squares, are summed in double precision.
+
+What a block needs are rows of `LANES` in few arrays: of more, LLVM cannot tell that they do not
+overlap, and gives up on vectors.
 """
 
 from functools import cache
@@ -157,6 +160,7 @@ def _sort(block, pairs):
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
 def _moments(block, count, own, sums):
+    """Of each lane: sums for mean |x - y| and |x - x'|, bias, M - 1 variances, members below y."""
     kind = block.dtype.type
     pairs = count // 4 * 2
     for lane in range(LANES):
@@ -202,12 +206,17 @@ def _moments(block, count, own, sums):
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
+def _larger(x, limit):
+    return x if x > limit else limit  # a limit that is NaN stays: max does not promise it
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
 def _tail(block, count, own, sums):
+    """Of each lane, cut off at its limit: sums for mean |x - y| and |x - x'|; members above it."""
     kind = block.dtype.type
     pairs = count // 4 * 2
     for lane in range(LANES):
-        y, limit = own[_Y + lane], own[_LIMIT + lane]
-        own[_CUT + lane] = y if y > limit else limit
+        own[_CUT + lane] = _larger(own[_Y + lane], own[_LIMIT + lane])
         own[_ABOVE + lane] = 0
         sums[_ERROR + lane] = 0
         sums[_SPREAD + lane] = 0
@@ -219,7 +228,7 @@ def _tail(block, count, own, sums):
             y, t = own[_CUT + lane], own[_LIMIT + lane]
             a, b, c, d = low[lane], low[LANES + lane], high[lane], high[LANES + lane]
             own[_ABOVE + lane] += (kind(a > t) + kind(b > t)) + (kind(c > t) + kind(d > t))
-            a, b, c, d = max(a, t), max(b, t), max(c, t), max(d, t)
+            a, b, c, d = _larger(a, t), _larger(b, t), _larger(c, t), _larger(d, t)
             error = (abs(a - y) + abs(b - y)) + (abs(c - y) + abs(d - y))
             sums[_ERROR + lane] += np.float64(error)
             sums[_SPREAD + lane] += np.float64(outer * (d - a) + inner * (c - b))
@@ -227,7 +236,7 @@ def _tail(block, count, own, sums):
         x = block[member * LANES : (member + 1) * LANES]
         for lane in range(LANES):
             y, t = own[_CUT + lane], own[_LIMIT + lane]
-            cut, middle = max(x[lane], t), max(own[_MIDDLE + lane], t)
+            cut, middle = _larger(x[lane], t), _larger(own[_MIDDLE + lane], t)
             own[_ABOVE + lane] += kind(x[lane] > t)
             sums[_ERROR + lane] += np.float64(abs(cut - y))
             sums[_SPREAD + lane] += (2 * member - count + 1) * np.float64(cut - middle)

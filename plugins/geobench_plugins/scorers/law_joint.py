@@ -146,8 +146,8 @@ class LawDependence(Scorer):
         members, values, order, others = (
             ensembles.scaled(each, truth, context) for each in (forecast, *drawn)
         )
-        generator = np.random.Generator(np.random.Philox(key=20240106))
-        none = generator.random(members.shape[1:])[None]
+        keys = ensembles.case_keys(forecast)
+        none = np.stack([_random(int(key), members.shape[1:]) for key in keys])
         found = {
             name: pairs.excess_energy(ensembles.reordered(values, of), others)
             for name, of in (("members", members), ("law", order), ("shuffled", none))
@@ -163,6 +163,13 @@ class LawDependence(Scorer):
 
         lost = ratio(means["members"] - means["law"], means["shuffled"] - means["law"])
         return lost.to_dataset(name="dependence lost")
+
+
+def _random(key: int, shape: tuple[int, ...]) -> "_Array":
+    """Numbers of a case, whatever cases stand beside it."""
+    import numpy as np
+
+    return np.random.Generator(np.random.Philox(key=[key % 2**64, 2])).random(shape)
 
 
 def _squared(centred: "_Array") -> "_Array":

@@ -8,7 +8,11 @@ from pydantic import Field
 from geobench import Context, Scorer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import xarray as xr
+
+    _Pair = tuple[xr.DataArray, xr.DataArray]
 
 _PARTS = ("bias", "dispersion", "shape", "dependence")
 
@@ -16,13 +20,13 @@ _PARTS = ("bias", "dispersion", "shape", "dependence")
 class LawParts(Scorer):
     """Excess CRPS over the law of means over windows, attributed to what is wrong with the members.
 
-    One thing after the other is mended at every site, with draws of the law set aside for it, and
-    what the excess falls by is its part: the mean (`bias`), the spread (`dispersion`), the rest of
-    the marginals, by giving the members draws of the law in their own order (`shape`); what is left
-    is `dependence`, which windows of one cell have none of. The parts add up to the excess. What
-    the same yields for draws of the law is taken off, so all are 0 for the law at any number of
-    members. Parts may be below 0, where two faults hide one another. Windows are those of
-    `pooled-crps`.
+    One thing after the other is mended at every site, and what the excess falls by is its part: the
+    mean (`bias`), the spread (`dispersion`), the rest of the marginals, by giving the members draws
+    of the law in their own order (`shape`); what is left is `dependence`, which windows of one cell
+    have none of. The parts add up to the excess. What the same yields for draws of the law is taken
+    off, so all are 0 for the law at any number of members. Parts may be below 0, where two faults
+    hide one another, and with few members parts of a law of another shape mix a little. Windows are
+    those of `pooled-crps`.
     """
 
     name = "law-parts"
@@ -38,27 +42,26 @@ class LawParts(Scorer):
 
         from geobench_plugins.kernels import ensembles
 
-        forecast, (twin, spare, others) = ensembles.groups(self.name, forecast, context, 2)
-        own = self._pooled(others, context)
+        forecast, groups = ensembles.groups(self.name, forecast, context, 2)
+        members, twin, spare, others = (each.astype(float) for each in (forecast, *groups))
         parts = {}
-        for name, members in (("members", forecast), ("draws", twin)):
-            excesses = [
-                ensembles.excess_crps(self._pooled(each, context), own, self._context(context))
-                for each in _mended(members.astype(float), spare.astype(float))
-            ]
+        for name, own in (("members", members), ("draws", twin)):
+            excesses = [self._excess(*pair, context) for pair in _mended(own, spare, others)]
             parts[name] = xr.concat(excesses, "mended")
-        finite = context.average(forecast).notnull().all("member")
+        finite = context.average(members).notnull().all("member")
         return xr.Dataset({name: each.where(finite) for name, each in parts.items()})
 
-    def _pooled(self, values: "xr.DataArray", context: Context) -> "xr.DataArray":
-        from geobench_plugins.kernels.windows import pooled
+    def _excess(self, apart: "_Pair", within: "_Pair", context: Context) -> "xr.DataArray":
+        """E|x - y| of one pair of ensembles, less half the E|x - x'| and E|y - y'| of another."""
+        from geobench_plugins.kernels import ensembles
+        from geobench_plugins.kernels.windows import kept, pooled
 
-        return pooled(values, context.sea, self.window, "mean")
-
-    def _context(self, context: Context) -> Context:
-        from geobench_plugins.kernels.windows import kept
-
-        return replace(context, sea=kept(context.sea, self.window))
+        own = replace(context, sea=kept(context.sea, self.window))
+        one, other, *spreads = (
+            pooled(each, context.sea, self.window, "mean") for each in (*apart, *within)
+        )
+        less = [ensembles.spread(each, own) for each in spreads]
+        return ensembles.across(one, other, own) - less[0] - less[1]
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the parts `(…, part)`."""
@@ -71,17 +74,35 @@ class LawParts(Scorer):
         return xr.concat(parts, label).to_dataset(name=f"excess CRPS over {self.window} from")
 
 
-def _mended(members: "xr.DataArray", spare: "xr.DataArray") -> "list[xr.DataArray]":
-    """The members; with the mean of the draws; with their spread, too; with their values."""
+def _mended(
+    x: "xr.DataArray", spare: "xr.DataArray", y: "xr.DataArray"
+) -> "Iterator[tuple[_Pair, _Pair]]":
+    """Members and draws as they are; with equal means; equal spreads, too; equal marginals.
+
+    Of each what E|x - y|, and what the spreads are taken of. Less its own mean a sample of M has
+    the variance (M - 1) / M too small, which is put right; spreads are those about no mean.
+    """
+    yield (x, y), (x, y)
+    centred = [
+        _away(each) * (each.sizes["member"] / (each.sizes["member"] - 1)) ** 0.5 for each in (x, y)
+    ]
+    yield (centred[0], centred[1]), (x, y)
+    size = [each.std("member", ddof=1, skipna=False) for each in (x, y)]
+    scaled = _away(x) * (size[1] / size[0].where(size[0] > 0)).where(size[0] > 0, 0.0)
+    yield (scaled, centred[1]), (scaled, y)
+    exact = _in_order_of(x, spare)
+    yield (exact, y), (exact, y)
+
+
+def _away(x: "xr.DataArray") -> "xr.DataArray":
+    return x - x.mean("member", skipna=False)
+
+
+def _in_order_of(x: "xr.DataArray", values: "xr.DataArray") -> "xr.DataArray":
     import numpy as np
 
     from geobench_plugins.kernels.ensembles import reordered
 
-    means = [each.mean("member", skipna=False) for each in (members, spare)]
-    away = members - means[0]
-    spreads = [each.std("member", ddof=1, skipna=False) for each in (members, spare)]
-    factor = (spreads[1] / spreads[0].where(spreads[0] > 0)).where(spreads[0] > 0, 0.0)
-    axis = members.get_axis_num("member")
-    ordered = reordered(*(np.moveaxis(e.to_numpy(), axis, 1) for e in (spare, members)))
-    exact = members.copy(data=np.moveaxis(ordered, 1, axis))
-    return [members, means[1] + away, means[1] + factor * away, exact]
+    axis = x.get_axis_num("member")
+    ordered = reordered(*(np.moveaxis(each.to_numpy(), axis, 1) for each in (values, x)))
+    return x.copy(data=np.moveaxis(ordered, 1, axis))

@@ -1,0 +1,126 @@
+"""Scores are the same whatever is read at once, and wherever it is scored; regions leave out."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from geobench import GeobenchError
+from geobench.registry import Registry
+from geobench.scoring import Piece, pieces
+from geobench.steps import Steps
+from geobench_catalog import Catalog, Entry
+
+NAMES = ("crps", "energy", "path-crps", "law-crps", "tail-calibration", "multivariate-ranks")
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Steps, Entry, Entry]:
+    """A forecast by the climatology, and one of the law; 20 inits, three lead times."""
+    registry = Registry()
+    folder = tmp_path_factory.mktemp("pieces") / "catalog"
+    steps = Steps(Catalog(folder, create=True), registry)
+    fields = {"use": "lorenz95", "spin_up": 5, "leads": 3} | {
+        split: {"trajectories": 20, "steps": 20} for split in ("train", "validation")
+    }
+    fields["test"] = {"trajectories": 20}
+    dataset = steps.simulate("tiny", registry.experiment(fields, "tiny"))
+    climatology, oracle = (
+        steps.train(dataset, registry.model(name)) for name in ("climatology", "oracle")
+    )
+    return (
+        steps,
+        steps.forecast(climatology, members=5),
+        steps.forecast(oracle, members=12, seed=9),
+    )
+
+
+def _statistics(steps: Steps, forecast: Entry, law: Entry) -> list[xr.Dataset]:
+    scorers = [steps.registry.scorer(name) for name in NAMES]
+    dataset = steps.catalog.parent(steps.catalog.parent(forecast, "forecaster"), "dataset")
+    return steps._statistics(forecast, scorers, law, steps._outcome(dataset), lambda *_: None)
+
+
+def test_pieces_cover_every_case_once() -> None:
+    cases = {"init_time": 5, "lead_time": 4}
+    for name in ("crps", "path-crps"):
+        for most in (1, 3, 4, 9, 100):
+            seen = np.zeros((5, 4), int)
+            for piece in pieces(Registry().scorer(name), cases, most):
+                seen[slice(*piece.inits), slice(*piece.leads)] += 1
+                count = np.ptp(piece.inits) * np.ptp(piece.leads)
+                assert count <= most or (name == "path-crps" and piece.leads == (0, 4))
+            assert (seen == 1).all()
+    whole = pieces(Registry().scorer("crps"), cases, 100)
+    assert list(whole) == [Piece((0, 5), (0, 4))]
+
+
+@pytest.mark.parametrize("memory", [1, 2**16, 2**18])
+def test_scores_do_not_depend_on_what_is_read_at_once(
+    drawn: tuple[Steps, Entry, Entry], memory: int
+) -> None:
+    steps, forecast, law = drawn
+    whole = _statistics(steps, forecast, law)
+    small = Steps(steps.catalog, steps.registry, memory=memory)
+    for one, other in zip(whole, _statistics(small, forecast, law), strict=True):
+        xr.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    from distributed import LocalCluster
+
+    with LocalCluster(  # type: ignore[no-untyped-call] # theirs
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def test_workers_of_a_scheduler_find_the_same(
+    drawn: tuple[Steps, Entry, Entry], scheduler: str
+) -> None:
+    steps, forecast, law = drawn
+    spread = Steps(steps.catalog, steps.registry, memory=2**16, scheduler=scheduler)
+    here = Steps(steps.catalog, steps.registry, memory=2**16)
+    for one, other in zip(
+        _statistics(here, forecast, law), _statistics(spread, forecast, law), strict=True
+    ):
+        xr.testing.assert_identical(one, other)
+
+
+def test_a_scheduler_that_is_not_there_is_told(drawn: tuple[Steps, Entry, Entry]) -> None:
+    steps, forecast, law = drawn
+    lost = Steps(steps.catalog, steps.registry, scheduler="nonsense://nowhere")
+    with pytest.raises(GeobenchError, match="no dask scheduler answers at nonsense://nowhere"):
+        _statistics(lost, forecast, law)
+
+
+def test_a_region_is_scored_as_if_there_were_no_other(drawn: tuple[Steps, Entry, Entry]) -> None:
+    steps, forecast, _ = drawn
+    part = steps.registry.scorer({"use": "crps", "within": [[0.25, 0.5]]})
+    found = steps.score(forecast, part).load()["error"].isel(variable=0)
+    dataset = steps.catalog.parent(steps.catalog.parent(forecast, "forecaster"), "dataset")
+    members, truth = forecast.open()["q"], steps._outcome(dataset)["q"]
+    inside = {"x": slice(10, 20)}
+    expected = abs(members - truth).isel(inside).mean(("member", "x"))
+    np.testing.assert_allclose(found, expected.transpose(*found.dims), rtol=1e-5)
+    everywhere = steps.registry.scorer("crps")
+    assert "within" not in everywhere.recipe()  # scores of the whole grid keep their identity
+    assert steps.find_score(forecast, everywhere) is None
+
+
+@pytest.mark.parametrize(
+    ("bounds", "told"),
+    [
+        ([[0.5, 0.2]], "bounds of within must rise"),
+        ([[0, 0.5], [0, 0.5]], "within bounds 2 dims of 1"),
+        ([[0.0, 0.01]], "within holds no cell"),
+    ],
+)
+def test_regions_that_cannot_be_are_told(
+    drawn: tuple[Steps, Entry, Entry], bounds: list[list[float]], told: str
+) -> None:
+    steps, forecast, _ = drawn
+    with pytest.raises(GeobenchError, match=told):
+        steps.score(forecast, steps.registry.scorer({"use": "crps", "within": bounds}))
