@@ -137,8 +137,8 @@ def test_scorers_notice_what_they_can_see() -> None:
     assert found["spread/skill", "wide"].z > 1.96
     assert found["spread/skill", "narrow"].power == found["spread/skill", "wide"].power == 1
     assert found["bias", "bias"].z > 1
-    assert found["CRPS of mean over 2", "shuffled"].power == 1
-    assert abs(found["CRPS", "shuffled"].z) < 1e-9
+    assert found["CRPS of mean over 2", "shuffled"].z > 1.96
+    assert abs(found["CRPS", "shuffled"].z) < 1  # other members at each site, as good
     assert found["CRPS", "narrow"].z > 0
     # Of scores that should be high, what is lower is worse.
     assert found["ROC area 90%", "none"].z == pytest.approx(0, abs=1e-9)
