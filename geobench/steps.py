@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from geobench.defects import Power
     from geobench.exchange import Verdict
+    from geobench.interfaces.scorer import Context
     from geobench.planning import Aim, Plan
     from geobench.rounding import Rounding
     from geobench.scoring import Piece
@@ -409,7 +410,7 @@ class Steps:
         names = [variable.name for variable in self._spec(dataset).variables]
         kept = bits_of(dataset.load("climatology"), names, bits)
         scorers = [self.registry.scorer(name) for name in ROUNDED_SCORES]
-        return Rounding(kept, scorers, self._outcome(dataset), self._context(dataset))
+        return Rounding(kept, scorers, self._outcome(dataset), self.context(dataset))
 
     def _outcome(self, dataset: Entry) -> "xr.Dataset":
         """What happened after each init, `(init_time, lead_time, *grid)`."""
@@ -533,7 +534,7 @@ class Steps:
         law = self.catalog.get(task.law, "forecast") if task.law else None
         dataset = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
         if dataset.id not in self._known:
-            self._known = {dataset.id: (self._outcome(dataset), self._context(dataset))}
+            self._known = {dataset.id: (self._outcome(dataset), self.context(dataset))}
         truth, context = self._known[dataset.id]
         return scoring.of_piece(
             task.scorers,
@@ -574,7 +575,7 @@ class Steps:
                 members,
                 draws,
                 truth,
-                self._context(dataset),
+                self.context(dataset),
                 exchanges=exchanges,
                 inits=dataset.load("inits") if classify else None,
                 blaming=blaming,
@@ -627,7 +628,7 @@ class Steps:
                 draws,
                 members,
                 truth,
-                self._context(dataset),
+                self.context(dataset),
                 dataset.load("inits")["trajectory"].to_numpy(),
                 blaming,
                 progress,
@@ -660,7 +661,7 @@ class Steps:
                 drawn,
                 draws,
                 truth,
-                self._context(dataset),
+                self.context(dataset),
                 dataset.load("inits"),
                 aim=aim,
                 members=members,
@@ -784,7 +785,8 @@ class Steps:
         position = torch.from_numpy(inits["position"].to_numpy())
         return states[which[:, None], position[:, None] + torch.arange(1 - frames, 1)]
 
-    def _context(self, dataset: Entry) -> "Any":
+    def context(self, dataset: Entry) -> "Context":
+        """What scorers may know of a dataset."""
         import xarray as xr
 
         from geobench.interfaces.scorer import Context

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from geobench import bins
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.model import EnsembleModel
@@ -182,8 +183,11 @@ class Runner:
                 outcome.failures.append(_of(name, error))
         return competitors
 
-    def boards(self, steps: Steps) -> Outcome:
-        """Compare what is in the catalogue; what is missing is told."""
+    def boards(self, steps: Steps, binned: str | None = None) -> Outcome:
+        """Compare what is in the catalogue; what is missing is told.
+
+        `binned`: a board for each bin of the cases (`geobench.bins`), by what was known of them.
+        """
         outcome = Outcome()
         for name, experiment in self.experiments.items():
             dataset = steps.find_dataset(experiment)
@@ -203,7 +207,13 @@ class Runner:
                     f"the catalogue {steps.catalog.url} holds no scores of the reference and the "
                     f"baseline of '{name}'. Run the study first: geobench run."
                 )
-            outcome.boards.append(self._board(name, experiment, dataset, competitors))
+            if binned is None:
+                outcome.boards.append(self._board(name, experiment, dataset, competitors))
+                continue
+            for each in bins.of(binned, steps, competitors[0].forecast):
+                board = self._board(name, experiment, dataset, competitors, each.places.tolist())
+                board.title += f", {each.title} of the cases"
+                outcome.boards.append(board)
         return outcome
 
     def _do(
@@ -254,7 +264,12 @@ class Runner:
         return Competitor(cell.label, cell.seed, fitted, drawn, done)
 
     def _board(
-        self, name: str, experiment: Experiment, dataset: Entry, competitors: list[Competitor]
+        self,
+        name: str,
+        experiment: Experiment,
+        dataset: Entry,
+        competitors: list[Competitor],
+        cases: list[int] | None = None,
     ) -> Board:
         reference, *others = competitors
         return compare(
@@ -265,6 +280,7 @@ class Runner:
             reference=reference,
             baseline=next(each for each in others if each.label == self.study.baseline),
             competitors=others,
+            cases=cases,
         )
 
 

@@ -13,11 +13,24 @@ from geobench_catalog.commands.place import json_option
 @click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page to this file.")
+@click.option(
+    "--bin",
+    "binned",
+    metavar="NAME",
+    help="A board for each third of the cases by 'predictability', or by the true probability of "
+    "an event of the experiment, e.g. ring-maximum.",
+)
 @json_option
 @nfe_option
 @pass_settings
 def leaderboard(
-    settings: Settings, study: Path, html: Path | None, *, nfe: tuple[int, ...], as_json: bool
+    settings: Settings,
+    study: Path,
+    html: Path | None,
+    binned: str | None,
+    *,
+    nfe: tuple[int, ...],
+    as_json: bool,
 ) -> None:
     """Compare the models of STUDY with the truth, from what is in the catalogue.
 
@@ -26,7 +39,7 @@ def leaderboard(
     from geobench.study import Runner, read_study
 
     read = read_study(study, nfe)
-    outcome = Runner(read, settings.plugins).boards(settings.steps())
+    outcome = Runner(read, settings.plugins).boards(settings.steps(), binned)
     for failure in outcome.failures:
         settings.tell(failure)
     if html:

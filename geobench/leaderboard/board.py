@@ -121,12 +121,13 @@ def compare(
     reference: Competitor,
     baseline: Competitor,
     competitors: Sequence[Competitor],
+    cases: "Sequence[int] | None" = None,
 ) -> Board:
-    """Compare `competitors` (the baseline among them) with `reference`."""
+    """Compare `competitors` (the baseline among them) with `reference`; default: on all cases."""
     import numpy as np
 
     every = [reference, *competitors]
-    resampling = _resampling(dataset, scorers[0], every)
+    resampling = _resampling(dataset, scorers[0], every, cases)
     base = 1 + list(competitors).index(baseline)
     columns: list[Column] = []
     ranking: list[Draws] = []
@@ -134,7 +135,7 @@ def compare(
     lead_hours: list[float] = []
     mean_errors, cell_errors = map(resampling.errors, (_SUSPICIOUS_MEAN, _SUSPICIOUS_CELL))
     for place, (scorer, called) in enumerate(zip(scorers, _calls(scorers), strict=True)):
-        tables = [_draws(scorer, each.scores[place], resampling) for each in every]
+        tables = [_draws(scorer, _loaded(each.scores[place], cases), resampling) for each in every]
         excesses = []
         for column, law in tables[0].items():
             lead_hours = (law["lead_time"].to_numpy() / np.timedelta64(3600, "s")).tolist()
@@ -200,7 +201,18 @@ def compare(
     )
 
 
-def _resampling(dataset: Entry, scorer: Scorer, every: Sequence[Competitor]) -> "Resampling":
+def _loaded(entry: Entry, cases: "Sequence[int] | None", group: str = "") -> "xr.Dataset":
+    """Cases of a score, or of the inits; None: all."""
+    found = entry.load(group)
+    return found if cases is None else found.isel(init_time=list(cases))
+
+
+def _resampling(
+    dataset: Entry,
+    scorer: Scorer,
+    every: Sequence[Competitor],
+    cases: "Sequence[int] | None",
+) -> "Resampling":
     """How cases are resampled, alike for all entries; `every` begins with the reference."""
     import numpy as np
 
@@ -208,7 +220,7 @@ def _resampling(dataset: Entry, scorer: Scorer, every: Sequence[Competitor]) -> 
 
     def series() -> Any:
         """Excess of each case, for each entry and column of the scorer that ranks."""
-        found = [scoring.contributions(scorer, each.scores[0].load()) for each in every]
+        found = [scoring.contributions(scorer, _loaded(each.scores[0], cases)) for each in every]
         rows = [
             _excess(scorer.better, own[column], law).mean("lead_time", skipna=False)
             for column, law in found[0].items()
@@ -216,7 +228,7 @@ def _resampling(dataset: Entry, scorer: Scorer, every: Sequence[Competitor]) -> 
         ]
         return np.stack([row.to_numpy() for row in rows])
 
-    inits, leads = dataset.load("inits"), int(dataset.record.recipe["leads"])
+    inits, leads = _loaded(dataset, cases, "inits"), int(dataset.record.recipe["leads"])
     trajectory, position = (inits[key].to_numpy() for key in ("trajectory", "position"))
     return resampling.fitting(trajectory, position, leads, series)
 
@@ -238,7 +250,8 @@ def _mark_the_set(rows: Sequence[Row], ranking: "Sequence[Draws]", degrees: floa
 def _calls(scorers: Sequence[Scorer]) -> list[str]:
     """What tells the columns of each scorer apart: its fields, where a name comes twice."""
     names = [scorer.name for scorer in scorers]
-    fields = [scorer.model_dump(mode="json") for scorer in scorers]
+    recipes = [scorer.recipe() for scorer in scorers]
+    fields = [{k: v for k, v in own.items() if k not in ("use", "version")} for own in recipes]
     return [
         "" if names.count(name) == 1 else f" ({', '.join(f'{k}={v}' for k, v in own.items())})"
         for name, own in zip(names, fields, strict=True)
@@ -321,10 +334,10 @@ def _pieces(dataset: Entry) -> list[str]:
     return [told]
 
 
-def _draws(scorer: Scorer, score: Entry, resampling: Any) -> dict[str, "xr.DataArray"]:
+def _draws(scorer: Scorer, found: "xr.Dataset", resampling: Any) -> dict[str, "xr.DataArray"]:
     from geobench import scoring
 
-    return dict(scoring.columns(scoring.scores(scorer, score.load(), resampling)))
+    return dict(scoring.columns(scoring.scores(scorer, found, resampling)))
 
 
 def _excess(better: Orientation, values: Any, law: Any) -> Any:
