@@ -66,7 +66,10 @@ class Resampling:
 
         weights = xr.DataArray(self.weights, dims=("draw", "init_time"))
         return xr.Dataset(
-            {name: xr.dot(weights, each, dim="init_time") for name, each in found.data_vars.items()}
+            {
+                name: xr.dot(weights, each, dim="init_time", optimize=True)  # as a matrix product
+                for name, each in found.data_vars.items()
+            }
         )
 
     def variance(self, values: Array) -> float:

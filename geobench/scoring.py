@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 CASE_DIMS = ("init_time", "lead_time")
+_PORTION = 2**24  # bytes of a forecast, and of the law, that scorers are given at once
 
 
 def verifying(
@@ -43,6 +44,12 @@ class Piece:
     def of(self, data: "xr.Dataset") -> "xr.Dataset":
         """Cut them out."""
         return data.isel(init_time=slice(*self.inits), lead_time=slice(*self.leads))
+
+    def within(self, whole: "Piece") -> "Piece":
+        """Place of a piece of a piece."""
+        ends = zip((self.inits, self.leads), (whole.inits[0], whole.leads[0]), strict=True)
+        inits, leads = ((first + start, stop + start) for (first, stop), start in ends)
+        return Piece(inits, leads)
 
 
 def pieces(scorer: Scorer, cases: Mapping[str, int], most: int) -> "Iterator[Piece]":
@@ -90,30 +97,64 @@ def of_piece(
     reading: Callable[[], AbstractContextManager[None]] = nullcontext,
     reading_law: Callable[[], AbstractContextManager[None]] = nullcontext,
     blaming: Blaming = unblamed,
-) -> "list[xr.Dataset]":
+) -> "list[list[tuple[Piece, xr.Dataset]]]":
     """Apply `scorers` to a piece, which is read once for all of them, within `reading`.
+
+    Returns the statistics of each scorer, by smaller pieces, in order.
 
     `law` is another forecast, of the true law, for the scorers that need one, and read within
     `reading_law`; `blaming` is around what a scorer does.
     """
     names = list(truth.data_vars)
+    lawful = law is not None and any(scorer.needs_law for scorer in scorers)
     with reading():
-        loaded = piece.of(forecast[names]).load()
-    members = loaded.drop_attrs().to_dataarray("variable")
-    outcome = piece.of(truth).drop_attrs().to_dataarray("variable")
+        members = piece.of(forecast[names]).load()
     draws = None
-    if law is not None and any(scorer.needs_law for scorer in scorers):
+    if law is not None and lawful:
         with reading_law():
-            drawn = piece.of(law[names]).load()
-        draws = drawn.drop_attrs().to_dataarray("variable")
-    own_context = replace(context, law=draws)  # and nothing shared with other pieces
+            draws = piece.of(law[names]).load()
+    outcome = piece.of(truth)
+    parts: list[list[tuple[Piece, xr.Dataset]]] = [[] for _ in scorers]
+    for portion in _portions(scorers, members, draws):
+        found = _of_portion(scorers, portion, members, outcome, draws, context, blaming)
+        for own, each in zip(parts, found, strict=True):
+            own.append((portion.within(piece), each))
+    return parts
+
+
+def _portions(
+    scorers: "Sequence[Scorer]", members: "xr.Dataset", draws: "xr.Dataset | None"
+) -> "Iterator[Piece]":
+    """Cut what is in memory so small that what scorers make of it stays small, and in the cache."""
+    opened = [each for each in (members, draws) if each is not None]
+    cases = {dim: members.sizes[dim] for dim in CASE_DIMS}
+    inits, leads = cases.values()
+    size = sum(each.nbytes for data in opened for each in data.data_vars.values())
+    most = max(1, _PORTION * inits * leads // max(1, size))
+    return pieces(max(scorers, key=lambda scorer: scorer.whole_paths), cases, most)
+
+
+def _of_portion(
+    scorers: "Sequence[Scorer]",
+    portion: Piece,
+    members: "xr.Dataset",
+    outcome: "xr.Dataset",
+    draws: "xr.Dataset | None",
+    context: Context,
+    blaming: Blaming,
+) -> "list[xr.Dataset]":
+    drawn, seen = (
+        portion.of(each).drop_attrs().to_dataarray("variable") for each in (members, outcome)
+    )
+    law = None if draws is None else portion.of(draws).drop_attrs().to_dataarray("variable")
+    own_context = replace(context, law=law)  # and nothing shared with other portions
     shared: dict[Region, Context] = {None: own_context}
     found = []
     for scorer in scorers:
         if scorer.within not in shared:
             shared[scorer.within] = own_context.within(scorer.within)
         with blaming(f"the scorer {scorer.name}"):
-            own = scorer.statistics(members, outcome, shared[scorer.within])
+            own = scorer.statistics(drawn, seen, shared[scorer.within])
             found.append(_checked(scorer, own))
     return found
 
@@ -129,7 +170,7 @@ def joined(scorer: Scorer, parts: "Sequence[tuple[Piece, xr.Dataset]]") -> "xr.D
     rows = [
         xr.concat(own, "lead_time", **how) if len(own) > 1 else own[0] for own in by_inits.values()
     ]
-    found = xr.concat(rows, "init_time", **how)
+    found = xr.concat(rows, "init_time", **how) if len(rows) > 1 else rows[0]
     _check_metric(scorer, scorer.metric(found.mean("init_time", skipna=False)))
     return found
 
@@ -152,7 +193,7 @@ def statistics(
     for piece in pieces(scorers[0], cases, block * leads) if scorers else ():
         found = of_piece(scorers, piece, forecast, truth, context, law=law, blaming=blaming)
         for own, each in zip(parts, found, strict=True):
-            own.append((piece, each))
+            own.extend(each)
     told = []
     for scorer, own in zip(scorers, parts, strict=True):
         with blaming(f"the scorer {scorer.name}"):

@@ -10,10 +10,13 @@ from geobench.errors import GeobenchError
 if TYPE_CHECKING:
     import xarray as xr
 
+    from geobench.scoring import Piece
     from geobench.steps import PieceTask, Steps
 
 
-def spread(steps: "Steps", tasks: "Sequence[PieceTask]") -> "Iterator[list[xr.Dataset]]":
+def spread(
+    steps: "Steps", tasks: "Sequence[PieceTask]"
+) -> "Iterator[list[list[tuple[Piece, xr.Dataset]]]]":
     """Yield the statistics of every task, in order.
 
     Workers open the catalogue themselves, by its address, so they must see it; what is sent to them
@@ -55,7 +58,7 @@ def spread(steps: "Steps", tasks: "Sequence[PieceTask]") -> "Iterator[list[xr.Da
 
 def _piece(
     url: str, files: list[str], memory: int, task: "PieceTask", recipes: list[dict[str, Any]]
-) -> "list[xr.Dataset]":
+) -> "list[list[tuple[Piece, xr.Dataset]]]":
     """Score a piece on a worker, with a catalogue and plugins that it keeps."""
     from geobench.registry import Registry
     from geobench.steps import Steps

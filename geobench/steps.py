@@ -407,17 +407,17 @@ class Steps:
     def _rounding(self, dataset: Entry, bits: int) -> "Rounding":
         from geobench.rounding import Rounding, bits_of
 
-        names = [variable.name for variable in self._spec(dataset).variables]
+        names = [variable.name for variable in self.spec(dataset).variables]
         kept = bits_of(dataset.load("climatology"), names, bits)
         scorers = [self.registry.scorer(name) for name in ROUNDED_SCORES]
-        return Rounding(kept, scorers, self._outcome(dataset), self.context(dataset))
+        return Rounding(kept, scorers, self.outcome(dataset), self.context(dataset))
 
-    def _outcome(self, dataset: Entry) -> "xr.Dataset":
+    def outcome(self, dataset: Entry) -> "xr.Dataset":
         """What happened after each init, `(init_time, lead_time, *grid)`."""
         from geobench import scoring
 
         experiment = self._experiment(dataset)
-        names = [variable.name for variable in self._spec(dataset).variables]
+        names = [variable.name for variable in self.spec(dataset).variables]
         return scoring.verifying(
             dataset.load(_truth(experiment, "test")), dataset.load("inits"), experiment.leads, names
         )
@@ -447,38 +447,44 @@ class Steps:
         return [entry or next(made) for entry in found]
 
     def _score(self, forecast: Entry, scorers: Sequence[Scorer], law: Entry | None) -> list[Entry]:
-        import numpy as np
-
-        from geobench import scoring
-
         dataset = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
         if law and law.id != forecast.id and any(scorer.needs_law for scorer in scorers):
             self._check_law(forecast, law)
         name = forecast.record.name
-        truth = self._outcome(dataset)
+        truth = self.outcome(dataset)
+        made = []
         with self.watch(f"score {name}") as progress:
             every = self._statistics(forecast, scorers, law, truth, progress)
-        lead_hours = (truth["lead_time"].to_numpy() / np.timedelta64(1, "h")).tolist()
-        made = []
-        for scorer, statistics in zip(scorers, every, strict=True):
-            if scorer.needs_law and law and law.id == forecast.id:
-                statistics = statistics * 0  # nothing lies between the law and itself
-            with self.catalog.draft(
-                "score",
-                f"{name}.{scorer.name}",
-                recipe=scorer.recipe(),
-                parents=self._score_parents(forecast, scorer, law),
-                labels={**forecast.record.labels, "scorer": scorer.name},
-            ) as draft:
-                draft.write(statistics)
-                summary = {
-                    "cases": truth.sizes["init_time"],
+            for scorer, statistics in zip(scorers, every, strict=True):
+                if scorer.needs_law and law and law.id == forecast.id:
+                    statistics = statistics * 0  # nothing lies between the law and itself
+                made.append(self._publish_score(forecast, scorer, law, statistics))
+        return made
+
+    def _publish_score(
+        self, forecast: Entry, scorer: Scorer, law: Entry | None, statistics: "xr.Dataset"
+    ) -> Entry:
+        import numpy as np
+
+        from geobench import scoring
+
+        leads = statistics["lead_time"].to_numpy() / np.timedelta64(1, "h")
+        with self.catalog.draft(
+            "score",
+            f"{forecast.record.name}.{scorer.name}",
+            recipe=scorer.recipe(),
+            parents=self._score_parents(forecast, scorer, law),
+            labels={**forecast.record.labels, "scorer": scorer.name},
+        ) as draft:
+            draft.write(statistics)
+            return draft.publish(
+                {
+                    "cases": statistics.sizes["init_time"],
                     "better": scorer.better,
-                    "lead_hours": lead_hours,
+                    "lead_hours": leads.tolist(),
                     "scores": scoring.overall(scorer, statistics),
                 }
-                made.append(draft.publish(summary))
-        return made
+            )
 
     def _statistics(
         self,
@@ -487,7 +493,7 @@ class Steps:
         law: Entry | None,
         truth: "xr.Dataset",
         progress: Progress,
-    ) -> "list[xr.Dataset]":
+    ) -> "Iterator[xr.Dataset]":
         """Score piece by piece, here or on the workers of a scheduler; the numbers are the same."""
         from geobench import scoring
         from geobench.spreading import spread
@@ -516,17 +522,17 @@ class Steps:
         ]
         parts: list[list[tuple[scoring.Piece, xr.Dataset]]] = [[] for _ in scorers]
         results = spread(self, tasks)
-        for done, ((own, piece), found) in enumerate(zip(work, results, strict=True), 1):
+        for done, ((own, _), found) in enumerate(zip(work, results, strict=True), 1):
             for place, each in zip(own, found, strict=True):
-                parts[place].append((piece, each))
+                parts[place].extend(each)
             progress(done, len(work), "")
-        told = []
         for scorer, own_parts in zip(scorers, parts, strict=True):
             with blaming(f"the scorer {scorer.name}"):
-                told.append(scoring.joined(scorer, own_parts))
-        return told
+                whole = scoring.joined(scorer, own_parts)
+            own_parts.clear()  # what several scorers share is held until the last has copied it
+            yield whole
 
-    def piece(self, task: "PieceTask") -> "list[xr.Dataset]":
+    def piece(self, task: "PieceTask") -> "list[list[tuple[Piece, xr.Dataset]]]":
         """Score one piece of a forecast."""
         from geobench import scoring
 
@@ -534,7 +540,7 @@ class Steps:
         law = self.catalog.get(task.law, "forecast") if task.law else None
         dataset = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
         if dataset.id not in self._known:
-            self._known = {dataset.id: (self._outcome(dataset), self.context(dataset))}
+            self._known = {dataset.id: (self.outcome(dataset), self.context(dataset))}
         truth, context = self._known[dataset.id]
         return scoring.of_piece(
             task.scorers,
@@ -565,7 +571,7 @@ class Steps:
         from geobench import exchange
 
         dataset = self._check_law(forecast, law)
-        truth = self._outcome(dataset)
+        truth = self.outcome(dataset)
         names = list(truth.data_vars)
         with forecast.reading(), law.reading():
             members, draws = (each.open()[names].load() for each in (forecast, law))
@@ -619,7 +625,7 @@ class Steps:
         from geobench import defects
 
         dataset = self._of_law(law)
-        truth = self._outcome(dataset)
+        truth = self.outcome(dataset)
         with law.reading():
             draws = law.open()[list(truth.data_vars)].load()
         with self.watch(f"power {law.record.name}") as progress:
@@ -651,7 +657,7 @@ class Steps:
         from geobench import planning
 
         dataset = self._check_law(forecast, law)
-        truth = self._outcome(dataset)
+        truth = self.outcome(dataset)
         names = list(truth.data_vars)
         with forecast.reading(), law.reading():
             drawn, draws = (each.open()[names].load() for each in (forecast, law))
@@ -734,9 +740,9 @@ class Steps:
         simulator = self._simulator(dataset)
         law = self._law(dataset) if model.knows_law else None
         history = self._experiment(dataset).history
-        return Task(self._spec(dataset), simulator.output_step, history, law)
+        return Task(self.spec(dataset), simulator.output_step, history, law)
 
-    def _spec(self, dataset: Entry) -> StateSpec:
+    def spec(self, dataset: Entry) -> StateSpec:
         """What models are given: the simulator's state, or the part of it that is shown."""
         return self._simulator(dataset).spec.select(self._experiment(dataset).shown)
 
@@ -769,7 +775,7 @@ class Steps:
     def known(self, dataset: Entry) -> "tuple[Law, Tensor]":
         """Return the law of a dataset, and the last frame that models are given at each init."""
         experiment, law = self._experiment(dataset), self._law(dataset)
-        task = Task(self._spec(dataset), law.simulator.output_step, experiment.history)
+        task = Task(self.spec(dataset), law.simulator.output_step, experiment.history)
         return law, self._histories(dataset, task, 1, experiment)[:, 0]
 
     def _histories(
@@ -791,7 +797,7 @@ class Steps:
 
         from geobench.interfaces.scorer import Context
 
-        spec = self._spec(dataset)
+        spec = self.spec(dataset)
         climatology = dataset.load("climatology")
         thresholds, std = (
             xr.Dataset({each.name: climatology[f"{each.name}_{kind}"] for each in spec.variables})

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from geobench.interfaces.model import EnsembleModel
 from geobench.interfaces.plugin import Fields, validated
 from geobench.interfaces.scorer import IDEALS, Scorer
 from geobench.leaderboard.board import Board, Competitor, compare
+from geobench.leaderboard.exhibit import Exhibit
 from geobench.registry import Registry, read_yaml
 from geobench.steps import Steps
 from geobench_catalog import Entry
+from geobench_catalog.adoption import FOREIGN
 
 _LABEL = r"^[a-z0-9][a-z0-9_-]{0,60}$"
 REFERENCE = "reference"
@@ -81,11 +83,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Brought:
-    """A model of which there are only forecasts, one for each dataset: somebody brought them."""
+    """A model of which there are only forecasts, one for each dataset: somebody brought them.
+
+    `guest`: it is not in the study file, and stands on the boards of its own dataset alone.
+    """
 
     label: str
     forecasts: tuple[str, ...]
     seed: int = 0
+    guest: bool = False
 
 
 @dataclass
@@ -94,6 +100,8 @@ class Outcome:
 
     boards: list[Board] = field(default_factory=list)
     failures: list[GeobenchError] = field(default_factory=list)
+    exhibits: list[Exhibit] = field(default_factory=list)
+    """What each board is of, where that was asked for."""
 
 
 class Runner:
@@ -191,16 +199,7 @@ class Runner:
         outcome = Outcome()
         for name, experiment in self.experiments.items():
             dataset = steps.find_dataset(experiment)
-            competitors: list[Competitor] = []
-            for cell in self.cells if dataset else ():
-                assert dataset  # noqa: S101 # for the type checker
-                law = competitors[0].forecast if competitors else None
-                found = self._found(steps, dataset, cell, law)
-                if found:
-                    competitors.append(found)
-                else:
-                    told = f"{cell.label} (seed {cell.seed}) is not done"
-                    outcome.failures.append(_of(name, GeobenchError(told)))
+            competitors = self._there(steps, name, dataset, outcome) if dataset else []
             labels = {each.label for each in competitors}
             if dataset is None or not {REFERENCE, self.study.baseline} <= labels:
                 raise GeobenchError(
@@ -208,13 +207,98 @@ class Runner:
                     f"baseline of '{name}'. Run the study first: geobench run."
                 )
             if binned is None:
-                outcome.boards.append(self._board(name, experiment, dataset, competitors))
+                board = self._board(name, experiment, dataset, competitors)
+                outcome.boards.append(board)
+                outcome.exhibits.append(self._exhibit(steps, board, dataset, competitors))
                 continue
             for each in bins.of(binned, steps, competitors[0].forecast):
                 board = self._board(name, experiment, dataset, competitors, each.places.tolist())
                 board.title += f", {each.title} of the cases"
                 outcome.boards.append(board)
         return outcome
+
+    def invite(self, steps: Steps, references: Sequence[str]) -> None:
+        """Put forecasts on the boards that are not in the study file, scored if they are not yet.
+
+        Each must be of a dataset of the study.
+        """
+        datasets = [steps.find_dataset(experiment) for experiment in self.experiments.values()]
+        known = {dataset.id for dataset in datasets if dataset}
+        for reference in references:
+            forecast = steps.catalog.get(reference, "forecast")
+            dataset = steps.catalog.parent(
+                steps.catalog.parent(forecast, "forecaster"), "dataset"
+            )
+            if dataset.id not in known:
+                raise GeobenchError(
+                    f"{forecast.reference} is of {dataset.reference}, of which the study has no "
+                    f"board. Name a forecast of one of: "
+                    f"{', '.join(str(each.reference) for each in datasets if each)}."
+                )
+            self._add(forecast)
+
+    def imported(self, steps: Steps) -> list[str]:
+        """Newest forecast of each name that somebody imported, of the datasets of the study."""
+        found: dict[str, str] = {}
+        known = {
+            dataset.id
+            for experiment in self.experiments.values()
+            if (dataset := steps.find_dataset(experiment))
+        }
+        for forecast in steps.catalog.entries("forecast"):
+            maker = steps.catalog.parent(forecast, "forecaster")
+            if maker.record.recipe["model"].get("use") == FOREIGN:
+                if steps.catalog.parent(maker, "dataset").id in known:
+                    found[forecast.record.name] = str(forecast.reference)
+        return list(found.values())
+
+    def _add(self, forecast: Entry) -> None:
+        """Make a cell of a forecast, unless it has one; its label is told apart from the study's."""
+        reference = str(forecast.reference)
+        brought = [each for each in self.cells if isinstance(each, Brought)]
+        if any(reference in each.forecasts for each in brought):
+            return
+        label, seed = forecast.record.labels["model"], int(forecast.record.recipe["seed"])
+        taken = {each.label for each in self.cells}
+        while label in taken:
+            label += " (guest)"
+        self.cells.append(Brought(label, (reference,), seed, guest=True))
+
+    def _there(
+        self, steps: Steps, name: str, dataset: Entry, outcome: Outcome
+    ) -> list[Competitor]:
+        """Competitors whose scores are in the catalogue; guests are scored now."""
+        competitors: list[Competitor] = []
+        for cell in self.cells:
+            law = competitors[0].forecast if competitors else None
+            try:
+                if isinstance(cell, Brought) and cell.guest:
+                    if _of_dataset(steps, dataset, cell) and law:
+                        competitors.append(self._do(steps, dataset, cell, law))
+                    continue
+                found = self._found(steps, dataset, cell, law)
+                if found is None:
+                    raise GeobenchError(f"{cell.label} (seed {cell.seed}) is not done")
+                competitors.append(found)
+            except GeobenchError as error:
+                outcome.failures.append(_of(name, error))
+        return competitors
+
+    def _exhibit(
+        self, steps: Steps, board: Board, dataset: Entry, competitors: list[Competitor]
+    ) -> Exhibit:
+        """Everything that a board is of, the competitors in the order of its rows."""
+        reference, *others = competitors
+        by_forecast = {str(each.forecast.reference): each for each in others}
+        return Exhibit(
+            board,
+            dataset,
+            self.scorers,
+            reference,
+            [by_forecast[row.entries["forecast"]] for row in board.rows],
+            steps.spec(dataset),
+            lambda: steps.outcome(dataset),
+        )
 
     def _do(
         self, steps: Steps, dataset: Entry, cell: Cell | Brought, law: Entry | None

@@ -14,6 +14,7 @@ from geobench.leaderboard import confidence_set, pairs
 from geobench.leaderboard.estimates import LEVEL, Estimate, estimate
 from geobench.leaderboard.seeds import Summary, summaries
 from geobench_catalog import Entry
+from geobench_catalog.adoption import FOREIGN
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -85,6 +86,8 @@ class Row:
     None: it is no candidate, since it knows the law, or failed."""
     in_set: bool = False
     """Whether it may be the best model, with 95 %."""
+    imported: bool = False
+    """Whether somebody brought the forecast: how it was made is not known here."""
 
 
 @dataclass
@@ -127,7 +130,7 @@ def compare(
     import numpy as np
 
     every = [reference, *competitors]
-    resampling = _resampling(dataset, scorers[0], every, cases)
+    resampling = resampled(dataset, scorers[0], every, cases)
     base = 1 + list(competitors).index(baseline)
     columns: list[Column] = []
     ranking: list[Draws] = []
@@ -207,11 +210,11 @@ def _loaded(entry: Entry, cases: "Sequence[int] | None", group: str = "") -> "xr
     return found if cases is None else found.isel(init_time=list(cases))
 
 
-def _resampling(
+def resampled(
     dataset: Entry,
     scorer: Scorer,
     every: Sequence[Competitor],
-    cases: "Sequence[int] | None",
+    cases: "Sequence[int] | None" = None,
 ) -> "Resampling":
     """How cases are resampled, alike for all entries; `every` begins with the reference."""
     import numpy as np
@@ -385,4 +388,5 @@ def _row(each: Competitor, rank: int, excess: "Draws", *, suspicious: bool) -> R
             "forecaster": str(each.forecaster.reference),
             "forecast": str(each.forecast.reference),
         },
+        imported=fitted.recipe["model"].get("use") == FOREIGN,
     )

@@ -96,4 +96,5 @@ def model(board: Board, row: Row) -> str:
     name = f"{row.label} (seed {row.seed})" if several else row.label
     failed = f" – {row.failed} members failed" if row.failed else ""
     suspicious = " – better than the truth: a leak or a bug" if row.suspicious else ""
-    return f"{name}{'*' if row.knows_law else ''}{failed}{suspicious}"
+    imported = " – imported" if row.imported else ""
+    return f"{name}{'*' if row.knows_law else ''}{imported}{failed}{suspicious}"

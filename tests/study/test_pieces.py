@@ -39,7 +39,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Steps, Entry, Entry
 def _statistics(steps: Steps, forecast: Entry, law: Entry) -> list[xr.Dataset]:
     scorers = [steps.registry.scorer(name) for name in NAMES]
     dataset = steps.catalog.parent(steps.catalog.parent(forecast, "forecaster"), "dataset")
-    return steps._statistics(forecast, scorers, law, steps._outcome(dataset), lambda *_: None)
+    found = steps._statistics(forecast, scorers, law, steps.outcome(dataset), lambda *_: None)
+    return list(found)
 
 
 def test_pieces_cover_every_case_once() -> None:
@@ -101,7 +102,7 @@ def test_a_region_is_scored_as_if_there_were_no_other(drawn: tuple[Steps, Entry,
     part = steps.registry.scorer({"use": "crps", "within": [[0.25, 0.5]]})
     found = steps.score(forecast, part).load()["error"].isel(variable=0)
     dataset = steps.catalog.parent(steps.catalog.parent(forecast, "forecaster"), "dataset")
-    members, truth = forecast.open()["q"], steps._outcome(dataset)["q"]
+    members, truth = forecast.open()["q"], steps.outcome(dataset)["q"]
     inside = {"x": slice(10, 20)}
     expected = abs(members - truth).isel(inside).mean(("member", "x"))
     np.testing.assert_allclose(found, expected.transpose(*found.dims), rtol=1e-5)

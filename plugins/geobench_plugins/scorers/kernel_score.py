@@ -1,5 +1,6 @@
 """The kernel score of whole fields, and the discrepancy from the law that belongs to it."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -34,14 +35,12 @@ class KernelScore(Scorer):
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return the `score` of each case."""
-        import numpy as np
-
         from geobench_plugins.kernels import ensembles, pairs
 
         members = ensembles.scaled(forecast, truth, context)  # less the outcome
-        within = _kernel(pairs.squared_distances(members, members), self.widths)
+        within = pairs.of_cases(partial(_within, self.widths), members)
         across = _kernel((members**2).sum(-1), self.widths).mean(-1)
-        return ensembles.cases(forecast, score=0.5 + pairs.among(within) / 2 - np.asarray(across))
+        return ensembles.cases(forecast, score=0.5 + within / 2 - across)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""
@@ -71,14 +70,25 @@ class LawMMD(Scorer):
 
         law = ensembles.law_of(forecast, context)
         x, y = (ensembles.scaled(each, truth, context) for each in (forecast, law))
-        within = [_kernel(pairs.squared_distances(each, each), self.widths) for each in (x, y)]
-        across = _kernel(pairs.squared_distances(x, y), self.widths).mean((1, 2))
-        found = pairs.among(within[0]) + pairs.among(within[1]) - 2 * across
+        found = pairs.of_cases(partial(_discrepancy, self.widths), x, y)
         return ensembles.cases(forecast, discrepancy=found)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""
         return means.rename(discrepancy="squared MMD")
+
+
+def _within(widths: tuple[float, ...], x: "_Array") -> "_Array":
+    from geobench_plugins.kernels.pairs import among, squared_distances
+
+    return among(_kernel(squared_distances(x, x), widths))
+
+
+def _discrepancy(widths: tuple[float, ...], x: "_Array", y: "_Array") -> "_Array":
+    from geobench_plugins.kernels.pairs import squared_distances
+
+    across: _Array = _kernel(squared_distances(x, y), widths).mean((1, 2))
+    return _within(widths, x) + _within(widths, y) - 2 * across
 
 
 def _kernel(squared: "_Array", widths: tuple[float, ...]) -> "_Array":

@@ -1,0 +1,67 @@
+"""Memory that scoring takes for a forecast much larger than it: python benchmarks/scoring_memory.py [GB]
+
+Draws a forecast of stochastic Lorenz95 by the oracle, 10 GB by default (it takes minutes, and as
+much space in the temporary folder), and scores it with the scorers of the quick study, then with
+every scorer that needs no law. Prints, as JSON lines, the peak of the resident memory above what
+the program had before, and the time of the processor.
+"""
+
+import json
+import sys
+import tempfile
+import time
+
+from geobench.registry import Registry
+from geobench.steps import Steps
+from geobench_catalog import Catalog
+
+QUICK = ("crps", "rmse", "spread-skill", "brier")
+MEMBERS, LEADS, SITES, INITS = 100, 10, 40, 25
+
+
+def memory(kind: str) -> int:
+    """Bytes of this program alone, from /proc."""
+    with open("/proc/self/status", encoding="utf-8") as lines:
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith(kind))
+
+
+def main(gigabytes: float) -> None:
+    """Make the forecast, and measure."""
+    per_trajectory = 4 * MEMBERS * LEADS * SITES * INITS
+    registry = Registry()
+    fields = {
+        "use": "lorenz95",
+        "spin_up": 5,
+        "leads": LEADS,
+        "train": {"trajectories": 20, "steps": 20},
+        "validation": {"trajectories": 4, "steps": 10},
+        "test": {"trajectories": max(20, int(gigabytes * 1e9 / per_trajectory)), "inits": INITS},
+    }
+    every = [registry.scorer(name) for kind, name in registry.offers if kind == "scorer"]
+    lawless = [scorer.name for scorer in every if not scorer.needs_law]
+    with tempfile.TemporaryDirectory() as folder:
+        steps = Steps(Catalog(folder, create=True), registry)
+        small = fields | {"test": {"trajectories": 20}}
+        for experiment, wanted in ((small, ()), (fields, (QUICK, tuple(lawless)))):
+            dataset = steps.simulate("memory", registry.experiment(experiment, "memory"))
+            drawn = steps.forecast(steps.train(dataset, registry.model("oracle")), members=MEMBERS)
+            if not wanted:  # what is compiled, imported and kept for good
+                steps.scores(drawn, [registry.scorer(name) for name in lawless])
+            stored = sum(each.nbytes for each in drawn.open().data_vars.values())
+            for names in wanted:
+                before, began = memory("VmRSS"), time.process_time()
+                with open("/proc/self/clear_refs", "w", encoding="utf-8") as clear:
+                    clear.write("5")  # the peak counts from here
+                steps.scores(drawn, [registry.scorer(name) for name in names])
+                told = {
+                    "benchmark": "scoring memory",
+                    "scorers": len(names),
+                    "forecast_gb": round(stored / 1e9, 2),
+                    "peak_mb": round((memory("VmHWM") - before) / 1e6),
+                    "cpu_s": round(time.process_time() - began, 1),
+                }
+                print(json.dumps(told), flush=True)
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 10)

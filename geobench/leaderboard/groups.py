@@ -1,0 +1,94 @@
+"""Which scores stand together: single sites, extremes, the joint law, calibration, the rest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from geobench.leaderboard.board import Board
+
+
+@dataclass(frozen=True)
+class Group:
+    """A heading, what it tells, and the columns of a board that belong to it."""
+
+    key: str
+    title: str
+    told: str
+    columns: Sequence[int]
+
+
+_GROUPS = (
+    (
+        "sites",
+        "Single sites",
+        "Each site by itself: how far off, how wide. None of these sees dependence between sites.",
+        ("crps", "rmse", "bias", "law-crps", "law-mean", "law-spread", "law-wasserstein"),
+    ),
+    (
+        "extremes",
+        "Extremes",
+        "Events are exceedances of climatological quantiles, each site against its own. Scores of "
+        "p compare with the true probability, which is known here: no outcome adds noise.",
+        (
+            "tail-crps", "brier", "rps", "law-brier", "law-exceedance", "economic-value",
+            "law-value", "law-return-level", "event-crps", "roc", "sedi",
+        ),
+    ),
+    (
+        "joint",
+        "Joint law",
+        "Dependence between sites, scales and times: what marginal scores cannot see.",
+        (
+            "energy", "law-energy", "variogram", "pooled-crps", "kernel-score", "law-mmd",
+            "law-covariance", "law-dependence", "law-sliced-wasserstein", "law-spectrum",
+            "spectrum", "structure", "path-crps", "law-parts",
+        ),
+    ),
+    (
+        "calibration",
+        "Calibration",
+        "Whether probabilities mean what they say. Several of these depend on the number of "
+        "members (not fair): compare with the oracle's row.",
+        (
+            "spread-skill", "rank-histogram", "coverage", "reliability", "resolution",
+            "tail-calibration", "multivariate-ranks", "crps-parts",
+        ),
+    ),
+)  # fmt: skip
+
+
+def groups(board: Board) -> list[Group]:
+    """Return the groups of which the board has scores; scorers of plugins come last."""
+    known = {name for *_, names in _GROUPS for name in names}
+    rest = ("other", "Other scores", "", tuple({c.scorer for c in board.columns} - known))
+    found = [
+        Group(
+            key,
+            title,
+            told,
+            [place for place, column in enumerate(board.columns) if column.scorer in names],
+        )
+        for key, title, told, names in (*_GROUPS, rest)
+    ]
+    return [group for group in found if group.columns]
+
+
+def best(board: Board, column: int, lead: int) -> list[int]:
+    """Rows with the best score among those that are models; all that tie to four digits."""
+    from geobench.interfaces.scorer import IDEALS
+
+    own = board.columns[column]
+    told = {
+        place: own.cells[place][lead].score.value
+        for place, row in enumerate(board.rows)
+        if not (row.knows_law or row.failed)
+    }
+    if own.better in IDEALS:
+        size = {place: abs(value - IDEALS[own.better]) for place, value in told.items()}
+    else:
+        sign = -1 if own.better == "higher" else 1
+        size = {place: sign * value for place, value in told.items()}
+    finite = {place: value for place, value in size.items() if value == value}
+    if len(finite) < 2:
+        return []
+    least = min(finite.values())
+    return [place for place, value in finite.items() if f"{value:.4g}" == f"{least:.4g}"]
