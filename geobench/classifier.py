@@ -55,10 +55,10 @@ class Classifier:
 
         self.members, self.draws = members, both.sizes["member"] - members
         trajectory, position = (inits[name].to_numpy() for name in ("trajectory", "position"))
-        self._folds = list(folds(trajectory, position, both.sizes["lead_time"]))
+        self.folds = list(folds(trajectory, position, both.sizes["lead_time"]))
         self._features = [each.astype(np.float32) for each in _features(both, context)]
         self._solved = [
-            [self._solve(each[trained].reshape(-1, each.shape[-1])) for trained, _ in self._folds]
+            [self._solve(each[trained].reshape(-1, each.shape[-1])) for trained, _ in self.folds]
             for each in self._features
         ]
 
@@ -87,7 +87,7 @@ class Classifier:
         weight = np.where(called, 1 / self.members, -1 / self.draws).astype(np.float32)
         areas = []
         for features, solved in zip(self._features, self._solved, strict=True):
-            for (trained, asked), inverse in zip(self._folds, solved, strict=True):
+            for (trained, asked), inverse in zip(self.folds, solved, strict=True):
                 gap = np.einsum("imf,im->f", features[trained], weight[trained])
                 told = features[asked] @ (inverse @ gap).astype(np.float32)
                 areas.append(_area(told.ravel(), called[asked].ravel()))
@@ -107,7 +107,8 @@ def _features(both: "xr.DataArray", context: "Context") -> "Iterator[_Array]":
     """Products `(init, member, feature)` of each lead time.
 
     Values are less the mean of members and draws of the case, and over their spread: what members
-    and draws have in common tells nothing. Exchanging labels does not change them.
+    and draws have in common tells nothing. Exchanging labels does not change them. Of neighbours
+    both must be at sea; of large grids every so many cells are looked at.
     """
     import numpy as np
 
@@ -116,20 +117,28 @@ def _features(both: "xr.DataArray", context: "Context") -> "Iterator[_Array]":
     while context.sea.isel({dim: slice(None, None, step) for dim in grid}).sum() > _POINTS:
         step += 1
     thin = {dim: slice(None, None, step) for dim in grid}
-    sea = context.sea.isel(thin)
-    chosen = both.isel(thin).where(sea, 0.0).astype(float)
-    away = chosen - chosen.mean("member", skipna=False)
-    spread = away.std("member", skipna=False)
-    unit = (away / spread.where(spread > 0, 1.0)).transpose(
-        "lead_time", "init_time", "member", "variable", *grid
-    )
+    sea = context.sea
     before: Any = None
-    for lead in range(unit.sizes["lead_time"]):
-        now = unit.isel(lead_time=lead)
-        x = now.to_numpy()
-        parts = [x, x**2, x**3]
-        parts += [x * np.roll(x, 1, axis) for axis in range(3, x.ndim)]
-        parts += [x[:, :, [0]] * x[:, :, 1:]] if x.shape[2] > 1 else []
-        parts += [x * before] if before is not None else []
-        before = x
-        yield np.concatenate([each.reshape(*x.shape[:2], -1) for each in parts], -1)
+    for lead in range(both.sizes["lead_time"]):
+        x = _standard(both.isel(lead_time=lead).where(sea, 0.0))
+        own = x.isel(thin)
+        parts = [own, own**2, own**3]
+        for dim in grid:
+            beside = (sea & sea.roll({dim: 1})).copy()
+            if dim not in context.periodic:
+                beside[{dim: 0}] = False
+            parts.append((x * x.roll({dim: 1})).where(beside, 0.0).isel(thin))
+        if x.sizes["variable"] > 1:
+            parts.append(own.isel(variable=0, drop=True) * own.isel(variable=slice(1, None)))
+        if before is not None:
+            parts.append(own * before)
+        before = own
+        order = ("init_time", "member", "variable", *grid)
+        flat = [each.transpose(*order).to_numpy() for each in parts]
+        yield np.concatenate([each.reshape(*each.shape[:2], -1) for each in flat], -1)
+
+
+def _standard(values: "xr.DataArray") -> "xr.DataArray":
+    away = values - values.mean("member", skipna=False)
+    spread = away.std("member", skipna=False)
+    return (away / spread.where(spread > 0, 1.0)).transpose("init_time", "member", "variable", ...)

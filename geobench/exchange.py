@@ -108,15 +108,19 @@ def _classifier(
     forecast: "xr.Dataset",
     context: Context,
     inits: "xr.Dataset",
-) -> "Classifier":
-    """Of members and draws, as they stand one after the other in the pool."""
+) -> "Classifier | None":
+    """Of members and draws, as they stand one after the other in the pool.
+
+    None where cases are so few that all share valid times.
+    """
     import xarray as xr
 
     from geobench.classifier import Classifier
 
     dims = {name: forecast[name].transpose("init_time", "member", ...).dims for name in pooled}
     both = xr.Dataset({name: (dims[name], values) for name, values in pooled.items()})
-    return Classifier(both.to_dataarray("variable"), context, inits, forecast.sizes["member"])
+    classifier = Classifier(both.to_dataarray("variable"), context, inits, forecast.sizes["member"])
+    return classifier if classifier.folds else None
 
 
 def _members_second(values: "xr.DataArray") -> "np.ndarray[Any, Any]":

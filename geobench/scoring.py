@@ -143,10 +143,13 @@ def _of_portion(
     context: Context,
     blaming: Blaming,
 ) -> "list[xr.Dataset]":
-    drawn, seen = (
-        portion.of(each).drop_attrs().to_dataarray("variable") for each in (members, outcome)
-    )
-    law = None if draws is None else portion.of(draws).drop_attrs().to_dataarray("variable")
+    drawn, seen = (_finite(portion.of(each)) for each in (members, outcome))
+    law = None if draws is None else _finite(portion.of(draws))
+    if law is not None and bool((law.isnull() & context.sea).any()):
+        raise GeobenchError(
+            "a draw of the law is not finite: nothing can be compared with it. Make another "
+            "forecast of the law."
+        )
     own_context = replace(context, law=law)  # and nothing shared with other portions
     shared: dict[Region, Context] = {None: own_context}
     found = []
@@ -157,6 +160,15 @@ def _of_portion(
             own = scorer.statistics(drawn, seen, shared[scorer.within])
             found.append(_checked(scorer, own))
     return found
+
+
+def _finite(data: "xr.Dataset") -> "xr.DataArray":
+    """One array, with the variables along `variable`; what is not finite is NaN, to all scorers."""
+    import numpy as np
+
+    found = data.drop_attrs().to_dataarray("variable")
+    finite = np.isfinite(found.to_numpy())
+    return found if finite.all() else found.where(finite)
 
 
 def joined(scorer: Scorer, parts: "Sequence[tuple[Piece, xr.Dataset]]") -> "xr.Dataset":

@@ -226,9 +226,7 @@ class Runner:
         known = {dataset.id for dataset in datasets if dataset}
         for reference in references:
             forecast = steps.catalog.get(reference, "forecast")
-            dataset = steps.catalog.parent(
-                steps.catalog.parent(forecast, "forecaster"), "dataset"
-            )
+            dataset = steps.catalog.parent(steps.catalog.parent(forecast, "forecaster"), "dataset")
             if dataset.id not in known:
                 raise GeobenchError(
                     f"{forecast.reference} is of {dataset.reference}, of which the study has no "
@@ -247,13 +245,13 @@ class Runner:
         }
         for forecast in steps.catalog.entries("forecast"):
             maker = steps.catalog.parent(forecast, "forecaster")
-            if maker.record.recipe["model"].get("use") == FOREIGN:
-                if steps.catalog.parent(maker, "dataset").id in known:
-                    found[forecast.record.name] = str(forecast.reference)
+            foreign = maker.record.recipe["model"].get("use") == FOREIGN
+            if foreign and steps.catalog.parent(maker, "dataset").id in known:
+                found[forecast.record.name] = str(forecast.reference)
         return list(found.values())
 
     def _add(self, forecast: Entry) -> None:
-        """Make a cell of a forecast, unless it has one; its label is told apart from the study's."""
+        """Make a cell of a forecast, unless it has one; under a label of its own."""
         reference = str(forecast.reference)
         brought = [each for each in self.cells if isinstance(each, Brought)]
         if any(reference in each.forecasts for each in brought):
@@ -264,9 +262,7 @@ class Runner:
             label += " (guest)"
         self.cells.append(Brought(label, (reference,), seed, guest=True))
 
-    def _there(
-        self, steps: Steps, name: str, dataset: Entry, outcome: Outcome
-    ) -> list[Competitor]:
+    def _there(self, steps: Steps, name: str, dataset: Entry, outcome: Outcome) -> list[Competitor]:
         """Competitors whose scores are in the catalogue; guests are scored now."""
         competitors: list[Competitor] = []
         for cell in self.cells:
@@ -299,6 +295,25 @@ class Runner:
             steps.spec(dataset),
             lambda: steps.outcome(dataset),
         )
+
+    def exact(
+        self, steps: Steps, exhibit: Exhibit, exchanges: int
+    ) -> dict[str, list[tuple[str, float, float, float, float]]]:
+        """Exact tests of each row that is not given the law, by forecast: score, value, law, p, q.
+
+        Of the study's scorers; a forecast with failed members is not tested.
+        """
+        tested = {}
+        for row, own in zip(exhibit.board.rows, exhibit.competitors, strict=True):
+            if row.knows_law or row.failed:
+                continue
+            found = steps.verdicts(
+                own.forecast, exhibit.reference.forecast, self.scorers, exchanges, classify=False
+            )
+            tested[row.entries["forecast"]] = [
+                (each.score, each.value, each.law, each.p, each.q) for each in found
+            ]
+        return tested
 
     def _do(
         self, steps: Steps, dataset: Entry, cell: Cell | Brought, law: Entry | None

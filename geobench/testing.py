@@ -380,6 +380,9 @@ def small_case(inits: int = 6, count: int = 5) -> "tuple[xr.DataArray, xr.DataAr
     sea = xr.DataArray(np.ones(sites, bool), dims="x")
     std = xr.DataArray(np.ones((1, sites)), {"variable": ["q"]}, ("variable", "x"))
     law = xr.DataArray(rows.use("law").normal(leads, 16, 1, sites).numpy(), forecast.coords, dims)
+    forecast, law = (
+        each.assign_coords(member=7 + np.arange(each.sizes["member"])) for each in (forecast, law)
+    )
     return forecast, truth, Context(thresholds, sea, std, law)
 
 
@@ -419,7 +422,9 @@ def _world(count: int) -> "tuple[xr.DataArray, xr.DataArray, Context]":
         "lead_time": (1 + np.arange(leads)) * np.timedelta64(1, "D").astype("timedelta64[ns]"),
         "variable": ["q"],
     }
-    forecast, truth, law = (xr.DataArray(each, coords, dims) for each in drawn)
+    forecast, truth, law = (
+        xr.DataArray(each, coords | {"member": np.arange(each.shape[2])}, dims) for each in drawn
+    )
     sea = xr.DataArray(np.ones(sites, bool), dims="x")
     climate = xr.DataArray(np.full((1, sites), 2**0.5), {"variable": ["q"]}, ("variable", "x"))
     limits = xr.concat([0 * climate, 2 * climate], xr.DataArray([0.5, 0.977], dims="quantile"))

@@ -1,6 +1,7 @@
-"""geobench leaderboard: the comparison, in a terminal, as a page, as JSON."""
+"""geobench leaderboard: the comparison, in a terminal, as a page, as a site, as text for papers."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,8 +10,42 @@ from geobench.errors import GeobenchError
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import json_option
 
+if TYPE_CHECKING:
+    from geobench.leaderboard.board import Board
+    from geobench.leaderboard.site import Hung
+    from geobench.study import Outcome
 
-@click.command()
+FORMATS = ("table", "markdown", "latex", "csv", "json")
+
+
+class _Default(click.Group):
+    """A group whose first word may be a study: then it is shown."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {*self.commands, *ctx.help_option_names}
+        return super().parse_args(ctx, args if not args or args[0] in own else ["show", *args])
+
+
+@click.group(cls=_Default, name="leaderboard")
+def leaderboard() -> None:
+    r"""Compare the models of a study with the truth: here, as a page, or as a site.
+
+    \b
+    geobench leaderboard STUDY                    the ranking; 'show --help' tells its options
+    geobench leaderboard build STUDY... --out DIR a site of pages to send to colleagues
+    """
+
+
+guests_option = click.option(
+    "--with",
+    "guests",
+    multiple=True,
+    metavar="REFERENCE",
+    help="A forecast that is not in the study, e.g. an imported one; its scores are added.",
+)
+
+
+@leaderboard.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page to this file.")
 @click.option(
@@ -20,15 +55,32 @@ from geobench_catalog.commands.place import json_option
     help="A board for each third of the cases by 'predictability', or by the true probability of "
     "an event of the experiment, e.g. ring-maximum.",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="csv holds every number; latex is for booktabs.",
+)
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path),
+    help="Write figures for papers into this folder, as SVG and PDF.",
+)
+@guests_option
 @json_option
 @nfe_option
 @pass_settings
-def leaderboard(
+def show(
     settings: Settings,
     study: Path,
     html: Path | None,
     binned: str | None,
+    form: str,
     *,
+    figures: Path | None,
+    guests: tuple[str, ...],
     nfe: tuple[int, ...],
     as_json: bool,
 ) -> None:
@@ -38,24 +90,142 @@ def leaderboard(
     """
     from geobench.study import Runner, read_study
 
+    if figures and binned:
+        raise GeobenchError("--figures are of all cases. Leave --bin out.")
     read = read_study(study, nfe)
-    outcome = Runner(read, settings.plugins).boards(settings.steps(), binned)
+    runner, steps = Runner(read, settings.plugins), settings.steps()
+    runner.invite(steps, guests)
+    outcome = runner.boards(steps, binned)
     for failure in outcome.failures:
         settings.tell(failure)
+    form = "json" if as_json else form
     if html:
         from geobench.leaderboard import page
 
         notes = [str(failure) for failure in outcome.failures]
         text = page.render(outcome.boards, title=read.title or study.stem, notes=notes)
         _write(html, text)
-        click.echo(html.absolute().as_uri(), err=as_json)
-    if as_json:
-        documents.show([board.as_dict() for board in outcome.boards])
-    elif not html:
-        from geobench.leaderboard import terminal
+        click.echo(html.absolute().as_uri(), err=form != "table")
+    if figures:
+        _draw(outcome, figures)
+    if form != "table" or not html:
+        _print(outcome.boards, form)
 
-        for board in outcome.boards:
-            click.echo(terminal.ranking(board))
+
+def _print(boards: "list[Board]", form: str) -> None:
+    """Print boards in one of the formats."""
+    from geobench.leaderboard import cells_csv, latex, markdown, terminal
+
+    if form == "json":
+        documents.show([board.as_dict() for board in boards])
+    elif form == "csv":
+        click.echo(cells_csv.lines(boards), nl=False)
+    else:
+        write = {"table": terminal.ranking, "markdown": markdown.table, "latex": latex.table}[form]
+        for board in boards:
+            click.echo(write(board))
+
+
+def _draw(outcome: "Outcome", folder: Path) -> None:
+    from geobench.leaderboard import papers
+
+    files = [file for exhibit in outcome.exhibits for file in papers.save(exhibit, folder)]
+    click.echo(f"{len(files)} figures in {folder.absolute().as_uri()}", err=True)
+
+
+@leaderboard.command()
+@click.argument("studies", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder to write the site into."
+)
+@click.option("--title", help="Heading of the site.  [default: that of the study]")
+@click.option(
+    "--test",
+    "exchanges",
+    type=click.IntRange(min=19),
+    metavar="N",
+    help="Exact p-values of calibration and joint law, by N exchanges (slow; 99 is a start).",
+)
+@click.option(
+    "--imported/--no-imported",
+    default=True,
+    show_default=True,
+    help="Show forecasts that were imported for the same datasets, too.",
+)
+@guests_option
+@json_option
+@nfe_option
+@pass_settings
+def build(
+    settings: Settings,
+    studies: tuple[Path, ...],
+    out: Path,
+    title: str | None,
+    exchanges: int | None,
+    *,
+    imported: bool,
+    guests: tuple[str, ...],
+    nfe: tuple[int, ...],
+    as_json: bool,
+) -> None:
+    """Build a site of the boards of STUDIES, from what is in the catalogue, in a folder.
+
+    It opens from the folder: no server, no network. Built again into the same folder, it tells what
+    changed. Imported forecasts are scored if they are not yet.
+
+    For example: geobench leaderboard build studies/quick.yaml --out site
+    """
+    from geobench.leaderboard import changes, site
+
+    changes.last_build(out)  # before anything is computed
+    hung: list[Hung] = []
+    notes: list[str] = []
+    for study in studies:
+        own, failures = _hung(settings, study, nfe, guests, imported=imported, exchanges=exchanges)
+        hung += own
+        notes += failures
+    titles = list(dict.fromkeys(each.title for each in hung))
+    heading = title or (titles[0] if len(titles) == 1 else "Leaderboard")
+    told = site.build(hung, out, title=heading, notes=notes)
+    page = (out / "index.html").absolute().as_uri()
+    if as_json:
+        documents.show({"page": page, "changes": told["changes"], "notes": notes})
+        return
+    click.echo(page)
+    if not told["first"]:
+        count = len(told["changes"])
+        click.echo(f"{count or 'no'} change{'' if count == 1 else 's'} since the last build")
+
+
+def _hung(
+    settings: Settings,
+    study: Path,
+    nfe: tuple[int, ...],
+    guests: tuple[str, ...],
+    *,
+    imported: bool,
+    exchanges: int | None,
+) -> "tuple[list[Hung], list[str]]":
+    """Return the exhibits of a study, and what failed."""
+    from geobench.leaderboard.site import Hung
+    from geobench.study import Runner, read_study
+
+    read = read_study(study, nfe)
+    runner, steps = Runner(read, settings.plugins), settings.steps()
+    runner.invite(steps, (*guests, *(runner.imported(steps) if imported else ())))
+    outcome = runner.boards(steps)
+    for failure in outcome.failures:
+        settings.tell(failure)
+    own = [
+        Hung(
+            study.stem,
+            read.title or study.stem,
+            exhibit,
+            runner.exact(steps, exhibit, exchanges) if exchanges else {},
+        )
+        for exhibit in outcome.exhibits
+    ]
+    return own, [str(failure) for failure in outcome.failures]
 
 
 def _write(path: Path, text: str) -> None:

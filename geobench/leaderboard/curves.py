@@ -35,9 +35,7 @@ def _means(exhibit: Exhibit, names: Sequence[str]) -> "list[xr.Dataset]":
     place = next((p for name in names if (p := exhibit.score_of(name)) is not None), None)
     if place is None:
         return []
-    return [
-        own.scores[place].load().mean("init_time", skipna=False) for own in exhibit.competitors
-    ]
+    return [own.scores[place].load().mean("init_time", skipna=False) for own in exhibit.competitors]
 
 
 def _places(
@@ -236,9 +234,7 @@ def _by_lead(exhibit: Exhibit, means: "list[xr.Dataset]") -> Chart:
         spread, error = (finite(each[key].to_numpy() ** 0.5) for key in ("spread", "squared"))
         lines.append(Line(name, row, days(exhibit.board), spread))
         lines.append(Line(f"error of {name}", row, days(exhibit.board), error, second=True))
-    return Chart(
-        "lead time, days", "spread, and error", lines, x_ticks=ticks(exhibit.board)
-    )
+    return Chart("lead time, days", "spread, and error", lines, x_ticks=ticks(exhibit.board))
 
 
 # -- scales

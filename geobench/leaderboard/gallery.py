@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _INITS = 3
 _MEMBERS = 4
-_MAP_LEADS = 2
 _LARGEST = 128  # cells of a picture along a dim
 
 
@@ -87,11 +86,12 @@ def _of_init(
 ) -> Iterator[Scene]:
     flat = len(exhibit.spec.dims) == 1
     leads = outcome.sizes["lead_time"]
-    shown: list[int | None] = [None] if flat else sorted({0, leads - 1})[:_MAP_LEADS]  # type: ignore[type-var]
+    shown: Sequence[int | None] = (None,) if flat else (0, leads - 1)
     for variable in exhibit.spec.variables:
-        for lead in shown:
-            at: dict[str, Any] = {"init_time": place} | ({} if lead is None else {"lead_time": lead})
-            cases = [("truth", None, outcome[variable.name].isel(at).expand_dims("member"))]
+        for lead in dict.fromkeys(shown):
+            at = {"init_time": place} | ({} if lead is None else {"lead_time": lead})
+            truth = outcome[variable.name].isel(at).expand_dims("member")
+            cases: list[tuple[str, int | None, xr.DataArray]] = [("truth", None, truth)]
             cases += [(name, row, data[variable.name].isel(at)) for name, row, data in sources]
             day = "" if lead is None else f", day {exhibit.board.lead_hours[lead] / 24:g}"
             yield _scene(exhibit, variable, f"init {init + 1}{day}", f"{init}-{lead}", cases)

@@ -26,8 +26,10 @@ _GROUPS = (
     (
         "extremes",
         "Extremes",
-        "Events are exceedances of climatological quantiles, each site against its own. Scores of "
-        "p compare with the true probability, which is known here: no outcome adds noise.",
+        (
+            "Exceedances of climatological quantiles of each site. Squared error of p, "
+            "value lost, return levels: against the true law, without the noise of one outcome."
+        ),
         (
             "tail-crps", "brier", "rps", "law-brier", "law-exceedance", "economic-value",
             "law-value", "law-return-level", "event-crps", "roc", "sedi",
@@ -46,8 +48,10 @@ _GROUPS = (
     (
         "calibration",
         "Calibration",
-        "Whether probabilities mean what they say. Several of these depend on the number of "
-        "members (not fair): compare with the oracle's row.",
+        (
+            "Whether probabilities mean what they say. Several of these depend on the number of "
+            "members (not fair): compare with the oracle's row."
+        ),
         (
             "spread-skill", "rank-histogram", "coverage", "reliability", "resolution",
             "tail-calibration", "multivariate-ranks", "crps-parts",

@@ -25,14 +25,14 @@ def render(boards: Sequence[Board], *, title: str, notes: Sequence[str] = ()) ->
         "with_interval": with_interval,
         "set_p": set_p,
         "day": lambda hours: f"{hours / 24:g}",
-        "position": _position,
+        "position": position,
     }
     sections = [
         {
             "board": board,
             "leads": headline_leads(board),
             "digits": [decimals(column) for column in board.columns],
-            "scale": _scale(board),
+            "scale": scale(board),
             "figures": _figures(board),
         }
         for board in boards
@@ -55,7 +55,7 @@ def _figures(board: Board) -> list[tuple[str, str, str]]:
     return [(f"{what} by lead time", c.name, Markup(svg)) for what, c, svg in drawn]  # noqa: S704
 
 
-def _scale(board: Board) -> tuple[float, float]:
+def scale(board: Board) -> tuple[float, float]:
     """Powers of ten that hold every mean excess which can be drawn on a log scale."""
     shown = [
         value
@@ -68,7 +68,7 @@ def _scale(board: Board) -> tuple[float, float]:
     return math.floor(math.log10(min(shown))), math.ceil(math.log10(max(shown)) + 1e-9)
 
 
-def _position(value: float, scale: tuple[float, float]) -> float:
+def position(value: float, scale: tuple[float, float]) -> float:
     """Place of a value on the log scale, per cent; what is not positive stands at the left end."""
     low, high = scale
     if not value > 0:

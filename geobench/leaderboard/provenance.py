@@ -1,4 +1,4 @@
-"""Where an entry of a board comes from: recipe, lineage, circumstances, and how to make it again."""
+"""Where an entry of a board comes from: recipe, lineage, circumstances, how to make it again."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

@@ -57,9 +57,7 @@ def _card(exhibit: Exhibit, place: int, resampling: "Resampling") -> Scorecard:
     from geobench import scoring
 
     scorer = exhibit.scorers[place]
-    found = [
-        scoring.contributions(scorer, own.scores[place].load()) for own in exhibit.competitors
-    ]
+    found = [scoring.contributions(scorer, own.scores[place].load()) for own in exhibit.competitors]
     change, clear = [], []
     for column in found[0]:
         cases = np.stack([each[column].to_numpy() for each in found])  # (row, case, lead)
@@ -85,9 +83,7 @@ def _compared(cases: Any, sign: int, resampling: "Resampling") -> Any:
             for lead in range(cases.shape[2]):
                 apart = cases[one, :, lead] - cases[other, :, lead]
                 error = resampling.variance(apart) ** 0.5
-                sure[one, other, lead] = sure[other, one, lead] = (
-                    abs(apart.mean()) > needed * error
-                )
+                sure[one, other, lead] = sure[other, one, lead] = abs(apart.mean()) > needed * error
     return per_cent, sure
 
 

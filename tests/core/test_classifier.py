@@ -119,6 +119,28 @@ def test_it_sees_every_way_of_being_wrong(kind: str, sees: float) -> None:
     assert (area - 0.5 > sees) if sees else abs(area - 0.5) < 0.055
 
 
+@pytest.mark.parametrize(("kind", "sees"), [("none", False), ("smooth", True), ("shuffled", True)])
+def test_it_sees_dependence_on_large_grids_with_land(kind: str, sees: bool) -> None:  # a parameter
+    """Of 1,280 members and draws: a standard error of the area is .016."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(40, 1, 32, 2, 24, 24))
+    x += np.roll(x, 1, -1) + np.roll(x, 1, -2)
+    own = x[:, :, :16]
+    if kind == "smooth":
+        own += np.roll(own, 1, -1)
+        own /= own.std() / x[:, :, 16:].std()
+    if kind == "shuffled":
+        own[:] = rng.permuted(own, axis=2)
+    dims = ("init_time", "lead_time", "member", "variable", "y", "x")
+    both = xr.DataArray(x, {"variable": ["u", "v"]}, dims)
+    sea = xr.DataArray(np.ones((24, 24), bool), dims=("y", "x"))
+    sea[8:12, 5:20] = False
+    std = xr.DataArray(np.ones((2, 24, 24)), {"variable": ["u", "v"]}, ("variable", "y", "x"))
+    context = Context(std.expand_dims(quantile=[0.9]), sea, std)
+    area = Classifier(both.where(sea), context, _inits(40, 1), 16).area()
+    assert (area > 0.6) if sees else abs(area - 0.5) < 0.08
+
+
 def test_labels_that_change_places_turn_the_area_round() -> None:
     both = _both(_drawn("shifted"))
     classifier = Classifier(both, _context(8), _inits(60, 1), 12)

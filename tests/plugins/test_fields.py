@@ -225,3 +225,13 @@ def test_cells_are_thinned_to_a_lattice() -> None:
     chosen = np.stack(np.unravel_index(lattice(sea, 64), (64, 64)), -1)
     assert len(chosen) == 64
     assert set(np.unique(chosen)) == set(range(4, 64, 8))
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 5, 64])
+def test_a_lattice_is_never_empty(most: int) -> None:
+    every_fourth = xr.DataArray(np.arange(12) % 4 == 1, dims="x")
+    square = xr.DataArray(np.ones((8, 8), bool), dims=("y", "x"))
+    for sea in (every_fourth, square):
+        chosen = lattice(sea, most)
+        assert min(2, most) <= len(chosen) <= max(most, 2)
+        assert sea.to_numpy().ravel()[chosen].all()

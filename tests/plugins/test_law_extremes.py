@@ -24,7 +24,7 @@ def _case(
     """Members N(shift, scale²), draws of the law N(0, 1), thresholds 0.5 and 1."""
     forecast, truth, context = small_case(inits, count)
     drawn = Noise.rows(5, "law", inits).normal(2, draws, 1, 8).numpy()
-    law = xr.DataArray(drawn, forecast.coords, forecast.dims)
+    law = xr.DataArray(drawn, truth.coords, forecast.dims)
     return scale * forecast + shift, truth, replace(context, law=law)
 
 

@@ -4,9 +4,10 @@ from typing import Literal
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 
-from geobench import Noise
+from geobench import Context, Noise
 from geobench.testing import small_case
 from geobench_plugins.scorers.multivariate_ranks import MultivariateRanks
 
@@ -63,11 +64,32 @@ def test_equal_members_are_ranked_at_random() -> None:
     assert ranks.equals(again)
 
 
+def test_variables_count_alike_whatever_their_units() -> None:
+    """A large variable in the unit of a small one would hide what is wrong with the small one."""
+    forecast, truth, context = small_case(1000, 7)
+
+    def both(small: xr.DataArray, large: xr.DataArray) -> xr.DataArray:
+        return xr.concat([small, 1000 * large], xr.DataArray(["q", "h"], dims="variable"))
+
+    one, other = {"variable": 0, "drop": True}, {"init_time": slice(None, None, -1)}
+    turned = [
+        each.isel(other).assign_coords(init_time=each["init_time"]) for each in (forecast, truth)
+    ]
+    wrong = [0.5 * forecast, truth]
+    drawn, seen = (
+        both(a.isel(**one), b.isel(**one)).transpose(*a.dims)  # type: ignore[arg-type] # keywords
+        for a, b in zip(wrong, turned, strict=True)
+    )
+    std = both(context.std.isel(**one), context.std.isel(**one))  # type: ignore[arg-type] # keywords
+    own = Context(std.expand_dims(quantile=[0.9]), context.sea, std.transpose("variable", ...))
+    for by in ("energy", "reference", "band-depth"):
+        ranks = MultivariateRanks(by=by).statistics(drawn, seen, own)["ranks"]  # type: ignore[arg-type] # of a tuple
+        assert float(stats.chisquare(ranks.isel(lead_time=1).sum("init_time")).pvalue) < 1e-6
+
+
 def test_the_rank_of_a_single_site_is_the_univariate_one() -> None:
     forecast, truth, context = small_case(50, 5)
     one = {"x": [2]}
-    from geobench import Context
-
     parts = [each.isel(one) for each in (context.thresholds, context.sea, context.std)]
     found = MultivariateRanks(by="average").statistics(
         forecast.isel(one), truth.isel(one), Context(*parts)

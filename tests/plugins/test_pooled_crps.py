@@ -108,3 +108,12 @@ def test_a_failed_value_counts_wherever_it_stands(
     forecast[1, 0, 2, 0, *place] = value
     found = PooledCRPS(window=2, pool=pool).statistics(forecast, truth, context)["error"]
     assert found.isnull().to_numpy().ravel().tolist() == [False, True, False, False]
+
+
+def test_an_offset_costs_no_digits() -> None:
+    forecast, truth, context = small_case(20, 5)
+    near = [(each * 2**10).round() / 2**10 for each in (forecast, truth)]  # exact below
+    far = [each + np.float32(2**12) for each in near]
+    for scorer in (PooledCRPS(window=4), PooledCRPS(window=2, pool="max")):
+        one, other = (scorer.statistics(*case, context) for case in (near, far))
+        xr.testing.assert_allclose(one, other, rtol=1e-6)

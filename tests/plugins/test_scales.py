@@ -88,6 +88,31 @@ def test_a_failed_or_dry_cell_is_as_it_should() -> None:
     assert int(power(broken, context).isnull().any("band").sum()) == 1
 
 
+def test_waves_along_two_dims_add_up_as_sides_of_a_triangle() -> None:
+    context = _context(16, 16, periodic=("y", "x"))
+    angle = 2 * np.pi * np.arange(16) / 16
+    field = np.cos(3 * angle)[:, None] * np.cos(3 * angle)  # 4.2 waves, which are more than 4
+    found = power(xr.DataArray(field, dims=("y", "x")), context)
+    assert float(found.sel(band=4)) == pytest.approx(float(found.sum()), rel=1e-9)
+    field = np.cos(2 * angle)[:, None] * np.cos(2 * angle)  # 2.8, where 2 + 2 would be 4
+    found = power(xr.DataArray(field, dims=("y", "x")), context)
+    assert float(found.sel(band=2)) == pytest.approx(float(found.sum()), rel=1e-9)
+
+
+def test_structure_looks_along_every_dim() -> None:
+    context = _context(4, 6)
+    field = xr.DataArray(
+        np.random.default_rng(0).normal(size=(1, 1, 4, 6)),
+        dims=("init_time", "lead_time", "y", "x"),
+    )
+    truth = field.expand_dims(variable=["q"])
+    members = truth.expand_dims(member=2)
+    found = Structure(distances=(1,)).statistics(members, truth, context)["outcome"]
+    x = field.to_numpy()[0, 0]
+    steps = [np.diff(x, axis=axis).ravel() ** 2 for axis in (0, 1)]
+    assert float(found) == pytest.approx(float(np.concatenate(steps).mean()), rel=1e-9)
+
+
 def test_structure_is_what_its_definition_says() -> None:
     forecast, truth, context = small_case(40, 4)
     sea = context.sea.copy(data=[True] * 7 + [False])

@@ -44,6 +44,24 @@ def test_exceedances_are_put_in_their_place() -> None:
     np.testing.assert_allclose(found["expected"], 0.75)
 
 
+def test_values_that_are_equal_are_calibrated_too() -> None:
+    """As above: rounded to halves, every tenth outcome equals a member, and more."""
+    forecast, truth, context = small_case(3000, 8)
+    rounded = ((each * 2).round() / 2 for each in (forecast, truth))
+    found = TailCalibration().statistics(*rounded, context).mean("init_time")
+    told = TailCalibration().metric(found)["tail miscalibration"]
+    assert float(told.sel(quantile=0.7).max()) < 0.07
+
+
+@pytest.mark.parametrize("of", ["duration", "first-passage"])
+def test_a_path_that_failed_has_failed_from_then_on(of: str) -> None:
+    forecast, truth, context = small_case()
+    forecast[2, 0, 1, 0, 4] = np.nan
+    found = EventCRPS(of=of).statistics(forecast, truth, context)["error"]  # type: ignore[arg-type] # of a list
+    assert bool(found.isel(init_time=2).isnull().all())
+    assert bool(found.drop_isel(init_time=2).notnull().all())
+
+
 def _numbers(scorer: EventCRPS, values: xr.DataArray, limit: float) -> np.ndarray:
     context = small_case()[2]
     return scorer._number(values > limit, context).to_numpy()

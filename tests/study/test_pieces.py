@@ -8,8 +8,9 @@ import xarray as xr
 
 from geobench import GeobenchError
 from geobench.registry import Registry
-from geobench.scoring import Piece, pieces
+from geobench.scoring import Piece, pieces, statistics
 from geobench.steps import Steps
+from geobench.testing import small_case
 from geobench_catalog import Catalog, Entry
 
 NAMES = ("crps", "energy", "path-crps", "law-crps", "tail-calibration", "multivariate-ranks")
@@ -125,3 +126,27 @@ def test_regions_that_cannot_be_are_told(
     steps, forecast, _ = drawn
     with pytest.raises(GeobenchError, match=told):
         steps.score(forecast, steps.registry.scorer({"use": "crps", "within": bounds}))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("name", ["event-crps", "path-crps", "tail-calibration", "crps-parts"])
+def test_what_is_not_finite_makes_its_case_nan(value: float, name: str) -> None:
+    members, truth, context = small_case()
+    members[1, 0, 2, 0, 3] = value
+    forecast, outcome = (each.to_dataset("variable") for each in (members, truth))
+    (found,) = statistics([Registry().scorer(name)], forecast, outcome, context, block=6)
+    for each in found.data_vars.values():
+        case = {"init_time": 1, "lead_time": 0}
+        assert bool(each.isel(case).isnull().all())
+        assert bool(each.drop_isel(init_time=1).notnull().all())
+
+
+def test_a_law_that_failed_is_told() -> None:
+    members, truth, context = small_case()
+    law = context.law
+    assert law is not None
+    law[1, 0, 2, 0, 3] = np.inf
+    forecast, outcome, draws = (each.to_dataset("variable") for each in (members, truth, law))
+    scorers = [Registry().scorer("law-crps")]
+    with pytest.raises(GeobenchError, match="a draw of the law is not finite"):
+        statistics(scorers, forecast, outcome, context, block=6, law=draws)

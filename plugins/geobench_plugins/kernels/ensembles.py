@@ -102,12 +102,29 @@ def groups(
     return forecast.isel(member=slice(size)), drawn
 
 
-def reordered(values: "_Array", order: "_Array") -> "_Array":
-    """Put values `(case, member, …)` in the order that those of `order` have at each point."""
+def reordered(
+    values: "_Array", order: "_Array", keys: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+) -> "_Array":
+    """Put values `(case, member, …)` in the order that those of `order` have at each point.
+
+    Of equal ones any order is as good as another: at random, by the keys of the cases.
+    """
     import numpy as np
 
-    ranks = np.broadcast_to(order, values.shape).argsort(1).argsort(1)
-    return np.take_along_axis(np.sort(values, 1), ranks, 1)
+    ties = at_random(keys, values.shape[1:])
+    ranks = np.lexsort((ties, np.broadcast_to(order, values.shape)), axis=1).argsort(1)
+    found: _Array = np.take_along_axis(np.sort(values, 1), ranks, 1)
+    return found
+
+
+def at_random(
+    keys: "np.ndarray[tuple[int], np.dtype[np.int64]]", shape: tuple[int, ...]
+) -> "_Array":
+    """Numbers from 0 to 1 of each case, `(case, *shape)`, whatever cases stand beside it."""
+    import numpy as np
+
+    drawn = (np.random.Philox(key=[int(key) % 2**64, 2]) for key in keys)
+    return np.stack([np.random.Generator(each).random(shape) for each in drawn])
 
 
 def fields(
@@ -155,7 +172,7 @@ def lattice(sea: "xr.DataArray", most: int) -> "np.ndarray[tuple[int], np.dtype[
     import numpy as np
 
     cells = np.nonzero(sea.to_numpy().ravel())[0]
-    fewest = min(len(cells), most) // 4
+    fewest = max(min(len(cells), most, 2), min(len(cells), most) // 4)
     step = 1
     while True:
         lattice = np.zeros(sea.shape, bool)

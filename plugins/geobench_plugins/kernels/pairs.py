@@ -50,6 +50,13 @@ def among(pairs: "Array") -> "Array":
     return total / between if between else total * np.nan
 
 
+def half_apart(fields: "Array") -> "Array":
+    """Half the mean |x - x'| of each case: what the energy score of their law is."""
+    import numpy as np
+
+    return among(np.sqrt(squared_distances(fields, fields))) / 2
+
+
 def excess_energy(one: "Array", other: "Array") -> "Array":
     """E|x - y| - E|x - x'| / 2 - E|y - y'| / 2 of each case, by all pairs: unbiased."""
     return of_cases(_excess_energy, one, other)

@@ -21,7 +21,7 @@ def pooled(
     if pool == "max":  # reduce: their own maximum drops NaN
         return windows.reduce(np.max).where(kept(sea, window), 0.0)
     cells = sea.coarsen(sizes, boundary="trim").sum()
-    return windows.reduce(np.sum) / cells.clip(min=1)
+    return windows.reduce(np.sum, dtype=float) / cells.clip(min=1)  # an offset costs no digits
 
 
 def kept(sea: "xr.DataArray", window: int) -> "xr.DataArray":

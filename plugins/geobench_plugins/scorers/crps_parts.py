@@ -15,7 +15,9 @@ class CRPSParts(Scorer):
     i and i + 1 the outcome should be below as often as i/M says; the reliability is the mean gap
     times the square of the difference. The potential CRPS is what is left, the members' sharpness
     where they are right. Both depend on the number of members, as the plain CRPS does: compare with
-    an oracle of as many. What the members lack of the law is told by `law-parts`.
+    an oracle of as many, and do not take the lowest for the best, for a spread that is a little too
+    large makes the reliability of few members lower, and one too small the potential. What members
+    lack of the law is told by `law-parts`.
     """
 
     name = "crps-parts"

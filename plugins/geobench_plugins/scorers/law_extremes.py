@@ -89,9 +89,10 @@ class LawValue(Scorer):
 
     A user who pays C to prevent a loss L acts where k/M reaches C/L. What that costs on average, by
     the true probabilities, over what it costs a user with as many draws of the law, as a share of
-    what the climate's rate alone costs over that: 0 serves as well as the law, 1 no better than the
-    climate; above 1 one had better not listen. Unlike `economic-value` nothing is chosen in
-    hindsight, so bad calibration costs. Some draws of the law decide, others tell the true costs.
+    what perfect forecasts would save over the climate's rate (as of `economic-value`): 0 serves as
+    well as the law. Unlike there nothing is chosen in hindsight, so bad calibration costs, and
+    where little is known a user of few draws, of the law's too, may fare worse than with the
+    climate. Some draws of the law decide, others tell the true costs.
     """
 
     name = "law-value"
@@ -132,8 +133,9 @@ class LawValue(Scorer):
         """Return the share."""
         from geobench_plugins.kernels.ensembles import ratio
 
-        climate = means["rate"].clip(max=means["cost_loss"])  # always acting, or never
-        lost = ratio(means["members"] - means["law"], climate - means["law"])
+        rate, share = means["rate"], means["cost_loss"]
+        saved = rate.clip(max=share) - rate * share  # over always acting, or never
+        lost = ratio(means["members"] - means["law"], saved)
         return lost.to_dataset(name="value lost")
 
 

@@ -56,8 +56,9 @@ class LawWasserstein(Scorer):
     """Wasserstein-1 distance of each site's members from the law, less what sampling adds.
 
     The mean |x_(i) - y_(i)| of sorted members and as many draws of the law, less that of two groups
-    of draws: 0 for the law at any number of members (it may come out a little below 0), and the
-    full distance for many.
+    of draws times (1 + s_x / s_y) / 2, s the mean spreads: about what samples of either law are
+    apart from one another. 0 for the law at any number of members (it may come out a little below
+    0), and the full distance for many; small faults of few members show less than in `law-crps`.
     """
 
     name = "law-wasserstein"
@@ -66,19 +67,24 @@ class LawWasserstein(Scorer):
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
-        """Return the `distance` of the members, and that of another group of `draws`."""
+        """Return the `distance`, that of another group of `draws`, and mean spreads of both."""
         import xarray as xr
 
         from geobench_plugins.kernels.ensembles import groups
 
         forecast, (one, other, _) = groups(self.name, forecast, context, 2)
-        distances = [context.average(_sorted_apart(each, other)) for each in (forecast, one)]
-        draws = distances[1].where(distances[0].notnull())
-        return xr.Dataset({"distance": distances[0], "draws": draws})
+        found = {
+            "distance": _sorted_apart(forecast, other),
+            "draws": _sorted_apart(one, other),
+            "spread": forecast.astype(float).std("member", ddof=1, skipna=False),
+            "law_spread": other.astype(float).std("member", ddof=1, skipna=False),
+        }
+        told = xr.Dataset({name: context.average(each) for name, each in found.items()})
+        return told.where(told["distance"].notnull())
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the difference."""
-        return (means["distance"] - means["draws"]).to_dataset(name="Wasserstein distance")
+        return _less_sampling(means).to_dataset(name="Wasserstein distance")
 
 
 class LawSlicedWasserstein(Scorer):
@@ -98,7 +104,7 @@ class LawSlicedWasserstein(Scorer):
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
-        """Return the `distance` of the members, and that of another group of `draws`."""
+        """Return the `distance`, that of another group of `draws`, and mean spreads of both."""
         import numpy as np
 
         from geobench_plugins.kernels import ensembles
@@ -109,15 +115,26 @@ class LawSlicedWasserstein(Scorer):
         drawn = np.random.Generator(np.random.Philox(key=20240105))
         normal = drawn.standard_normal((points, self.directions))
         normal *= points**0.5 / np.sqrt((normal**2).sum(0))
-        projected = [np.sort(each @ normal, 1) for each in fields]
-        found = [abs(each - projected[2]).mean((1, 2)) for each in projected[:2]]
-        return ensembles.cases(
-            forecast, distance=found[0], draws=np.where(np.isfinite(found[0]), found[1], np.nan)
-        )
+        x, y, other_y = (np.sort(each @ normal, 1) for each in fields)
+        found = {
+            "distance": abs(x - other_y).mean((1, 2)),
+            "draws": abs(y - other_y).mean((1, 2)),
+            "spread": x.std(1, ddof=1).mean(-1),
+            "law_spread": other_y.std(1, ddof=1).mean(-1),
+        }
+        told = ensembles.cases(forecast, **found)
+        return told.where(told["distance"].notnull())
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the difference."""
-        return (means["distance"] - means["draws"]).to_dataset(name="sliced Wasserstein distance")
+        return _less_sampling(means).to_dataset(name="sliced Wasserstein distance")
+
+
+def _less_sampling(means: "xr.Dataset") -> "xr.DataArray":
+    from geobench_plugins.kernels.ensembles import ratio
+
+    sampled = (1 + ratio(means["spread"], means["law_spread"])) / 2
+    return means["distance"] - means["draws"] * sampled
 
 
 class LawDependence(Scorer):
@@ -127,7 +144,9 @@ class LawDependence(Scorer):
     marginals are the law's and their dependence is the members' (as in the Schaake shuffle: Clark
     et al., 2004, doi:10.1175/1525-7541(2004)005<0243:TSSAMF>2.0.CO;2). Their excess energy score
     over other draws, less what the same yields with the law's own order, over what it yields with
-    no order at all. 1 less this is the copula score J of the members.
+    no order at all. 1 less this is the copula score J of the members. Where that is below 0.2 % of
+    the energy score the law's points hardly depend on one another, and there is nothing to lose:
+    NaN.
     """
 
     name = "law-dependence"
@@ -137,7 +156,7 @@ class LawDependence(Scorer):
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
-        """Return the excess with the order of `members`, of the `law`, and `shuffled`."""
+        """Return the excess in the order of `members`, `law`, `shuffled`, and the law's `score`."""
         import numpy as np
 
         from geobench_plugins.kernels import ensembles, pairs
@@ -147,11 +166,12 @@ class LawDependence(Scorer):
             ensembles.scaled(each, truth, context) for each in (forecast, *drawn)
         )
         keys = ensembles.case_keys(forecast)
-        none = np.stack([_random(int(key), members.shape[1:]) for key in keys])
+        none = ensembles.at_random(keys, members.shape[1:])
         found = {
-            name: pairs.excess_energy(ensembles.reordered(values, of), others)
+            name: pairs.excess_energy(ensembles.reordered(values, of, keys), others)
             for name, of in (("members", members), ("law", order), ("shuffled", none))
         }
+        found["score"] = pairs.of_cases(pairs.half_apart, others)
         finite = np.isfinite(members).all((1, 2))
         return ensembles.cases(
             forecast, **{name: np.where(finite, each, np.nan) for name, each in found.items()}
@@ -161,15 +181,10 @@ class LawDependence(Scorer):
         """Return the share."""
         from geobench_plugins.kernels.ensembles import ratio
 
-        lost = ratio(means["members"] - means["law"], means["shuffled"] - means["law"])
-        return lost.to_dataset(name="dependence lost")
-
-
-def _random(key: int, shape: tuple[int, ...]) -> "_Array":
-    """Numbers of a case, whatever cases stand beside it."""
-    import numpy as np
-
-    return np.random.Generator(np.random.Philox(key=[key % 2**64, 2])).random(shape)
+        all_of_it = means["shuffled"] - means["law"]
+        lost = ratio(means["members"] - means["law"], all_of_it)
+        enough = (all_of_it > 0.002 * means["score"]) | (means["score"] == 0)
+        return lost.where(enough).to_dataset(name="dependence lost")
 
 
 def _squared(centred: "_Array") -> "_Array":

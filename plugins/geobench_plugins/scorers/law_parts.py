@@ -25,8 +25,9 @@ class LawParts(Scorer):
     of the law in their own order (`shape`); what is left is `dependence`, which windows of one cell
     have none of. The parts add up to the excess. What the same yields for draws of the law is taken
     off, so all are 0 for the law at any number of members. Parts may be below 0, where two faults
-    hide one another, and with few members parts of a law of another shape mix a little. Windows are
-    those of `pooled-crps`.
+    hide one another, and with few members parts mix: of 16 members without any dependence between
+    sites 114 % of the excess is told as dependence, -30 % as dispersion and 17 % as shape; of 64,
+    105, -7 and 5 %. Windows are those of `pooled-crps`.
     """
 
     name = "law-parts"
@@ -83,26 +84,28 @@ def _mended(
     the variance (M - 1) / M too small, which is put right; spreads are those about no mean.
     """
     yield (x, y), (x, y)
-    centred = [
-        _away(each) * (each.sizes["member"] / (each.sizes["member"] - 1)) ** 0.5 for each in (x, y)
-    ]
-    yield (centred[0], centred[1]), (x, y)
+    drawn = _centred(y)
+    yield (_centred(x), drawn), (x, y)
     size = [each.std("member", ddof=1, skipna=False) for each in (x, y)]
-    scaled = _away(x) * (size[1] / size[0].where(size[0] > 0)).where(size[0] > 0, 0.0)
-    yield (scaled, centred[1]), (scaled, y)
+    # The mean of a ratio of spreads of normal samples is larger than 1: to first order by this.
+    larger = (1 + 0.75 / (x.sizes["member"] - 1)) * (1 - 0.25 / (y.sizes["member"] - 1))
+    factor = (size[1] / size[0].where(size[0] > 0)).where(size[0] > 0, 0.0) / larger
+    scaled = x * factor
+    yield (_centred(scaled), drawn), (scaled, y)
     exact = _in_order_of(x, spare)
-    yield (exact, y), (exact, y)
+    yield (_centred(exact), drawn), (exact, y)
 
 
-def _away(x: "xr.DataArray") -> "xr.DataArray":
-    return x - x.mean("member", skipna=False)
+def _centred(x: "xr.DataArray") -> "xr.DataArray":
+    count = x.sizes["member"]
+    centred: xr.DataArray = (x - x.mean("member", skipna=False)) * (count / (count - 1)) ** 0.5
+    return centred
 
 
 def _in_order_of(x: "xr.DataArray", values: "xr.DataArray") -> "xr.DataArray":
-    import numpy as np
+    from geobench_plugins.kernels.ensembles import case_keys, reordered
 
-    from geobench_plugins.kernels.ensembles import reordered
-
-    axis = x.get_axis_num("member")
-    ordered = reordered(*(np.moveaxis(each.to_numpy(), axis, 1) for each in (values, x)))
-    return x.copy(data=np.moveaxis(ordered, 1, axis))
+    own = x.transpose("init_time", "lead_time", "member", ...)
+    shape = own.sizes["init_time"] * own.sizes["lead_time"], own.sizes["member"], -1
+    drawn, order = (each.transpose(*own.dims).to_numpy().reshape(shape) for each in (values, own))
+    return own.copy(data=reordered(drawn, order, case_keys(x)).reshape(own.shape))

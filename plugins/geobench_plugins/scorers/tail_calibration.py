@@ -47,8 +47,10 @@ class TailCalibration(Scorer):
             count = above.sum("member")
             lower = (above & (members < truth)).sum("member")
             happened = (truth > limit) & context.sea
-            # Each place among k members is an interval of length 1 / (k + 1) of the PIT.
-            low, high = lower / (count + 1), (lower + 1) / (count + 1)
+            equal = (above & (members == truth)).sum("member")
+            # Each place among k members is an interval of length 1 / (k + 1) of the PIT; among
+            # members equal to the outcome it may have any.
+            low, high = lower / (count + 1), (lower + equal + 1) / (count + 1)
             edges = xr.DataArray(np.linspace(0, 1, self.bins + 1), dims="bin")
             reached = ((edges - low) / (high - low)).clip(0, 1).diff("bin")
             exceeded.append(context.average(reached.where(happened, 0.0)).where(finite))

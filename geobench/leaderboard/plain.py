@@ -1,0 +1,25 @@
+"""JSON that every reader takes: no NaN, and nothing that ends a script in a page."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+    """Return JSON values; null for numbers that JSON does not have."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def in_page(value: Any) -> str:
+    """Return JSON that can stand in a `<script>` of a page, whatever names are in it."""
+    text = json.dumps(plain(value), ensure_ascii=True, separators=(",", ":"))
+    for mark in "<>&":
+        text = text.replace(mark, f"\\u{ord(mark):04x}")
+    return text

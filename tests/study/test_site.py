@@ -1,0 +1,430 @@
+"""The site, in a browser: it fetches nothing, sorts, filters, and can be read by everybody."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from geobench.cli import main
+from geobench_catalog import Catalog
+
+LONG = "a-very-long-name-" * 3
+STUDY = f"""
+title: "<script>alert(1)</script> مرحبا \\U0001F30A & {"long" * 40}"
+experiments:
+  tiny: &tiny
+    use: lorenz95
+    title: "A <b>twin</b> \\u202Ereversed"
+    spin_up: 5
+    train: {{trajectories: 20, steps: 20}}
+    validation: {{trajectories: 4, steps: 10}}
+    test: {{trajectories: 20}}
+    leads: 3
+  sw:
+    use: shallow-water
+    simulator: {{n: 16}}
+    spin_up: 2
+    train: {{trajectories: 4, steps: 6}}
+    validation: {{trajectories: 2, steps: 4}}
+    test: {{trajectories: 20}}
+    leads: 2
+models:
+  oracle: {{use: oracle}}
+  climatology: {{use: climatology}}
+  persistence: {{use: persistence}}
+  {LONG}: {{use: analog, neighbours: 3}}
+seeds: [0, 1]
+members: 6
+scorers:
+  [crps, energy, spread-skill, rank-histogram, reliability, tail-crps, brier, law-brier, spectrum]
+reference: {{members: 24}}
+"""
+
+
+def _geobench(catalog: Path, *words: object) -> Result:
+    return CliRunner().invoke(main, ["-q", "--catalog", str(catalog), *map(str, words)])
+
+
+def _told(catalog: Path, *words: object) -> str:
+    result = _geobench(catalog, *words)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue of two experiments, a stranger's forecast among them, and the site of it."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "study.yaml").write_text(STUDY, "utf-8")
+    _told(folder / "catalog", "run", folder / "study.yaml")
+    catalog = Catalog(folder / "catalog")
+    theirs = catalog.get("forecast/tiny.persistence.s0@1").load().drop_encoding()
+    theirs.to_netcdf(folder / "theirs.nc")
+    _told(
+        folder / "catalog", "catalog", "import-forecast", folder / "theirs.nc",
+        "--dataset", "dataset/tiny@1", "--model", "persistence",
+    )  # fmt: skip
+    _told(folder / "catalog", "leaderboard", "build", folder / "study.yaml", "--out", folder / "s")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path) -> Path:
+    return folder / "s"
+
+
+# -- without a browser
+
+
+def test_pages_hold_names_as_text_and_files_have_safe_names(site: Path) -> None:
+    for path in site.rglob("*"):
+        assert re.fullmatch(r"[a-z0-9_.-]{1,120}", path.name), path.name
+    for page in site.rglob("*.html"):
+        text = page.read_text("utf-8")
+        assert "<script>alert" not in text
+        assert "<b>twin</b>" not in text
+        for target in re.findall(r'(?:src|href)="([^"#]+)"', text):
+            assert target == "data:," or (page.parent / target).exists(), (page, target)
+    index = (site / "index.html").read_text("utf-8")
+    assert "<bdi>&lt;script&gt;alert(1)&lt;/script&gt; مرحبا" in index
+
+
+def test_the_site_is_small(site: Path) -> None:
+    assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < 15e6
+
+
+def test_a_strangers_forecast_is_on_the_board_and_marked(folder: Path) -> None:
+    told = json.loads((folder / "s" / "board.json").read_text("utf-8"))
+    (board,) = [each for each in told["boards"] if each["name"] == "tiny"]
+    (theirs,) = [row for row in board["rows"] if row["imported"]]
+    assert theirs["label"] == "persistence (guest)"
+    # It is the study's own forecast under another name, so it scores the same.
+    (own,) = [r for r in board["rows"] if (r["label"], r["seed"]) == ("persistence", 0)]
+    assert theirs["excess"] == own["excess"]
+    page = next((folder / "s" / "entries").glob("*guest*")).read_text("utf-8")
+    assert "imported" in page
+    assert "geobench reproduce score/tiny.persistence.crps@1" in page
+    assert "geobench reproduce forecast/tiny.persistence@1" not in page
+    # In a terminal, where it is asked for.
+    words = ("leaderboard", folder / "study.yaml", "--with", "forecast/tiny.persistence@1")
+    assert "persistence (guest) – imported" in _told(folder / "catalog", *words)
+    assert "guest" not in _told(folder / "catalog", "leaderboard", folder / "study.yaml")
+
+
+def test_every_command_of_an_entry_names_what_is_there(folder: Path) -> None:
+    catalog = Catalog(folder / "catalog")
+    page = next((folder / "s" / "entries").glob("*oracle-s0*")).read_text("utf-8")
+    named = re.findall(r"<code>geobench reproduce (\S+)</code>", page)
+    assert len(named) == 9 + 3
+    for reference in named:
+        assert catalog.get(reference).id
+
+
+def test_a_further_build_tells_what_changed(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "again"
+    shutil.copytree(folder / "s", out)
+    build = ("leaderboard", "build", folder / "study.yaml", "--out", out)
+    assert "no changes" in _told(folder / "catalog", *build)
+    for page in (folder / "s").rglob("*.html"):
+        if page.name != "index.html":  # equal boards make equal pages
+            assert (out / page.relative_to(folder / "s")).read_bytes() == page.read_bytes()
+    assert "1 change " in _told(folder / "catalog", *build, "--no-imported")
+    told = json.loads((out / "board.json").read_text("utf-8"))
+    (change,) = told["changes"]
+    assert change["what"] == "entry removed"
+    assert change["entry"] == "persistence (guest) (seed 0)"
+    assert "entry removed" in (out / "index.html").read_text("utf-8")
+    assert not list((out / "entries").glob("*guest*"))
+
+
+def test_a_score_that_moved_is_told() -> None:
+    from geobench.leaderboard.changes import compared
+
+    def told(value: float, rank: int) -> dict[str, Any]:
+        cell = {"score": {"value": value}}
+        column = {"name": "CRPS", "scorer": "crps", "version": "2", "cells": [[cell, cell]]}
+        row = {"label": "fgn", "seed": 0, "rank": rank, "entries": {"forecast": "forecast/a@1"}}
+        board = {"page": "p", "name": "tiny", "rows": [row], "columns": [column]}
+        return {"boards": [board]}
+
+    at = {"experiment": "tiny", "entry": "fgn (seed 0)"}
+    assert compared(told(1.0, 1), told(1.5, 2)) == [
+        {"what": "other rank", **at, "then": 1, "now": 2},
+        {"what": "other score", **at, "score": "CRPS (crps 2)", "then": 1.0, "now": 1.5},
+    ]
+    assert compared(told(1.0, 1), told(1.0 + 1e-9, 1)) == []
+
+
+def test_a_folder_of_something_else_is_not_overwritten(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    words = ("leaderboard", "build", folder / "study.yaml", "--out", tmp_path)
+    result = _geobench(folder / "catalog", *words)
+    assert result.exit_code == 2
+    assert "holds no board.json" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_guest_of_another_dataset_is_refused(folder: Path, tmp_path: Path) -> None:
+    study = tmp_path / "one.yaml"
+    text = STUDY.replace("  sw:\n", "  other:\n").replace("n: 16", "n: 17")
+    start, end = text.index("  other:"), text.index("models:")
+    study.write_text(text[:start] + text[end:], "utf-8")
+    words = ("leaderboard", study, "--with", "forecast/sw.oracle.s0@1")
+    result = _geobench(folder / "catalog", *words)
+    assert result.exit_code == 2
+    assert "is of dataset/sw@1, of which the study has no board" in result.stderr
+
+
+def test_names_of_files_are_safe_and_apart() -> None:
+    from geobench.leaderboard.slugs import slug
+
+    names = ["fgn", "FGN", "../../etc/passwd", "", ".", "a/b", "a b", "\u202egnp", "🌊", "x" * 300]
+    made = [slug(name) for name in names]
+    assert made[0] == "fgn"
+    assert len(set(made)) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9_-]{1,80}", each) for each in made)
+
+
+# -- other outputs
+
+
+def test_the_ranking_as_markdown_latex_and_csv(folder: Path) -> None:
+    def form(name: str) -> str:
+        words = ("leaderboard", "--format", name, folder / "study.yaml")
+        return _told(folder / "catalog", *words)
+
+    markdown = form("markdown")
+    assert "| rank | model | excess \\[95 %\\] |" in markdown
+    assert "A \\<b\\>twin\\</b\\>" in markdown
+    latex = form("latex")
+    assert latex.count(r"\toprule") == latex.count(r"\end{tabular}") == 2
+    assert r"\textbf{" in latex
+    assert re.search(r"\d=", latex)  # persistence does not depend on the seed: both share a rank
+    assert r"A \textless{}b\textgreater{}twin" in latex
+    lines = form("csv").splitlines()
+    assert lines[0].startswith("experiment,rank,model,seed")
+    assert len({line.count(",") for line in lines if '"' not in line}) == 1
+    (board, _) = json.loads(form("json"))
+    cells = sum(len(own) for column in board["columns"] for own in column["cells"])
+    assert sum(line.startswith("tiny,") for line in lines) == cells
+
+
+def test_figures_for_papers(folder: Path, tmp_path: Path) -> None:
+    words = ("leaderboard", folder / "study.yaml", "--figures", tmp_path / "figures")
+    _told(folder / "catalog", *words)
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert {"tiny-excess.svg", "tiny-excess.pdf", "tiny-reliability.pdf", "sw-pareto.svg"} <= names
+
+
+def test_the_value_of_forecasts_is_that_of_the_scorer(registry: Any) -> None:
+    # The curve and the score `economic-value` are two programs of one formula.
+    import numpy as np
+    import xarray as xr
+
+    from geobench.leaderboard.curves import value_of
+
+    generator = np.random.Generator(np.random.Philox(key=8))
+    table = generator.random((9, 2)) ** 3
+    table /= table.sum()
+    scorer = registry.scorer({"use": "economic-value", "cost_loss": [0.05, 0.2, 0.6]})
+    means = xr.Dataset({"table": (("lead_time", "above", "happened"), table[None])})
+    (expected,) = scorer.metric(means)["economic value"].transpose("lead_time", ...).values
+    assert value_of(table, np.array([0.05, 0.2, 0.6])) == pytest.approx(expected)
+
+
+# -- in a browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium, headless."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        assert "CI" not in os.environ, "chromium is not installed: apt-get install chromium"
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox does not start for root, and the pages are ours.
+        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page; afterwards it has said nothing on the console, and asked for files alone."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: (said.append("a dialog"), dialog.dismiss()))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    yield page
+    context.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def _open(page: Any, path: Path) -> None:
+    page.goto(path.as_uri())
+
+
+def _experiment(site: Path, name: str = "tiny") -> Path:
+    return site / "experiments" / f"study-{name}.html"
+
+
+def _column(page: Any, place: int) -> list[str]:
+    cells = page.locator(f"table.ranking tbody tr:not([hidden]) > :nth-child({place})")
+    return [text.split("\n")[0] for text in cells.all_inner_texts()]
+
+
+def test_tables_sort_by_click_and_by_keyboard(page: Any, site: Path) -> None:
+    _open(page, _experiment(site))
+    head = page.locator("table.ranking th", has_text="Excess")
+    assert head.get_attribute("aria-sort") is None
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    values = [float(text.replace("−", "-")) for text in _column(page, 3)]
+    assert len(values) == 9
+    assert values == sorted(values)
+    page.keyboard.press("Enter")  # the button has the focus
+    assert head.get_attribute("aria-sort") == "descending"
+    values = [float(text.replace("−", "-")) for text in _column(page, 3)]
+    assert values == sorted(values, reverse=True)
+
+
+def test_the_keyboard_reaches_the_buttons_that_sort(page: Any, site: Path) -> None:
+    _open(page, _experiment(site))
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        at = page.evaluate("document.activeElement.closest('th')?.textContent ?? ''")
+        if at.startswith("Rank"):
+            break
+    assert at.startswith("Rank")
+    width = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
+    assert width == "3px"  # and one sees where one is
+    page.keyboard.press("Space")
+    assert page.locator("table.ranking th[aria-sort]").count() == 1
+
+
+def test_entries_are_filtered_by_name_model_and_seed(page: Any, site: Path) -> None:
+    _open(page, _experiment(site))
+    page.get_by_label("Find a model").fill("PERSIST")
+    assert len(_column(page, 2)) == 3
+    assert page.locator("#shown").inner_text() == "3 of 9 entries shown"
+    page.get_by_label("Find a model").fill("")
+    page.locator("#models summary").click()
+    page.get_by_label("oracle", exact=True).uncheck()
+    assert len(_column(page, 2)) == 7
+    page.locator("input[name=seed][value='1']").uncheck()
+    assert len(_column(page, 2)) == 4
+    assert page.locator("#card-table tbody tr:not([hidden])").count() == 4
+
+
+def test_tables_show_another_lead_time_and_the_excess(page: Any, site: Path) -> None:
+    _open(page, _experiment(site))
+    board = json.loads((site / "board.json").read_text("utf-8"))["boards"][0]
+    cell = page.locator("td[data-column='0']").first
+    page.get_by_label("Lead time").select_option(label="day 3")
+    told = float(cell.inner_text().split()[0].replace("−", "-"))
+    cells = board["columns"][0]["cells"][0][2]
+    assert told == pytest.approx(cells["score"]["value"], abs=6e-4)
+    page.get_by_label("Tables show").select_option(label="excess over the oracle")
+    told = float(cell.inner_text().split()[0].replace("−", "-"))
+    assert told == pytest.approx(cells["excess"]["value"], abs=6e-5)
+
+
+def test_the_scorecard_takes_another_reference(page: Any, site: Path) -> None:
+    _open(page, _experiment(site))
+    page.get_by_label("Reference").select_option(label="climatology, seed 0")
+    row = page.locator("#card-table tbody tr", has_text="climatology (seed 0)").first
+    assert set(row.locator("td").all_inner_texts()[1:]) == {"0.0"}
+    better = page.locator("#card-table tbody tr", has_text="oracle (seed 0)").first
+    assert better.locator("td.better").count() == 3
+    assert better.locator("td.better").first.inner_text().startswith("▲")
+
+
+def test_figures_are_drawn_and_take_other_variants(page: Any, site: Path) -> None:
+    _open(page, _experiment(site))
+    figure = page.locator("#figure-reliability")
+    figure.scroll_into_view_if_needed()
+    figure.locator(".live svg").first.wait_for()
+    figure.locator("select").select_option(label="above the 99 % quantile, day 1")
+    assert "day 1" in figure.locator(".live").get_attribute("aria-label")
+    assert not figure.locator(".still").is_visible()
+
+
+def test_one_goes_from_experiment_to_experiment(page: Any, site: Path) -> None:
+    _open(page, site / "index.html")
+    assert page.locator(".card").count() == 2
+    page.locator("nav a", has_text="tiny").click()
+    assert "reversed" in page.locator("h1").inner_text()
+    page.locator("nav a", has_text="sw").click()
+    assert page.url.endswith("study-sw.html")
+    assert page.locator("img[src*='/study-sw/']").count() > 20  # maps
+    page.locator("table.ranking th[scope=row] a").first.click()
+    assert "/entries/" in page.url
+    assert page.locator("code", has_text="geobench reproduce").count() > 5
+
+
+def _every_page(site: Path) -> list[Path]:
+    entry = next((site / "entries").glob("*guest*"))
+    scores = site / "experiments" / "study-sw-scores.html"
+    return [site / "index.html", _experiment(site), _experiment(site, "sw"), scores, entry]
+
+
+def test_nothing_is_wider_than_a_phone(page: Any, site: Path) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    for path in _every_page(site):
+        _open(page, path)
+        page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        page.wait_for_timeout(100)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path.name
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_no_rule_of_accessibility_is_broken(page: Any, site: Path, colours: str) -> None:
+    import axe_playwright_python
+
+    axe = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+    page.emulate_media(color_scheme=colours, reduced_motion="reduce")
+    for path in _every_page(site):
+        _open(page, path)
+        page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        page.add_script_tag(path=axe)
+        found = page.evaluate("axe.run()")
+        told = [
+            (each["id"], [node["target"] for node in each["nodes"][:3]])
+            for each in found["violations"]
+        ]
+        assert told == [], path.name
+        assert len(found["passes"]) > 15
+
+
+def test_all_is_there_without_script(browser: Any, site: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    _open(page, _experiment(site))
+    assert page.locator("table.ranking tbody tr").count() == 9
+    assert page.locator(".still svg").count() >= 6
+    assert page.locator(".script-only:visible").count() == 0
+    assert page.locator("#scorecard ~ * table, #card-table").count() >= 1
+    context.close()
+
+
+def test_the_page_can_be_printed(page: Any, site: Path) -> None:
+    _open(page, _experiment(site))
+    page.locator("#figure-excess .live svg").first.wait_for()
+    page.emulate_media(media="print")
+    assert page.locator("#figure-excess .still").is_visible()
+    assert not page.locator(".tools").first.is_visible()
+    assert page.pdf().startswith(b"%PDF")
