@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from geobench import Context, Noise
+from geobench.testing import small_case
 from geobench_plugins.scorers.crps import CRPS
 from geobench_plugins.scorers.pooled_crps import PooledCRPS
 

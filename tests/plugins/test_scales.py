@@ -101,16 +101,12 @@ def test_waves_along_two_dims_add_up_as_sides_of_a_triangle() -> None:
 
 def test_structure_looks_along_every_dim() -> None:
     context = _context(4, 6)
-    field = xr.DataArray(
-        np.random.default_rng(0).normal(size=(1, 1, 4, 6)),
-        dims=("init_time", "lead_time", "y", "x"),
-    )
-    truth = field.expand_dims(variable=["q"])
+    x = np.random.default_rng(0).normal(size=(4, 6))
+    truth = xr.DataArray(x, dims=("y", "x")).expand_dims(init_time=1, lead_time=1, variable=["q"])
     members = truth.expand_dims(member=2)
     found = Structure(distances=(1,)).statistics(members, truth, context)["outcome"]
-    x = field.to_numpy()[0, 0]
     steps = [np.diff(x, axis=axis).ravel() ** 2 for axis in (0, 1)]
-    assert float(found) == pytest.approx(float(np.concatenate(steps).mean()), rel=1e-9)
+    assert found.item() == pytest.approx(float(np.concatenate(steps).mean()), rel=1e-9)
 
 
 def test_structure_is_what_its_definition_says() -> None:
