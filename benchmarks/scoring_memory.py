@@ -1,4 +1,6 @@
-"""Memory that scoring takes for a forecast much larger than it: python benchmarks/scoring_memory.py [GB [all]]
+"""Memory that scoring takes for a forecast much larger than it.
+
+    python benchmarks/scoring_memory.py [GB [all]]
 
 Draws a forecast of stochastic Lorenz95 by the oracle, 10 GB by default (it takes minutes, and as
 much space in the temporary folder), and scores it with the scorers of the quick study, and with
@@ -11,6 +13,7 @@ import json
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 from geobench.registry import Registry
 from geobench.steps import Steps
@@ -22,7 +25,7 @@ MEMBERS, LEADS, SITES, INITS = 100, 10, 40, 25
 
 def memory(kind: str) -> int:
     """Bytes of this program alone, from /proc."""
-    with open("/proc/self/status", encoding="utf-8") as lines:
+    with Path("/proc/self/status").open(encoding="utf-8") as lines:
         return next(1024 * int(line.split()[1]) for line in lines if line.startswith(kind))
 
 
@@ -52,8 +55,7 @@ def main(gigabytes: float, *, with_all: bool) -> None:
             stored = sum(each.nbytes for each in drawn.open().data_vars.values())
             for names in wanted:
                 before, began = memory("VmRSS"), time.process_time()
-                with open("/proc/self/clear_refs", "w", encoding="utf-8") as clear:
-                    clear.write("5")  # the peak counts from here
+                Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
                 steps.scores(drawn, [registry.scorer(name) for name in names])
                 told = {
                     "benchmark": "scoring memory",

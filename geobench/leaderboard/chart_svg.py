@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _GREY = "#7a838e"
 _SIZE = (6.4, 4.2)
+_LONGEST = 40  # letters of a name in a legend
 
 
 def text(chart: Chart, looks: Sequence[Look], *, title: str = "") -> str:
@@ -68,8 +69,13 @@ def _draw(axes: "Axes", chart: Chart, looks: Sequence[Look], title: str) -> None
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     if chart.marks == "points":
         axes.margins(x=0.2, y=0.12)
+    longest = max((len(_plain(line.name)) for line in chart.lines), default=1)
     axes.figure.legend(
-        loc="outside lower center", ncols=4, frameon=False, fontsize=8.5, columnspacing=1.2
+        loc="outside lower center",
+        ncols=max(1, min(4, 80 // (longest + 6))),
+        frameon=False,
+        fontsize=8.5,
+        columnspacing=1.2,
     )
 
 
@@ -112,5 +118,6 @@ def _number(value: float | None) -> float:
 
 def _plain(name: str) -> str:
     """Write a name as it is: matplotlib would leave out one that begins with '_', and set maths."""
-    shown = name.replace("$", r"\$")
+    short = name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
+    shown = short.replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown

@@ -94,7 +94,7 @@ def _of_init(
             cases: list[tuple[str, int | None, xr.DataArray]] = [("truth", None, truth)]
             cases += [(name, row, data[variable.name].isel(at)) for name, row, data in sources]
             day = "" if lead is None else f", day {exhibit.board.lead_hours[lead] / 24:g}"
-            yield _scene(exhibit, variable, f"init {init + 1}{day}", f"{init}-{lead}", cases)
+            yield _scene(exhibit, variable, f"init {init + 1}{day}", f"{init}-{lead or 0}", cases)
 
 
 def _scene(
@@ -108,6 +108,7 @@ def _scene(
 
     dims = exhibit.spec.dims
     hovmoeller = len(dims) == 1
+    channel = [each.name for each in exhibit.spec.variables].index(variable.name)
     first = cases[0][2]
     norm = _limits(first.to_numpy(), exhibit.spec.sea)
     name = variable.name if len(exhibit.spec.variables) == 1 else f"{variable.name}, "
@@ -121,7 +122,7 @@ def _scene(
             fields = np.where(exhibit.spec.sea, fields, np.nan)[:, ::-1]
         pictures = [
             Picture(
-                f"{key}-{variable.name}-{place}-{member}.png",
+                f"{key}-{channel}-{place}-{member}.png",
                 _png(field, norm),
                 f"{called}{f', member {member + 1}' if place else ''}, {variable.name}, {when}",
             )

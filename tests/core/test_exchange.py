@@ -128,3 +128,33 @@ def test_worse_is_what_the_scorer_says(better: str) -> None:
     assert _p(better, values) == (1.0 if better == "lower" else 0.05)
     assert _p("one", values) == pytest.approx(0.1)  # as far below as another is above
     assert _p(better, np.ones(20)) == 1
+
+
+def test_the_classifier_refuses_the_law_once_in_twenty_times() -> None:
+    """At 2, 5, 10 and 50 members, 8 worlds each, with no other score.
+
+    As above: of 32 worlds the number refused is binomial, above 9 once in 200,000, and the mean of
+    p, 0.525, has a standard deviation of 0.051: within 0.25 but once in a million.
+    """
+    found = []
+    for members in (2, 5, 10, 50):
+        for seed in range(8):
+            world = _world(5000 + 100 * members + seed, members, inits=15)
+            inits = xr.Dataset(
+                {
+                    "trajectory": ("init_time", np.arange(15) // 5),
+                    "position": ("init_time", np.arange(15) % 5),
+                }
+            )
+            (told,) = verdicts([], *world, exchanges=19, seed=1, inits=inits)
+            assert told.score == "area of the classifier"
+            assert told.law == 0.5
+            found.append(told.p)
+    assert sum(p <= 0.05 for p in found) <= 9
+    assert abs(np.mean(found) - 0.525) < 0.25
+
+
+def test_where_all_cases_share_valid_times_no_classifier_is_asked() -> None:
+    zeros = ("init_time", np.zeros(12, int))
+    inits = xr.Dataset({"trajectory": zeros, "position": zeros})
+    assert verdicts([], *_world(1, 5), exchanges=19, inits=inits) == []
