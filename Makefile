@@ -10,6 +10,7 @@ OUT ?= demo
 demo: $(VENV)/.installed
 	$(BIN)/geobench --catalog $(OUT)/catalog run $(STUDY)
 	$(BIN)/geobench --catalog $(OUT)/catalog leaderboard $(STUDY) --html $(OUT)/leaderboard.html
+	$(BIN)/geobench --catalog $(OUT)/catalog leaderboard build $(STUDY) --out $(OUT)/site
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest

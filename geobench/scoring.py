@@ -100,7 +100,7 @@ def of_piece(
 ) -> "list[list[tuple[Piece, xr.Dataset]]]":
     """Apply `scorers` to a piece, which is read once for all of them, within `reading`.
 
-    Returns the statistics of each scorer, by smaller pieces, in order.
+    `truth` is of the piece alone. Returns the statistics of each scorer, by smaller pieces, in order.
 
     `law` is another forecast, of the true law, for the scorers that need one, and read within
     `reading_law`; `blaming` is around what a scorer does.
@@ -113,10 +113,9 @@ def of_piece(
     if law is not None and lawful:
         with reading_law():
             draws = piece.of(law[names]).load()
-    outcome = piece.of(truth)
     parts: list[list[tuple[Piece, xr.Dataset]]] = [[] for _ in scorers]
     for portion in _portions(scorers, members, draws):
-        found = _of_portion(scorers, portion, members, outcome, draws, context, blaming)
+        found = _of_portion(scorers, portion, members, truth, draws, context, blaming)
         for own, each in zip(parts, found, strict=True):
             own.append((portion.within(piece), each))
     return parts
@@ -203,7 +202,9 @@ def statistics(
     cases = {dim: forecast.sizes[dim] for dim in CASE_DIMS}
     parts: list[list[tuple[Piece, xr.Dataset]]] = [[] for _ in scorers]
     for piece in pieces(scorers[0], cases, block * leads) if scorers else ():
-        found = of_piece(scorers, piece, forecast, truth, context, law=law, blaming=blaming)
+        found = of_piece(
+            scorers, piece, forecast, piece.of(truth), context, law=law, blaming=blaming
+        )
         for own, each in zip(parts, found, strict=True):
             own.extend(each)
     told = []

@@ -95,7 +95,8 @@ class Steps:
 
     def __post_init__(self) -> None:
         self._ends: dict[str, tuple[float | None, float | None]] = {}
-        self._known: dict[str, tuple[xr.Dataset, Any]] = {}  # of the dataset scored last
+        # The test split, inits and context of the dataset scored last.
+        self._known: dict[str, tuple[xr.Dataset, xr.Dataset, Context]] = {}
         if self.device != "cpu":
             _check_device(self.device)
 
@@ -412,15 +413,20 @@ class Steps:
         scorers = [self.registry.scorer(name) for name in ROUNDED_SCORES]
         return Rounding(kept, scorers, self.outcome(dataset), self.context(dataset))
 
-    def outcome(self, dataset: Entry) -> "xr.Dataset":
-        """What happened after each init, `(init_time, lead_time, *grid)`."""
+    def outcome(self, dataset: Entry, piece: "Piece | None" = None) -> "xr.Dataset":
+        """What happened after each init, `(init_time, lead_time, *grid)`; default: of all."""
         from geobench import scoring
 
         experiment = self._experiment(dataset)
         names = [variable.name for variable in self.spec(dataset).variables]
-        return scoring.verifying(
-            dataset.load(_truth(experiment, "test")), dataset.load("inits"), experiment.leads, names
-        )
+        if dataset.id not in self._known:
+            test = dataset.load(_truth(experiment, "test"))
+            self._known = {dataset.id: (test, dataset.load("inits"), self.context(dataset))}
+        test, inits, _ = self._known[dataset.id]
+        whole = piece or scoring.Piece((0, inits.sizes["init_time"]), (0, experiment.leads))
+        chosen = inits.isel(init_time=slice(*whole.inits))
+        found = scoring.verifying(test, chosen, experiment.leads, names)
+        return found.isel(lead_time=slice(*whole.leads))
 
     # -- scores
 
@@ -447,14 +453,11 @@ class Steps:
         return [entry or next(made) for entry in found]
 
     def _score(self, forecast: Entry, scorers: Sequence[Scorer], law: Entry | None) -> list[Entry]:
-        dataset = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
         if law and law.id != forecast.id and any(scorer.needs_law for scorer in scorers):
             self._check_law(forecast, law)
-        name = forecast.record.name
-        truth = self.outcome(dataset)
         made = []
-        with self.watch(f"score {name}") as progress:
-            every = self._statistics(forecast, scorers, law, truth, progress)
+        with self.watch(f"score {forecast.record.name}") as progress:
+            every = self._statistics(forecast, scorers, law, progress)
             for scorer, statistics in zip(scorers, every, strict=True):
                 if scorer.needs_law and law and law.id == forecast.id:
                     statistics = statistics * 0  # nothing lies between the law and itself
@@ -491,7 +494,6 @@ class Steps:
         forecast: Entry,
         scorers: Sequence[Scorer],
         law: Entry | None,
-        truth: "xr.Dataset",
         progress: Progress,
     ) -> "Iterator[xr.Dataset]":
         """Score piece by piece, here or on the workers of a scheduler; the numbers are the same."""
@@ -501,7 +503,8 @@ class Steps:
         members = forecast.open()
         lawful = any(scorer.needs_law for scorer in scorers)
         draws = law.open() if law and lawful else None
-        scoring.check(scorers, members, truth, draws)
+        dataset = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
+        scoring.check(scorers, members, self._frame(dataset), draws)
         cases = {dim: members.sizes[dim] for dim in scoring.CASE_DIMS}
         opened = [each for each in (members, draws) if each is not None]
         size = sum(each.nbytes for data in opened for each in data.data_vars.values())
@@ -532,6 +535,15 @@ class Steps:
             own_parts.clear()  # what several scorers share is held until the last has copied it
             yield whole
 
+    def _frame(self, dataset: Entry) -> "xr.Dataset":
+        """Coordinates of the outcomes, with values for the first init alone."""
+        from geobench import scoring
+
+        leads = int(dataset.record.recipe["leads"])
+        first = self.outcome(dataset, scoring.Piece((0, 1), (0, leads)))
+        inits = dataset.load("inits")["init_time"].to_numpy()
+        return first.isel(init_time=0, drop=True).assign_coords(init_time=("init_time", inits))
+
     def piece(self, task: "PieceTask") -> "list[list[tuple[Piece, xr.Dataset]]]":
         """Score one piece of a forecast."""
         from geobench import scoring
@@ -539,15 +551,13 @@ class Steps:
         forecast = self.catalog.get(task.forecast, "forecast")
         law = self.catalog.get(task.law, "forecast") if task.law else None
         dataset = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
-        if dataset.id not in self._known:
-            self._known = {dataset.id: (self.outcome(dataset), self.context(dataset))}
-        truth, context = self._known[dataset.id]
+        truth = self.outcome(dataset, task.piece)
         return scoring.of_piece(
             task.scorers,
             task.piece,
             forecast.open(),
             truth,
-            context,
+            self._known[dataset.id][-1],
             law=law.open() if law else None,
             reading=forecast.reading,
             reading_law=law.reading if law else nullcontext,

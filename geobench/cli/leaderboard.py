@@ -28,11 +28,11 @@ class _Default(click.Group):
 
 @click.group(cls=_Default, name="leaderboard")
 def leaderboard() -> None:
-    r"""Compare the models of a study with the truth: here, as a page, or as a site.
+    """Compare the models of a study with the truth: here, as a page, or as a site.
 
-    \b
-    geobench leaderboard STUDY                    the ranking; 'show --help' tells its options
-    geobench leaderboard build STUDY... --out DIR a site of pages to send to colleagues
+    'geobench leaderboard STUDY' shows the ranking, and 'geobench leaderboard show --help' tells
+    more forms of it. 'geobench leaderboard build STUDY... --out DIR' builds a site of pages to send
+    to colleagues.
     """
 
 

@@ -380,7 +380,7 @@ def _row(each: Competitor, rank: int, excess: "Draws", *, suspicious: bool) -> R
         suspicious=suspicious,
         parameters=fitted.summary.get("parameters"),
         sample_passes=fitted.summary.get("sample_passes"),
-        training_seconds=fitted.seconds,
+        training_seconds=float(fitted.summary.get("training_seconds", fitted.seconds)),
         evaluations=float(drawn.summary.get("evaluations_per_step", "nan")),
         seconds_per_member=float(drawn.summary.get("seconds_per_member", "nan")),
         members=int(drawn.recipe["members"]),

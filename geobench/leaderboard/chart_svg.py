@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _GREY = "#7a838e"
-_SIZE = (6.4, 4.2)
+_SIZE = (6.4, 3.6)
 _LONGEST = 40  # letters of a name in a legend
 
 
@@ -44,7 +44,9 @@ def _save(
     # that equal boards make equal files.
     undated: dict[str, Any] = {"CreationDate" if kind == "pdf" else "Date": None, "Creator": None}
     with mpl.rc_context(STYLE | {"pdf.fonttype": 42}):
-        figure = Figure(figsize=_SIZE, layout="constrained")
+        width, height = _SIZE
+        lines = -(-sum(not line.second for line in chart.lines) // _abreast(chart))
+        figure = Figure(figsize=(width, height + 0.17 * lines), layout="constrained")
         figure.patch.set_alpha(0)
         _draw(figure.add_subplot(), chart, looks, title)
         figure.savefig(place, format=kind, metadata=undated)
@@ -69,14 +71,19 @@ def _draw(axes: "Axes", chart: Chart, looks: Sequence[Look], title: str) -> None
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     if chart.marks == "points":
         axes.margins(x=0.2, y=0.12)
-    longest = max((len(_plain(line.name)) for line in chart.lines), default=1)
     axes.figure.legend(
         loc="outside lower center",
-        ncols=max(1, min(4, 80 // (longest + 6))),
+        ncols=_abreast(chart),
         frameon=False,
         fontsize=8.5,
         columnspacing=1.2,
     )
+
+
+def _abreast(chart: Chart) -> int:
+    """Columns of the legend."""
+    longest = max((len(_plain(line.name)) for line in chart.lines), default=1)
+    return max(1, min(4, 80 // (longest + 6)))
 
 
 def _line(axes: "Axes", chart: Chart, line: Line, looks: Sequence[Look]) -> None:

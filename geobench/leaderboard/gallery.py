@@ -129,7 +129,9 @@ def _scene(
             for member, field in enumerate(fields)
         ]
         strips.append(Strip(called, row, pictures))
-    bar = Picture("scale.png", _png(np.linspace(*norm, 128)[None], norm), "colour scale")
+    bar = Picture(
+        f"{key}-{channel}-scale.png", _png(np.linspace(*norm, 128)[None], norm), "colour scale"
+    )
     last = exhibit.board.lead_hours[-1] / 24
     first_day = exhibit.board.lead_hours[0] / 24
     return Scene(

@@ -10,7 +10,11 @@ def table(board: Board) -> str:
     """Return a pipe table with its caption; names are text, whatever stands in them."""
     told = ranking(board)
     marks = [":--" if heading == "model" else "--:" for heading in told.headings]
-    lines = [told.headings, marks, *([_cell(each) for each in row] for row in told.rows)]
+    lines = [
+        [escaped(each) for each in told.headings],
+        marks,
+        *([_cell(each) for each in row] for row in told.rows),
+    ]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"{body}\n\n{escaped(told.caption)}\n"
 

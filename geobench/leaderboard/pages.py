@@ -137,6 +137,7 @@ def _shown(room: Room) -> dict[str, Any]:
         "best": groups.best,
         "digits": [decimals(column) for column in board.columns],
         "lead": lead,
+        "names": [each.name for each in own],
         "leads": headline_leads(board),
         "scale": page.scale(board),
         "data": Markup(in_page(data)),  # noqa: S704 # it has no '<' in it

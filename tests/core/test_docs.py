@@ -20,6 +20,7 @@ PAGES = {
         "README.md",
         "docs/plugins.md",
         "docs/catalog.md",
+        "docs/leaderboard.md",
         "docs/models.md",
         "docs/training.md",
     )

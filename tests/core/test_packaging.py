@@ -27,6 +27,8 @@ def test_the_wheel_holds_three_packages(tmp_path: Path) -> None:
         "geobench_catalog",
     }
     assert "geobench/leaderboard/templates/page.html" in names
+    assert "geobench/leaderboard/templates/site/experiment.html" in names
+    assert "geobench/leaderboard/assets/site.js" in names
     assert "geobench_plugins/experiments/lorenz95.yaml" in names
     assert all(f"{package}/py.typed" in names for package in top if "." not in package)
 

@@ -147,7 +147,7 @@
     if (chart.diagonal) shapes.push({ ...dashed, x0: 0, y0: 0, x1: 1, y1: 1 });
     return { xaxis: x, yaxis: y, shapes, margin: { l: 10, r: 12, t: 12, b: 10 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: "system-ui, DejaVu Sans, sans-serif", size: 12, color: colour("ink") }, hovermode: "closest",
-      legend: { orientation: "h", y: -0.22, x: 0, font: { size: 11 } }, hoverlabel: { namelength: -1 } };
+      legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, font: { size: 11 } }, hoverlabel: { namelength: -1 } };
   };
   const seen = (line) => line.row === null || shown[line.row];
   const draw = (figure) => {
@@ -156,7 +156,10 @@
     const traces = lines.flatMap((each) => [
       ...(each.y.some((y) => y !== null) ? [trace(chart, each)] : []), ...(each.most.length ? [atMost(each)] : []),
     ]);
-    Plotly.react(figure.querySelector(".live"), traces, layout(chart), { displayModeBar: false, responsive: true });
+    const live = figure.querySelector(".live"), names = traces.filter((each) => each.showlegend).map((each) => Math.min(28, each.name.length));
+    const abreast = Math.max(1, Math.floor(live.clientWidth / (62 + 6.5 * Math.max(1, ...names))));
+    live.style.height = `${18 + 1.35 * Math.ceil(names.length / abreast)}rem`;
+    Plotly.react(live, traces, layout(chart), { displayModeBar: false, responsive: true });
   };
   const numbers = (figure) => {
     const own = data.figures[figure.dataset.figure], { chart } = own.variants[own.chosen];
