@@ -63,10 +63,14 @@ def _reordered(members: "xr.DataArray", dims: Sequence[str]) -> "xr.DataArray":
         axis=-1,
     )
     chosen = xr.DataArray(order, dims=(*dims, "member"))
-    return members.drop_vars("member", errors="ignore").isel(  # places are no names of members
-        {"member": chosen}
-        | {dim: xr.DataArray(np.arange(members.sizes[dim]), dims=dim) for dim in dims}
-    ).transpose(*members.dims)
+    return (
+        members.drop_vars("member", errors="ignore")
+        .isel(  # places are no names of members
+            {"member": chosen}
+            | {dim: xr.DataArray(np.arange(members.sizes[dim]), dims=dim) for dim in dims}
+        )
+        .transpose(*members.dims)
+    )
 
 
 def _smoothed(members: "xr.DataArray") -> "xr.DataArray":

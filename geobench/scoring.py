@@ -100,7 +100,7 @@ def of_piece(
 ) -> "list[list[tuple[Piece, xr.Dataset]]]":
     """Apply `scorers` to a piece, which is read once for all of them, within `reading`.
 
-    `truth` is of the piece alone. Returns the statistics of each scorer, by smaller pieces, in order.
+    `truth` is of the piece alone. Returns statistics of each scorer, by smaller pieces, in order.
 
     `law` is another forecast, of the true law, for the scorers that need one, and read within
     `reading_law`; `blaming` is around what a scorer does.
