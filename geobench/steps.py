@@ -819,6 +819,7 @@ class Steps:
             sea,
             std.to_dataarray("variable"),
             periodic=tuple(dim.name for dim in spec.dims if dim.periodic),
+            device=self.device,
         )
 
 

@@ -40,6 +40,7 @@ class Context:
     law: draws of the true law of the same cases, with the dims of the forecast, for scorers that
     need it.
     periodic: names of the grid dims that close on themselves.
+    device: where compiled work is done: "cpu", or an accelerator that a scorer may use.
 
     What several scorers need of the same cases is computed once (`shared`).
     """
@@ -49,6 +50,7 @@ class Context:
     std: "xr.DataArray"
     law: "xr.DataArray | None" = None
     periodic: tuple[str, ...] = ()
+    device: str = "cpu"
     _kept: "dict[tuple[str, int, int], tuple[object, object, xr.Dataset]]" = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

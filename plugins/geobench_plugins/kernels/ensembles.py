@@ -164,6 +164,42 @@ def scaled(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) ->
     return away
 
 
+def distances(
+    members: "_Numbers", outcome: "_Numbers", weights: "_Array", context: Context
+) -> "tuple[_Array, _Array]":
+    """Mean |x - y| and half the mean |x - x'| of fields: see `kernels.fields.distances`."""
+    if _accelerated(context):
+        from geobench_plugins.kernels import fields_torch
+
+        return fields_torch.distances(members, outcome, weights, context.device)
+    from geobench_plugins.kernels import fields
+
+    return fields.distances(members, outcome, weights)
+
+
+def variogram(
+    members: "_Numbers",
+    outcome: "_Numbers",
+    pairs: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]",
+    weights: "_Array",
+    power: float,
+    context: Context,
+) -> "tuple[_Array, _Array]":
+    """Plain and fair variogram score: see `kernels.fields.variogram`."""
+    if _accelerated(context):
+        from geobench_plugins.kernels import fields_torch
+
+        return fields_torch.variogram(members, outcome, pairs, weights, power, context.device)
+    from geobench_plugins.kernels import fields
+
+    return fields.variogram(members, outcome, pairs, weights, power)
+
+
+def _accelerated(context: Context) -> bool:
+    """Whether the device does better than compiled code; others have no double precision."""
+    return context.device.startswith("cuda")
+
+
 def lattice(sea: "xr.DataArray", most: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     """Flat places of at most so many sea cells, spread as evenly as possible.
 
@@ -217,13 +253,19 @@ def _of(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) -> "x
     for members, outcome, thresholds in zip(
         forecast.to_numpy(), truth.to_numpy(), limits.to_numpy(), strict=True
     ):
-        found = kernel.marginals(
+        given = (
             members.reshape(-1, members.shape[2], weights.size),
             outcome.reshape(-1, weights.size),
             weights,
             thresholds.reshape(-1, weights.size),
             keys,
         )
+        if _accelerated(context):
+            from geobench_plugins.kernels import marginals_torch
+
+            found = marginals_torch.marginals(*given, context.device)
+        else:
+            found = kernel.marginals(*given)
         parts.append([each[:, 0].reshape(*sizes, *each.shape[2:]) for each in found])
     further = {
         "tail_error": ("quantile",),

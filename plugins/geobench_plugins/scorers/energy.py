@@ -29,10 +29,10 @@ class Energy(Scorer):
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return `error`, the mean |x - y|, and `spread`, the fair mean of |x - x'| / 2."""
-        from geobench_plugins.kernels import ensembles, fields
+        from geobench_plugins.kernels import ensembles
 
         members, outcome, weights = ensembles.fields(forecast, truth, context)
-        error, spread = fields.distances(members, outcome, weights)
+        error, spread = ensembles.distances(members, outcome, weights, context)
         return ensembles.cases(forecast, error=error, spread=spread)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":

@@ -51,13 +51,13 @@ class LawEnergy(Scorer):
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return the `excess` of each case."""
-        from geobench_plugins.kernels import ensembles, fields
+        from geobench_plugins.kernels import ensembles
 
         law = ensembles.law_of(forecast, context)
         spreads = []
         for each in (forecast, law, ensembles.joined(forecast, law)):
             members, outcome, weights = ensembles.fields(each, truth, context)
-            _, spread = fields.distances(members, outcome, weights)
+            _, spread = ensembles.distances(members, outcome, weights, context)
             spreads.append(ensembles.cases(forecast, spread=spread)["spread"])
         counts = forecast.sizes["member"], law.sizes["member"]
         return ensembles.excess(spreads, counts).to_dataset(name="excess")

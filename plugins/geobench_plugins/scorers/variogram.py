@@ -36,7 +36,7 @@ class Variogram(Scorer):
         import numpy as np
         import xarray as xr
 
-        from geobench_plugins.kernels import ensembles, fields
+        from geobench_plugins.kernels import ensembles
 
         chosen = ensembles.lattice(context.sea, self.points)
         pairs = np.stack(np.triu_indices(len(chosen), 1), -1)
@@ -48,12 +48,13 @@ class Variogram(Scorer):
             members, outcome, _ = ensembles.fields(
                 forecast.sel(variable=[name]), truth.sel(variable=[name]), context
             )
-            _, fair = fields.variogram(
+            _, fair = ensembles.variogram(
                 members[..., chosen],
                 outcome[..., chosen],
                 pairs,
                 weights / unit ** (2 * self.power),
                 self.power,
+                context,
             )
             parts.append(ensembles.cases(forecast, variogram=fair))
         finite = ensembles.marginals(forecast, truth, context)["error"].notnull()
