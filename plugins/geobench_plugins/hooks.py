@@ -81,6 +81,7 @@ def geobench_scorers() -> "list[type[Scorer]]":
     from geobench_plugins.scorers.law_extremes import (
         LawBrier,
         LawExceedance,
+        LawReliability,
         LawReturnLevel,
         LawValue,
     )
@@ -140,6 +141,7 @@ def geobench_scorers() -> "list[type[Scorer]]":
         LawWasserstein,
         LawSlicedWasserstein,
         LawBrier,
+        LawReliability,
         LawExceedance,
         LawValue,
         LawReturnLevel,

@@ -13,6 +13,7 @@ from geobench.testing import small_case
 from geobench_plugins.scorers.law_extremes import (
     LawBrier,
     LawExceedance,
+    LawReliability,
     LawReturnLevel,
     LawValue,
 )
@@ -40,6 +41,32 @@ def test_the_error_of_p_is_exact_and_unbiased(count: int) -> None:
     np.testing.assert_allclose(found, p**2, atol=0.012 if count == 2 else 0.003)
     own = _told(LawBrier(), _case(count))["squared error of p"].mean("lead_time")
     np.testing.assert_allclose(own, 0, atol=0.012 if count == 2 else 0.003)
+
+
+def _knowing(count: int, shift: float = 0) -> tuple[xr.DataArray, xr.DataArray, Context]:
+    """Cases N(±1, 1), so that p differs from case to case, and members that know it."""
+    forecast, truth, context = _case(count, shift=shift, inits=600, draws=60 + count)
+    assert context.law is not None
+    sign = xr.DataArray(np.where(np.arange(600) % 2, 1.0, -1.0), dims="init_time")
+    return forecast + sign, truth, replace(context, law=context.law + sign)
+
+
+@pytest.mark.parametrize("count", [3, 20])
+def test_the_law_is_reliable_at_any_number_of_members(count: int) -> None:
+    """4,800 cells a lead time: the difference is within .003 by five standard errors and more."""
+    found = _told(LawReliability(), _knowing(count))["reliability against p"]
+    assert bool((abs(found) < 0.005).all())
+    wrong = _told(LawReliability(), _knowing(count, shift=0.8))["reliability against p"]
+    assert bool((wrong > 0.02).all())
+
+
+def test_the_reliability_of_certain_members_is_by_hand() -> None:
+    """Members that are always above, of a law that is half the time: (1 - p)², less its own."""
+    forecast, truth, context = _case(4, inits=50, draws=400)
+    found = LawReliability().statistics(0 * forecast + 9, truth, context).mean("init_time")
+    own = found.isel(variable=0, lead_time=0).sel(quantile=0.7, of="members")
+    assert own["share"].to_numpy().tolist() == [0, 0, 0, 0, 1]
+    assert float(own["sum"][-1]) == pytest.approx(stats.norm.sf(0.5), abs=0.01)
 
 
 def test_exceedances_are_those_of_the_normal_law() -> None:

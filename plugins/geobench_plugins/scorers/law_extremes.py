@@ -51,6 +51,52 @@ class LawBrier(Scorer):
         return means.rename(squared="squared error of p")
 
 
+class LawReliability(Scorer):
+    """Reliability of event probabilities against the true ones: mean of (k/M - p*_k)².
+
+    p*_k is the mean true probability where k of M members exceed a climatological quantile, each
+    site against its own: `reliability` with the true probability in place of the outcome, so that
+    rare events have as little noise as others. Less that of as many draws of the law: few members
+    are never quite reliable, since what is above k/M by chance is so as well.
+    """
+
+    name = "law-reliability"
+    needs_law = True
+    units = "1"
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return `share` of the cells with k above, and sum of p* there, `(…, of, above)`."""
+        import xarray as xr
+
+        from geobench_plugins.kernels.ensembles import groups
+
+        forecast, (draws, true) = groups(self.name, forecast, context, 1)
+        label = xr.DataArray(["members", "law"], dims="of", name="of")
+        parts = {}
+        for name, weigh in (("share", None), ("sum", true)):
+            own = [
+                _by_quantile(partial(_by_number, each, weigh), context)
+                for each in (forecast, draws)
+            ]
+            finite = own[0].notnull().all("above")
+            parts[name] = xr.concat([each.where(finite) for each in own], label)
+        return xr.Dataset(parts)
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the term of the members less that of the draws."""
+        import numpy as np
+        import xarray as xr
+
+        share, count = means["share"], means.sizes["above"] - 1
+        probability = xr.DataArray(np.arange(count + 1) / count, dims="above")
+        true = means["sum"] / share.where(share > 0, 1.0)
+        term = (share * (probability - true) ** 2).sum("above", skipna=False)
+        of = [term.sel(of=name, drop=True) for name in ("members", "law")]
+        return (of[0] - of[1]).to_dataset(name="reliability against p")
+
+
 class LawExceedance(Scorer):
     """How often members exceed climatological quantiles, over how often the law does, less 1.
 
@@ -208,6 +254,20 @@ class LawReturnLevel(Scorer):
                 for name, each in named.items()
             }
         )
+
+
+def _by_number(
+    members: "xr.DataArray", true: "xr.DataArray | None", limit: "xr.DataArray"
+) -> "xr.DataArray":
+    """Where k members are above, 1 or the share of the `true` draws that is: `(…, above)`."""
+    import numpy as np
+    import xarray as xr
+
+    count = members.sizes["member"]
+    number = (members > limit).sum("member").where(members.notnull().all("member"))
+    chosen = (number == xr.DataArray(np.arange(count + 1), dims="above")).astype(float)
+    weighed = chosen if true is None else chosen * _above(true, limit)
+    return weighed.where(number.notnull())
 
 
 def _above(drawn: "xr.DataArray", limit: "xr.DataArray") -> "xr.DataArray":
