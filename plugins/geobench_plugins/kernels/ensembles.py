@@ -44,12 +44,6 @@ def excess_crps(members: "xr.DataArray", law: "xr.DataArray", context: Context) 
     return excess(spreads, (members.sizes["member"], law.sizes["member"]))
 
 
-def across(one: "xr.DataArray", other: "xr.DataArray", context: Context) -> "xr.DataArray":
-    """Mean |x - y| over pairs of a member of one and of the other, by case and variable."""
-    spreads = [spread(each, context) for each in (one, other)]
-    return excess_crps(one, other, context) + spreads[0] + spreads[1]
-
-
 def ratio(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":
     """One over the other; 0 where both are 0, as what lies between the law and itself."""
     found: xr.DataArray = one / other.where(other != 0, 1.0)
@@ -62,9 +56,14 @@ def excess(spreads: "Sequence[xr.DataArray]", counts: tuple[int, int]) -> "xr.Da
     Half the energy distance of two samples (Székely & Rizzo, 2013), unbiased: pairs of x and y are
     those of all, less those within each.
     """
+    return across(spreads, counts) - spreads[0] - spreads[1]
+
+
+def across(spreads: "Sequence[xr.DataArray]", counts: tuple[int, int]) -> "xr.DataArray":
+    """Mean |x - y|, by half the mean distances of pairs of x, of y and of all."""
     (one, other, both), (m, k) = spreads, counts
     total = both * (m + k) * (m + k - 1) - one * m * (m - 1) - other * k * (k - 1)
-    return total / (m * k) - one - other
+    return total / (m * k)
 
 
 def law_of(forecast: "xr.DataArray", context: Context) -> "xr.DataArray":

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     _Pair = tuple[xr.DataArray, xr.DataArray]
+    _Known = dict[int, tuple[xr.DataArray, xr.DataArray, xr.DataArray]]
 
 _PARTS = ("bias", "dispersion", "shape", "dependence")
 
@@ -45,24 +46,47 @@ class LawParts(Scorer):
 
         forecast, groups = ensembles.groups(self.name, forecast, context, 2)
         members, twin, spare, others = (each.astype(float) for each in (forecast, *groups))
-        parts = {}
+        parts, known = {}, dict[int, tuple[xr.DataArray, xr.DataArray, xr.DataArray]]()
+        drawn = _centred(others)
         for name, own in (("members", members), ("draws", twin)):
-            excesses = [self._excess(*pair, context) for pair in _mended(own, spare, others)]
+            excesses = [
+                self._excess(*pair, context, known) for pair in _mended(own, spare, others, drawn)
+            ]
             parts[name] = xr.concat(excesses, "mended")
         finite = context.average(members).notnull().all("member")
         return xr.Dataset({name: each.where(finite) for name, each in parts.items()})
 
-    def _excess(self, apart: "_Pair", within: "_Pair", context: Context) -> "xr.DataArray":
+    def _excess(
+        self, apart: "_Pair", within: "_Pair", context: Context, known: "_Known"
+    ) -> "xr.DataArray":
         """E|x - y| of one pair of ensembles, less half the E|x - x'| and E|y - y'| of another."""
         from geobench_plugins.kernels import ensembles
-        from geobench_plugins.kernels.windows import kept, pooled
 
-        own = replace(context, sea=kept(context.sea, self.window))
-        one, other, *spreads = (
-            pooled(each, context.sea, self.window, "mean") for each in (*apart, *within)
-        )
-        less = [ensembles.spread(each, own) for each in spreads]
-        return ensembles.across(one, other, own) - less[0] - less[1]
+        own, (one, other) = self._windows(context), (self._pooled(e, context, known) for e in apart)
+        both = ensembles.spread(ensembles.joined(one[1], other[1]), own)
+        counts = one[1].sizes["member"], other[1].sizes["member"]
+        found = ensembles.across([one[2], other[2], both], counts)
+        for each in within:
+            found = found - self._pooled(each, context, known)[2]
+        return found
+
+    def _pooled(
+        self, values: "xr.DataArray", context: Context, known: "_Known"
+    ) -> "tuple[xr.DataArray, xr.DataArray, xr.DataArray]":
+        """The values, their means over windows and the spread of these; made once."""
+        from geobench_plugins.kernels import ensembles
+        from geobench_plugins.kernels.windows import pooled
+
+        if id(values) not in known:
+            means = pooled(values, context.sea, self.window, "mean")
+            spread = ensembles.spread(means, self._windows(context))
+            known[id(values)] = values, means, spread
+        return known[id(values)]
+
+    def _windows(self, context: Context) -> Context:
+        from geobench_plugins.kernels.windows import kept
+
+        return replace(context, sea=kept(context.sea, self.window))
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the parts `(…, part)`."""
@@ -76,15 +100,15 @@ class LawParts(Scorer):
 
 
 def _mended(
-    x: "xr.DataArray", spare: "xr.DataArray", y: "xr.DataArray"
+    x: "xr.DataArray", spare: "xr.DataArray", y: "xr.DataArray", drawn: "xr.DataArray"
 ) -> "Iterator[tuple[_Pair, _Pair]]":
     """Members and draws as they are; with equal means; equal spreads, too; equal marginals.
 
     Of each what E|x - y|, and what the spreads are taken of. Less its own mean a sample of M has
-    the variance (M - 1) / M too small, which is put right; spreads are those about no mean.
+    the variance (M - 1) / M too small, which is put right (`drawn`: y so); spreads are those about
+    no mean.
     """
     yield (x, y), (x, y)
-    drawn = _centred(y)
     yield (_centred(x), drawn), (x, y)
     size = [each.std("member", ddof=1, skipna=False) for each in (x, y)]
     # The mean of a ratio of spreads of normal samples is larger than 1: to first order by this.
