@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from geobench.interfaces.scorer import IDEALS
 from geobench.leaderboard import figures
@@ -9,24 +10,30 @@ from geobench.leaderboard.board import Board
 from geobench.leaderboard.text import decimals, headline_leads, number, set_p, with_interval
 
 
-def render(boards: Sequence[Board], *, title: str, notes: Sequence[str] = ()) -> str:
-    """Render boards as a page; every name in them is escaped."""
+def environment() -> Any:
+    """Return where templates are rendered: names are escaped, and what is missing is an error."""
     import jinja2
 
-    environment = jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("geobench.leaderboard"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    made.filters |= {
         "number": number,
         "with_interval": with_interval,
         "set_p": set_p,
         "day": lambda hours: f"{hours / 24:g}",
         "position": position,
+        "p_value": lambda p: number(p) if p >= 0.001 else "<0.001",
     }
+    return made
+
+
+def render(boards: Sequence[Board], *, title: str, notes: Sequence[str] = ()) -> str:
+    """Render boards as a page; every name in them is escaped."""
     sections = [
         {
             "board": board,
@@ -37,8 +44,9 @@ def render(boards: Sequence[Board], *, title: str, notes: Sequence[str] = ()) ->
         }
         for board in boards
     ]
-    template = environment.get_template("page.html")
-    return template.render(title=title, sections=sections, notes=list(notes))
+    template = environment().get_template("page.html")
+    text: str = template.render(title=title, sections=sections, notes=list(notes))
+    return text
 
 
 def _figures(board: Board) -> list[tuple[str, str, str]]:

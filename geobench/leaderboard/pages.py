@@ -13,7 +13,7 @@ from geobench.leaderboard.gallery import Scene
 from geobench.leaderboard.looks import Look, looks
 from geobench.leaderboard.plain import in_page
 from geobench.leaderboard.provenance import origins, remakes
-from geobench.leaderboard.text import decimals, headline_leads, number, set_p, with_interval
+from geobench.leaderboard.text import decimals, headline_leads
 
 Exact = Mapping[str, Sequence[tuple[str, float, float, float, float]]]
 """Of forecasts by reference: score, its value, the law's, p and q of the exact test."""
@@ -51,7 +51,7 @@ class Hall:
 
 def render(hall: Hall) -> Iterator[tuple[str, str]]:
     """Return each page: its path in the site, and its text."""
-    environment = _environment()
+    environment = page.environment()
 
     def made(template: str, root: str, **values: Any) -> str:
         told = {"hall": hall, "root": root, **values}
@@ -78,27 +78,6 @@ def render(hall: Hall) -> Iterator[tuple[str, str]]:
             }
             text = made("entry.html", "../", here=here, room=room, board=board, **told)
             yield f"entries/{entry}.html", text
-
-
-def _environment() -> Any:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("geobench.leaderboard"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "number": number,
-        "with_interval": with_interval,
-        "set_p": set_p,
-        "day": lambda hours: f"{hours / 24:g}",
-        "position": page.position,
-        "p_value": lambda p: number(p) if p >= 0.001 else "<0.001",
-    }
-    return environment
 
 
 def _leaders(hall: Hall) -> list[dict[str, Any]]:
