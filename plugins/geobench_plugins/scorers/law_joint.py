@@ -192,9 +192,10 @@ def _squared(centred: "_Array") -> "_Array":
     import numpy as np
 
     n = centred.shape[1]
-    gram = centred @ centred.swapaxes(1, 2)
-    own = np.einsum("cmm->cm", gram)
-    of_square = (gram**2).sum((1, 2)) / (n - 1) ** 2
+    turned = centred.swapaxes(1, 2)
+    smaller = centred @ turned if n <= centred.shape[2] else turned @ centred  # of equal norm
+    own = (centred**2).sum(2)
+    of_square = (smaller**2).sum((1, 2)) / (n - 1) ** 2
     of_fourth = (own**2).sum(1) / (n - 1)
     total = (n - 1) * (n - 2) * of_square + (own.sum(1) / (n - 1)) ** 2 - n * of_fourth
     found: _Array = total * (n - 1) / (n * (n - 2) * (n - 3)) if n > 3 else total * np.nan
