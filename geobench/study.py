@@ -15,7 +15,7 @@ from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.model import EnsembleModel
 from geobench.interfaces.plugin import Fields, validated
 from geobench.interfaces.scorer import IDEALS, Scorer
-from geobench.leaderboard.board import Board, Competitor, compare
+from geobench.leaderboard.board import Board, Competitor, compare, over_seeds
 from geobench.leaderboard.exhibit import Exhibit
 from geobench.registry import Registry, read_yaml
 from geobench.steps import Steps
@@ -191,10 +191,11 @@ class Runner:
                 outcome.failures.append(_of(name, error))
         return competitors
 
-    def boards(self, steps: Steps, binned: str | None = None) -> Outcome:
+    def boards(self, steps: Steps, binned: str | None = None, *, by_model: bool = False) -> Outcome:
         """Compare what is in the catalogue; what is missing is told.
 
         `binned`: a board for each bin of the cases (`geobench.bins`), by what was known of them.
+        `by_model`: a row is a model, the mean over its seeds, and not one training.
         """
         outcome = Outcome()
         for name, experiment in self.experiments.items():
@@ -206,6 +207,8 @@ class Runner:
                     f"the catalogue {steps.catalog.url} holds no scores of the reference and the "
                     f"baseline of '{name}'. Run the study first: geobench run."
                 )
+            if by_model:
+                competitors = over_seeds(competitors)
             if binned is None:
                 board = self._board(name, experiment, dataset, competitors)
                 outcome.boards.append(board)

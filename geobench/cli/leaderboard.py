@@ -43,6 +43,11 @@ guests_option = click.option(
     metavar="REFERENCE",
     help="A forecast that is not in the study, e.g. an imported one; its scores are added.",
 )
+by_model_option = click.option(
+    "--by-model",
+    is_flag=True,
+    help="A row for each model: the mean over its seeds, with intervals over cases and seeds.",
+)
 
 
 @leaderboard.command()
@@ -68,6 +73,7 @@ guests_option = click.option(
     type=click.Path(path_type=Path),
     help="Write figures for papers into this folder, as SVG and PDF.",
 )
+@by_model_option
 @guests_option
 @json_option
 @nfe_option
@@ -80,6 +86,7 @@ def show(
     form: str,
     *,
     figures: Path | None,
+    by_model: bool,
     guests: tuple[str, ...],
     nfe: tuple[int, ...],
     as_json: bool,
@@ -95,7 +102,7 @@ def show(
     read = read_study(study, nfe)
     runner, steps = Runner(read, settings.plugins), settings.steps()
     runner.invite(steps, guests)
-    outcome = runner.boards(steps, binned)
+    outcome = runner.boards(steps, binned, by_model=by_model)
     for failure in outcome.failures:
         settings.tell(failure)
     form = "json" if as_json else form
@@ -152,6 +159,7 @@ def _draw(outcome: "Outcome", folder: Path) -> None:
     show_default=True,
     help="Show forecasts that were imported for the same datasets, too.",
 )
+@by_model_option
 @guests_option
 @json_option
 @nfe_option
@@ -164,6 +172,7 @@ def build(
     exchanges: int | None,
     *,
     imported: bool,
+    by_model: bool,
     guests: tuple[str, ...],
     nfe: tuple[int, ...],
     as_json: bool,
@@ -181,7 +190,9 @@ def build(
     hung: list[Hung] = []
     notes: list[str] = []
     for study in studies:
-        own, failures = _hung(settings, study, nfe, guests, imported=imported, exchanges=exchanges)
+        own, failures = _hung(
+            settings, study, nfe, guests, imported=imported, exchanges=exchanges, by_model=by_model
+        )
         hung += own
         notes += failures
     titles = list(dict.fromkeys(each.title for each in hung))
@@ -205,6 +216,7 @@ def _hung(
     *,
     imported: bool,
     exchanges: int | None,
+    by_model: bool,
 ) -> "tuple[list[Hung], list[str]]":
     """Return the exhibits of a study, and what failed."""
     from geobench.leaderboard.site import Hung
@@ -213,7 +225,7 @@ def _hung(
     read = read_study(study, nfe)
     runner, steps = Runner(read, settings.plugins), settings.steps()
     runner.invite(steps, (*guests, *(runner.imported(steps) if imported else ())))
-    outcome = runner.boards(steps)
+    outcome = runner.boards(steps, by_model=by_model)
     for failure in outcome.failures:
         settings.tell(failure)
     own = [

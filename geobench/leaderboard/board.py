@@ -5,14 +5,14 @@ cancels. The share is 0 for the baseline (climatology) and 1 for the reference (
 the model confidence set are of the mean excess that ranks, and hold for all entries at once.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from geobench.interfaces.scorer import IDEALS, Orientation, Scorer
 from geobench.leaderboard import confidence_set, pairs
 from geobench.leaderboard.estimates import LEVEL, Estimate, estimate
-from geobench.leaderboard.seeds import Summary, summaries
+from geobench.leaderboard.seeds import Summary, joined, summaries
 from geobench_catalog import Entry
 from geobench_catalog.adoption import FOREIGN
 
@@ -36,6 +36,21 @@ class Competitor:
     forecaster: Entry
     forecast: Entry
     scores: Sequence[Entry]
+    others: "Sequence[Competitor]" = ()
+    """Further seeds of the model, of which it stands for the mean."""
+
+    @property
+    def runs(self) -> "list[Competitor]":
+        """All its seeds, itself first."""
+        return [self, *self.others]
+
+
+def over_seeds(competitors: Sequence[Competitor]) -> list[Competitor]:
+    """Join the seeds of each model into one competitor, in the order of their labels."""
+    by_label: dict[str, list[Competitor]] = {}
+    for each in competitors:
+        by_label.setdefault(each.label, []).append(each)
+    return [replace(first, others=rest) for first, *rest in by_label.values()]
 
 
 @dataclass(frozen=True)
@@ -86,6 +101,8 @@ class Row:
     None: it is no candidate, since it knows the law, or failed."""
     in_set: bool = False
     """Whether it may be the best model, with 95 %."""
+    seeds: list[int] = field(default_factory=list)
+    """All that the row is the mean of; `entries` are those of the first."""
     imported: bool = False
     """Whether somebody brought the forecast: how it was made is not known here."""
 
@@ -126,23 +143,29 @@ def compare(
     competitors: Sequence[Competitor],
     cases: "Sequence[int] | None" = None,
 ) -> Board:
-    """Compare `competitors` (the baseline among them) with `reference`; default: on all cases."""
+    """Compare `competitors` (the baseline among them) with `reference`; default: on all cases.
+
+    What several seeds joined (`over_seeds`) is the mean of their scores, over cases and seeds.
+    """
     import numpy as np
 
     every = [reference, *competitors]
+    runs = [run for each in every for run in each.runs]
     resampling = resampled(dataset, scorers[0], every, cases)
     base = 1 + list(competitors).index(baseline)
     columns: list[Column] = []
     ranking: list[Draws] = []
+    each_run: list[Draws] = []
     flags = np.zeros(len(competitors), bool)
     lead_hours: list[float] = []
     mean_errors, cell_errors = map(resampling.errors, (_SUSPICIOUS_MEAN, _SUSPICIOUS_CELL))
     for place, (scorer, called) in enumerate(zip(scorers, _calls(scorers), strict=True)):
-        tables = [_draws(scorer, _loaded(each.scores[place], cases), resampling) for each in every]
-        excesses = []
+        tables = [_draws(scorer, _loaded(each.scores[place], cases), resampling) for each in runs]
+        singles = []
         for column, law in tables[0].items():
             lead_hours = (law["lead_time"].to_numpy() / np.timedelta64(3600, "s")).tolist()
-            values = np.stack([table[column].to_numpy() for table in tables])
+            single = np.stack([table[column].to_numpy() for table in tables])
+            values = np.stack(_joined(every, list(single), resampling.degrees))
             own = Column(
                 column + called,
                 scorer.name,
@@ -153,23 +176,35 @@ def compare(
             )
             own.cells = [_cells(scorer.better, v, values[0], values[base]) for v in values[1:]]
             columns.append(own)
-            excesses.append(_excess(scorer.better, values, values[0]))
+            singles.append(_excess(scorer.better, single, single[0]))
             if scorer.fair and scorer.better not in IDEALS:
-                flags |= _better_than_law(excesses[-1][1:], cell_errors).any(-1)
+                excess = _excess(scorer.better, values, values[0])
+                flags |= _better_than_law(excess[1:], cell_errors).any(-1)
         if not ranking:
-            ranking = _ranking(excesses, base)
+            first_run = sum(len(each.runs) for each in every[:base])
+            each_run = _ranking(singles, first_run)
+            ranking = _joined(competitors, each_run, resampling.degrees)
     flags |= _better_than_law(np.stack(ranking)[..., None], mean_errors)[:, 0]
     if dataset.record.summary.get("inexact_law"):
         flags[:] = False  # a model may well be better than what stands for the law
-    failed = [int(each.forecast.record.summary["failed_members"]) for each in competitors]
+    failed = [
+        sum(int(run.forecast.record.summary["failed_members"]) for run in each.runs)
+        for each in competitors
+    ]
     ranks = pairs.ranks(ranking, failed, resampling.degrees)
     rows = [
-        _row(each, rank, excess, suspicious=bool(flag))
-        for each, rank, excess, flag in zip(competitors, ranks, ranking, flags, strict=True)
+        _row(each, rank, excess, failed=bad, suspicious=bool(flag))
+        for each, rank, excess, bad, flag in zip(
+            competitors, ranks, ranking, failed, flags, strict=True
+        )
     ]
     _mark_the_set(rows, ranking, resampling.degrees)
-    finished = [np.nan * own if bad else own for own, bad in zip(ranking, failed, strict=True)]
-    labels, seeds = ([getattr(row, key) for row in rows] for key in ("label", "seed"))
+    mine = runs[1:]
+    finished = [
+        np.nan * own if run.forecast.record.summary["failed_members"] else own
+        for own, run in zip(each_run, mine, strict=True)
+    ]
+    labels, seeds = ([getattr(run, key) for run in mine] for key in ("label", "seed"))
     # Ties keep the order of the estimate; failed entries stand last.
     order = sorted(
         range(len(rows)), key=lambda i: (ranks[i], np.nan_to_num(ranking[i][0], nan=np.inf))
@@ -223,7 +258,8 @@ def resampled(
 
     def series() -> Any:
         """Excess of each case, for each entry and column of the scorer that ranks."""
-        found = [scoring.contributions(scorer, _loaded(each.scores[0], cases)) for each in every]
+        runs = [run for each in every for run in each.runs]
+        found = [scoring.contributions(scorer, _loaded(run.scores[0], cases)) for run in runs]
         rows = [
             _excess(scorer.better, own[column], law).mean("lead_time", skipna=False)
             for column, law in found[0].items()
@@ -302,7 +338,11 @@ def _few(resampling: "Resampling") -> list[str]:
 def _one_seed(rows: Sequence[Row]) -> list[str]:
     """Say of what seeds nothing is known: models that are trained, and were trained once."""
     labels = [row.label for row in rows]
-    once = [row.label for row in rows if row.parameters and labels.count(row.label) == 1]
+    once = [
+        row.label
+        for row in rows
+        if row.parameters and labels.count(row.label) == 1 == len(row.seeds)
+    ]
     if not once:
         return []
     told = (
@@ -368,25 +408,48 @@ def _cells(better: Orientation, values: Any, law: Any, base: Any) -> list[Cell]:
     return cells
 
 
-def _row(each: Competitor, rank: int, excess: "Draws", *, suspicious: bool) -> Row:
+def _joined(every: Sequence[Competitor], draws: "Sequence[Draws]", degrees: float) -> "list[Draws]":
+    """Join draws of all runs into those of the competitors."""
+    import numpy as np
+
+    left = iter(draws)
+    return [
+        joined(np.stack([next(left) for _ in each.runs]), degrees, place)
+        for place, each in enumerate(every)
+    ]
+
+
+def _row(each: Competitor, rank: int, excess: "Draws", *, failed: int, suspicious: bool) -> Row:
     fitted, drawn = each.forecaster.record, each.forecast.record
+
+    def mean(told: Callable[[Competitor], Any]) -> float:
+        return sum(float(told(run)) for run in each.runs) / len(each.runs)
+
     return Row(
         label=each.label,
         seed=each.seed,
         rank=rank,
         excess=estimate(excess),
-        failed=int(drawn.summary["failed_members"]),
+        failed=failed,
         knows_law=bool(fitted.summary["knows_law"]),
         suspicious=suspicious,
         parameters=fitted.summary.get("parameters"),
         sample_passes=fitted.summary.get("sample_passes"),
-        training_seconds=float(fitted.summary.get("training_seconds", fitted.seconds)),
+        training_seconds=mean(_training_seconds),
         evaluations=float(drawn.summary.get("evaluations_per_step", "nan")),
-        seconds_per_member=float(drawn.summary.get("seconds_per_member", "nan")),
+        seconds_per_member=mean(
+            lambda run: run.forecast.record.summary.get("seconds_per_member", "nan")
+        ),
         members=int(drawn.recipe["members"]),
         entries={
             "forecaster": str(each.forecaster.reference),
             "forecast": str(each.forecast.reference),
         },
+        seeds=[run.seed for run in each.runs],
         imported=fitted.recipe["model"].get("use") == FOREIGN,
     )
+
+
+def _training_seconds(run: Competitor) -> float:
+    record = run.forecaster.record
+    return float(record.summary.get("training_seconds", record.seconds))

@@ -26,10 +26,11 @@ def lines(boards: Sequence[Board]) -> str:
 
 def _of_board(board: Board) -> Iterator[list[object]]:
     for place, row in enumerate(board.rows):
+        seeds = " ".join(map(str, row.seeds))
         for column in board.columns:
             for hours, cell in zip(board.lead_hours, column.cells[place], strict=True):
                 yield [
-                    board.name, row.rank, row.label, row.seed, int(row.knows_law),
+                    board.name, row.rank, row.label, seeds, int(row.knows_law),
                     int(row.imported), row.failed, column.name, column.scorer, column.version,
                     column.better, f"{hours:g}", *_numbers(cell), row.entries["forecast"],
                 ]  # fmt: skip

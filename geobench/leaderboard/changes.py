@@ -86,7 +86,8 @@ def _entry(
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    return f"{row['label']} (seed {row['seed']})"
+    seeds = row.get("seeds") or [row["seed"]]
+    return f"{row['label']} (seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})"
 
 
 def _scores(board: Mapping[str, Any], place: int) -> dict[str, float]:

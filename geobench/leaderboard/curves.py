@@ -6,6 +6,7 @@ All are of means over cases, as the scores are. What a study does not score is n
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from geobench.leaderboard.board import Competitor
 from geobench.leaderboard.board_charts import days, ticks
 from geobench.leaderboard.charts import Chart, Figure, Line, finite
 from geobench.leaderboard.exhibit import Exhibit
@@ -35,7 +36,14 @@ def _means(exhibit: Exhibit, names: Sequence[str]) -> "list[xr.Dataset]":
     place = next((p for name in names if (p := exhibit.score_of(name)) is not None), None)
     if place is None:
         return []
-    return [own.scores[place].load().mean("init_time", skipna=False) for own in exhibit.competitors]
+    return [_over_runs(own, place) for own in exhibit.competitors]
+
+
+def _over_runs(own: Competitor, place: int) -> "xr.Dataset":
+    """Mean statistics over cases, and over the seeds of a competitor."""
+    found = [run.scores[place].load().mean("init_time", skipna=False) for run in own.runs]
+    total: xr.Dataset = sum(found[1:], start=found[0])
+    return total / len(found)
 
 
 def _places(

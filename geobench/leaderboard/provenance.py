@@ -50,11 +50,13 @@ def origins(exhibit: Exhibit, own: Competitor) -> list[Origin]:
 
 def remakes(exhibit: Exhibit, own: Competitor, *, imported: bool) -> Iterator[Remake]:
     """Return the command behind each cell of a row; what was imported cannot be drawn again."""
-    for scorer, score in zip(exhibit.scorers, own.scores, strict=True):
-        yield _remake(f"scores of {scorer.name} {scorer.version}", score)
-    if not imported:
-        yield _remake("forecast", own.forecast)
-        yield _remake("forecaster", own.forecaster)
+    for run in own.runs:
+        called = f", seed {run.seed}" if own.others else ""
+        for scorer, score in zip(exhibit.scorers, run.scores, strict=True):
+            yield _remake(f"scores of {scorer.name} {scorer.version}{called}", score)
+        if not imported:
+            yield _remake(f"forecast{called}", run.forecast)
+            yield _remake(f"forecaster{called}", run.forecaster)
     yield _remake("dataset", exhibit.dataset)
 
 
@@ -93,6 +95,7 @@ def newest(exhibits: Sequence[Exhibit]) -> str:
         score.record.created
         for exhibit in exhibits
         for own in exhibit.competitors
-        for score in own.scores
+        for run in own.runs
+        for score in run.scores
     ]
     return f"{max(created):%Y-%m-%d %H:%M} UTC" if created else "–"

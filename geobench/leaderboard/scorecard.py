@@ -2,7 +2,8 @@
 
 A difference is paired, case by case, in per cent of the other's score, with Student's p-value over
 the same blocks of cases as the board's intervals. 95 % of single cells, not of all at once: a card
-shows patterns, and of many cells some are told apart by chance.
+shows patterns, and of many cells some are told apart by chance. Of several seeds it is the mean of
+these seeds.
 """
 
 from collections.abc import Sequence
@@ -57,15 +58,20 @@ def _card(exhibit: Exhibit, place: int, resampling: "Resampling") -> Scorecard:
     from geobench import scoring
 
     scorer = exhibit.scorers[place]
-    found = [scoring.contributions(scorer, own.scores[place].load()) for own in exhibit.competitors]
+    found = [
+        [scoring.contributions(scorer, run.scores[place].load()) for run in own.runs]
+        for own in exhibit.competitors
+    ]
     change, clear = [], []
-    for column in found[0]:
-        cases = np.stack([each[column].to_numpy() for each in found])  # (row, case, lead)
+    for column in found[0][0]:
+        cases = np.stack([  # (row, case, lead)
+            np.mean([each[column].to_numpy() for each in runs], 0) for runs in found
+        ])  # fmt: skip
         sign = 1 if scorer.better == "higher" else -1
         per_cent, sure = _compared(cases, sign, resampling)
         change.append([[_told(row) for row in each] for each in per_cent])
         clear.append(sure.tolist())
-    return Scorecard(scorer.name, list(found[0]), change, clear)
+    return Scorecard(scorer.name, list(found[0][0]), change, clear)
 
 
 def _compared(cases: Any, sign: int, resampling: "Resampling") -> Any:

@@ -62,6 +62,34 @@ def summary(
     return Summary(label, list(seeds), excess, cases, sd)
 
 
+def joined(excesses: "Draws", degrees: float, model: int) -> "Draws":
+    """Draws `(draw, …)` of the mean over seeds, of those of each seed `(seed, draw, …)`.
+
+    The first is the estimate. To the others is added what other seeds would do: normal noise, as
+    wide as gives Student's interval of the seeds, another one for each `model` (a number), the same
+    in every run. So whatever is made of the draws, an interval, a rank, the set of the best, is
+    over cases and seeds.
+    """
+    import numpy as np
+    from scipy import special
+
+    from geobench.resampling import error
+
+    count = len(excesses)
+    found: Draws = excesses.mean(0)
+    if count == 1:
+        return found
+    added = (error(np.moveaxis(excesses - found, 1, -1), degrees) ** 2).sum(0) / (count - 1)
+    variance = np.maximum(0, excesses[:, 0].var(0, ddof=1) - added) / count
+    half = 0.5 + LEVEL / 2
+    wide = float(special.stdtrit(count - 1, half) / special.ndtri(half))
+    generator = np.random.Generator(np.random.Philox(key=[20261126, model]))
+    noise = generator.standard_normal(len(found) - 1)
+    noise = (noise - noise.mean()) / noise.std()
+    found[1:] += wide * np.sqrt(variance) * noise.reshape(-1, *[1] * (found.ndim - 1))
+    return found
+
+
 def summaries(
     labels: Sequence[str], seeds: Sequence[int], excesses: "Sequence[Draws]", degrees: float
 ) -> list[Summary]:
