@@ -176,7 +176,7 @@ def measure(
         return {
             (place, name): values.mean("lead_time", skipna=False).to_numpy()
             for place, (scorer, each) in enumerate(zip(own, found, strict=True))
-            for name, values in scoring.columns(scoring.scores(scorer, each, resampling))
+            for name, values in scoring.columns(scoring.scores(scorer, [each], resampling)[0])
         }
 
     def ensembles(every: "xr.Dataset") -> "list[xr.Dataset]":

@@ -6,7 +6,7 @@ inits, which may begin at any init and go round within their trajectory (Politis
 block is never shorter than the span in which lead times of two inits overlap in valid time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,16 +60,27 @@ class Resampling:
         """Degrees of freedom of a spread between blocks."""
         return self.blocks - 1
 
-    def means(self, found: "xr.Dataset") -> "xr.Dataset":
-        """Mean statistics with a first dim `draw` in place of `init_time`."""
-        import xarray as xr
+    def means(self, found: "Sequence[xr.Dataset]") -> "xr.Dataset":
+        """Mean statistics with a first dim `draw` in place of `init_time`.
 
-        weights = xr.DataArray(self.weights, dims=("draw", "init_time"))
-        return xr.Dataset(
-            {
-                name: xr.dot(weights, each, dim="init_time", optimize=True)  # as a matrix product
-                for name, each in found.data_vars.items()
-            }
+        Of several datasets with equal coordinates: the draws of one after those of another.
+        """
+        first = found[0].drop_vars("init_time", errors="ignore")
+        dims = {
+            name: ("init_time", *(dim for dim in each.dims if dim != "init_time"))
+            for name, each in first.data_vars.items()
+        }
+        means = {
+            name: np.concatenate(
+                [
+                    np.tensordot(self.weights, each[name].transpose(*own).to_numpy(), 1)
+                    for each in found
+                ]
+            )
+            for name, own in dims.items()
+        }
+        return first.drop_dims("init_time").assign(
+            {name: (("draw", *own[1:]), means[name]) for name, own in dims.items()}
         )
 
     def variance(self, values: Array) -> float:

@@ -253,10 +253,36 @@ def _check_metric(scorer: Scorer, metric: object) -> None:
             )
 
 
-def scores(scorer: Scorer, found: "xr.Dataset", resampling: Resampling) -> "xr.Dataset":
-    """Score every resample: the scorer's metric with a dim `draw`, whose first is the estimate."""
-    means = resampling.means(found.drop_vars("init_time", errors="ignore"))
-    return resampling.widened(scorer.metric(means))
+_BATCH = 2**27  # bytes of mean statistics
+
+
+def scores(
+    scorer: Scorer, found: "Sequence[xr.Dataset]", resampling: Resampling
+) -> "list[xr.Dataset]":
+    """Score every resample: the scorer's metric with a dim `draw`, whose first is the estimate.
+
+    `found` are statistics of several forecasts; those alike are scored at once, which is quicker.
+    """
+    draws, told = len(resampling.weights), []
+    for some in _batches(found, draws):
+        metric = scorer.metric(resampling.means(some))
+        for place in range(len(some)):
+            own = metric.isel(draw=slice(place * draws, (place + 1) * draws))
+            told.append(resampling.widened(own))
+    return told
+
+
+def _batches(found: "Sequence[xr.Dataset]", draws: int) -> "Iterator[list[xr.Dataset]]":
+    """Cut into runs of equal sizes whose mean statistics fit into `_BATCH`."""
+    batch: list[xr.Dataset] = []
+    for each in found:
+        size = draws * each.nbytes // each.sizes["init_time"]
+        if batch and (each.sizes != batch[0].sizes or (len(batch) + 1) * size > _BATCH):
+            yield batch
+            batch = []
+        batch.append(each)
+    if batch:
+        yield batch
 
 
 def contributions(scorer: Scorer, found: "xr.Dataset") -> "dict[str, xr.DataArray]":

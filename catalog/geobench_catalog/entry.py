@@ -143,6 +143,36 @@ class Entry:
         with self.reading():
             return self.open(group).load()
 
+    def load_like(self, other: "Entry", loaded: "xr.Dataset") -> "xr.Dataset":
+        """Return what `load` returns, several times as quickly where `other` is of its kind.
+
+        `loaded` is what `other.load()` gave. Whatever the manifests show to be equal, coordinates
+        and metadata, is taken from there; if more than the values of floating-point variables
+        differs, all is read.
+        """
+        import zarr
+
+        names = [str(name) for name in loaded.data_vars]
+        values = tuple(f"{DATA}/{name}/c" for name in names)
+        mine, theirs = (
+            {
+                name: facts
+                for name, facts in each.manifest.items()
+                if name.startswith(f"{DATA}/") and not name.startswith(values)
+            }
+            for each in (self, other)
+        )
+        plain = all(
+            each.dtype.kind == "f" and not {"scale_factor", "add_offset"} & each.encoding.keys()
+            for each in loaded.data_vars.values()
+        )
+        if mine != theirs or not plain:
+            return self.load()
+        self.check()
+        with self.reading():
+            found = zarr.open_group(self.store(), mode="r", zarr_format=3)
+            return loaded.copy(data={name: found[name][...] for name in names})  # type: ignore[index]
+
     def blocks(self, dim: str, memory: int, group: str | None = None) -> Iterator["xr.Dataset"]:
         """Read a group piece by piece along `dim`, a quarter of `memory` (bytes) at a time.
 

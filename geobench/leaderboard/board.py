@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SUSPICIOUS_MEAN, _SUSPICIOUS_CELL = 4.0, 5.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Competitor:
     """A scored forecast. `scores` stand in the order of the board's scorers."""
 
@@ -39,10 +39,27 @@ class Competitor:
     others: "Sequence[Competitor]" = ()
     """Further seeds of the model, of which it stands for the mean."""
 
+    read: "dict[int, xr.Dataset]" = field(default_factory=dict, repr=False)
+    """Statistics that have been read, by place in `scores`."""
+
     @property
     def runs(self) -> "list[Competitor]":
         """All its seeds, itself first."""
         return [self, *self.others]
+
+    def statistics(self, place: int, like: "Competitor | None" = None) -> "xr.Dataset":
+        """Statistics of each case, of one scorer; they are read once.
+
+        From one that is `like` it, coordinates are taken where they are the same.
+        """
+        if place not in self.read:
+            score = self.scores[place]
+            self.read[place] = (
+                score.load_like(like.scores[place], like.statistics(place))
+                if like
+                else score.load()
+            )
+        return self.read[place]
 
 
 def over_seeds(competitors: Sequence[Competitor]) -> list[Competitor]:
@@ -149,6 +166,8 @@ def compare(
     """
     import numpy as np
 
+    from geobench import scoring
+
     every = [reference, *competitors]
     runs = [run for each in every for run in each.runs]
     resampling = resampled(dataset, scorers[0], every, cases)
@@ -160,7 +179,9 @@ def compare(
     lead_hours: list[float] = []
     mean_errors, cell_errors = map(resampling.errors, (_SUSPICIOUS_MEAN, _SUSPICIOUS_CELL))
     for place, (scorer, called) in enumerate(zip(scorers, _calls(scorers), strict=True)):
-        tables = [_draws(scorer, _loaded(each.scores[place], cases), resampling) for each in runs]
+        found = [_some(run.statistics(place, like=every[1]), cases) for run in runs]
+        scored = scoring.scores(scorer, found, resampling)
+        tables = [dict(scoring.columns(each)) for each in scored]
         singles = []
         for column, law in tables[0].items():
             lead_hours = (law["lead_time"].to_numpy() / np.timedelta64(3600, "s")).tolist()
@@ -239,9 +260,8 @@ def compare(
     )
 
 
-def _loaded(entry: Entry, cases: "Sequence[int] | None", group: str = "") -> "xr.Dataset":
-    """Cases of a score, or of the inits; None: all."""
-    found = entry.load(group)
+def _some(found: "xr.Dataset", cases: "Sequence[int] | None") -> "xr.Dataset":
+    """Some cases; None: all."""
     return found if cases is None else found.isel(init_time=list(cases))
 
 
@@ -259,7 +279,10 @@ def resampled(
     def series() -> Any:
         """Excess of each case, for each entry and column of the scorer that ranks."""
         runs = [run for each in every for run in each.runs]
-        found = [scoring.contributions(scorer, _loaded(run.scores[0], cases)) for run in runs]
+        found = [
+            scoring.contributions(scorer, _some(run.statistics(0, like=every[1]), cases))
+            for run in runs
+        ]
         rows = [
             _excess(scorer.better, own[column], law).mean("lead_time", skipna=False)
             for column, law in found[0].items()
@@ -267,7 +290,7 @@ def resampled(
         ]
         return np.stack([row.to_numpy() for row in rows])
 
-    inits, leads = _loaded(dataset, cases, "inits"), int(dataset.record.recipe["leads"])
+    inits, leads = _some(dataset.load("inits"), cases), int(dataset.record.recipe["leads"])
     trajectory, position = (inits[key].to_numpy() for key in ("trajectory", "position"))
     return resampling.fitting(trajectory, position, leads, series)
 
@@ -375,12 +398,6 @@ def _pieces(dataset: Entry) -> list[str]:
         f"they count as independent."
     )
     return [told]
-
-
-def _draws(scorer: Scorer, found: "xr.Dataset", resampling: Any) -> dict[str, "xr.DataArray"]:
-    from geobench import scoring
-
-    return dict(scoring.columns(scoring.scores(scorer, found, resampling)))
 
 
 def _excess(better: Orientation, values: Any, law: Any) -> Any:

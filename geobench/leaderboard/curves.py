@@ -41,7 +41,7 @@ def _means(exhibit: Exhibit, names: Sequence[str]) -> "list[xr.Dataset]":
 
 def _over_runs(own: Competitor, place: int) -> "xr.Dataset":
     """Mean statistics over cases, and over the seeds of a competitor."""
-    found = [run.scores[place].load().mean("init_time", skipna=False) for run in own.runs]
+    found = [run.statistics(place).mean("init_time", skipna=False) for run in own.runs]
     total: xr.Dataset = sum(found[1:], start=found[0])
     return total / len(found)
 

@@ -59,7 +59,7 @@ def _card(exhibit: Exhibit, place: int, resampling: "Resampling") -> Scorecard:
 
     scorer = exhibit.scorers[place]
     found = [
-        [scoring.contributions(scorer, run.scores[place].load()) for run in own.runs]
+        [scoring.contributions(scorer, run.statistics(place)) for run in own.runs]
         for own in exhibit.competitors
     ]
     change, clear = [], []

@@ -20,7 +20,7 @@ def test_the_interval_covers_as_often_as_it_says() -> None:
     covered = 0
     for _ in range(400):
         found = xr.Dataset({"s": ("init_time", generator.standard_normal(60))})
-        interval = b.estimate(resampling.widened(resampling.means(found))["s"].values)
+        interval = b.estimate(resampling.widened(resampling.means([found]))["s"].values)
         covered += interval.low < 0 < interval.high
     assert 0.915 < covered / 400 < 0.98
 
@@ -29,9 +29,9 @@ def test_dependent_inits_are_resampled_together() -> None:
     # 20 trajectories with 10 equal inits each: 20 cases, not 200.
     values = np.random.Generator(np.random.Philox(key=2)).standard_normal(20)
     cases = xr.Dataset({"s": ("init_time", np.repeat(values, 10))})
-    together = Resampling(np.repeat(np.arange(20), 10)).means(cases)["s"].values[1:].std()
-    apart = Resampling(np.arange(200)).means(cases)["s"].values[1:].std()
-    alone = Resampling(np.arange(20)).means(xr.Dataset({"s": ("init_time", values)}))["s"].values
+    together = Resampling(np.repeat(np.arange(20), 10)).means([cases])["s"].values[1:].std()
+    apart = Resampling(np.arange(200)).means([cases])["s"].values[1:].std()
+    alone = Resampling(np.arange(20)).means([xr.Dataset({"s": ("init_time", values)})])["s"].values
     assert together == pytest.approx(alone[1:].std(), rel=0.1)
     assert apart < together / 2
 

@@ -115,7 +115,7 @@ def test_a_block_as_long_as_a_trajectory_is_the_trajectory() -> None:
     trajectory = np.repeat(np.arange(5), 8)
     values = xr.Dataset({"s": ("init_time", _generator(2).standard_normal(40))})
     spread = [
-        Resampling(trajectory, 20_000, block=block).means(values)["s"][1:].std().item()
+        Resampling(trajectory, 20_000, block=block).means([values])["s"][1:].std().item()
         for block in (None, 8)
     ]
     assert spread[0] == pytest.approx(spread[1], rel=0.03)
