@@ -153,7 +153,7 @@ class Entry:
         import zarr
 
         names = [str(name) for name in loaded.data_vars]
-        values = tuple(f"{DATA}/{name}/c" for name in names)
+        values = (f"{DATA}/zarr.json", *(f"{DATA}/{name}/c" for name in names))
         mine, theirs = (
             {
                 name: facts
@@ -171,7 +171,8 @@ class Entry:
         self.check()
         with self.reading():
             found = zarr.open_group(self.store(), mode="r", zarr_format=3)
-            return loaded.copy(data={name: found[name][...] for name in names})  # type: ignore[index]
+            values_of = {name: found[name][...] for name in names}  # type: ignore[index]
+            return loaded.copy(data=values_of).assign_attrs(found.attrs.asdict())
 
     def blocks(self, dim: str, memory: int, group: str | None = None) -> Iterator["xr.Dataset"]:
         """Read a group piece by piece along `dim`, a quarter of `memory` (bytes) at a time.

@@ -27,6 +27,31 @@ def test_what_is_published_can_be_read_by_xarray_alone(catalog: Catalog) -> None
     assert _debris(catalog) == []
 
 
+def test_loading_like_another_entry_gives_what_loading_gives(catalog: Catalog) -> None:
+    first, second = publish(catalog, value=1.5), publish(catalog, value=2.5)
+    loaded = first.load()
+    xr.testing.assert_identical(second.load_like(first, loaded), second.load())
+    other = data(3.5)
+    moved = other.assign_coords({dim: other[dim] + 1 for dim in other.coords})
+    with catalog.draft("dataset", "a", recipe={"value": 3.5}) as draft:
+        draft.write(moved)
+        third = draft.publish()
+    xr.testing.assert_identical(third.load_like(first, loaded), third.load())
+    assert not third.load_like(first, loaded).equals(other)
+
+
+def test_loading_like_another_entry_finds_damage(catalog: Catalog) -> None:
+    first, second = publish(catalog, value=1.5), publish(catalog, value=2.5)
+    loaded = first.load()
+    chunk = next(path for path in second.path.glob("data.zarr/q/c/**/*") if path.is_file())
+    values = bytearray(chunk.read_bytes())
+    values[-1] ^= 1
+    chunk.chmod(0o644)
+    chunk.write_bytes(bytes(values))
+    with pytest.raises(CatalogError, match="a@2"):
+        second.load_like(first, loaded)
+
+
 def test_versions_count_up_and_latest_is_the_last(catalog: Catalog) -> None:
     entries = [publish(catalog, value=value) for value in (0, 1, 2)]
     assert [str(entry.reference) for entry in entries] == [f"dataset/a@{v}" for v in (1, 2, 3)]
