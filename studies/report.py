@@ -1,0 +1,128 @@
+"""Write the report of the study from the committed score tables.
+
+python studies/report.py          # writes docs/results/README.md
+python studies/report.py --check  # says whether it is what the tables give
+
+The text is docs/results/report.md.j2; every number in it is taken from docs/results/site/board.json
+and from studies/results/*.json, whose commands the report names. The template itself holds no
+measured number.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "docs" / "results"
+REPORT = RESULTS / "README.md"
+TEMPLATE = "report.md.j2"
+
+Cell = dict[str, Any]
+
+
+class Board:
+    """A board of a score table, asked by names."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        self.told = told
+        self.labels = [row["label"] for row in told["rows"]]
+        self.columns = {column["name"]: column for column in told["columns"]}
+
+    def row(self, label: str) -> dict[str, Any]:
+        """A model's row."""
+        found: dict[str, Any] = self.told["rows"][self.labels.index(label)]
+        return found
+
+    def cell(self, label: str, column: str, day: float) -> Cell:
+        """A score at a lead time: `score`, `excess`, `share`, each with value, low and high."""
+        lead = self.told["lead_hours"].index(24 * day)
+        found: Cell = self.columns[column]["cells"][self.labels.index(label)][lead]
+        return found
+
+    def mean(self, label: str, column: str) -> float:
+        """Mean excess of a score over lead times."""
+        cells = self.columns[column]["cells"][self.labels.index(label)]
+        return sum(float(cell["excess"]["value"]) for cell in cells) / len(cells)
+
+    def seed_sd(self, label: str) -> float:
+        """Standard deviation between seeds of the excess that ranks; NaN of one seed."""
+        found = [each for each in self.told["models"] if each["label"] == label]
+        return float(found[0]["seed_sd"]) if found else math.nan
+
+    def best(self, labels: Iterable[str]) -> str:
+        """The one of these with the least excess."""
+        return min(labels, key=lambda label: float(self.row(label)["excess"]["value"]))
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """So many decimals; a dash for what is not a number."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{value:,.{digits}f}"
+    return text.replace("-", "−") if float(text.replace(",", "")) else text.lstrip("-")
+
+
+def interval(each: dict[str, float] | None, digits: int = 3, scale: float = 1) -> str:
+    """`value [low, high]`."""
+    if each is None or each["value"] is None:
+        return "–"
+    value, low, high = (
+        number(_scaled(each[key], scale), digits) for key in ("value", "low", "high")
+    )
+    return f"{value} [{low}, {high}]"
+
+
+def _scaled(value: float | None, scale: float) -> float | None:
+    return None if value is None else scale * value
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; the first column is text."""
+    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def boards() -> dict[str, Board]:
+    """Boards of the site, by the name of their page."""
+    told = json.loads((RESULTS / "site" / "board.json").read_text("utf-8"))
+    return {each["page"]: Board(each) for each in told["boards"]}
+
+
+def larger(name: str) -> dict[str, Board]:
+    """Boards of an earlier study, one training each, by experiment."""
+    told = json.loads((ROOT / "studies" / "results" / f"{name}.json").read_text("utf-8"))
+    return {each["name"]: Board(each) for each in told}
+
+
+def render() -> str:
+    """Return the report."""
+    environment = Environment(
+        loader=FileSystemLoader(RESULTS),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 # Markdown of our own names and numbers
+    )
+    tools: dict[str, Callable[..., Any]] = {
+        "number": number, "interval": interval, "table": table, "larger": larger,
+    }  # fmt: skip
+    return environment.get_template(TEMPLATE).render(boards=boards(), **tools)
+
+
+def main() -> None:
+    """Write the report, or check it."""
+    text = render()
+    if "--check" not in sys.argv[1:]:
+        REPORT.write_text(text, "utf-8")
+    elif REPORT.read_text("utf-8") != text:
+        sys.exit(f"{REPORT} is not what the tables give. Run: python studies/report.py")
+
+
+if __name__ == "__main__":
+    main()
