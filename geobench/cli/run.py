@@ -1,6 +1,8 @@
 """geobench run: a whole study."""
 
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +43,7 @@ def run(
         for kind, name, entry in planned:
             done, what = ("done ", str(entry.reference)) if entry else ("to do", name)
             click.echo(f"{done}  {kind:10}  {what}")
+        click.echo(_left([(kind, entry is not None) for kind, _, entry in planned]))
         return
     steps = settings.steps(create=True)
     outcome = runner.run(steps)
@@ -53,6 +56,14 @@ def run(
         settings.tell(failure)
     if outcome.failures:
         sys.exit(2)
+
+
+def _left(steps: Sequence[tuple[str, bool]]) -> str:
+    """How many steps are done, and what is to do, in one line."""
+    left = Counter(kind for kind, done in steps if not done)
+    told = [f"{count:,} {kind}{'s' * (count > 1)}" for kind, count in left.items()]
+    done = f"{len(steps) - left.total():,} of {len(steps):,} steps are done"
+    return f"{done}; to do: {', '.join(told)}" if told else done
 
 
 def _planned(kind: str, name: str, entry: "Entry | None") -> dict[str, str | None]:

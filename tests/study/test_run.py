@@ -40,8 +40,11 @@ def test_a_study_runs_once_and_is_not_done_again(tmp_path: Path, study: Path) ->
     plan = _geobench(catalog, "run", study, "--dry-run")
     assert plan.exit_code == 0
     assert not catalog.exists()
-    lines = plan.stdout.splitlines()
+    *lines, told = plan.stdout.splitlines()
     assert len(lines) == 1 + 5 * (1 + 1 + 2)
+    assert told == (
+        "0 of 21 steps are done; to do: 1 dataset, 5 forecasters, 5 forecasts, 10 scores"
+    )
     assert all(line.startswith("to do") for line in lines)
 
     first = _geobench(catalog, "run", study)
@@ -52,7 +55,9 @@ def test_a_study_runs_once_and_is_not_done_again(tmp_path: Path, study: Path) ->
     assert len(made) == len(lines)
 
     plan = _geobench(catalog, "run", study, "--dry-run")
-    assert all(line.startswith("done ") for line in plan.stdout.splitlines())
+    *lines, told = plan.stdout.splitlines()
+    assert all(line.startswith("done ") for line in lines)
+    assert told == "21 of 21 steps are done"
     assert _geobench(catalog, "run", study).stdout == first.stdout
     assert _digests(catalog) == made
 

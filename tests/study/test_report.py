@@ -1,0 +1,83 @@
+"""The report of the study says what the committed score tables say, and nothing else."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def report() -> ModuleType:
+    """The command that writes it."""
+    spec = importlib.util.spec_from_file_location("report", ROOT / "studies" / "report.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_number_of_the_report_comes_from_the_score_tables(report: ModuleType) -> None:
+    assert report.REPORT.read_text("utf-8") == report.render()
+
+
+def test_the_text_around_the_tables_holds_no_measured_number() -> None:
+    """Decimals are computed; those of versions, links and commands are none."""
+    text = (ROOT / "docs" / "results" / "report.md.j2").read_text("utf-8")
+    for what in (
+        r"\{\{.*?\}\}",
+        r"\{%.*?%\}",
+        r"\{#.*?#\}",
+        r"`[^`]*`",
+        r"\]\([^)]*\)",
+        r"```.*?```",
+    ):
+        text = re.sub(what, "", text, flags=re.S)
+    assert re.findall(r"\d+[.]\d+", text) == []
+
+
+def test_another_table_gives_another_report(
+    report: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, Any] = json.loads((report.RESULTS / "site" / "board.json").read_text("utf-8"))
+    board = told["boards"][0]
+    oracle = [row["label"] for row in board["rows"]].index("oracle")
+    board["rows"][oracle]["excess"]["value"] += 1
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "board.json").write_text(json.dumps(told))
+    (tmp_path / "report.md.j2").write_bytes((report.RESULTS / "report.md.j2").read_bytes())
+    before = report.render()
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    assert report.render() != before
+
+
+def test_a_board_is_asked_by_names(report: ModuleType) -> None:
+    estimate = {"value": 0.5, "low": 0.25, "high": None}
+    cell = {"score": estimate, "excess": {"value": 0.125, "low": 0.0, "high": 1.0}, "share": None}
+    row = {"label": "a", "excess": estimate}
+    told = {
+        "rows": [row, {"label": "b", "excess": {"value": 0.25}}],
+        "columns": [{"name": "CRPS", "cells": [[cell, cell], [cell, cell]]}],
+        "lead_hours": [24.0, 48.0],
+        "models": [{"label": "a", "seed_sd": 0.75}],
+    }
+    board = report.Board(told)
+    assert board.cell("b", "CRPS", 2) is cell
+    assert board.mean("a", "CRPS") == 0.125
+    assert board.best(["a", "b"]) == "b"
+    assert (board.seed_sd("a"), str(board.seed_sd("b"))) == (0.75, "nan")
+    with pytest.raises(ValueError, match="not in list"):
+        board.cell("a", "CRPS", 3)
+    assert report.interval(estimate, 2) == "0.50 [0.25, –]"
+    assert report.interval(None) == "–"
+    assert report.number(-1234.5678, 1) == "−1,234.6"
+    assert report.number(-0.0001, 2) == "0.00"
+    assert report.table(["m", "x"], [["a", "1"]]).splitlines()[1:] == [
+        "| --- | ---: |",
+        "| a | 1 |",
+    ]
