@@ -174,9 +174,9 @@ def measure(
         inits = truth.sizes["init_time"]
         found = scoring.statistics(own, forecast, truth, context, block=inits, blaming=blaming)
         return {
-            (place, name): values.mean("lead_time", skipna=False).to_numpy()
+            (place, name): values[0].mean(-1)
             for place, (scorer, each) in enumerate(zip(own, found, strict=True))
-            for name, values in scoring.columns(scoring.scores(scorer, [each], resampling)[0])
+            for name, values in scoring.scores(scorer, [each], resampling).items()
         }
 
     def ensembles(every: "xr.Dataset") -> "list[xr.Dataset]":

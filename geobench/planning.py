@@ -176,8 +176,8 @@ def _contributions(
     (found,) = scoring.statistics([scorer], ensemble, truth, context, block=inits, blaming=blaming)
     with blaming(f"the scorer {scorer.name}"):
         return {
-            name: values.mean("lead_time", skipna=False).to_numpy()
-            for name, values in scoring.contributions(scorer, found).items()
+            name: values[0].mean(-1)
+            for name, values in scoring.contributions(scorer, [found]).items()
         }
 
 

@@ -35,7 +35,7 @@ class Resampling:
     a build can be repeated.
 
     Percentiles of a bootstrap are too narrow where blocks are few: by √((n - 1) / n), and because
-    the spread is itself estimated. `widened` mends both: the 95 % interval of a mean of n normal
+    the spread is itself estimated. `spread` mends both: the 95 % interval of a mean of n normal
     blocks is Student's. (For blocks of a long series n - 1 degrees of freedom are close to what
     Kiefer & Vogelsang, 2005, find at such a bandwidth.)
     """
@@ -61,41 +61,25 @@ class Resampling:
         return self.blocks - 1
 
     def means(self, found: "Sequence[xr.Dataset]") -> "xr.Dataset":
-        """Mean statistics with a first dim `draw` in place of `init_time`.
+        """Mean statistics with a last dim `draw` in place of `init_time`.
 
         Of several datasets with equal coordinates: the draws of one after those of another.
         """
-        first = found[0].drop_vars("init_time", errors="ignore")
-        dims = {
-            name: ("init_time", *(dim for dim in each.dims if dim != "init_time"))
-            for name, each in first.data_vars.items()
-        }
-        means = {
-            name: np.concatenate(
-                [
-                    np.tensordot(self.weights, each[name].transpose(*own).to_numpy(), 1)
-                    for each in found
-                ]
-            )
-            for name, own in dims.items()
-        }
-        return first.drop_dims("init_time").assign(
-            {name: (("draw", *own[1:]), means[name]) for name, own in dims.items()}
-        )
+        # One product for all: of many small ones each would read the weights anew.
+        return draws_of(found, lambda cases: cases.reshape(-1, cases.shape[-1]) @ self.weights.T)
 
-    def variance(self, values: Array) -> float:
-        """Variance of the mean of the inits' values, by blocks: what many resamples would give."""
+    def variance(self, values: Array) -> Array:
+        """Variance of the mean of the inits' values, by blocks: what many resamples would give.
+
+        The inits are along the first axis.
+        """
+        own = values.reshape(len(values), -1)
         if self.degrees <= 0:
-            return float("nan")
-        sums = self._blocks @ (values - values.mean())
+            return np.full(values.shape[1:], np.nan)
+        sums = self._blocks @ (own - own.mean(0))
         length = len(values) / self.blocks
-        return float((sums**2).mean() / length**2 / self.degrees)
-
-    def widened(self, scores: "xr.Dataset") -> "xr.Dataset":
-        """Put draws of scores farther from the estimate, which is the first, for few blocks."""
-        own = {str(name): each.transpose("draw", ...) for name, each in scores.data_vars.items()}
-        changed = {name: each.copy(data=self.spread(each.to_numpy())) for name, each in own.items()}
-        return scores.assign(changed)
+        found: Array = (sums**2).mean(0) / length**2 / self.degrees
+        return found.reshape(values.shape[1:])
 
     def spread(self, draws: Array) -> Array:
         """Widen draws along the first axis, of which the first is the estimate."""
@@ -107,17 +91,33 @@ class Resampling:
 
     def errors(self, normal: float) -> float:
         """Standard errors of widened draws that are as improbable as so many of a normal law."""
-        from scipy import stats
+        from scipy import special
 
         if self.degrees <= 0:
             return float("inf")
-        return float(stats.t.isf(stats.norm.sf(normal), self.degrees)) / student(self.degrees)
+        return -float(special.stdtrit(self.degrees, special.ndtr(-normal))) / student(self.degrees)
 
     def described(self) -> str:
         """What is drawn, in words."""
         if self.block is None:
             return f"{self.trajectories} independent test trajectories"
         return f"blocks of {self.block} consecutive inits of {self.trajectories} test trajectories"
+
+
+def draws_of(found: "Sequence[xr.Dataset]", of: Callable[[Array], Array]) -> "xr.Dataset":
+    """Make draws, along a last dim `draw`, of the statistics of cases of several forecasts.
+
+    Of each statistic `of` is given the values `(…, forecast, case)`, and returns `(…, draw)`: those
+    of one forecast after those of another. Coordinates are those of the first.
+    """
+    first = found[0].drop_vars("init_time", errors="ignore")
+    made = {}
+    for name, each in first.data_vars.items():
+        dims = tuple(dim for dim in each.dims if dim != "init_time")
+        own = [one[name].transpose(*dims, "init_time").to_numpy() for one in found]
+        sizes = [each.sizes[dim] for dim in dims]
+        made[name] = (*dims, "draw"), of(np.stack(own, -2)).reshape(*sizes, -1)
+    return first.drop_dims("init_time").assign(made)
 
 
 def student(degrees: float) -> float:

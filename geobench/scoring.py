@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 from geobench.errors import GeobenchError
 from geobench.interfaces.scorer import Blaming, Context, Region, Scorer, unblamed
 from geobench.resampling import Resampling as Resampling
+from geobench.resampling import draws_of
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
+
+    Draws = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 CASE_DIMS = ("init_time", "lead_time")
 _PORTION = 2**24  # bytes of a forecast, and of the law, that scorers are given at once
@@ -253,23 +257,27 @@ def _check_metric(scorer: Scorer, metric: object) -> None:
             )
 
 
-_BATCH = 2**27  # bytes of mean statistics
+_BATCH = 2**25  # bytes of mean statistics: of larger arrays the system clears the memory each time
 
 
 def scores(
     scorer: Scorer, found: "Sequence[xr.Dataset]", resampling: Resampling
-) -> "list[xr.Dataset]":
-    """Score every resample: the scorer's metric with a dim `draw`, whose first is the estimate.
+) -> "dict[str, Draws]":
+    """Score every resample, by column: `(forecast, draw, lead_time)`, the first the estimate.
 
     `found` are statistics of several forecasts; those alike are scored at once, which is quicker.
     """
-    draws, told = len(resampling.weights), []
+    import numpy as np
+
+    draws = len(resampling.weights)
+    parts: dict[str, list[Draws]] = {}
     for some in _batches(found, draws):
-        metric = scorer.metric(resampling.means(some))
-        for place in range(len(some)):
-            own = metric.isel(draw=slice(place * draws, (place + 1) * draws))
-            told.append(resampling.widened(own))
-    return told
+        for name, values in columns(scorer.metric(resampling.means(some))):
+            parts.setdefault(name, []).append(values.to_numpy().reshape(len(some), draws, -1))
+    return {
+        name: np.moveaxis(resampling.spread(np.moveaxis(np.concatenate(own), 1, 0)), 0, 1)
+        for name, own in parts.items()
+    }
 
 
 def _batches(found: "Sequence[xr.Dataset]", draws: int) -> "Iterator[list[xr.Dataset]]":
@@ -285,21 +293,37 @@ def _batches(found: "Sequence[xr.Dataset]", draws: int) -> "Iterator[list[xr.Dat
         yield batch
 
 
-def contributions(scorer: Scorer, found: "xr.Dataset") -> "dict[str, xr.DataArray]":
-    """What each case adds to a score, by column: `(draw, lead_time)`, where a draw is a case.
+def contributions(scorer: Scorer, found: "Sequence[xr.Dataset]") -> "dict[str, Draws]":
+    """What each case adds to the scores of several forecasts, by column: `(forecast, case, lead)`.
 
     Jackknife pseudo-values, n times the score less n - 1 times that without the case (Tukey, 1958):
     the cases' own values where the score is a mean, and as good where it is smooth in means.
     """
-    every = found.drop_vars("init_time", errors="ignore")
-    count, mean = every.sizes["init_time"], every.mean("init_time", skipna=False)
+    import numpy as np
+
+    count = found[0].sizes["init_time"]
     if count < 2:
         raise GeobenchError(
             "there is one case: nothing is known of how cases vary. Use more inits."
         )
-    without = (count * mean - every).rename(init_time="draw") / (count - 1)
-    whole = scorer.metric(mean.expand_dims("draw")).isel(draw=0)
-    return dict(columns(count * whole - (count - 1) * scorer.metric(without)))
+
+    def mean(cases: "Draws") -> "Draws":
+        return np.asarray(cases.mean(-1))
+
+    def without(cases: "Draws") -> "Draws":
+        return np.asarray((cases.sum(-1, keepdims=True) - cases) / (count - 1))
+
+    parts: dict[str, list[Draws]] = {}
+    for some in _batches(found, count):
+        whole, less = (
+            dict(columns(scorer.metric(draws_of(some, each)))) for each in (mean, without)
+        )
+        for name, values in whole.items():
+            each = less[name].to_numpy().reshape(len(some), count, -1)
+            parts.setdefault(name, []).append(
+                count * values.to_numpy()[:, None] - (count - 1) * each
+            )
+    return {name: np.concatenate(own) for name, own in parts.items()}
 
 
 def overall(scorer: Scorer, found: "xr.Dataset") -> dict[str, list[float]]:

@@ -430,11 +430,13 @@ class Steps:
 
     # -- scores
 
-    def find_score(self, forecast: Entry, scorer: Scorer, law: Entry | None = None) -> Entry | None:
-        """Return the score of this forecast by this scorer, if it is there."""
-        return self.catalog.find(
-            "score", scorer.recipe(), self._score_parents(forecast, scorer, law)
-        )
+    def find_scores(
+        self, forecast: Entry, scorers: Sequence[Scorer], law: Entry | None = None
+    ) -> list[Entry | None]:
+        """Return the score of this forecast by each scorer, where it is there."""
+        parents = self._score_parents(forecast)
+        wanted = [(own.recipe(), parents | _lawful(own, law)) for own in scorers]
+        return self.catalog.find_all("score", wanted)
 
     def score(self, forecast: Entry, scorer: Scorer, law: Entry | None = None) -> Entry:
         """Apply a scorer to every case of a forecast."""
@@ -447,7 +449,7 @@ class Steps:
 
         `law` is a forecast of the true law, for the scorers that compare with one.
         """
-        found = [self.find_score(forecast, scorer, law) for scorer in scorers]
+        found = self.find_scores(forecast, scorers, law)
         missing = [own for own, entry in zip(scorers, found, strict=True) if entry is None]
         made = iter(self._score(forecast, missing, law) if missing else [])
         return [entry or next(made) for entry in found]
@@ -476,7 +478,7 @@ class Steps:
             "score",
             f"{forecast.record.name}.{scorer.name}",
             recipe=scorer.recipe(),
-            parents=self._score_parents(forecast, scorer, law),
+            parents=self._score_parents(forecast) | _lawful(scorer, law),
             labels={**forecast.record.labels, "scorer": scorer.name},
         ) as draft:
             draft.write(statistics)
@@ -738,13 +740,9 @@ class Steps:
         self._simulator(dataset)
         return self.registry.experiment(dataset.record.recipe, str(dataset.reference))
 
-    def _score_parents(
-        self, forecast: Entry, scorer: Scorer | None = None, law: Entry | None = None
-    ) -> dict[str, Entry]:
+    def _score_parents(self, forecast: Entry) -> dict[str, Entry]:
         forecaster = self.catalog.parent(forecast, "forecaster")
-        dataset = self.catalog.parent(forecaster, "dataset")
-        parents = {"forecast": forecast, "dataset": dataset}
-        return parents | {"law": law} if law and scorer and scorer.needs_law else parents
+        return {"forecast": forecast, "dataset": self.catalog.parent(forecaster, "dataset")}
 
     def _task(self, dataset: Entry, model: EnsembleModel) -> Task:
         simulator = self._simulator(dataset)
@@ -821,6 +819,11 @@ class Steps:
             periodic=tuple(dim.name for dim in spec.dims if dim.periodic),
             device=self.device,
         )
+
+
+def _lawful(scorer: Scorer, law: Entry | None) -> dict[str, Entry]:
+    """The law, as a parent of scores that are of it."""
+    return {"law": law} if law and scorer.needs_law else {}
 
 
 def _read_together(scorers: Sequence[Scorer]) -> list[list[int]]:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -158,8 +159,8 @@ class Runner:
                     yield "forecaster", full, fitted
                 yield "forecast", full, drawn
                 law = drawn if cell.label == REFERENCE else law
-                for scorer in self.scorers:
-                    score = steps.find_score(drawn, scorer, law) if steps and drawn else None
+                found = steps.find_scores(drawn, self.scorers, law) if steps and drawn else ()
+                for scorer, score in zip_longest(self.scorers, found):
                     yield "score", f"{full}.{scorer.name}", score
 
     def _drawn(self, steps: Steps, fitted: Entry, cell: Cell) -> Entry | None:
@@ -191,14 +192,23 @@ class Runner:
                 outcome.failures.append(_of(name, error))
         return competitors
 
-    def boards(self, steps: Steps, binned: str | None = None, *, by_model: bool = False) -> Outcome:
+    def boards(
+        self,
+        steps: Steps,
+        binned: str | None = None,
+        *,
+        only: str | None = None,
+        by_model: bool = False,
+    ) -> Outcome:
         """Compare what is in the catalogue; what is missing is told.
 
+        `only`: the board of this experiment; default: of each.
         `binned`: a board for each bin of the cases (`geobench.bins`), by what was known of them.
         `by_model`: a row is a model, the mean over its seeds, and not one training.
         """
         outcome = Outcome()
-        for name, experiment in self.experiments.items():
+        for name in [only] if only else self.experiments:
+            experiment = self.experiments[name]
             dataset = steps.find_dataset(experiment)
             competitors = self._there(steps, name, dataset, outcome) if dataset else []
             labels = {each.label for each in competitors}
@@ -355,11 +365,7 @@ class Runner:
         else:
             fitted = steps.find_forecaster(dataset, cell.model, cell.seed)
             drawn = fitted and self._drawn(steps, fitted, cell)
-        scores = (
-            [steps.find_score(drawn, scorer, law or drawn) for scorer in self.scorers]
-            if drawn
-            else []
-        )
+        scores = steps.find_scores(drawn, self.scorers, law or drawn) if drawn else []
         done = [score for score in scores if score]
         if fitted is None or drawn is None or len(done) < len(self.scorers):
             return None

@@ -87,6 +87,81 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def days_of(board: Board) -> list[float]:
+    """Lead times that tables show."""
+    own = [hours / 24 for hours in board.told["lead_hours"]]
+    return [day for day in (1, 3, 5, 10) if day in own] if own[0] == 1 else own[:3]
+
+
+def of_law(board: Board, labels: Sequence[str] = ()) -> str:
+    """Table of the whole law: all models by rank, or some in this order."""
+    days = days_of(board)
+    rows = []
+    for label in labels or board.labels:
+        row = board.row(label)
+        first, later = days[0], days[min(2, len(days) - 1)]
+        ratios = [
+            board.cell(label, "spread/skill", day)["score"]["value"] for day in (first, later)
+        ]
+        rows.append([
+            f"{row['rank']} `{label}`",
+            interval(row["excess"], 4),
+            number(board.seed_sd(label), 4),
+            *(number((board.cell(label, "CRPS", day)["share"] or {}).get("value")) for day in days),
+            ", ".join(number(ratio, 2) for ratio in ratios),
+            number(board.cell(label, "energy score", first)["excess"]["value"], 4),
+            number(board.cell(label, "error of the covariance", first)["score"]["value"], 3),
+            number(board.cell(label, "dependence lost", first)["score"]["value"], 3),
+        ])  # fmt: skip
+    shares = [f"share, day {day:g}" for day in days]
+    return table(
+        ["rank, model", "mean excess CRPS [95 %]", "sd of seeds", *shares,
+         f"spread/skill, days {days[0]:g}, {later:g}", f"excess energy score, day {days[0]:g}",
+         f"error of the covariance, day {days[0]:g}",
+         f"dependence lost, day {days[0]:g}"],
+        rows,
+    )  # fmt: skip
+
+
+EXTREMES = (
+    ("squared error of p 99%", "score", 4, 1e4, "squared error of p, 10⁻⁴"),
+    ("twCRPS 99%", "excess", 2, 1e3, "excess twCRPS, 10⁻³"),
+    ("exceedance over the law's 99%", "score", 3, 1, "exceedances over the law's, less 1"),
+    ("return level over the law's", "score", 2, 1, "return level less the law's"),
+    ("value lost 99% 0.05", "score", 3, 1, "value lost, C/L 0.05"),
+)
+
+
+def of_extremes(board: Board, day: float = 3, labels: Sequence[str] = ()) -> str:
+    """Table of what is above the 99 % quantile of each site, at one lead time."""
+    rows = []
+    for label in labels or board.labels:
+        cells = [board.cell(label, name, day)[what] for name, what, *_ in EXTREMES]
+        told = [
+            interval(cell, digits, scale)
+            for cell, (_, _, digits, scale, _) in zip(cells, EXTREMES, strict=True)
+        ]
+        rows.append([f"`{label}`", *told])
+    return table(["model", *(heading for *_, heading in EXTREMES)], rows)
+
+
+def of_price(board: Board, labels: Sequence[str]) -> str:
+    """Table of what models cost, beside their excess."""
+    rows = []
+    for label in labels:
+        row = board.row(label)
+        rows.append([
+            f"`{label}`",
+            number(row["parameters"], 0),
+            number(row["training_seconds"], 0),
+            number(row["evaluations"], 0),
+            number(1e3 * row["seconds_per_member"], 2),
+            number(row["excess"]["value"], 4),
+        ])  # fmt: skip
+    headings = ["model", "parameters", "training, s", "evaluations a step", "ms per member"]
+    return table([*headings, "mean excess CRPS"], rows)
+
+
 def boards() -> dict[str, Board]:
     """Boards of the site, by the name of their page."""
     told = json.loads((RESULTS / "site" / "board.json").read_text("utf-8"))
@@ -111,6 +186,7 @@ def render() -> str:
     )
     tools: dict[str, Callable[..., Any]] = {
         "number": number, "interval": interval, "table": table, "larger": larger,
+        "of_law": of_law, "of_extremes": of_extremes, "of_price": of_price,
     }  # fmt: skip
     return environment.get_template(TEMPLATE).render(boards=boards(), **tools)
 

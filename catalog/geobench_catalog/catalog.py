@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -212,12 +212,22 @@ class Catalog:
         self, kind: Kind, recipe: Mapping[str, Any], parents: Mapping[str, Entry]
     ) -> Entry | None:
         """Return the newest entry that this very computation made, if there is one."""
-        key = identity(kind, recipe, {role: entry.id for role, entry in parents.items()})
-        for reference in self.index.made_by(key):
-            entry = self.get(str(reference))
-            if entry.record.key == key:
-                return entry
-        return None
+        return self.find_all(kind, [(recipe, parents)])[0]
+
+    def find_all(
+        self, kind: Kind, computations: Sequence[tuple[Mapping[str, Any], Mapping[str, Entry]]]
+    ) -> list[Entry | None]:
+        """Return what `find` returns of each (recipe, parents); the index is asked once."""
+        keys = [
+            identity(kind, recipe, {role: entry.id for role, entry in parents.items()})
+            for recipe, parents in computations
+        ]
+        made = self.index.made_by(keys)
+        return [self._newest(key, made.get(key, ())) for key in keys]
+
+    def _newest(self, key: str, references: Sequence[Reference]) -> Entry | None:
+        entries = (self.get(str(reference)) for reference in references)
+        return next((entry for entry in entries if entry.record.key == key), None)
 
     def work(
         self, kind: Kind, recipe: Mapping[str, Any], parents: Mapping[str, Entry]

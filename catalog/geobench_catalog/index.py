@@ -8,7 +8,7 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -104,12 +104,18 @@ class Index:
         finally:
             connection.set_authorizer(None)
 
-    def made_by(self, key: str) -> list[Reference]:
-        """Entries that the computation `key` made, newest first."""
-        found = self._ask(
-            "SELECT reference FROM entries WHERE key = ? ORDER BY created DESC, entry DESC", key
+    def made_by(self, keys: Sequence[str]) -> dict[str, list[Reference]]:
+        """Entries that each of the computations `keys` made, newest first."""
+        statement = (
+            "SELECT key, reference FROM entries "  # noqa: S608 # question marks
+            f"WHERE key IN ({', '.join('?' * len(keys))}) ORDER BY created DESC, entry DESC"
         )
-        return [Reference.parse(text) for text in found]
+        found: dict[str, list[Reference]] = {}
+        for key, text in self._retried(
+            lambda connection: connection.execute(statement, keys).fetchall()
+        ):
+            found.setdefault(key, []).append(Reference.parse(text))
+        return found
 
     def reference(self, entry_id: str) -> Reference | None:
         """Reference of an entry, by its id."""

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -76,12 +76,7 @@ class LocalStore:
 
     def files(self, key: str) -> dict[str, int]:
         """Every file below `key`: path relative to it -> bytes."""
-        root, found = self._root / key, {}
-        for folder, folders, names in os.walk(root):  # into no links, which are listed as files
-            links = [name for name in folders if (Path(folder) / name).is_symlink()]
-            for path in (Path(folder) / name for name in (*names, *links)):
-                found[path.relative_to(root).as_posix()] = path.lstat().st_size
-        return dict(sorted(found.items()))
+        return dict(sorted(_sizes(str(self._root / key), "")))
 
     def create(self, key: str, content: bytes) -> None:
         """Make a file with its full content in one step; `FileExistsError` if it is there."""
@@ -198,6 +193,20 @@ class LocalStore:
         from zarr.storage import LocalStore as ZarrLocalStore
 
         return ZarrLocalStore(self._root / key, read_only=True)
+
+
+def _sizes(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
+    """Every file below a folder and its bytes, as text: of many files, paths would take longer.
+
+    Links are files, and not followed. What cannot be listed is not there.
+    """
+    with suppress(OSError), os.scandir(folder) as found:
+        for each in found:
+            name = f"{prefix}{each.name}"
+            if each.is_dir(follow_symlinks=False):
+                yield from _sizes(each.path, f"{name}/")
+            else:
+                yield name, each.stat(follow_symlinks=False).st_size
 
 
 def sync(path: Path) -> None:

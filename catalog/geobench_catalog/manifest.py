@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 NAME = "MANIFEST.json"
 RECORD = "record.json"
@@ -48,9 +48,8 @@ def decode(text: bytes) -> Manifest:
 
 def is_inside(name: str) -> bool:
     """Whether `name` is a plain relative path that stays inside its folder."""
-    parts = PurePosixPath(name).parts
-    plain = name == "/".join(parts) and not {"..", "/"} & set(parts)
-    return plain and name not in ("", ".") and "\\" not in name and name.isprintable()
+    plain = not {"", ".", ".."} & set(name.split("/"))
+    return plain and "\\" not in name and name.isprintable()
 
 
 def digest(text: bytes | memoryview) -> str:

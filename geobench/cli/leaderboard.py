@@ -12,7 +12,7 @@ from geobench_catalog.commands.place import json_option
 
 if TYPE_CHECKING:
     from geobench.leaderboard.board import Board
-    from geobench.leaderboard.site import Hung
+    from geobench.leaderboard.rooms import Room
     from geobench.study import Outcome
 
 FORMATS = ("table", "markdown", "latex", "csv", "json")
@@ -184,20 +184,28 @@ def build(
 
     For example: geobench leaderboard build studies/quick.yaml --out site
     """
+    from geobench.cli import building
     from geobench.leaderboard import changes, site
 
     changes.last_build(out)  # before anything is computed
-    hung: list[Hung] = []
-    notes: list[str] = []
-    for study in studies:
-        own, failures = _hung(
+    planned = [
+        plan
+        for study in studies
+        for plan in building.plans(
             settings, study, nfe, guests, imported=imported, exchanges=exchanges, by_model=by_model
         )
-        hung += own
-        notes += failures
-    titles = list(dict.fromkeys(each.title for each in hung))
+    ]
+    site.check_apart([(plan.name, plan.experiment) for plan in planned])
+    rooms: list[Room] = []
+    notes: list[str] = []
+    for made in building.made(planned):
+        rooms.append(made.room)
+        for failure in made.failures:
+            settings.tell(failure)
+            notes.append(str(failure))
+    titles = list(dict.fromkeys(room.card.study for room in rooms))
     heading = title or (titles[0] if len(titles) == 1 else "Leaderboard")
-    told = site.build(hung, out, title=heading, notes=notes)
+    told = site.build(rooms, out, title=heading, notes=notes)
     page = (out / "index.html").absolute().as_uri()
     if as_json:
         documents.show({"page": page, "changes": told["changes"], "notes": notes})
@@ -206,38 +214,6 @@ def build(
     if not told["first"]:
         count = len(told["changes"])
         click.echo(f"{count or 'no'} change{'' if count == 1 else 's'} since the last build")
-
-
-def _hung(
-    settings: Settings,
-    study: Path,
-    nfe: tuple[int, ...],
-    guests: tuple[str, ...],
-    *,
-    imported: bool,
-    exchanges: int | None,
-    by_model: bool,
-) -> "tuple[list[Hung], list[str]]":
-    """Return the exhibits of a study, and what failed."""
-    from geobench.leaderboard.site import Hung
-    from geobench.study import Runner, read_study
-
-    read = read_study(study, nfe)
-    runner, steps = Runner(read, settings.plugins), settings.steps()
-    runner.invite(steps, (*guests, *(runner.imported(steps) if imported else ())))
-    outcome = runner.boards(steps, by_model=by_model)
-    for failure in outcome.failures:
-        settings.tell(failure)
-    own = [
-        Hung(
-            study.stem,
-            read.title or study.stem,
-            exhibit,
-            runner.exact(steps, exhibit, exchanges) if exchanges else {},
-        )
-        for exhibit in outcome.exhibits
-    ]
-    return own, [str(failure) for failure in outcome.failures]
 
 
 def _write(path: Path, text: str) -> None:

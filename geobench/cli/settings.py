@@ -95,12 +95,12 @@ class Settings:
 
         return unwatched if self.quiet else _watch
 
-    def steps(self, *, create: bool = False) -> "Steps":
-        """Everything that the steps need."""
+    def steps(self, *, create: bool = False, registry: "Registry | None" = None) -> "Steps":
+        """Everything that the steps need; default: with all `plugins`."""
         from geobench.steps import Steps
 
         catalog = self.catalog(create=create)
-        steps = Steps(catalog, self.plugins, self.watch, self.device, self.memory)
+        steps = Steps(catalog, registry or self.plugins, self.watch, self.device, self.memory)
         steps.scheduler = self.scheduler
         return steps
 

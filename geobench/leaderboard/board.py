@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from geobench.interfaces.scorer import IDEALS, Orientation, Scorer
 from geobench.leaderboard import confidence_set, pairs
-from geobench.leaderboard.estimates import LEVEL, Estimate, estimate
+from geobench.leaderboard.estimates import LEVEL, Estimate, estimate, estimates
 from geobench.leaderboard.seeds import Summary, joined, summaries
 from geobench_catalog import Entry
 from geobench_catalog.adoption import FOREIGN
@@ -144,6 +144,12 @@ class Board:
     models: list[Summary] = field(default_factory=list)
     """Those with several seeds, best first: the excess that ranks, over cases and seeds."""
 
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds of which every row is the mean; none where rows have one, or not all the same."""
+        first = self.rows[0].seeds
+        return first if len(first) > 1 and all(row.seeds == first for row in self.rows) else []
+
     def as_dict(self) -> dict[str, Any]:
         """Everything, as JSON values."""
         return asdict(self)
@@ -180,12 +186,9 @@ def compare(
     mean_errors, cell_errors = map(resampling.errors, (_SUSPICIOUS_MEAN, _SUSPICIOUS_CELL))
     for place, (scorer, called) in enumerate(zip(scorers, _calls(scorers), strict=True)):
         found = [_some(run.statistics(place, like=every[1]), cases) for run in runs]
-        scored = scoring.scores(scorer, found, resampling)
-        tables = [dict(scoring.columns(each)) for each in scored]
+        lead_hours = (found[0]["lead_time"].to_numpy() / np.timedelta64(3600, "s")).tolist()
         singles = []
-        for column, law in tables[0].items():
-            lead_hours = (law["lead_time"].to_numpy() / np.timedelta64(3600, "s")).tolist()
-            single = np.stack([table[column].to_numpy() for table in tables])
+        for column, single in scoring.scores(scorer, found, resampling).items():
             values = np.stack(_joined(every, list(single), resampling.degrees))
             own = Column(
                 column + called,
@@ -195,7 +198,7 @@ def compare(
                 scorer.fair,
                 scorer.units,
             )
-            own.cells = [_cells(scorer.better, v, values[0], values[base]) for v in values[1:]]
+            own.cells = _cells(scorer.better, values[1:], values[0], values[base])
             columns.append(own)
             singles.append(_excess(scorer.better, single, single[0]))
             if scorer.fair and scorer.better not in IDEALS:
@@ -279,16 +282,9 @@ def resampled(
     def series() -> Any:
         """Excess of each case, for each entry and column of the scorer that ranks."""
         runs = [run for each in every for run in each.runs]
-        found = [
-            scoring.contributions(scorer, _some(run.statistics(0, like=every[1]), cases))
-            for run in runs
-        ]
-        rows = [
-            _excess(scorer.better, own[column], law).mean("lead_time", skipna=False)
-            for column, law in found[0].items()
-            for own in found[1:]
-        ]
-        return np.stack([row.to_numpy() for row in rows])
+        found = [_some(run.statistics(0, like=every[1]), cases) for run in runs]
+        columns = scoring.contributions(scorer, found).values()
+        return np.concatenate([_excess(scorer.better, own[1:], own[0]).mean(-1) for own in columns])
 
     inits, leads = _some(dataset.load("inits"), cases), int(dataset.record.recipe["leads"])
     trajectory, position = (inits[key].to_numpy() for key in ("trajectory", "position"))
@@ -405,24 +401,21 @@ def _excess(better: Orientation, values: Any, law: Any) -> Any:
     return law - values if better == "higher" else values - law
 
 
-def _cells(better: Orientation, values: Any, law: Any, base: Any) -> list[Cell]:
+def _cells(better: Orientation, values: Any, law: Any, base: Any) -> list[list[Cell]]:
+    """Cells by row and lead time, of draws of scores `(row, draw, lead)`."""
     import numpy as np
 
-    excess = _excess(better, values, law)
     gap = _excess(better, base, law)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = 1 - excess / gap
-    cells = []
-    for lead in range(values.shape[1]):
-        gap_is_clear = better not in IDEALS and np.quantile(gap[1:, lead], 0.5 - LEVEL / 2) > 0
-        cells.append(
-            Cell(
-                estimate(values[:, lead]),
-                estimate(excess[:, lead]),
-                estimate(share[:, lead]) if gap_is_clear else None,
-            )
-        )
-    return cells
+    clear = np.quantile(gap[1:], 0.5 - LEVEL / 2, axis=0) > 0
+    shared = clear & (better not in IDEALS)
+    rows = []
+    for own in values:
+        excess = _excess(better, own, law)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = 1 - excess / gap
+        told = zip(*map(estimates, (own, excess, share)), shared, strict=True)
+        rows.append([Cell(s, e, closed if there else None) for s, e, closed, there in told])
+    return rows
 
 
 def _joined(every: Sequence[Competitor], draws: "Sequence[Draws]", degrees: float) -> "list[Draws]":

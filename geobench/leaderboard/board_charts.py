@@ -30,8 +30,11 @@ def ticks(board: Board) -> list[float]:
 
 def excess(board: Board) -> Figure | None:
     """Excess over the oracle of each score that has one, against lead time."""
-    own = [column for column in board.columns if column.better not in IDEALS]
-    variants = [(column.name, _excess(board, column)) for column in own]
+    variants = [
+        (column.name, _excess(board, place))
+        for place, column in enumerate(board.columns)
+        if column.better not in IDEALS
+    ]
     return _figure(
         "excess",
         "Excess over the oracle by lead time",
@@ -43,8 +46,8 @@ def excess(board: Board) -> Figure | None:
     )
 
 
-def _excess(board: Board, column: Column) -> Chart:
-    lines = []
+def _excess(board: Board, place: int) -> Chart:
+    column, lines = board.columns[place], []
     for row, cells in enumerate(column.cells):
         clear = [cell.excess.low > 0 for cell in cells]
         each = [cell.excess for cell in cells]
@@ -60,13 +63,17 @@ def _excess(board: Board, column: Column) -> Chart:
         lines,
         y_log=True,
         x_ticks=ticks(board),
+        cells=(place, "excess"),
     )
 
 
 def ideals(board: Board) -> Figure | None:
     """Scores that should be one or zero, against lead time."""
-    own = [column for column in board.columns if column.better in IDEALS]
-    variants = [(column.name, _values(board, column)) for column in own]
+    variants = [
+        (column.name, _values(board, place))
+        for place, column in enumerate(board.columns)
+        if column.better in IDEALS
+    ]
     return _figure(
         "ideals",
         "Scores with an ideal value, by lead time",
@@ -76,7 +83,8 @@ def ideals(board: Board) -> Figure | None:
     )
 
 
-def _values(board: Board, column: Column) -> Chart:
+def _values(board: Board, place: int) -> Chart:
+    column = board.columns[place]
     lines = [
         _line(board, row, [cell.score for cell in cells], shown=[True] * len(cells))
         for row, cells in enumerate(column.cells)
@@ -87,6 +95,7 @@ def _values(board: Board, column: Column) -> Chart:
         lines,
         x_ticks=ticks(board),
         ideal=float(IDEALS[column.better]),
+        cells=(place, "score"),
     )
 
 

@@ -15,7 +15,7 @@ _SHOWN = 200  # scores of one build
 
 
 def document(
-    title: str, boards: Sequence[tuple[str, dict[str, Any]]], before: Mapping[str, Any] | None
+    title: str, boards: Sequence[tuple[str, Mapping[str, Any]]], before: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Return all numbers of a site, and what changed; `boards` are (page, board as JSON)."""
     told = {
@@ -108,7 +108,7 @@ def _mean(values: Sequence[float | None]) -> float:
 def _same(a: float | None, b: float | None) -> bool:
     if a is None or b is None or math.isnan(a) or math.isnan(b):
         return (a is None) == (b is None) and str(a) == str(b)
-    return math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9)
+    return math.isclose(a, b, rel_tol=2e-5, abs_tol=1e-9)
 
 
 def last_build(folder: Path) -> dict[str, Any] | None:

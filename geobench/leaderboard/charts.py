@@ -4,6 +4,7 @@ A chart is drawn twice from one description: as SVG that needs no script (`chart
 library that is shipped with the site, with values under the pointer.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -43,6 +44,8 @@ class Chart:
     ideal: float | None = None
     diagonal: bool = False
     marks: Literal["lines", "points"] = "lines"
+    cells: tuple[int, Literal["score", "excess"]] | None = None
+    """Column of the board whose cells the lines show, and what of them."""
 
     @property
     def empty(self) -> bool:
@@ -68,8 +71,6 @@ class Figure:
         return self.variants[self.chosen][1]
 
 
-def finite(values: Any) -> list[Number]:
+def finite(values: Any, digits: int = 5) -> list[Number]:
     """Numbers to draw: what is not finite is left out."""
-    import numpy as np
-
-    return [float(f"{each:.5g}") if np.isfinite(each) else None for each in np.asarray(values)]
+    return [float(f"{each:.{digits}g}") if math.isfinite(each) else None for each in values]

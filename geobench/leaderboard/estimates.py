@@ -26,3 +26,13 @@ def estimate(draws: "Draws") -> Estimate:
 
     low, high = np.quantile(draws[1:], [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
     return Estimate(float(draws[0]), float(low), float(high))
+
+
+def estimates(draws: "Draws") -> list[Estimate]:
+    """Estimates of several numbers, of draws `(draw, number)`."""
+    import numpy as np
+
+    with np.errstate(invalid="ignore"):  # a share may be infinite, where there is no gap
+        low, high = np.quantile(draws[1:], [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=0)
+    told = zip(draws[0], low, high, strict=True)
+    return [Estimate(*(float(each) for each in own)) for own in told]

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 _INITS = 3
 _MEMBERS = 4
 _LARGEST = 128  # cells of a picture along a dim
+_GAP = 20  # widths of a picture to the gap beside it
+_COLOURS = 62  # more take twice the bytes: there are hundreds of small pictures
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG, one pixel for each cell, and what it shows."""
+    """A PNG, one pixel for each cell, and what it shows; of several members, side by side."""
 
     file: str
     png: bytes
@@ -31,11 +33,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Strip:
-    """Pictures of one source, side by side."""
+    """Members of one source."""
 
     name: str
     row: int | None
-    pictures: Sequence[Picture]
+    picture: Picture
 
 
 @dataclass(frozen=True)
@@ -120,17 +122,13 @@ def _scene(
         fields = values.transpose(*order).to_numpy()
         if not hovmoeller:
             fields = np.where(exhibit.spec.sea, fields, np.nan)[:, ::-1]
-        pictures = [
-            Picture(
-                f"{key}-{channel}-{place}-{member}.png",
-                _png(field, norm),
-                f"{called}{f', member {member + 1}' if place else ''}, {variable.name}, {when}",
-            )
-            for member, field in enumerate(fields)
-        ]
-        strips.append(Strip(called, row, pictures))
+        shown = (
+            f"{called}{f', members 1 to {len(fields)}' if place else ''}, {variable.name}, {when}"
+        )
+        picture = Picture(f"{key}-{channel}-{place}.png", _png(list(fields), norm, _MEMBERS), shown)
+        strips.append(Strip(called, row, picture))
     bar = Picture(
-        f"{key}-{channel}-scale.png", _png(np.linspace(*norm, 128)[None], norm), "colour scale"
+        f"{key}-{channel}-scale.png", _png([np.linspace(*norm, 128)[None]], norm), "colour scale"
     )
     last = exhibit.board.lead_hours[-1] / 24
     first_day = exhibit.board.lead_hours[0] / 24
@@ -159,22 +157,29 @@ def _limits(truth: Any, sea: Any) -> tuple[float, float]:
     return (low, high) if high > low else (low - 1, high + 1)
 
 
-def _png(field: Any, limits: tuple[float, float]) -> bytes:
-    """Return a picture with a palette: a pixel for each cell, land and failures in grey."""
+def _png(fields: Sequence[Any], limits: tuple[float, float], room: int = 1) -> bytes:
+    """Return a picture with a palette: a pixel for each cell, land and failures in grey.
+
+    Fields stand side by side, with room for so many; what is between and beyond is transparent.
+    """
     import matplotlib as mpl
     import numpy as np
     from PIL import Image
 
     low, high = limits
-    step = max(1, -(-max(field.shape) // _LARGEST))
-    field = field[::step, ::step]
-    with np.errstate(invalid="ignore"):
-        level = np.clip((field - low) / (high - low) * 254, 0, 254)
-    index = np.where(np.isfinite(field), level, 255).astype(np.uint8)
-    colours = mpl.colormaps["RdBu_r" if low < 0 else "viridis"](np.linspace(0, 1, 255))[:, :3]
-    palette = np.vstack([colours, [[0.72, 0.7, 0.65]]])
+    step = max(1, -(-max(fields[0].shape) // _LARGEST))
+    height, width = fields[0][::step, ::step].shape
+    pitch = width + (-(-width // _GAP) if room > 1 else 0)
+    index = np.full((height, room * pitch - (pitch - width)), _COLOURS + 1, np.uint8)
+    for place, field in enumerate(fields):
+        own = field[::step, ::step]
+        with np.errstate(invalid="ignore"):
+            level = np.clip((own - low) / (high - low) * _COLOURS, 0, _COLOURS - 1)
+        index[:, place * pitch :][:, :width] = np.where(np.isfinite(own), level, _COLOURS)
+    colours = mpl.colormaps["RdBu_r" if low < 0 else "viridis"](np.linspace(0, 1, _COLOURS))[:, :3]
+    palette = np.vstack([colours, [[0.72, 0.7, 0.65]], [[1, 1, 1]]])
     image = Image.fromarray(index, "P")
     image.putpalette((palette * 255).round().astype(np.uint8).tobytes())
     written = io.BytesIO()
-    image.save(written, "PNG", optimize=True)
+    image.save(written, "PNG", optimize=True, transparency=_COLOURS + 1)
     return written.getvalue()

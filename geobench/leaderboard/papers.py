@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from geobench.errors import GeobenchError
-from geobench.leaderboard import chart_svg
+from geobench.leaderboard import chart_files
 from geobench.leaderboard.exhibit import Exhibit
 from geobench.leaderboard.looks import looks
 from geobench.leaderboard.pages import every_figure
@@ -20,7 +20,7 @@ def save(exhibit: Exhibit, folder: Path) -> list[Path]:
             name, _ = figure.variants[figure.chosen]
             for ending in ("svg", "pdf"):
                 path = folder / f"{slug(exhibit.board.name)}-{figure.key}.{ending}"
-                chart_svg.save(figure.chart, own, path, title=f"{figure.title}: {name}")
+                chart_files.save(figure.chart, own, path, title=f"{figure.title}: {name}")
                 written.append(path)
     except OSError as error:
         raise GeobenchError(

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def plain(value: Any) -> Any:
-    """Return JSON values; null for numbers that JSON does not have."""
+def plain(value: Any, digits: int = 17) -> Any:
+    """Return JSON values; null for numbers that JSON does not have.
+
+    `digits`: to how many that count a number is rounded; default: to none fewer.
+    """
     if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {str(key): plain(each, digits) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+        return [plain(each, digits) for each in value]
+    if isinstance(value, float):
+        return float(f"{value:.{digits}g}") if math.isfinite(value) else None
     return value
 
 

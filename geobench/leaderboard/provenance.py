@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from geobench.leaderboard.board import Competitor
 from geobench.leaderboard.exhibit import Exhibit
 from geobench_catalog import Entry
+from geobench_catalog.references import Reference
 
 _LONGEST = 2000  # characters of one value
 
@@ -26,15 +28,8 @@ class Origin:
     recipe: str
     summary: Sequence[tuple[str, str]]
     environment: Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Remake:
-    """A stored number and the command that makes it again."""
-
-    what: str
-    reference: str
-    command: str
+    alike: str
+    """Role of one before it that was made with the very same; "": there is none."""
 
 
 def origins(exhibit: Exhibit, own: Competitor) -> list[Origin]:
@@ -45,26 +40,31 @@ def origins(exhibit: Exhibit, own: Competitor) -> list[Origin]:
         ("dataset", exhibit.dataset),
         ("reference", exhibit.reference.forecast),
     ]
-    return [_origin(role, entry) for role, entry in told]
+    made = [entry.record.environment for _, entry in told]
+    firsts = [told[made.index(each)][0] for each in made]
+    return [
+        _origin(role, entry, "" if first == role else first)
+        for (role, entry), first in zip(told, firsts, strict=True)
+    ]
 
 
-def remakes(exhibit: Exhibit, own: Competitor, *, imported: bool) -> Iterator[Remake]:
-    """Return the command behind each cell of a row; what was imported cannot be drawn again."""
-    for run in own.runs:
-        called = f", seed {run.seed}" if own.others else ""
-        for scorer, score in zip(exhibit.scorers, run.scores, strict=True):
-            yield _remake(f"scores of {scorer.name} {scorer.version}{called}", score)
-        if not imported:
-            yield _remake(f"forecast{called}", run.forecast)
-            yield _remake(f"forecaster{called}", run.forecaster)
-    yield _remake("dataset", exhibit.dataset)
+def remakes(
+    exhibit: Exhibit, own: Competitor, *, imported: bool
+) -> Iterator[tuple[str, list[Reference]]]:
+    """Return what is behind a row, and can be made again: one of each for each of its seeds.
+
+    What was imported cannot be drawn again.
+    """
+    for place, scorer in enumerate(exhibit.scorers):
+        scores = [run.scores[place].reference for run in own.runs]
+        yield f"scores of {scorer.name} {scorer.version}", scores
+    if not imported:
+        yield "forecast", [run.forecast.reference for run in own.runs]
+        yield "forecaster", [run.forecaster.reference for run in own.runs]
+    yield "dataset", [exhibit.dataset.reference]
 
 
-def _remake(what: str, entry: Entry) -> Remake:
-    return Remake(what, str(entry.reference), f"geobench reproduce {entry.reference}")
-
-
-def _origin(role: str, entry: Entry) -> Origin:
+def _origin(role: str, entry: Entry, alike: str) -> Origin:
     record = entry.record
     return Origin(
         role,
@@ -76,7 +76,8 @@ def _origin(role: str, entry: Entry) -> Origin:
         record.size,
         json.dumps(record.recipe, indent=2, ensure_ascii=False),
         list(_flat({k: v for k, v in record.summary.items() if k != "scores"})),
-        list(_flat(record.environment)),
+        [] if alike else list(_flat(record.environment)),
+        alike,
     )
 
 
@@ -89,13 +90,11 @@ def _flat(fields: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]
             yield f"{path}{key}", text[:_LONGEST]
 
 
-def newest(exhibits: Sequence[Exhibit]) -> str:
-    """When the youngest number of all was made: a site says that, and not when it was built."""
-    created = [
+def newest(exhibit: Exhibit) -> datetime:
+    """When the youngest number was made: a site says that, and not when it was built."""
+    return max(
         score.record.created
-        for exhibit in exhibits
-        for own in exhibit.competitors
+        for own in (exhibit.reference, *exhibit.competitors)
         for run in own.runs
         for score in run.scores
-    ]
-    return f"{max(created):%Y-%m-%d %H:%M} UTC" if created else "–"
+    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from geobench.interfaces.scorer import IDEALS
 from geobench.leaderboard.board import Board, resampled
+from geobench.leaderboard.charts import finite
 from geobench.leaderboard.estimates import LEVEL
 from geobench.leaderboard.exhibit import Exhibit
 
@@ -23,14 +24,23 @@ if TYPE_CHECKING:
 class Scorecard:
     """One scorer: its columns (variables, events), and differences of each pair of rows.
 
-    `change[column][reference][row][lead]`: per cent, positive where the row is better than the
-    reference; None where there is no score. `clear`: the same, whether it is beyond doubt.
+    `means[column][row][lead]`; None where there is no score. `sign`: 1 if a higher one is better,
+    else -1. `clear[column][reference][row][lead]`: whether the difference is beyond doubt.
     """
 
     scorer: str
     columns: Sequence[str]
-    change: list[list[list[list[float | None]]]]
+    sign: int
+    means: list[list[list[float | None]]]
     clear: list[list[list[list[bool]]]]
+
+    def change(self, column: int, reference: int, row: int) -> list[float | None]:
+        """Per cent by lead time, positive where the row is better than the reference."""
+        own, other = self.means[column][row], self.means[column][reference]
+        return [
+            self.sign * 100 * (a - b) / abs(b) if a is not None and b else None
+            for a, b in zip(own, other, strict=True)
+        ]
 
 
 def scorecards(exhibit: Exhibit) -> list[Scorecard]:
@@ -58,42 +68,27 @@ def _card(exhibit: Exhibit, place: int, resampling: "Resampling") -> Scorecard:
     from geobench import scoring
 
     scorer = exhibit.scorers[place]
-    found = [
-        [scoring.contributions(scorer, run.statistics(place)) for run in own.runs]
-        for own in exhibit.competitors
-    ]
-    change, clear = [], []
-    for column in found[0][0]:
-        cases = np.stack([  # (row, case, lead)
-            np.mean([each[column].to_numpy() for each in runs], 0) for runs in found
-        ])  # fmt: skip
-        sign = 1 if scorer.better == "higher" else -1
-        per_cent, sure = _compared(cases, sign, resampling)
-        change.append([[_told(row) for row in each] for each in per_cent])
-        clear.append(sure.tolist())
-    return Scorecard(scorer.name, list(found[0][0]), change, clear)
+    runs = [[run.statistics(place) for run in own.runs] for own in exhibit.competitors]
+    found = scoring.contributions(scorer, [each for own in runs for each in own])
+    ends = np.cumsum([len(own) for own in runs])[:-1]
+    means, clear = [], []
+    for values in found.values():
+        cases = np.stack([own.mean(0) for own in np.split(values, ends)])  # (row, case, lead)
+        means.append([finite(row, digits=7) for row in cases.mean(1)])
+        clear.append(_clear(cases, resampling).tolist())
+    sign = 1 if scorer.better == "higher" else -1
+    return Scorecard(scorer.name, list(found), sign, means, clear)
 
 
-def _compared(cases: Any, sign: int, resampling: "Resampling") -> Any:
-    """Change in per cent and whether it is clear, `(reference, row, lead)`."""
+def _clear(cases: Any, resampling: "Resampling") -> Any:
+    """Whether two rows differ, `(reference, row, lead)`, of values of cases `(row, case, lead)`."""
     import numpy as np
     from scipy import special
 
-    means = cases.mean(1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        per_cent = sign * 100 * (means[None] - means[:, None]) / abs(means[:, None])
-    sure = np.zeros(per_cent.shape, bool)
     needed = float(special.stdtrit(resampling.degrees, 0.5 + LEVEL / 2))
+    sure = np.zeros((len(cases), *cases.shape[::2]), bool)
     for one in range(len(cases)):
-        for other in range(one):
-            for lead in range(cases.shape[2]):
-                apart = cases[one, :, lead] - cases[other, :, lead]
-                error = resampling.variance(apart) ** 0.5
-                sure[one, other, lead] = sure[other, one, lead] = abs(apart.mean()) > needed * error
-    return per_cent, sure
-
-
-def _told(values: Any) -> list[float | None]:
-    import numpy as np
-
-    return [round(float(each), 2) if np.isfinite(each) else None for each in values]
+        apart = np.moveaxis(cases[one] - cases[:one], 1, 0)
+        errors = resampling.variance(apart) ** 0.5
+        sure[one, :one] = abs(apart.mean(0)) > needed * errors
+    return sure | sure.swapaxes(0, 1)

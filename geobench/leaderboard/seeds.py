@@ -46,7 +46,7 @@ def summary(
     `degrees` of freedom: those of the bootstrap.
     """
     import numpy as np
-    from scipy import stats
+    from scipy import special
 
     from geobench.resampling import error
 
@@ -55,7 +55,7 @@ def summary(
     added = (error(draws - mean, degrees) ** 2).sum() / (count - 1)
     sd = float(np.sqrt(np.maximum(0, draws[:, 0].var(ddof=1) - added)))
     cases = estimate(mean)
-    arm = float(stats.t.ppf(0.5 + LEVEL / 2, count - 1)) * sd / count**0.5
+    arm = float(special.stdtrit(count - 1, 0.5 + LEVEL / 2)) * sd / count**0.5
     low = cases.value - np.hypot(cases.value - cases.low, arm)
     high = cases.value + np.hypot(cases.high - cases.value, arm)
     excess = Estimate(cases.value, float(low), float(high))

@@ -7,46 +7,36 @@ make equal files: no page says when it was built.
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from geobench.errors import GeobenchError
-from geobench.leaderboard import changes, pages
-from geobench.leaderboard.exhibit import Exhibit
-from geobench.leaderboard.gallery import Scene, scenes
-from geobench.leaderboard.pages import Exact, Room
-from geobench.leaderboard.plain import plain
-from geobench.leaderboard.provenance import newest
-from geobench.leaderboard.slugs import slug
+from geobench.leaderboard import changes, page
+from geobench.leaderboard.pages import Sheet
+from geobench.leaderboard.rooms import Room, page_of
 
 ASSETS = Path(__file__).parent / "assets"
 FOLDERS = ("assets", "experiments", "entries", "gallery")
 
 
-@dataclass(frozen=True)
-class Hung:
-    """An exhibit and what was said of it: by which study, with which tests against the law."""
-
-    study: str
-    title: str
-    exhibit: Exhibit
-    exact: Exact
+def check_apart(named: Sequence[tuple[str, str]]) -> None:
+    """Raise unless all boards, (study, experiment), have pages of their own."""
+    seen = [page_of(*each) for each in named]
+    if len(set(seen)) < len(seen):
+        twice = next(each for each in seen if seen.count(each) > 1)
+        raise GeobenchError(
+            f"two boards would have the page {twice}. Name each study once, under another file "
+            f"name each."
+        )
 
 
 def build(
-    hung: Sequence[Hung], out: Path, *, title: str, notes: Sequence[str] = ()
+    rooms: Sequence[Room], out: Path, *, title: str, notes: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Write the site into `out`; return what its board.json says."""
     before = changes.last_build(out)
-    rooms = [_room(each) for each in hung]
-    _check_apart(rooms)
-    told = plain(
-        changes.document(
-            title, [(room.page, room.exhibit.board.as_dict()) for room in rooms], before
-        )
-    )
+    told = changes.document(title, [(room.page, room.told) for room in rooms], before)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
@@ -57,30 +47,7 @@ def build(
         raise GeobenchError(
             f"{out} cannot be written ({error.strerror}). Name another folder."
         ) from error
-    return dict(told)
-
-
-def _room(each: Hung) -> Room:
-    page = slug(f"{each.study}-{each.exhibit.board.name}")
-    entries = [
-        slug(f"{page}-{row.label}-s{row.seed}-{row.entries['forecast'].partition('@')[2]}")
-        for row in each.exhibit.board.rows
-    ]
-    return Room(page, each.title, each.exhibit, entries, each.exact, _gallery(each.exhibit))
-
-
-def _gallery(exhibit: Exhibit) -> list[Scene]:
-    return scenes(exhibit) if len(exhibit.spec.dims) <= 2 else []
-
-
-def _check_apart(rooms: Sequence[Room]) -> None:
-    seen = [room.page for room in rooms]
-    if len(set(seen)) < len(seen):
-        twice = next(page for page in seen if seen.count(page) > 1)
-        raise GeobenchError(
-            f"two boards would have the page {twice}. Name each study once, under another file "
-            f"name each."
-        )
+    return told
 
 
 def _write(
@@ -91,22 +58,32 @@ def _write(
     for asset in ASSETS.iterdir():
         shutil.copyfile(asset, out / "assets" / asset.name)
     shutil.copyfile(_plotly(), out / "assets" / "plotly.min.js")
-    hall = pages.Hall(title, rooms, newest([room.exhibit for room in rooms]), told, list(notes))
-    for name, text in pages.render(hall):
-        (out / name).write_text(text, "utf-8")
+    for path, text in _framed(rooms, told, title, notes):
+        (out / path).write_text(text, "utf-8")
     for room in rooms:
-        for scene in room.scenes:
-            _pictures(out / "gallery" / room.page, scene)
+        for name, png in room.pictures.items():
+            (out / name).parent.mkdir(exist_ok=True)
+            (out / name).write_bytes(png)
     text = json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     (out / changes.NAME).write_text(text + "\n", "utf-8")
 
 
-def _pictures(folder: Path, scene: Scene) -> None:
-    folder.mkdir(exist_ok=True)
-    for strip in scene.strips:
-        for picture in strip.pictures:
-            (folder / picture.file).write_bytes(picture.png)
-    (folder / scene.bar.file).write_bytes(scene.bar.png)
+def _framed(
+    rooms: Sequence[Room], told: Mapping[str, Any], title: str, notes: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Return each page: its path in the site, and its text."""
+    from markupsafe import Markup
+
+    newest = max((room.newest for room in rooms), default=None)
+    made = f"{newest:%Y-%m-%d %H:%M} UTC" if newest else "–"
+    hall = {"title": title, "rooms": rooms, "newest": made, "told": told, "notes": notes}
+    templates = page.environment()
+    frame, index = (templates.get_template(f"site/{name}.html") for name in ("frame", "index"))
+    first = Sheet("index.html", "", "", index.render(hall=hall))
+    for sheet in (first, *(sheet for room in rooms for sheet in room.sheets)):
+        root = "../" * sheet.path.count("/")
+        text = Markup(sheet.text)  # noqa: S704 # names in it are escaped
+        yield sheet.path, frame.render(hall=hall, sheet=sheet, root=root, text=text)
 
 
 def _plotly() -> Path:

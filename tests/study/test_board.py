@@ -20,7 +20,7 @@ def test_the_interval_covers_as_often_as_it_says() -> None:
     covered = 0
     for _ in range(400):
         found = xr.Dataset({"s": ("init_time", generator.standard_normal(60))})
-        interval = b.estimate(resampling.widened(resampling.means([found]))["s"].values)
+        interval = b.estimate(resampling.spread(resampling.means([found])["s"].values))
         covered += interval.low < 0 < interval.high
     assert 0.915 < covered / 400 < 0.98
 
@@ -96,7 +96,7 @@ def test_the_share_is_0_for_the_baseline_and_1_for_the_law(better: b.Orientation
     sign = 1 if better == "lower" else -1
     law, base = (sign * np.stack(_excesses(value, value, error=0.1)).T for value in (1.0, 5.0))
     for values, share, excess in ((law, 1, 0), (base, 0, 4), ((law + base) / 2, 0.5, 2)):
-        for cell in b._cells(better, values, law, base):
+        for cell in b._cells(better, values[None], law, base)[0]:
             assert cell.share is not None
             assert cell.share.value == pytest.approx(share, abs=1e-12)
             assert cell.excess.value == pytest.approx(excess, abs=1e-12)
@@ -105,8 +105,8 @@ def test_the_share_is_0_for_the_baseline_and_1_for_the_law(better: b.Orientation
 def test_there_is_no_share_where_there_is_no_gap() -> None:
     law = np.ones((1001, 1))
     unclear, clear = (law + np.stack(_excesses(gap, error=1.0)).T for gap in (0.5, 5.0))
-    assert b._cells("lower", law, law, unclear)[0].share is None
-    assert b._cells("lower", law, law, clear)[0].share is not None
+    assert b._cells("lower", law[None], law, unclear)[0][0].share is None
+    assert b._cells("lower", law[None], law, clear)[0][0].share is not None
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_a_region_is_scored_as_if_there_were_no_other(drawn: tuple[Steps, Entry,
     np.testing.assert_allclose(found, expected.transpose(*found.dims), rtol=1e-5)
     everywhere = steps.registry.scorer("crps")
     assert "within" not in everywhere.recipe()  # scores of the whole grid keep their identity
-    assert steps.find_score(forecast, everywhere) is None
+    assert steps.find_scores(forecast, [everywhere]) == [None]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2]
 def report() -> ModuleType:
     """The command that writes it."""
     spec = importlib.util.spec_from_file_location("report", ROOT / "studies" / "report.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

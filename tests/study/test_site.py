@@ -1,6 +1,7 @@
 """The site, in a browser: it fetches nothing, sorts, filters, and can be read by everybody."""
 
 import json
+import multiprocessing
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from geobench.cli import main
+from geobench.cli import building, main
 from geobench_catalog import Catalog
 
 LONG = "a-very-long-name-" * 3
@@ -199,6 +200,64 @@ def test_names_of_files_are_safe_and_apart() -> None:
     assert made[0] == "fgn"
     assert len(set(made)) == len(names)
     assert all(re.fullmatch(r"[a-z0-9_-]{1,80}", each) for each in made)
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def test_two_processes_make_the_site_that_one_makes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studies = [folder / "study.yaml", folder / "sea.yaml"]
+    made = []
+    for count in (1, 2):
+        monkeypatch.setattr(building, "cores", lambda count=count: count)
+        out = tmp_path / str(count)
+        _told(folder / "catalog", "leaderboard", "build", *studies, "--out", out)
+        made.append(_files(out))
+    assert made[0] == made[1]
+    assert multiprocessing.active_children() == []
+
+
+def test_what_is_wrong_is_told_alike_by_other_processes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = tmp_path / "more.yaml"
+    study.write_text(
+        STUDY.replace("experiments:", "experiments:\n  none: {use: lorenz95}"), "utf-8"
+    )
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text("raise ImportError('not today')")
+    words = ("--plugin", plugin, "leaderboard", "build", study, "--out", tmp_path / "out")
+    told = []
+    for count in (1, 2):
+        monkeypatch.setattr(building, "cores", lambda count=count: count)
+        result = _geobench(folder / "catalog", *words)
+        assert result.exit_code == 2
+        told.append(result.stderr)
+    assert told[0] == told[1]
+    assert told[0].count("is set aside: not today") == 1
+    assert "no scores of the reference and the baseline of 'none'" in told[0]
+    assert not (tmp_path / "out").exists()
+    assert multiprocessing.active_children() == []
+
+
+def test_by_model_a_row_is_a_model(folder: Path, tmp_path: Path) -> None:
+    study, out = folder / "study.yaml", tmp_path / "out"
+    words = ("leaderboard", "build", study, "--by-model", "--no-imported", "--out", out)
+    _told(folder / "catalog", *words)
+    (board,) = json.loads((out / "board.json").read_text("utf-8"))["boards"]
+    labels = sorted(row["label"] for row in board["rows"])
+    assert labels == sorted([LONG, "climatology", "oracle", "persistence"])
+    assert all(row["seeds"] == [0, 1] for row in board["rows"])
+    text = (out / "experiments" / "study-tiny.html").read_text("utf-8")
+    assert "the mean of its seeds 0, 1;" in text
+    assert text.count("members · 2 seeds") == 4
+    entry = next((out / "entries").glob("*oracle*")).read_text("utf-8")
+    named = re.findall(r"<code>geobench reproduce (\S+)</code>", entry)
+    assert len(set(named)) == len(named) == 2 * (7 + 2) + 1
 
 
 # -- other outputs

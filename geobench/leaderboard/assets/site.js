@@ -6,6 +6,27 @@
   const one = (id) => document.getElementById(id);
   const shown = data.rows.map(() => true);
 
+  // -- what was packed: whole numbers of cells, lines that are told elsewhere or as usual
+  const unpacked = (flat, scales) => {
+    const ends = (kind) => {
+      const [value, down, up] = flat.slice(3 * kind);
+      return value === null ? [null, null, null] : [value, value - down, value + up].map((whole) => whole / 10 ** scales[kind]);
+    };
+    return [ends(0), ends(1), flat.length > 6 ? ends(2) : null];
+  };
+  for (const column of data.columns) column.cells = column.cells.map((row) => row.map((flat) => unpacked(flat, column.scales)));
+  const ofCells = (place, kind) => data.columns[place].cells.map((cells, row) => {
+    const each = cells.map((cell) => cell[kind]), clear = ([, low]) => kind === 0 || (low !== null && low > 0);
+    const drawn = (end) => each.map((own) => (clear(own) ? own[end] : null));
+    const most = each.flatMap((own, lead) => (!clear(own) && own[1] !== null && own[2] > 0 ? [[data.days[lead], own[2]]] : []));
+    return { row, y: drawn(0), low: drawn(1), high: drawn(2), most };
+  });
+  for (const { variants } of Object.values(data.figures)) for (const { chart } of variants) {
+    const lines = chart.cells ? ofCells(chart.cells[0], chart.cells[1] === "excess" ? 1 : 0) : chart.lines;
+    const along = chart.cells ? data.days : chart.along;
+    chart.lines = lines.map((line) => ({ row: null, name: data.looks[line.row]?.name, x: along, low: [], high: [], most: [], second: false, ...line }));
+  }
+
   // -- how numbers are written, as in the pages themselves
   const number = (value, digits) => {
     if (value === null || value === undefined || !Number.isFinite(value)) return "–";
@@ -95,8 +116,10 @@
       const head = element("th", undefined, { scope: "row" });
       head.append(element("bdi", data.looks[place].name));
       line.append(head, element("td", chosen.columns[column], { class: "left" }));
-      chosen.change[column][reference][place].forEach((value, lead) => {
-        const clear = value !== null && chosen.clear[column][reference][place][lead];
+      const means = chosen.means[column], other = means[reference];
+      means[place].forEach((mean, lead) => {
+        const value = mean === null || !other[lead] ? null : chosen.sign * 100 * (mean - other[lead]) / Math.abs(other[lead]);
+        const clear = value !== null && chosen.clear[column][reference][place * data.days.length + lead] === "1";
         const mark = clear ? (value > 0 ? "▲ " : "▼ ") : "";
         const cell = element("td", mark + number(value, 1));
         if (clear) { cell.className = value > 0 ? "better" : "worse"; cell.style.setProperty("--depth", Math.min(1, Math.abs(value) / 20)); }

@@ -1,0 +1,152 @@
+"""The rooms of a site, one for each experiment, made in as many processes as there are cores.
+
+Each process has one thread for linear algebra, opens the catalogue and loads the plugins by itself,
+and ends with the one that started it, however that ends.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geobench.cli.settings import Settings
+from geobench.errors import GeobenchError
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
+
+    from geobench.leaderboard.rooms import Room
+    from geobench.study import Study
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment of a study, of which a room shall be made."""
+
+    settings: Settings
+    name: str
+    study: "Study"
+    experiment: str
+    guests: tuple[str, ...]
+    exchanges: int | None
+    by_model: bool
+
+
+@dataclass(frozen=True)
+class Made:
+    """A room, and what failed."""
+
+    room: "Room"
+    failures: "list[GeobenchError]"
+
+
+def plans(
+    settings: Settings,
+    study: Path,
+    nfe: tuple[int, ...],
+    guests: tuple[str, ...],
+    *,
+    imported: bool,
+    exchanges: int | None,
+    by_model: bool,
+) -> list[Plan]:
+    """Read a study, with its guests and what was imported for it."""
+    from geobench.study import Runner, read_study
+
+    read = read_study(study, nfe)
+    runner, steps = Runner(read, settings.plugins), settings.steps()
+    every = (*guests, *(runner.imported(steps) if imported else ()))
+    runner.invite(steps, every)  # a wrong guest is told before anything is computed
+    return [
+        Plan(settings, study.stem, read, name, every, exchanges, by_model)
+        for name in runner.experiments
+    ]
+
+
+def make(plan: Plan) -> Made:
+    """Make the room of an experiment."""
+    from geobench.leaderboard import rooms
+    from geobench.study import Runner
+
+    registry = plan.settings.registry
+    runner, steps = Runner(plan.study, registry), plan.settings.steps(registry=registry)
+    runner.invite(steps, plan.guests)
+    outcome = runner.boards(steps, only=plan.experiment, by_model=plan.by_model)
+    (exhibit,) = outcome.exhibits
+    exact = runner.exact(steps, exhibit, plan.exchanges) if plan.exchanges else {}
+    room = rooms.room(plan.name, plan.study.title or plan.name, exhibit, exact)
+    return Made(room, outcome.failures)
+
+
+def made(planned: Sequence[Plan]) -> Iterator[Made]:
+    """Make the rooms of all plans, in their order; with --debug, one after another."""
+    settings = planned[0].settings
+    count = min(len(planned), cores())
+    if count == 1 or settings.debug:
+        yield from map(make, planned)
+        return
+    from concurrent.futures.process import BrokenProcessPool
+
+    alone = replace(settings, quiet=True)  # afresh: nothing of it is loaded
+    sent = [replace(plan, settings=alone) for plan in planned]
+    try:
+        with _processes(count) as pool, settings.watch("boards") as progress:
+            for done, (plan, one) in enumerate(zip(planned, pool.map(make, sent), strict=True), 1):
+                progress(done, len(planned), plan.experiment)
+                yield one
+    except BrokenProcessPool as error:
+        raise GeobenchError(
+            "a process that made the pages of an experiment was ended from outside, perhaps for "
+            "want of memory. Build again with --debug (before the command): it takes one "
+            "experiment after another."
+        ) from error
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _processes(count: int) -> "Iterator[ProcessPoolExecutor]":
+    """So many processes, which are gone afterwards."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    context = multiprocessing.get_context("spawn")  # a fork would share locks of threads
+    ours, theirs = context.Pipe()
+    pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(theirs,))
+    try:
+        yield pool
+    except BaseException:
+        ours.close()  # whatever they are at
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+        ours.close()
+        theirs.close()
+
+
+def _begin(lifeline: Connection) -> None:
+    """Begin a process: one thread each, no Ctrl-C of its own, and an end with the first one."""
+    import signal
+    import threading
+
+    os.environ |= dict.fromkeys(_THREADS, "1")  # read when numpy is imported, which is later
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+
+
+def _end_with(lifeline: Connection) -> None:
+    """End this process once nobody holds the other end; what it holds of the system is let go."""
+    from multiprocessing import util
+
+    lifeline.poll(None)
+    # Else semaphores of the system stay, and that is told. It is no part of the public face.
+    util._run_finalizers(0)  # type: ignore[attr-defined]
+    os._exit(1)
