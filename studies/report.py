@@ -3,8 +3,8 @@
 python studies/report.py          # writes docs/results/README.md
 python studies/report.py --check  # says whether it is what the tables give
 
-The text is docs/results/report.md.j2; every number in it is taken from docs/results/site/board.json
-and from studies/results/*.json, whose commands the report names. The template itself holds no
+The text is docs/results/report.md.j2; every number in it is taken from docs/results/site/board.json,
+docs/results/ablations.json and studies/results/*.json, whose commands the report names. The template itself holds no
 measured number.
 """
 
@@ -162,9 +162,41 @@ def of_price(board: Board, labels: Sequence[str]) -> str:
     return table([*headings, "mean excess CRPS"], rows)
 
 
-def boards() -> dict[str, Board]:
-    """Boards of the site, by the name of their page."""
-    told = json.loads((RESULTS / "site" / "board.json").read_text("utf-8"))
+def of_larger(wanted: Sequence[tuple[str, str, str]]) -> str:
+    """Table of models of earlier studies: (study, experiment, model), by lead time."""
+    rows = []
+    for study, experiment, label in wanted:
+        board = larger(study)[experiment]
+        days = [hours / 24 for hours in board.told["lead_hours"]][:5:2]
+        rows.append([
+            f"`{experiment}`: `{label}`",
+            interval(board.row(label)["excess"], 4),
+            ", ".join(number(board.cell(label, "CRPS", day)["share"]["value"]) for day in days),
+            ", ".join(
+                number(board.cell(label, "energy score", day)["excess"]["value"], 4) for day in days
+            ),
+            ", ".join(
+                number(board.cell(label, "spread/skill", day)["score"]["value"], 2) for day in days
+            ),
+        ])  # fmt: skip
+    headings = ["experiment, model", "mean excess CRPS [95 %]", "share, steps 1, 3, 5"]
+    return table([*headings, "excess energy score", "spread/skill"], rows)
+
+
+def hours_of_training(pages: Iterable[str]) -> float:
+    """Hours that the trainings of these boards took, one after another; all seeds."""
+    every = boards()
+    seconds = [
+        row["training_seconds"] * len(row["seeds"])
+        for page in pages
+        for row in every[page].told["rows"]
+    ]
+    return float(sum(seconds)) / 3600
+
+
+def boards(file: str = "site/board.json") -> dict[str, Board]:
+    """Boards of a site, by the name of their page."""
+    told = json.loads((RESULTS / file).read_text("utf-8"))
     return {each["page"]: Board(each) for each in told["boards"]}
 
 
@@ -187,8 +219,9 @@ def render() -> str:
     tools: dict[str, Callable[..., Any]] = {
         "number": number, "interval": interval, "table": table, "larger": larger,
         "of_law": of_law, "of_extremes": of_extremes, "of_price": of_price,
+        "of_larger": of_larger, "hours_of_training": hours_of_training,
     }  # fmt: skip
-    return environment.get_template(TEMPLATE).render(boards=boards(), **tools)
+    return environment.get_template(TEMPLATE).render(boards=boards(), ablations=boards("ablations.json"), **tools)
 
 
 def main() -> None:

@@ -51,7 +51,8 @@ def test_another_table_gives_another_report(
     board["rows"][oracle]["excess"]["value"] += 1
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "board.json").write_text(json.dumps(told))
-    (tmp_path / "report.md.j2").write_bytes((report.RESULTS / "report.md.j2").read_bytes())
+    for name in ("report.md.j2", "ablations.json"):
+        (tmp_path / name).write_bytes((report.RESULTS / name).read_bytes())
     before = report.render()
     monkeypatch.setattr(report, "RESULTS", tmp_path)
     assert report.render() != before
