@@ -3,9 +3,9 @@
 python studies/report.py          # writes docs/results/README.md
 python studies/report.py --check  # says whether it is what the tables give
 
-The text is docs/results/report.md.j2; every number in it is taken from docs/results/site/board.json,
-docs/results/ablations.json and studies/results/*.json, whose commands the report names. The template itself holds no
-measured number.
+The text is docs/results/report.md.j2; every number in it is taken from the score tables
+docs/results/site/board.json, docs/results/ablations.json and studies/results/*.json, whose commands
+the report names. The template itself holds no measured number.
 """
 
 import json
@@ -183,13 +183,37 @@ def of_larger(wanted: Sequence[tuple[str, str, str]]) -> str:
     return table([*headings, "excess energy score", "spread/skill"], rows)
 
 
-def hours_of_training(pages: Iterable[str]) -> float:
-    """Hours that the trainings of these boards took, one after another; all seeds."""
-    every = boards()
+def of_ocean(wanted: Sequence[tuple[str, str]]) -> str:
+    """Table of models on the shallow water: (study, model)."""
+    rows = []
+    for study, label in wanted:
+        board = larger(study)["shallow-water"]
+        cells = {
+            name: [board.cell(label, name, day) for day in (5, 30, 60)]
+            for name in ("CRPS eta", "energy score", "spread/skill eta")
+        }
+        rows.append([
+            f"`{label}`",
+            interval(board.row(label)["excess"]),
+            ", ".join(number(cell["share"]["value"], 2) for cell in cells["CRPS eta"]),
+            ", ".join(number(cell["share"]["value"], 2) for cell in cells["energy score"]),
+            ", ".join(number(cell["score"]["value"], 2) for cell in cells["spread/skill eta"]),
+            number(board.row(label)["seconds_per_member"], 2),
+        ])  # fmt: skip
+    headings = ["model", "excess [95 %]", "CRPS of height: share, days 5, 30, 60", "energy score"]
+    return table([*headings, "spread/skill of height", "s per member"], rows)
+
+
+def hours_of_training(every: dict[str, Board], without: Sequence[str]) -> float:
+    """Hours that the trainings of boards took, one after another; all seeds.
+
+    `without` those that share a training with another one.
+    """
     seconds = [
         row["training_seconds"] * len(row["seeds"])
-        for page in pages
-        for row in every[page].told["rows"]
+        for board in every.values()
+        for row in board.told["rows"]
+        if row["label"] not in without
     ]
     return float(sum(seconds)) / 3600
 
@@ -219,9 +243,12 @@ def render() -> str:
     tools: dict[str, Callable[..., Any]] = {
         "number": number, "interval": interval, "table": table, "larger": larger,
         "of_law": of_law, "of_extremes": of_extremes, "of_price": of_price,
-        "of_larger": of_larger, "hours_of_training": hours_of_training,
+        "of_larger": of_larger, "of_ocean": of_ocean,
+        "hours_of_training": hours_of_training,
     }  # fmt: skip
-    return environment.get_template(TEMPLATE).render(boards=boards(), ablations=boards("ablations.json"), **tools)
+    return environment.get_template(TEMPLATE).render(
+        boards=boards(), ablations=boards("ablations.json"), **tools
+    )
 
 
 def main() -> None:
