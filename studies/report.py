@@ -124,7 +124,7 @@ def of_law(board: Board, labels: Sequence[str] = ()) -> str:
 
 
 EXTREMES = (
-    ("squared error of p 99%", "score", 4, 1e4, "squared error of p, 10⁻⁴"),
+    ("squared error of p 99%", "score", 1, 1e4, "squared error of p, 10⁻⁴"),
     ("twCRPS 99%", "excess", 2, 1e3, "excess twCRPS, 10⁻³"),
     ("exceedance over the law's 99%", "score", 3, 1, "exceedances over the law's, less 1"),
     ("return level over the law's", "score", 2, 1, "return level less the law's"),
@@ -240,6 +240,7 @@ def render() -> str:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 # Markdown of our own names and numbers
     )
+    environment.filters["code"] = lambda text: f"`{text}`"
     tools: dict[str, Callable[..., Any]] = {
         "number": number, "interval": interval, "table": table, "larger": larger,
         "of_law": of_law, "of_extremes": of_extremes, "of_price": of_price,

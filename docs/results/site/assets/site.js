@@ -1,0 +1,221 @@
+"use strict";
+// Sorts, filters and chooses; draws figures anew. Without it all tables and figures are there.
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const one = (id) => document.getElementById(id);
+  const shown = data.rows.map(() => true);
+
+  // -- what was packed: whole numbers of cells, lines that are told elsewhere or as usual
+  const unpacked = (flat, scales) => {
+    const ends = (kind) => {
+      const [value, down, up] = flat.slice(3 * kind);
+      return value === null ? [null, null, null] : [value, value - down, value + up].map((whole) => whole / 10 ** scales[kind]);
+    };
+    return [ends(0), ends(1), flat.length > 6 ? ends(2) : null];
+  };
+  for (const column of data.columns) column.cells = column.cells.map((row) => row.map((flat) => unpacked(flat, column.scales)));
+  const ofCells = (place, kind) => data.columns[place].cells.map((cells, row) => {
+    const each = cells.map((cell) => cell[kind]), clear = ([, low]) => kind === 0 || (low !== null && low > 0);
+    const drawn = (end) => each.map((own) => (clear(own) ? own[end] : null));
+    const most = each.flatMap((own, lead) => (!clear(own) && own[1] !== null && own[2] > 0 ? [[data.days[lead], own[2]]] : []));
+    return { row, y: drawn(0), low: drawn(1), high: drawn(2), most };
+  });
+  for (const { variants } of Object.values(data.figures)) for (const { chart } of variants) {
+    const lines = chart.cells ? ofCells(chart.cells[0], chart.cells[1] === "excess" ? 1 : 0) : chart.lines;
+    const along = chart.cells ? data.days : chart.along;
+    chart.lines = lines.map((line) => ({ row: null, name: data.looks[line.row]?.name, x: along, low: [], high: [], most: [], second: false, ...line }));
+  }
+
+  // -- how numbers are written, as in the pages themselves
+  const number = (value, digits) => {
+    if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+    const text = Math.abs(value).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    return value < 0 && Number(text.replaceAll(",", "")) !== 0 ? "−" + text : text;
+  };
+  const element = (tag, text, attributes = {}) => {
+    const made = document.createElement(tag);
+    if (text !== undefined) made.textContent = text;
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    return made;
+  };
+
+  // -- sorting
+  const key = (row, place) => row.cells[place].dataset.sort ?? row.cells[place].textContent;
+  const sort = (table, head, place) => {
+    const up = head.getAttribute("aria-sort") !== "ascending";
+    const isText = head.dataset.kind === "text";
+    const rows = all("tbody tr", table);
+    const compare = (a, b) => {
+      if (isText) return (up ? 1 : -1) * a.cells[place].textContent.trim().localeCompare(b.cells[place].textContent.trim());
+      const [x, y] = [a, b].map((row) => parseFloat(key(row, place)));
+      if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y);
+      return (up ? 1 : -1) * (x - y);
+    };
+    rows.sort(compare);
+    table.tBodies[0].append(...rows);
+    all("thead th", table).forEach((each) => each.removeAttribute("aria-sort"));
+    head.setAttribute("aria-sort", up ? "ascending" : "descending");
+  };
+  for (const table of all("table.sortable")) {
+    all("thead th", table).forEach((head, place) => {
+      if (head.dataset.kind === "none") return;
+      const button = element("button", undefined, { type: "button" });
+      const small = head.querySelector("small");
+      button.append(...[...head.childNodes].filter((node) => node !== small));
+      head.prepend(button);
+      button.addEventListener("click", () => sort(table, head, place));
+    });
+  }
+
+  // -- which entries are shown
+  const filter = one("filter");
+  const refresh = () => {
+    const words = filter.value.trim().toLocaleLowerCase();
+    const off = (name) => new Set(all(`input[name=${name}]:not(:checked)`).map((each) => each.value));
+    const [models, seeds] = [off("model"), off("seed")];
+    data.rows.forEach((row, place) => {
+      shown[place] = !models.has(row.label) && !seeds.has(String(row.seed)) && row.label.toLocaleLowerCase().includes(words);
+    });
+    all("[data-row]").forEach((each) => { each.hidden = !shown[each.dataset.row]; });
+    one("shown").textContent = `${shown.filter(Boolean).length} of ${shown.length} entries shown`;
+    for (const figure of drawn) draw(figure);
+  };
+  filter.addEventListener("input", refresh);
+  all("#models input").forEach((each) => each.addEventListener("change", refresh));
+  filter.form.addEventListener("submit", (event) => event.preventDefault());
+
+  // -- what tables of scores show
+  const fill = () => {
+    const lead = Number(one("lead").value), view = Number(one("view").value);
+    const name = `day ${data.days[lead]}`;
+    all("[data-lead-name]").forEach((each) => { each.textContent = name; });
+    all("[data-view-name]").forEach((each) => { each.textContent = one("view").selectedOptions[0].textContent; });
+    for (const cell of all("td[data-column]")) {
+      const row = Number(cell.parentElement.dataset.row), column = data.columns[cell.dataset.column];
+      const told = column.cells[row][lead][view], digits = view === 2 ? 3 : column.digits + view;
+      cell.dataset.sort = told?.[0] ?? "";
+      cell.classList.toggle("best", column.best[lead].includes(row));
+      const text = number(told?.[0], digits);
+      cell.replaceChildren(text);
+      if (told && text !== "–") cell.append(element("small", `${number(told[1], digits)} to ${number(told[2], digits)}`));
+    }
+    for (const table of all("table[data-scores]")) all("th[aria-sort]", table).forEach((each) => each.removeAttribute("aria-sort"));
+  };
+  for (const id of ["lead", "view"]) one(id).addEventListener("change", fill);
+
+  // -- the scorecard
+  const card = () => {
+    const option = one("card-score").selectedOptions[0];
+    const chosen = data.cards[option.dataset.card], reference = Number(one("card-reference").value);
+    const columns = option.value === "all" ? chosen.columns.map((_, i) => i) : [Number(option.value)];
+    const body = one("card-table").tBodies[0];
+    body.replaceChildren();
+    data.rows.forEach((row, place) => columns.forEach((column) => {
+      const line = element("tr", undefined, { "data-row": place });
+      const head = element("th", undefined, { scope: "row" });
+      head.append(element("bdi", data.looks[place].name));
+      line.append(head, element("td", chosen.columns[column], { class: "left" }));
+      const means = chosen.means[column], other = means[reference];
+      means[place].forEach((mean, lead) => {
+        const value = mean === null || !other[lead] ? null : chosen.sign * 100 * (mean - other[lead]) / Math.abs(other[lead]);
+        const clear = value !== null && chosen.clear[column][reference][place * data.days.length + lead] === "1";
+        const mark = clear ? (value > 0 ? "▲ " : "▼ ") : "";
+        const cell = element("td", mark + number(value, 1));
+        if (clear) { cell.className = value > 0 ? "better" : "worse"; cell.style.setProperty("--depth", Math.min(1, Math.abs(value) / 20)); }
+        line.append(cell);
+      });
+      line.hidden = !shown[place];
+      body.append(line);
+    }));
+    document.querySelector("[data-card-score]").textContent = option.textContent;
+    document.querySelector("[data-card-reference]").textContent = data.looks[reference].name;
+  };
+  if (one("card-table")) for (const id of ["card-score", "card-reference"]) one(id).addEventListener("change", card);
+
+  // -- figures
+  const drawn = new Set();
+  const safe = (name) => name.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const cut = (name) => safe(name.length > 28 ? name.slice(0, 27) + "…" : name);
+  const look = (line) => line.row === null ? { colour: colour("soft"), dash: "dash", symbol: "circle" } : data.looks[line.row];
+  const trace = (chart, line) => {
+    const own = look(line), ink = own.colour || colour("ink"), points = chart.marks === "points";
+    const made = {
+      type: "scatter", x: line.x, y: line.y, name: cut(line.name), mode: points ? "markers" : "lines+markers",
+      line: { color: ink, dash: line.second ? "dot" : own.dash, width: 1.8 },
+      marker: { color: ink, symbol: own.symbol, size: line.row === null || line.second ? 1 : points ? 10 : 6 },
+      showlegend: !line.second, legendgroup: String(line.row), hovertemplate: `%{y:.4g}<extra>${cut(line.name)}</extra>`,
+    };
+    if (points) Object.assign(made, { hovertemplate: `%{x:.4g}, %{y:.4g}<extra>${cut(line.name)}</extra>` });
+    if (line.low.length) made.error_y = { type: "data", symmetric: false, thickness: 1, width: 2, color: ink,
+      array: line.high.map((v, i) => v === null ? 0 : v - line.y[i]), arrayminus: line.low.map((v, i) => v === null ? 0 : line.y[i] - v) };
+    return made;
+  };
+  const atMost = (line) => {
+    const own = look(line), ink = own.colour || colour("ink");
+    return { type: "scatter", mode: "markers", x: line.most.map((each) => each[0]), y: line.most.map((each) => each[1]),
+      name: cut(line.name), legendgroup: String(line.row),
+      showlegend: line.y.every((v) => v === null), marker: { color: ink, symbol: "triangle-down-open", size: 9 + 2 * (line.row % 3), line: { width: 1.5 } },
+      hovertemplate: `at most %{y:.4g}<extra>${cut(line.name)}</extra>` };
+  };
+  const axis = (title, log) => ({ title: { text: safe(title), font: { size: 12 }, standoff: 8 }, type: log ? "log" : "linear", gridcolor: colour("line"), linecolor: colour("soft"),
+    zeroline: false, automargin: true, ...(log ? { dtick: 1, exponentformat: "power", minor: { showgrid: false } } : {}) });
+  const layout = (chart) => {
+    const x = axis(chart.x, chart.x_log), y = axis(chart.y, chart.y_log);
+    if (chart.x_ticks.length) Object.assign(x, { tickvals: chart.x_ticks, ticktext: chart.x_ticks.map(String), dtick: undefined });
+    const shapes = [];
+    const dashed = { type: "line", line: { color: colour("soft"), width: 1, dash: "dash" } };
+    if (chart.ideal !== null) shapes.push({ ...dashed, xref: "paper", x0: 0, x1: 1, y0: chart.ideal, y1: chart.ideal });
+    if (chart.diagonal) shapes.push({ ...dashed, x0: 0, y0: 0, x1: 1, y1: 1 });
+    return { xaxis: x, yaxis: y, shapes, margin: { l: 10, r: 12, t: 12, b: 10 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: "system-ui, DejaVu Sans, sans-serif", size: 12, color: colour("ink") }, hovermode: "closest",
+      legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, font: { size: 11 } }, hoverlabel: { namelength: -1 } };
+  };
+  const seen = (line) => line.row === null || shown[line.row];
+  const draw = (figure) => {
+    const own = data.figures[figure.dataset.figure];
+    const chart = own.variants[own.chosen].chart, lines = chart.lines.filter(seen);
+    const traces = lines.flatMap((each) => [
+      ...(each.y.some((y) => y !== null) ? [trace(chart, each)] : []), ...(each.most.length ? [atMost(each)] : []),
+    ]);
+    const live = figure.querySelector(".live"), names = traces.filter((each) => each.showlegend).map((each) => Math.min(28, each.name.length));
+    const abreast = Math.max(1, Math.floor(live.clientWidth / (62 + 6.5 * Math.max(1, ...names))));
+    live.style.height = `${18 + 1.35 * Math.ceil(names.length / abreast)}rem`;
+    Plotly.react(live, traces, layout(chart), { displayModeBar: false, responsive: true });
+  };
+  const numbers = (figure) => {
+    const own = data.figures[figure.dataset.figure], { chart } = own.variants[own.chosen];
+    const table = figure.querySelector("[data-numbers]");
+    table.caption.textContent = `${chart.y}, by ${chart.x}`;
+    table.tHead.rows[0].cells[1].textContent = `${chart.x}: ${chart.y}`;
+    table.tBodies[0].replaceChildren(...chart.lines.map((line) => {
+      const row = element("tr"), head = element("th", undefined, { scope: "row" });
+      head.append(element("bdi", line.name));
+      const told = line.y.map((y, i) => y === null ? "" : `${Number(line.x[i].toPrecision(4))}: ${Number(y.toPrecision(4))}; `);
+      const most = line.most.map(([x, y]) => `${Number(x.toPrecision(4))}: at most ${Number(y.toPrecision(4))}; `);
+      row.append(head, element("td", told.join("") + most.join(""), { class: "left wrap" }));
+      return row;
+    }));
+  };
+  const wake = (figure) => {
+    if (typeof Plotly === "undefined" || drawn.has(figure)) return;
+    const still = figure.querySelector(".still"), live = element("div", undefined, { class: "live", role: "img", "aria-label": still.getAttribute("aria-label") });
+    still.after(live);
+    still.style.display = "none";
+    drawn.add(figure);
+    draw(figure);
+  };
+  all("select[data-variant]").forEach((select) => select.addEventListener("change", () => {
+    const figure = select.closest("figure"), own = data.figures[figure.dataset.figure];
+    own.chosen = Number(select.value);
+    wake(figure);
+    draw(figure);
+    numbers(figure);
+    figure.querySelector(".live").setAttribute("aria-label", `${figure.querySelector("h3").textContent}, ${select.selectedOptions[0].textContent}. The numbers are in the table below it.`);
+  }));
+  const watcher = new IntersectionObserver((found) => found.filter((each) => each.isIntersecting).forEach((each) => wake(each.target)), { rootMargin: "200px" });
+  all("figure[data-figure]").forEach((figure) => watcher.observe(figure));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { for (const figure of drawn) draw(figure); });
+  refresh();
+})();
