@@ -83,3 +83,8 @@ def test_a_board_is_asked_by_names(report: ModuleType) -> None:
         "| --- | ---: |",
         "| a | 1 |",
     ]
+
+
+def test_the_site_of_the_study_is_light_enough_to_send(report: ModuleType) -> None:
+    files = [path for path in (report.RESULTS / "site").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 15e6
