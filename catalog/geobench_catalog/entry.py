@@ -103,9 +103,7 @@ class Entry:
         stored = self.stored()
         for name, (size, _) in self.manifest.items():
             if stored.get(name) != size:
-                found = stored.get(name)
-                state = "is missing" if found is None else f"has {found:,} bytes, not {size:,}"
-                raise self._problem(f"{name} {state}.")
+                raise self._problem(f"{name} {manifest.change(stored.get(name), size)}.")
 
     def stored(self) -> dict[str, int]:
         """Bytes of each file that is there now, whatever was published."""

@@ -198,7 +198,8 @@ class LocalStore:
 def _sizes(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
     """Every file below a folder and its bytes, as text: of many files, paths would take longer.
 
-    Links are files, and not followed. What cannot be listed is not there.
+    Links are files of -1 bytes, and not followed: no file that was published is one, whatever it
+    leads to. What cannot be listed is not there.
     """
     with suppress(OSError), os.scandir(folder) as found:
         for each in found:
@@ -206,7 +207,7 @@ def _sizes(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
             if each.is_dir(follow_symlinks=False):
                 yield from _sizes(each.path, f"{name}/")
             else:
-                yield name, each.stat(follow_symlinks=False).st_size
+                yield name, -1 if each.is_symlink() else each.stat().st_size
 
 
 def sync(path: Path) -> None:

@@ -23,6 +23,13 @@ def measure_file(path: Path) -> tuple[int, str]:
         return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def change(found: int | None, published: int) -> str:
+    """How a file that is not as large as it was published is there now."""
+    if found is None:
+        return "is missing"
+    return "is a link" if found < 0 else f"has {found:,} bytes, not {published:,}"
+
+
 def measured(content: bytes) -> tuple[int, str]:
     """Size and SHA-256 of what a file is to hold."""
     return len(content), digest(content)

@@ -115,7 +115,7 @@ def _orphans(catalog: Catalog, older_than: float) -> list[tuple[str, int]]:
         raise CatalogError(f"nothing was removed: {reason}")
     keys = [f"entries/{folder}" for folder in sorted(lost - needed)]
     old = [key for key in keys if catalog.store.age(key) >= older_than]
-    return [(key, sum(catalog.store.files(key).values())) for key in old]
+    return [(key, sum(max(size, 0) for size in catalog.store.files(key).values())) for key in old]
 
 
 def _named(catalog: Catalog) -> set[str]:

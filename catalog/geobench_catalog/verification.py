@@ -48,10 +48,8 @@ def _files(entry: Entry) -> Iterator[str]:
     """Every file against size and SHA-256; files that were never published."""
     stored = entry.stored()
     for name, expected in entry.manifest.items():
-        if name not in stored:
-            yield f"{name} is missing"
-        elif stored[name] != expected[0]:
-            yield f"{name} has {stored[name]:,} bytes, not {expected[0]:,}"
+        if stored.get(name) != expected[0]:
+            yield f"{name} {manifest.change(stored.get(name), expected[0])}"
         elif _digest(entry, name) != expected[1]:
             yield f"{name} is not what was published (its checksum differs)"
     for name in sorted(stored.keys() - entry.manifest.keys() - {manifest.NAME}):

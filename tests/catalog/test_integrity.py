@@ -236,9 +236,14 @@ def test_links_in_an_entry_are_named(catalog: Catalog, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (entry.path / "linked").symlink_to(tmp_path / "folder")
     chunk = entry.path / "data.zarr/q/c/0/0"
-    moved = chunk.rename(tmp_path / "chunk")
-    chunk.symlink_to(moved)
+    size = chunk.stat().st_size
+    moved = chunk.rename(chunk.with_name("xx" if size % 2 == 0 else "x"))
+    # A link of as many bytes as the chunk that it leads to: neither size nor content tells.
+    chunk.symlink_to(f"{'./' * ((size - len(moved.name)) // 2)}{moved.name}")
+    assert chunk.lstat().st_size == size
     told = " ".join(_problems(catalog, "dataset/a@1"))
     assert "broken was not published with it" in told
     assert "linked was not published with it" in told
-    assert "data.zarr/q/c/0/0 has" in told
+    assert "data.zarr/q/c/0/0 is a link" in told
+    with pytest.raises(CatalogError, match=r"data\.zarr/q/c/0/0 is a link"):
+        entry.check()
