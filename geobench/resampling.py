@@ -60,13 +60,15 @@ class Resampling:
         """Degrees of freedom of a spread between blocks."""
         return self.blocks - 1
 
-    def means(self, found: "Sequence[xr.Dataset]") -> "xr.Dataset":
+    def means(self, found: "Sequence[xr.Dataset]", part: slice = slice(None)) -> "xr.Dataset":
         """Mean statistics with a last dim `draw` in place of `init_time`.
 
         Of several datasets with equal coordinates: the draws of one after those of another.
+        `part`: of some of the resamples.
         """
+        weights = self.weights[part].T
         # One product for all: of many small ones each would read the weights anew.
-        return draws_of(found, lambda cases: cases.reshape(-1, cases.shape[-1]) @ self.weights.T)
+        return draws_of(found, lambda cases: cases.reshape(-1, cases.shape[-1]) @ weights)
 
     def variance(self, values: Array) -> Array:
         """Variance of the mean of the inits' values, by blocks: what many resamples would give.

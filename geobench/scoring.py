@@ -272,8 +272,16 @@ def scores(
     draws = len(resampling.weights)
     parts: dict[str, list[Draws]] = {}
     for some in _batches(found, draws):
-        for name, values in columns(scorer.metric(resampling.means(some))):
-            parts.setdefault(name, []).append(values.to_numpy().reshape(len(some), draws, -1))
+        pieces: dict[str, list[Draws]] = {}
+        # Where already one is too large, its resamples are taken in several parts.
+        step = max(1, draws * _BATCH // max(_BATCH, _size(some[0], draws)))
+        for at in range(0, draws, step):
+            part = slice(at, at + step)
+            for name, values in columns(scorer.metric(resampling.means(some, part))):
+                own = values.to_numpy()
+                pieces.setdefault(name, []).append(own.reshape(len(some), -1, own.shape[-1]))
+        for name, cut in pieces.items():
+            parts.setdefault(name, []).append(np.concatenate(cut, 1))
     return {
         name: np.moveaxis(resampling.spread(np.moveaxis(np.concatenate(own), 1, 0)), 0, 1)
         for name, own in parts.items()
@@ -284,13 +292,18 @@ def _batches(found: "Sequence[xr.Dataset]", draws: int) -> "Iterator[list[xr.Dat
     """Cut into runs of equal sizes whose mean statistics fit into `_BATCH`."""
     batch: list[xr.Dataset] = []
     for each in found:
-        size = draws * each.nbytes // each.sizes["init_time"]
-        if batch and (each.sizes != batch[0].sizes or (len(batch) + 1) * size > _BATCH):
+        larger = (len(batch) + 1) * _size(each, draws) > _BATCH
+        if batch and (each.sizes != batch[0].sizes or larger):
             yield batch
             batch = []
         batch.append(each)
     if batch:
         yield batch
+
+
+def _size(found: "xr.Dataset", draws: int) -> int:
+    """Bytes of the mean statistics of so many resamples."""
+    return draws * found.nbytes // found.sizes["init_time"]
 
 
 def contributions(scorer: Scorer, found: "Sequence[xr.Dataset]") -> "dict[str, Draws]":

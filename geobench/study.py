@@ -210,7 +210,8 @@ class Runner:
         for name in [only] if only else self.experiments:
             experiment = self.experiments[name]
             dataset = steps.find_dataset(experiment)
-            competitors = self._there(steps, name, dataset, outcome) if dataset else []
+            with steps.catalog.index.still():
+                competitors = self._there(steps, name, dataset, outcome) if dataset else []
             labels = {each.label for each in competitors}
             if dataset is None or not {REFERENCE, self.study.baseline} <= labels:
                 raise GeobenchError(

@@ -148,7 +148,7 @@ class Entry:
         and metadata, is taken from there; if more than the values of floating-point variables
         differs, all is read.
         """
-        import zarr
+        from geobench_catalog import zarr_data
 
         names = [str(name) for name in loaded.data_vars]
         values = (f"{DATA}/zarr.json", *(f"{DATA}/{name}/c" for name in names))
@@ -168,9 +168,10 @@ class Entry:
             return self.load()
         self.check()
         with self.reading():
-            found = zarr.open_group(self.store(), mode="r", zarr_format=3)
-            values_of = {name: found[name][...] for name in names}  # type: ignore[index]
-            return loaded.copy(data=values_of).assign_attrs(found.attrs.asdict())
+            found, attributes = zarr_data.values(self.store(), names)
+            own = loaded.copy(data=found)
+            own.attrs = attributes
+            return own
 
     def blocks(self, dim: str, memory: int, group: str | None = None) -> Iterator["xr.Dataset"]:
         """Read a group piece by piece along `dim`, a quarter of `memory` (bytes) at a time.

@@ -8,8 +8,8 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -57,6 +57,20 @@ class Index:
         self._catalog = catalog
         self._file = None if private else _file(catalog)
         self._mine = threading.local()  # SQLite wants a connection for each thread
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Bring it up to date now and not before the end of the block, whatever is asked.
+
+        For many questions in a row, each of which would list the whole catalogue. What is published
+        meanwhile, by whomever, may not be found.
+        """
+        self.synchronised()
+        self._mine.still = True
+        try:
+            yield
+        finally:
+            self._mine.still = False
 
     # -- asking
 
@@ -149,12 +163,14 @@ class Index:
 
         It is brought up to date first, unless it is asked `as_it_is`.
         """
-        ready = self._connected if as_it_is else self._synchronised
+        still = as_it_is or getattr(self._mine, "still", False)
+        ready = self._connected if still else self._synchronised
         for mend in (self._close, self._forget):
             try:
                 return ask(ready())
             except sqlite3.DatabaseError:
                 mend()
+                ready = self._connected if as_it_is else self._synchronised
         try:
             return ask(ready())
         except sqlite3.DatabaseError as error:

@@ -276,3 +276,25 @@ def read(store: "Store", owner: str, group: str | None = None) -> "xr.Dataset":
     except (OSError, ValueError, KeyError) as error:
         wanted = f"data.zarr/{group}" if group else "data.zarr"
         raise CatalogError(f"{owner}: {wanted} cannot be opened ({error}).") from error
+
+
+def values(store: "Store", names: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Values of some arrays of the root group, undecoded, and its attributes.
+
+    They are asked for together: Zarr reads in a thread of its own, and a change to it and back for
+    every array would take several times as long as reading small ones.
+    """
+    from zarr.core.sync import sync
+
+    return sync(_values(store, list(names)))
+
+
+async def _values(store: "Store", names: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    import asyncio
+
+    from zarr.api.asynchronous import open_group
+
+    group = await open_group(store, mode="r", zarr_format=3)
+    arrays: list[Any] = await asyncio.gather(*(group.getitem(name) for name in names))
+    found = await asyncio.gather(*(array.getitem(...) for array in arrays))
+    return dict(zip(names, found, strict=True)), dict(group.attrs)

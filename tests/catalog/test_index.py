@@ -25,6 +25,18 @@ def test_a_query_knows_what_other_processes_have_published(catalog: Catalog) -> 
     assert _found(catalog, "kind = dataset") == ["dataset/a@1"]
 
 
+def test_a_still_index_is_brought_up_to_date_once(catalog: Catalog) -> None:
+    publish(Catalog(catalog.path), "a")
+    with catalog.index.still():
+        publish(Catalog(catalog.path), "b")
+        assert _found(catalog, "") == ["dataset/a@1"]
+        (catalog.path / "index.sqlite").write_bytes(b"damaged" * 1000)
+        catalog.index._close()
+        assert _found(catalog, "") == ["dataset/a@1", "dataset/b@1"]  # made anew
+    publish(Catalog(catalog.path), "c")
+    assert len(_found(catalog, "")) == 3
+
+
 @pytest.mark.parametrize("damage", ["gone", "garbage", "older", "half", "foreign"])
 def test_an_index_that_is_lost_or_damaged_is_made_anew(catalog: Catalog, damage: str) -> None:
     family(catalog)

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from geobench import scoring
 from geobench.leaderboard import board as b
 from geobench.leaderboard import page, pairs, terminal
 from geobench.leaderboard.text import number
+from geobench.registry import Registry
 from geobench.scoring import Resampling
 
 
@@ -34,6 +36,25 @@ def test_dependent_inits_are_resampled_together() -> None:
     alone = Resampling(np.arange(20)).means([xr.Dataset({"s": ("init_time", values)})])["s"].values
     assert together == pytest.approx(alone[1:].std(), rel=0.1)
     assert apart < together / 2
+
+
+def test_many_statistics_are_resampled_in_parts_to_the_same_scores(
+    monkeypatch: pytest.MonkeyPatch, registry: Registry
+) -> None:
+    generator = np.random.Generator(np.random.Philox(key=4))
+    dims = ("init_time", "lead_time", "variable", "quantile", "above", "happened")
+    found = [
+        xr.Dataset({"table": (dims, generator.uniform(size=(40, 3, 1, 2, 5, 2)) / 10)})
+        for _ in range(3)
+    ]
+    resampling, scorer = Resampling(np.arange(40)), registry.scorer("economic-value")
+    whole = scoring.scores(scorer, found, resampling)
+    assert len(whole) == 4
+    for most in (2**20, 2**17):  # one after another; each in parts
+        monkeypatch.setattr(scoring, "_BATCH", most)
+        parts = scoring.scores(scorer, found, resampling)
+        for name, values in whole.items():
+            np.testing.assert_allclose(parts[name], values, rtol=1e-9, atol=1e-12)
 
 
 def _excesses(*values: float, error: float = 1.0) -> list[np.ndarray]:
