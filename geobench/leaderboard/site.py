@@ -57,7 +57,6 @@ def _write(
         (out / folder).mkdir()
     for asset in ASSETS.iterdir():
         shutil.copyfile(asset, out / "assets" / asset.name)
-    shutil.copyfile(_plotly(), out / "assets" / "plotly.min.js")
     for path, text in _framed(rooms, told, title, notes):
         (out / path).write_text(text, "utf-8")
     for room in rooms:
@@ -84,21 +83,6 @@ def _framed(
         root = "../" * sheet.path.count("/")
         text = Markup(sheet.text)  # noqa: S704 # names in it are escaped
         yield sheet.path, frame.render(hall=hall, sheet=sheet, root=root, text=text)
-
-
-def _plotly() -> Path:
-    """The script that draws figures, as its package brings it."""
-    import importlib.util
-
-    found = importlib.util.find_spec("plotly")
-    folder = Path(found.origin).parent if found and found.origin else None
-    path = folder / "package_data" / "plotly.min.js" if folder else None
-    if path is None or not path.exists():
-        raise GeobenchError(
-            "the package plotly is not installed, whose script draws the figures of a site. "
-            "Install it: pip install 'plotly>=6'."
-        )
-    return path
 
 
 def _replace(out: Path, aside: Path) -> None:
