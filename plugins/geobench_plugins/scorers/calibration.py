@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from geobench import Context, Scorer
+from geobench_plugins.scorers.discrimination import OfTable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -63,24 +64,7 @@ class Coverage(_OfRanks):
         return ratio.to_dataset(name="coverage")
 
 
-class _OfTable(Scorer):
-    """A function of how often k members exceeded a threshold, with and without the event.
-
-    Events are those of `brier`: a bin for each number k of members above the threshold.
-    """
-
-    units = "1"
-
-    def statistics(
-        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
-    ) -> "xr.Dataset":
-        """Return the `table` `(…, quantile, above, happened)` of each case: shares of the cells."""
-        from geobench_plugins.kernels.ensembles import marginals
-
-        return marginals(forecast, truth, context)[["table"]]
-
-
-class Reliability(_OfTable):
+class Reliability(OfTable):
     """Reliability term of the Brier score: mean of (k/M - share of events given k members)².
 
     Murphy (1973). The sampling of M members adds to it, p (1 - p) / M where they know nothing
@@ -101,7 +85,7 @@ class Reliability(_OfTable):
         return term.to_dataset(name="reliability")
 
 
-class Resolution(_OfTable):
+class Resolution(OfTable):
     """Resolution term of the Brier score: mean of (share of events given k members - of all)².
 
     Murphy (1973): the plain Brier score is reliability - resolution + r (1 - r), r the share of

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
-class _OfTable(Scorer):
+class OfTable(Scorer):
     """A function of how often k members exceeded a threshold, with and without the event.
 
-    Events are the exceedances of climatological quantiles, each site against its own. Forecast
-    probabilities are whole numbers of members, so that no threshold is lost to rounding.
+    Events are the exceedances of climatological quantiles, each site against its own, as of
+    `brier`. Forecast probabilities are whole numbers of members, so that no threshold is lost to
+    rounding.
     """
 
-    better = "higher"
     units = "1"
 
     def statistics(
@@ -31,7 +31,7 @@ class _OfTable(Scorer):
         return marginals(forecast, truth, context)[["table"]]
 
 
-class ROC(_OfTable):
+class ROC(OfTable):
     """Area under the curve of hit rate over false-alarm rate, one point for each k of M members.
 
     The chance that a case with the event had more members above the threshold than a case without,
@@ -39,6 +39,7 @@ class ROC(_OfTable):
     """
 
     name = "roc"
+    better = "higher"
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the area."""
@@ -47,7 +48,7 @@ class ROC(_OfTable):
         return (with_event * below).sum("above", skipna=False).to_dataset(name="ROC area")
 
 
-class SEDI(_OfTable):
+class SEDI(OfTable):
     """Symmetric extremal dependence index of the warning that a share of the members makes.
 
     (ln F - ln H - ln(1 - F) + ln(1 - H)) / (ln F + ln H + ln(1 - F) + ln(1 - H)), H the hit rate, F
@@ -56,6 +57,7 @@ class SEDI(_OfTable):
     """
 
     name = "sedi"
+    better = "higher"
 
     share: Share = Field(0.5, description="of the members above the threshold, at least: a warning")
 
@@ -77,7 +79,7 @@ class SEDI(_OfTable):
         return index[["SEDI"]].where(abs(index["SEDI"]) < np.inf)
 
 
-class EconomicValue(_OfTable):
+class EconomicValue(OfTable):
     """Potential economic value for users of several cost-loss ratios (Richardson, 2000).
 
     doi:10.1002/qj.49712656313. A user who pays C to prevent a loss L acts if at least k members
@@ -87,6 +89,7 @@ class EconomicValue(_OfTable):
     """
 
     name = "economic-value"
+    better = "higher"
 
     cost_loss: tuple[Share, ...] = Field((0.05, 0.2), description="ratios C/L", min_length=1)
 
