@@ -22,7 +22,8 @@ def ranks(
 ) -> list[int]:
     """Rank 1 + the number of entries that are better beyond doubt (95 %, over all pairs).
 
-    Entries that cannot be told apart share a rank. One of which a member failed (or that has no
+    Entries that cannot be told apart share a rank, but none ranks ahead of one with a smaller
+    excess: that little is known of it is no merit. One of which a member failed (or that has no
     excess) ranks below all that finish. `degrees` of freedom: those of the bootstrap.
     """
     import numpy as np
@@ -34,8 +35,11 @@ def ranks(
     ]
     found = [1 + len(finished)] * len(excesses)
     behind = _behind([excesses[place] for place in finished], degrees)
-    for place, better in zip(finished, behind, strict=True):
-        found[place] = 1 + sum(better)
+    least = 1
+    for place, better in sorted(
+        zip(finished, behind, strict=True), key=lambda at: excesses[at[0]][0]
+    ):
+        least = found[place] = max(least, 1 + sum(better))
     return found
 
 

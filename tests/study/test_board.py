@@ -70,6 +70,13 @@ def test_entries_that_cannot_be_told_apart_share_a_rank() -> None:
     assert pairs.ranks(_excesses(30, 0, 10), [0] * 3) == [3, 1, 2]
 
 
+def test_an_uncertain_entry_does_not_rank_ahead_of_a_better_one() -> None:
+    best, good = _excesses(0, 10)
+    (unsure,) = _excesses(12, error=20)
+    assert pairs.ranks([best, unsure], [0] * 2) == [1, 1]
+    assert pairs.ranks([unsure, good, best], [0] * 3) == [2, 2, 1]
+
+
 def test_failed_entries_rank_below_all_that_finish() -> None:
     assert pairs.ranks(_excesses(np.nan, 1, 0.5), [1, 0, 0]) == [3, 1, 1]
     # Also when the failure left the score finite: an event score can be blind to it.
