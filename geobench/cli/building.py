@@ -18,6 +18,7 @@ from geobench.errors import GeobenchError
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
 
+    from geobench.interfaces.experiment import Experiment
     from geobench.leaderboard.rooms import Room
     from geobench.study import Study
 
@@ -35,6 +36,8 @@ class Plan:
     guests: tuple[str, ...]
     exchanges: int | None
     by_model: bool
+    work: int
+    """Scores of a board, about: entries, lead times and variables."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,15 @@ def plans(
     runner, steps = Runner(read, settings.plugins), settings.steps()
     every = (*guests, *(runner.imported(steps) if imported else ()))
     runner.invite(steps, every)  # a wrong guest is told before anything is computed
+
+    def work(experiment: "Experiment") -> int:
+        dataset = steps.find_dataset(experiment)
+        variables = len(steps.spec(dataset).variables) if dataset else 0
+        return len(runner.cells) * experiment.leads * variables
+
     return [
-        Plan(settings, study.stem, read, name, every, exchanges, by_model)
-        for name in runner.experiments
+        Plan(settings, study.stem, read, name, every, exchanges, by_model, work(experiment))
+        for name, experiment in runner.experiments.items()
     ]
 
 
@@ -84,7 +93,10 @@ def make(plan: Plan) -> Made:
 
 
 def made(planned: Sequence[Plan]) -> Iterator[Made]:
-    """Make the rooms of all plans, in their order; with --debug, one after another."""
+    """Make the rooms of all plans, in their order; with --debug, one after another.
+
+    Those of most work are begun first, so that no process has a long one left at the end.
+    """
     settings = planned[0].settings
     count = min(len(planned), cores())
     if count == 1 or settings.debug:
@@ -93,11 +105,13 @@ def made(planned: Sequence[Plan]) -> Iterator[Made]:
     from concurrent.futures.process import BrokenProcessPool
 
     alone = replace(settings, quiet=True)  # afresh: nothing of it is loaded
-    sent = [replace(plan, settings=alone) for plan in planned]
+    order = sorted(range(len(planned)), key=lambda place: -planned[place].work)
     try:
         with _processes(count) as pool, settings.watch("boards") as progress:
-            for done, (plan, one) in enumerate(zip(planned, pool.map(make, sent), strict=True), 1):
-                progress(done, len(planned), plan.experiment)
+            begun = {at: pool.submit(make, replace(planned[at], settings=alone)) for at in order}
+            for place, plan in enumerate(planned):
+                one = begun[place].result()
+                progress(place + 1, len(planned), plan.experiment)
                 yield one
     except BrokenProcessPool as error:
         raise GeobenchError(
