@@ -124,19 +124,25 @@ def of_law(board: Board, labels: Sequence[str] = ()) -> str:
 
 
 EXTREMES = (
-    ("squared error of p 99%", "score", 1, 1e4, "squared error of p, 10⁻⁴"),
-    ("twCRPS 99%", "excess", 2, 1e3, "excess twCRPS, 10⁻³"),
-    ("exceedance over the law's 99%", "score", 3, 1, "exceedances over the law's, less 1"),
-    ("return level over the law's", "score", 2, 1, "return level less the law's"),
-    ("value lost 99% 0.05", "score", 3, 1, "value lost, C/L 0.05"),
+    ("squared error of p 99%{}", "score", 1, 1e4, "squared error of p, 10⁻⁴"),
+    ("twCRPS{} 99%", "excess", 2, 1e3, "excess twCRPS, 10⁻³"),
+    ("exceedance over the law's 99%{}", "score", 3, 1, "exceedances over the law's, less 1"),
+    ("return level over the law's{}", "score", 2, 1, "return level less the law's"),
+    ("value lost 99% 0.05{}", "score", 3, 1, "value lost, C/L 0.05"),
 )
 
 
-def of_extremes(board: Board, day: float = 3, labels: Sequence[str] = ()) -> str:
-    """Table of what is above the 99 % quantile of each site, at one lead time."""
+def of_extremes(
+    board: Board, day: float = 3, labels: Sequence[str] = (), variable: str = ""
+) -> str:
+    """Table of what is above the 99 % quantile of each site, at one lead time.
+
+    Where there are several variables, of one.
+    """
     rows = []
+    called = f" {variable}" if variable else ""
     for label in labels or board.labels:
-        cells = [board.cell(label, name, day)[what] for name, what, *_ in EXTREMES]
+        cells = [board.cell(label, name.format(called), day)[what] for name, what, *_ in EXTREMES]
         told = [
             interval(cell, digits, scale)
             for cell, (_, _, digits, scale, _) in zip(cells, EXTREMES, strict=True)
@@ -183,25 +189,36 @@ def of_larger(wanted: Sequence[tuple[str, str, str]]) -> str:
     return table([*headings, "excess energy score", "spread/skill"], rows)
 
 
-def of_ocean(wanted: Sequence[tuple[str, str]]) -> str:
-    """Table of models on the shallow water: (study, model)."""
+def of_ocean(board: Board, labels: Sequence[str] = ()) -> str:
+    """Table of models on the shallow water: all by rank, or some in this order."""
     rows = []
-    for study, label in wanted:
-        board = larger(study)["shallow-water"]
+    for label in labels or board.labels:
         cells = {
             name: [board.cell(label, name, day) for day in (5, 30, 60)]
             for name in ("CRPS eta", "energy score", "spread/skill eta")
         }
+        shares = [
+            ", ".join(number((cell["share"] or {}).get("value"), 2) for cell in cells[name])
+            for name in ("CRPS eta", "energy score")
+        ]
+        row = board.row(label)
         rows.append([
-            f"`{label}`",
-            interval(board.row(label)["excess"]),
-            ", ".join(number(cell["share"]["value"], 2) for cell in cells["CRPS eta"]),
-            ", ".join(number(cell["share"]["value"], 2) for cell in cells["energy score"]),
+            f"{row['rank']} `{label}`",
+            interval(row["excess"]),
+            *shares,
             ", ".join(number(cell["score"]["value"], 2) for cell in cells["spread/skill eta"]),
-            number(board.row(label)["seconds_per_member"], 2),
+            *(
+                number(board.cell(label, name, 5)["score"]["value"], 2)
+                for name in ("error of the covariance", "dependence lost")
+            ),
+            number(row["seconds_per_member"], 2),
         ])  # fmt: skip
-    headings = ["model", "excess [95 %]", "CRPS of height: share, days 5, 30, 60", "energy score"]
-    return table([*headings, "spread/skill of height", "s per member"], rows)
+    return table(
+        ["rank, model", "excess [95 %]", "CRPS of height: share, days 5, 30, 60",
+         "energy score: share", "spread/skill of height", "error of the covariance, day 5",
+         "dependence lost, day 5", "s per member"],
+        rows,
+    )  # fmt: skip
 
 
 def hours_of_training(every: dict[str, Board], without: Sequence[str]) -> float:
@@ -221,7 +238,15 @@ def hours_of_training(every: dict[str, Board], without: Sequence[str]) -> float:
 def boards(file: str = "site/board.json") -> dict[str, Board]:
     """Boards of a site, by the name of their page."""
     told = json.loads((RESULTS / file).read_text("utf-8"))
+    for column in (column for each in told["boards"] for column in each["columns"]):
+        column["cells"] = [[_named(told, cell) for cell in cells] for cells in column["cells"]]
     return {each["page"]: Board(each) for each in told["boards"]}
+
+
+def _named(told: dict[str, Any], cell: Sequence[Sequence[float | None] | None]) -> Cell:
+    """A cell with the names that the file gives to what stands in it."""
+    pairs = zip(told["cell"], cell, strict=True)
+    return {name: each and dict(zip(told["estimate"], each, strict=True)) for name, each in pairs}
 
 
 def larger(name: str) -> dict[str, Board]:

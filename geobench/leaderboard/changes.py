@@ -8,8 +8,11 @@ from typing import Any
 
 from geobench.errors import GeobenchError
 
-SCHEMA = 1
+SCHEMA = 2
 NAME = "board.json"
+CELL = {"cell": ["score", "excess", "share"], "estimate": ["value", "low", "high"]}
+"""What stands in a cell of a column, and in each of the three."""
+
 _KEPT = 20  # builds that changed something
 _SHOWN = 200  # scores of one build
 
@@ -21,6 +24,7 @@ def document(
     told = {
         "schema_version": SCHEMA,
         "title": title,
+        **CELL,
         "boards": [{"page": page, **board} for page, board in boards],
     }
     history = list(before.get("history", [])) if before else []
@@ -94,7 +98,7 @@ def _scores(board: Mapping[str, Any], place: int) -> dict[str, float]:
     """Mean over lead times of each score of a row, by name and version."""
     return {
         f"{column['name']} ({column['scorer']} {column['version']})": _mean(
-            [cell["score"]["value"] for cell in column["cells"][place]]
+            [score[0] for score, *_ in column["cells"][place]]
         )
         for column in board["columns"]
     }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _INITS = 3
+_MAPPED_INITS = 2  # a map weighs four times as much as place against time, and there are more
 _MEMBERS = 4
 _LARGEST = 128  # cells of a picture along a dim
 _GAP = 20  # widths of a picture to the gap beside it
@@ -59,7 +60,8 @@ def scenes(exhibit: Exhibit) -> list[Scene]:
     """Return pictures of a few inits, spread over the test split."""
     truth = exhibit.outcome()
     count = truth.sizes["init_time"]
-    inits = sorted({round((i + 0.5) * count / _INITS - 0.5) for i in range(_INITS)})
+    some = _INITS if len(exhibit.spec.dims) == 1 else _MAPPED_INITS
+    inits = sorted({round((i + 0.5) * count / some - 0.5) for i in range(some)})
     sources = [("oracle (reference)", None, _cut(exhibit.reference.forecast, inits))] + [
         (title(exhibit.board, row), row, _cut(own.forecast, inits))
         for row, own in enumerate(exhibit.competitors)

@@ -69,10 +69,21 @@ def room(study: str, title: str, exhibit: Exhibit, exact: Exact) -> Room:
         board.name,
         _card(board, title, entries),
         newest(exhibit),
-        plain(board.as_dict(), _DIGITS),
+        _told(board),
         list(pages.sheets(wall)),
         {f"gallery/{page}/{file}": png for file, png in _pictures(seen)},
     )
+
+
+def _told(board: Board) -> dict[str, Any]:
+    """All of a board as JSON values; of the many cells without names (`changes.CELL`)."""
+    told: dict[str, Any] = plain(board.as_dict(), _DIGITS)
+    for column in told["columns"]:
+        column["cells"] = [
+            [[each and list(each.values()) for each in cell.values()] for cell in cells]
+            for cells in column["cells"]
+        ]
+    return told
 
 
 def _card(board: Board, study: str, entries: Sequence[str]) -> Card:

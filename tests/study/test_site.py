@@ -162,7 +162,7 @@ def test_a_score_that_moved_is_told() -> None:
     from geobench.leaderboard.changes import compared
 
     def told(value: float, rank: int) -> dict[str, Any]:
-        cell = {"score": {"value": value}}
+        cell = [[value, value - 1, value + 1], [0.0, -1.0, 1.0], None]
         column = {"name": "CRPS", "scorer": "crps", "version": "2", "cells": [[cell, cell]]}
         row = {"label": "fgn", "seed": 0, "rank": rank, "entries": {"forecast": "forecast/a@1"}}
         board = {"page": "p", "name": "tiny", "rows": [row], "columns": [column]}
@@ -399,17 +399,39 @@ def test_entries_are_filtered_by_name_model_and_seed(page: Any, site: Path) -> N
     assert page.locator("#card-table tbody tr:not([hidden])").count() == 4
 
 
+def test_scores_are_found_by_words_of_their_names(page: Any, site: Path) -> None:
+    _open(page, _experiment(site))
+    heads = page.locator("table[data-scores] thead th[data-score]")
+    names = [head.get_attribute("data-score") for head in heads.all()]
+    wanted = [name for name in names if name.startswith("CRPS")]
+    assert 0 < len(wanted) < len(names)
+    page.get_by_label("Find a score").fill(" crps ")
+    seen = [head.get_attribute("data-score") for head in heads.all() if head.is_visible()]
+    assert seen == wanted
+    cells = page.locator("table[data-scores] tbody td").all()
+    (board, *_) = json.loads((site / "board.json").read_text("utf-8"))["boards"]
+    places = {int(str(cell.get_attribute("data-column"))) for cell in cells if cell.is_visible()}
+    assert sorted(board["columns"][place]["name"] for place in places) == sorted(wanted)
+    page.get_by_label("Find a score").fill("no such score")
+    assert not page.locator("table[data-scores]").first.is_visible()
+    page.get_by_label("Find a score").fill("")
+    assert all(head.is_visible() for head in heads.all())
+
+
 def test_tables_show_another_lead_time_and_the_excess(page: Any, site: Path) -> None:
     _open(page, _experiment(site))
-    board = json.loads((site / "board.json").read_text("utf-8"))["boards"][0]
+    document = json.loads((site / "board.json").read_text("utf-8"))
+    assert document["cell"] == ["score", "excess", "share"]
+    assert document["estimate"] == ["value", "low", "high"]
+    board = document["boards"][0]
     cell = page.locator("td[data-column='0']").first
     page.locator("#lead").select_option(label="day 3")
     told = float(cell.inner_text().split()[0].replace("−", "-"))
-    cells = board["columns"][0]["cells"][0][2]
-    assert told == pytest.approx(cells["score"]["value"], abs=6e-4)
+    score, excess, _ = board["columns"][0]["cells"][0][2]
+    assert told == pytest.approx(score[0], abs=6e-4)
     page.get_by_label("Tables show").select_option(label="excess over the oracle")
     told = float(cell.inner_text().split()[0].replace("−", "-"))
-    assert told == pytest.approx(cells["excess"]["value"], abs=6e-5)
+    assert told == pytest.approx(excess[0], abs=6e-5)
 
 
 def test_the_scorecard_takes_another_reference(page: Any, site: Path) -> None:

@@ -85,6 +85,23 @@
   all("#models input").forEach((each) => each.addEventListener("change", refresh));
   filter.form.addEventListener("submit", (event) => event.preventDefault());
 
+  // -- which scores tables show: those whose names have all the words, in any order
+  const columns = one("columns");
+  columns.addEventListener("input", () => {
+    const words = columns.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+    for (const table of all("table[data-scores]")) {
+      let left = 0;
+      all("thead th", table).forEach((head, place) => {
+        if (head.dataset.score === undefined) return;
+        const names = head.dataset.score.toLocaleLowerCase().split(/\s+/);
+        const wanted = words.every((word) => names.some((name) => name.startsWith(word)));
+        for (const row of table.rows) row.cells[place].hidden = !wanted;
+        left += wanted;
+      });
+      table.parentElement.hidden = left === 0;
+    }
+  });
+
   // -- what tables of scores show
   const fill = () => {
     const lead = Number(one("lead").value), view = Number(one("view").value);
