@@ -50,6 +50,9 @@ def test_loading_like_another_entry_finds_damage(catalog: Catalog) -> None:
     chunk.write_bytes(bytes(values))
     with pytest.raises(CatalogError, match="a@2"):
         second.load_like(first, loaded)
+    chunk.unlink()
+    with pytest.raises(CatalogError, match=r"a@2.*is missing"):
+        second.load_like(first, loaded)
 
 
 def test_versions_count_up_and_latest_is_the_last(catalog: Catalog) -> None:

@@ -98,16 +98,15 @@ class EconomicValue(OfTable):
         import numpy as np
         import xarray as xr
 
-        table = means["table"]
-        rate = table.isel(happened=1).sum("above", skipna=False)
-        # Warning from k on, and never: (…, above).
-        warned = table.isel(above=slice(None, None, -1)).cumsum("above", skipna=False)
+        table = means["table"].isel(above=slice(None, None, -1))
+        alarms, events = (table.isel(happened=own) for own in (0, 1))
+        rate = events.sum("above", skipna=False)
         values = []
         for ratio in self.cost_loss:
-            missed = rate - warned.isel(happened=1)
-            expense = (ratio * warned.sum("happened", skipna=False) + missed).min(
-                "above", skipna=False
-            )
+            # Who never acts loses all events. To warn from k on costs C for each alarm with k or
+            # more members, and saves L - C where the event happens.
+            warned = (ratio * alarms - (1 - ratio) * events).cumsum("above", skipna=False)
+            expense = rate + warned.min("above", skipna=False)
             climate = rate.clip(max=ratio)  # always acting, or never
             values.append((climate - np.minimum(expense, climate)) / (climate - rate * ratio))
         labels = xr.DataArray(list(self.cost_loss), dims="cost_loss", name="cost_loss")
