@@ -122,6 +122,8 @@ class Row:
     """All that the row is the mean of; `entries` are those of the first."""
     imported: bool = False
     """Whether somebody brought the forecast: how it was made is not known here."""
+    device: str = "cpu"
+    """Where it was trained; of trainings on several, all: their mean seconds say little."""
 
 
 @dataclass
@@ -457,7 +459,12 @@ def _row(each: Competitor, rank: int, excess: "Draws", *, failed: int, suspiciou
         },
         seeds=[run.seed for run in each.runs],
         imported=fitted.recipe["model"].get("use") == FOREIGN,
+        device=", ".join(sorted({_device(run) for run in each.runs})),
     )
+
+
+def _device(run: Competitor) -> str:
+    return str(run.forecaster.record.summary.get("device", "cpu"))
 
 
 def _training_seconds(run: Competitor) -> float:

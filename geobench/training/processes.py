@@ -26,8 +26,10 @@ def rank() -> int:
 
 
 def device(named: str) -> str:
-    """Return the device of this process: with several and `cuda`, one for each."""
-    return f"cuda:{_number('LOCAL_RANK')}" if named == "cuda" and count() > 1 else named
+    """Return the device of this process: of `cuda` the first or, with several, one for each."""
+    if named != "cuda":
+        return named
+    return f"cuda:{_number('LOCAL_RANK')}" if count() > 1 else "cuda:0"
 
 
 def first(question: Callable[[], _Found], named: str) -> _Found:

@@ -20,7 +20,7 @@ from geobench.interfaces.model import Task
 from geobench.interfaces.validation import Validation
 from geobench.simulating import trajectories
 from geobench.testing import Decay
-from geobench.training import checkpoint, cost, logs, validating
+from geobench.training import checkpoint, cost, logs, processes, validating
 from geobench.training.diagnosis import Diagnosis
 from geobench.training.validating import Figures
 
@@ -188,6 +188,15 @@ def test_the_same_seed_gives_the_same_weights(training: Training) -> None:
 def test_validation_checkpoints_and_logs_change_nothing(training: Training, tmp_path: Path) -> None:
     watched = Run(seed=1, validation=Validation.of(training), folder=tmp_path, checkpoint_every=0)
     assert equal(fitted(training, BRIEF, Run(seed=1)), fitted(training, BRIEF, watched))
+
+
+def test_cuda_is_a_device_with_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processes.device("cuda") == "cuda:0"  # torch.cuda.set_device takes no other
+    assert processes.device("cpu") == "cpu"
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert processes.device("cuda") == "cuda:3"
+    assert processes.device("cuda:1") == "cuda:1"
 
 
 def test_a_batch_is_shared_by_processes_without_changing(training: Training) -> None:

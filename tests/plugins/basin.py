@@ -45,8 +45,8 @@ class Basin(Simulator):
 
     def advance(self, state: Tensor, steps: int, noise: Noise) -> Tensor:
         """Take `steps` steps."""
-        size = (1 - self.memory**2) ** 0.5
+        size, wet = (1 - self.memory**2) ** 0.5, self.wet.to(state.device)
         for step in range(steps):
             kick = noise.at(noise.lead + step).normal(*state.shape[1:], dtype=state.dtype)
-            state = self.memory * state + size * kick * self.wet
+            state = self.memory * state + size * kick * wet
         return state

@@ -29,19 +29,45 @@ def _data(
     return members.astype(dtype), outcome.astype(dtype), weights, limits.astype(dtype)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("count", [1, 2, 9])
-@pytest.mark.parametrize("kind", ["normal", "tied", "constant", "offset", "broken"])
-def test_marginals_are_the_same(kind: str, count: int, dtype: npt.DTypeLike) -> None:
+def assert_same_marginals(kind: str, count: int, dtype: npt.DTypeLike, device: str) -> None:
+    """Compare with the compiled kernel."""
     members, outcome, weights, limits = _data(kind, count, dtype)
     keys = np.arange(7, dtype=np.int64) * 10**15 - 3
     one = marginals.marginals(members, outcome, weights, limits, keys)
-    other = marginals_torch.marginals(members, outcome, weights, limits, keys, "cpu")
+    other = marginals_torch.marginals(members, outcome, weights, limits, keys, device)
     rtol, atol = (1e-6, 1e-7) if dtype == np.float32 else (1e-12, 1e-12)
     if kind == "offset":
         atol = 1e-6 if dtype == np.float32 else 1e-9
     for name, mine, theirs in zip(one._fields, one, other, strict=True):
         np.testing.assert_allclose(theirs, mine, rtol, atol, err_msg=name)
+
+
+def assert_same_fields(kind: str, count: int, dtype: npt.DTypeLike, device: str) -> None:
+    """Compare distances and variograms with those of the compiled kernels."""
+    members, outcome, weights, _ = _data(kind, count, dtype)
+    rtol, atol = (3e-6, 1e-6) if dtype == np.float32 else (1e-12, 1e-12)
+    for mine, theirs in zip(
+        fields.distances(members, outcome, weights[1]),
+        fields_torch.distances(members, outcome, weights[1], device),
+        strict=True,
+    ):
+        np.testing.assert_allclose(theirs, mine, rtol, atol)
+    pairs = np.stack(np.triu_indices(12, 1), -1)
+    given = members[..., :12], outcome[:, :12], pairs, np.full(len(pairs), 1 / len(pairs))
+    for power in (0.5, 2.0):
+        for mine, theirs in zip(
+            fields.variogram(*given, power),
+            fields_torch.variogram(*given, power, device),
+            strict=True,
+        ):
+            np.testing.assert_allclose(theirs, mine, rtol, atol)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("count", [1, 2, 9])
+@pytest.mark.parametrize("kind", ["normal", "tied", "constant", "offset", "broken"])
+def test_marginals_are_the_same(kind: str, count: int, dtype: npt.DTypeLike) -> None:
+    assert_same_marginals(kind, count, dtype, "cpu")
 
 
 def test_slabs_do_not_matter_and_no_threshold_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,20 +88,4 @@ def test_slabs_do_not_matter_and_no_threshold_is_needed(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("count", [1, 2, 9])
 @pytest.mark.parametrize("kind", ["normal", "tied", "constant", "broken"])
 def test_distances_and_variograms_are_the_same(kind: str, count: int, dtype: npt.DTypeLike) -> None:
-    members, outcome, weights, _ = _data(kind, count, dtype)
-    rtol, atol = (3e-6, 1e-6) if dtype == np.float32 else (1e-12, 1e-12)
-    for mine, theirs in zip(
-        fields.distances(members, outcome, weights[1]),
-        fields_torch.distances(members, outcome, weights[1], "cpu"),
-        strict=True,
-    ):
-        np.testing.assert_allclose(theirs, mine, rtol, atol)
-    pairs = np.stack(np.triu_indices(12, 1), -1)
-    given = members[..., :12], outcome[:, :12], pairs, np.full(len(pairs), 1 / len(pairs))
-    for power in (0.5, 2.0):
-        for mine, theirs in zip(
-            fields.variogram(*given, power),
-            fields_torch.variogram(*given, power, "cpu"),
-            strict=True,
-        ):
-            np.testing.assert_allclose(theirs, mine, rtol, atol)
+    assert_same_fields(kind, count, dtype, "cpu")

@@ -70,9 +70,8 @@ class ArchesWeatherGen(Generative):
         first, held = training.split(1 - self.held_out, self.frames + 1)
         mean = self._mean.fit(first, run.part(0, 3))
         known, unknown = (_with_means(part, mean, self.frames) for part in (first, held))
-        network = self._network(training.task.spec, self.frames + 1)
+        network = self._network(training.task.spec, self.frames + 1).to(run.device)
         network.scaling.learn(training)
-        network.to(run.device)
         error = _errors(unknown, network, self.frames)
         run.log["held_out_error"] = [float((error / _errors(known, network, self.frames)).mean())]
         network.scaling.change.copy_(network.scaling.change * error)

@@ -82,10 +82,9 @@ class Emulator(EnsembleModel):
         networks = []
         for index in range(self.seeds):
             part = run.part(index, self.seeds)
-            network = self._network(training.task.spec)
+            network = self._network(training.task.spec).to(run.device)
             network.scaling.learn(training)
             initialise(network, part.noise("weights", 1))
-            network.to(run.device)
             loss = EnsembleLoss(
                 network,
                 training,

@@ -62,10 +62,9 @@ class Gaussian(EnsembleModel):
         from geobench_plugins.networks.conditioned import initialise
         from geobench_plugins.networks.gaussian_law import LikelihoodLoss
 
-        network = self._network(training.task.spec)
+        network = self._network(training.task.spec).to(run.device)
         network.scaling.learn(training)
         initialise(network, run.noise("weights", 1))
-        network.to(run.device)
         loss = LikelihoodLoss(
             network, training, self.training, frames=self.frames, diagonal=self.diagonal
         )

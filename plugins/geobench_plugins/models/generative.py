@@ -59,10 +59,9 @@ class Generative(EnsembleModel):
         """Learn from random windows of the train split."""
         from geobench_plugins.networks.linear import initialise
 
-        network = self._network(training.task.spec)
+        network = self._network(training.task.spec).to(run.device)
         network.scaling.learn(training)
         initialise(network, run.noise("weights", 1))
-        network.to(run.device)
 
         def draw(noise: "Noise") -> "tuple[Tensor, Tensor]":
             states = training.windows(noise, self.frames)
