@@ -918,6 +918,8 @@ def _check_device(device: str) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition("\n")[0]
         raise GeobenchError(f"the device '{device}' cannot be used: {reason}") from error
+    # On a GPU convolutions would round to 10 bits (TF32): float32 is what it is on a CPU.
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def _check_fitted(forecaster: object) -> None:

@@ -103,6 +103,12 @@ def test_models_train_there_and_draw_the_same_members(
     assert float(((numbers[0] - numbers[1]).abs() / spread).max()) < 0.02
 
 
+def test_float32_is_not_rounded_further(dataset: Entry) -> None:
+    torch.backends.cudnn.allow_tf32 = True
+    _on(DEVICE, dataset)
+    assert not torch.backends.cudnn.allow_tf32
+
+
 def test_training_begins_alike(dataset: Entry) -> None:
     losses = []
     for device in (DEVICE, "cpu"):
