@@ -308,6 +308,11 @@ class Runner:
             [by_forecast[row.entries["forecast"]] for row in board.rows],
             steps.spec(dataset),
             lambda: steps.outcome(dataset),
+            {
+                name: offer.summary
+                for (kind, name), offer in steps.registry.offers.items()
+                if kind == "model"
+            },
         )
 
     def exact(

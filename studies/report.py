@@ -90,7 +90,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def days_of(board: Board) -> list[float]:
     """Lead times that tables show."""
     own = [hours / 24 for hours in board.told["lead_hours"]]
-    return [day for day in (1, 3, 5, 10) if day in own] if own[0] == 1 else own[:3]
+    return [day for day in (1, 3, 5) if day in own] if own[0] == 1 else own[:3]
 
 
 def of_law(board: Board, labels: Sequence[str] = ()) -> str:
@@ -109,9 +109,9 @@ def of_law(board: Board, labels: Sequence[str] = ()) -> str:
             number(board.seed_sd(label), 4),
             *(number((board.cell(label, "CRPS", day)["share"] or {}).get("value")) for day in days),
             ", ".join(number(ratio, 2) for ratio in ratios),
-            number(board.cell(label, "energy score", first)["excess"]["value"], 4),
-            number(board.cell(label, "error of the covariance", first)["score"]["value"], 3),
-            number(board.cell(label, "dependence lost", first)["score"]["value"], 3),
+            interval(board.cell(label, "energy score", first)["excess"], 4),
+            interval(board.cell(label, "error of the covariance", first)["score"], 2),
+            interval(board.cell(label, "dependence lost", first)["score"], 2),
         ])  # fmt: skip
     shares = [f"share, day {day:g}" for day in days]
     return table(
@@ -125,6 +125,7 @@ def of_law(board: Board, labels: Sequence[str] = ()) -> str:
 
 EXTREMES = (
     ("squared error of p 99%{}", "score", 1, 1e4, "squared error of p, 10⁻⁴"),
+    ("squared error of p 99%{}", "share", 2, 1, "its share"),
     ("twCRPS{} 99%", "excess", 2, 1e3, "excess twCRPS, 10⁻³"),
     ("exceedance over the law's 99%{}", "score", 3, 1, "exceedances over the law's, less 1"),
     ("return level over the law's{}", "score", 2, 1, "return level less the law's"),
@@ -221,13 +222,51 @@ def of_ocean(board: Board, labels: Sequence[str] = ()) -> str:
     )  # fmt: skip
 
 
+def _seconds(every: Iterable[Board]) -> list[float]:
+    """What a training of each network took, on average over seeds."""
+    return [
+        row["training_seconds"]
+        for board in every
+        for row in board.told["rows"]
+        if row["parameters"]
+    ]
+
+
+def shortest(every: Sequence[Board]) -> float:
+    """Seconds of the quickest training."""
+    return min(_seconds(every))
+
+
+def longest(every: Sequence[Board]) -> float:
+    """Seconds of the slowest one."""
+    return max(_seconds(every))
+
+
+def _ratios(every: Iterable[Board], label: str, over: str) -> list[float]:
+    """How much longer a member of one model takes than of another, on each board."""
+    return [
+        board.row(label)["seconds_per_member"] / board.row(over)["seconds_per_member"]
+        for board in every
+    ]
+
+
+def least(every: Sequence[Board], label: str, over: str) -> float:
+    """The smallest of these ratios."""
+    return min(_ratios(every, label, over))
+
+
+def most(every: Sequence[Board], label: str, over: str) -> float:
+    """The largest."""
+    return max(_ratios(every, label, over))
+
+
 def hours_of_training(every: dict[str, Board], without: Sequence[str]) -> float:
     """Hours that the trainings of boards took, one after another; all seeds.
 
     `without` those that share a training with another one.
     """
     seconds = [
-        row["training_seconds"] * len(row["seeds"])
+        row["training_seconds"] * len(row.get("seeds") or [0])
         for board in every.values()
         for row in board.told["rows"]
         if row["label"] not in without
@@ -270,7 +309,8 @@ def render() -> str:
         "number": number, "interval": interval, "table": table, "larger": larger,
         "of_law": of_law, "of_extremes": of_extremes, "of_price": of_price,
         "of_larger": of_larger, "of_ocean": of_ocean,
-        "hours_of_training": hours_of_training,
+        "hours_of_training": hours_of_training, "shortest": shortest, "longest": longest,
+        "least": least, "most": most,
     }  # fmt: skip
     return environment.get_template(TEMPLATE).render(
         boards=boards(), ablations=boards("ablations.json"), **tools

@@ -7,6 +7,7 @@ the model confidence set are of the mean excess that ranks, and hold for all ent
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from geobench.interfaces.scorer import IDEALS, Orientation, Scorer
@@ -200,7 +201,9 @@ def compare(
                 scorer.fair,
                 scorer.units,
             )
-            own.cells = _cells(scorer.better, values[1:], values[0], values[base])
+            own.cells = _cells(
+                scorer.better, values[1:], values[0], values[base], centred=not scorer.fair
+            )
             columns.append(own)
             singles.append(_excess(scorer.better, single, single[0]))
             if scorer.fair and scorer.better not in IDEALS:
@@ -403,10 +406,13 @@ def _excess(better: Orientation, values: Any, law: Any) -> Any:
     return law - values if better == "higher" else values - law
 
 
-def _cells(better: Orientation, values: Any, law: Any, base: Any) -> list[list[Cell]]:
+def _cells(
+    better: Orientation, values: Any, law: Any, base: Any, *, centred: bool = False
+) -> list[list[Cell]]:
     """Cells by row and lead time, of draws of scores `(row, draw, lead)`."""
     import numpy as np
 
+    told_of = partial(estimates, centred=centred)
     gap = _excess(better, base, law)
     clear = np.quantile(gap[1:], 0.5 - LEVEL / 2, axis=0) > 0
     shared = clear & (better not in IDEALS)
@@ -415,7 +421,7 @@ def _cells(better: Orientation, values: Any, law: Any, base: Any) -> list[list[C
         excess = _excess(better, own, law)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = 1 - excess / gap
-        told = zip(*map(estimates, (own, excess, share)), shared, strict=True)
+        told = zip(*map(told_of, (own, excess, share)), shared, strict=True)
         rows.append([Cell(s, e, closed if there else None) for s, e, closed, there in told])
     return rows
 

@@ -28,11 +28,19 @@ def estimate(draws: "Draws") -> Estimate:
     return Estimate(float(draws[0]), float(low), float(high))
 
 
-def estimates(draws: "Draws") -> list[Estimate]:
-    """Estimates of several numbers, of draws `(draw, number)`."""
+def estimates(draws: "Draws", *, centred: bool = False) -> list[Estimate]:
+    """Estimates of several numbers, of draws `(draw, number)`.
+
+    `centred`: of scores that chance makes larger, as squares of deviations. A draw has the chance
+    of the cases in it twice; the interval is moved until the median of the draws is the estimate.
+    """
     import numpy as np
 
     with np.errstate(invalid="ignore"):  # a share may be infinite, where there is no gap
-        low, high = np.quantile(draws[1:], [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=0)
+        ends = [0.5 - LEVEL / 2, 0.5, 0.5 + LEVEL / 2]
+        low, median, high = np.quantile(draws[1:], ends, axis=0)
+        away = draws[0] - median if centred else 0 * median
+        away = np.where(np.isfinite(away), away, 0.0)
+        low, high = low + away, high + away
     told = zip(draws[0], low, high, strict=True)
     return [Estimate(*(float(each) for each in own)) for own in told]

@@ -1,7 +1,7 @@
 """What a board is of: the entries behind its rows, and what a closer look needs beside them."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from geobench.interfaces.scorer import Scorer
@@ -26,6 +26,8 @@ class Exhibit:
     spec: StateSpec
     outcome: "Callable[[], xr.Dataset]"
     """What happened after each init, `(init_time, lead_time, *grid)`."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """What models say of themselves, by the name of their plugin."""
 
     def score_of(self, name: str) -> int | None:
         """Place of the first scorer of this name; None: there is none."""

@@ -1,8 +1,9 @@
-"""Which scores stand together: single sites, extremes, the joint law, calibration, the rest."""
+"""Which scores stand together: extremes, the joint law, calibration, single sites, the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from geobench.interfaces.scorer import Scorer
 from geobench.leaderboard.board import Board
 
 
@@ -14,15 +15,16 @@ class Group:
     title: str
     told: str
     columns: Sequence[int]
+    figures: Sequence[str] = ()
+    """Keys of those that belong to it."""
 
 
+_FIGURES = {
+    "extremes": ("reliability", "value", "roc"),
+    "joint": ("spectra", "spread-spectra"),
+    "calibration": ("ranks", "spread"),
+}
 _GROUPS = (
-    (
-        "sites",
-        "Single sites",
-        "Each site by itself: how far off, how wide. None of these sees dependence between sites.",
-        ("crps", "rmse", "bias", "law-crps", "law-mean", "law-spread", "law-wasserstein"),
-    ),
     (
         "extremes",
         "Extremes",
@@ -57,6 +59,12 @@ _GROUPS = (
             "tail-calibration", "multivariate-ranks", "crps-parts",
         ),
     ),
+    (
+        "sites",
+        "Single sites",
+        "Each site by itself: how far off, how wide. None of these sees dependence between sites.",
+        ("crps", "rmse", "bias", "law-crps", "law-mean", "law-spread", "law-wasserstein"),
+    ),
 )  # fmt: skip
 
 
@@ -70,10 +78,19 @@ def groups(board: Board) -> list[Group]:
             title,
             told,
             [place for place, column in enumerate(board.columns) if column.scorer in names],
+            _FIGURES.get(key, ()),
         )
         for key, title, told, names in (*_GROUPS, rest)
     ]
     return [group for group in found if group.columns]
+
+
+def words(group: Group, board: Board, scorers: Sequence[Scorer]) -> Iterator[tuple[str, str]]:
+    """Of each scorer of a group: the name of its first column, and what it says of itself."""
+    for scorer in scorers:
+        own = [place for place in group.columns if board.columns[place].scorer == scorer.name]
+        if own:
+            yield board.columns[own[0]].name, f"{scorer.summary()} ({scorer.name})"
 
 
 def best(board: Board, column: int, lead: int) -> list[int]:

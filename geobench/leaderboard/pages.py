@@ -70,6 +70,7 @@ def sheets(wall: Wall) -> Iterator[Sheet]:
         text = made(
             "entry.html",
             row=row,
+            told=wall.exhibit.words.get(str(own.forecaster.record.recipe["model"].get("use")), ""),
             origins=origins(wall.exhibit, own),
             remakes=list(remakes(wall.exhibit, own, imported=row.imported)),
             exact=wall.exact.get(row.entries["forecast"], ()),
@@ -87,7 +88,12 @@ def _shown(exhibit: Exhibit) -> dict[str, Any]:
     cards = scorecard.scorecards(exhibit)
     lead = len(board.lead_hours) // 2 - (len(board.lead_hours) > 1)
     data = page_data.data(board, own, made, cards)
+    several = len(exhibit.spec.variables) > 1
+    variables = [each.name for each in exhibit.spec.variables] if several else []
     return {
+        "variables": variables,
+        "variable_of": lambda column: next((v for v in variables if v in column.name.split()), ""),
+        "words": lambda group: list(groups.words(group, board, exhibit.scorers)),
         "figures": {f.key: (f, Markup(chart_svg.text(f.chart, own))) for f in made},  # noqa: S704
         "cards": cards,
         "against": scorecard.reference_row(board),

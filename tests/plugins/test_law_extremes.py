@@ -141,3 +141,20 @@ def test_nothing_is_between_the_law_and_itself(scorer: Scorer) -> None:
     found = scorer.statistics(*_case(8, inits=5)).mean("init_time") * 0
     for values in scorer.metric(found).data_vars.values():
         assert bool((values == 0).all())
+
+
+def test_return_levels_do_not_mind_cells_that_never_change() -> None:
+    """Where a wall is, all is 0: the climate has no spread, and no member is above it."""
+    forecast, truth, context = _case(10)
+    assert context.law is not None
+    wall = xr.DataArray(np.arange(8) == 3, dims="x")
+    members, law = (each.where(~wall, 0.0) for each in (forecast, context.law))
+    own = replace(
+        context,
+        law=law,
+        std=context.std.where(~wall, 0.0),
+        thresholds=context.thresholds.where(~wall, 0.0),
+    )
+    found = _told(LawReturnLevel(), (members, truth, own))["return level over the law's"]
+    assert float(abs(found).max()) < 0.5
+    np.testing.assert_array_equal(np.isfinite(found), True)

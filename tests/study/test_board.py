@@ -10,6 +10,7 @@ import xarray as xr
 from geobench import scoring
 from geobench.leaderboard import board as b
 from geobench.leaderboard import page, pairs, terminal
+from geobench.leaderboard.estimates import estimates
 from geobench.leaderboard.text import number
 from geobench.registry import Registry
 from geobench.scoring import Resampling
@@ -128,6 +129,19 @@ def test_the_share_is_0_for_the_baseline_and_1_for_the_law(better: b.Orientation
             assert cell.share is not None
             assert cell.share.value == pytest.approx(share, abs=1e-12)
             assert cell.excess.value == pytest.approx(excess, abs=1e-12)
+
+
+def test_intervals_of_scores_that_chance_makes_larger_hold_their_estimate() -> None:
+    # Squares of the means of ten numbers around 0: those of resamples are twice as large.
+    generator = np.random.Generator(np.random.Philox(key=3))
+    cases = generator.normal(size=(10, 500))
+    weights = generator.multinomial(10, np.full(10, 0.1), 1000) / 10
+    draws = np.concatenate([cases.mean(0)[None], weights @ cases]) ** 2
+    score = np.stack([draws[:, :250].mean(1), draws[:, 250:].mean(1)], 1)
+    loose, centred = (estimates(score, centred=each) for each in (False, True))
+    assert all(each.low > each.value for each in loose)
+    assert all(each.low < each.value < each.high for each in centred)
+    assert [e.high - e.low for e in centred] == pytest.approx([e.high - e.low for e in loose])
 
 
 def test_there_is_no_share_where_there_is_no_gap() -> None:

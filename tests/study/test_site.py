@@ -135,6 +135,7 @@ def test_every_command_of_an_entry_names_what_is_there(folder: Path) -> None:
     page = next((folder / "s" / "entries").glob("*oracle-s0*")).read_text("utf-8")
     named = re.findall(r"<code>geobench reproduce (\S+)</code>", page)
     assert len(named) == 7 + 3
+    assert "Fresh draws of the true conditional law" in page
     for reference in named:
         assert catalog.get(reference).id
 
@@ -416,6 +417,20 @@ def test_scores_are_found_by_words_of_their_names(page: Any, site: Path) -> None
     assert not page.locator("table[data-scores]").first.is_visible()
     page.get_by_label("Find a score").fill("")
     assert all(head.is_visible() for head in heads.all())
+
+
+def test_tables_show_one_variable_until_all_are_asked_for(page: Any, site: Path) -> None:
+    _open(page, next((site / "experiments").glob("sea-*[!s].html")))
+    heads = page.locator("table[data-scores] thead th[data-variable]")
+
+    def seen() -> set[str | None]:
+        return {head.get_attribute("data-variable") for head in heads.all() if head.is_visible()}
+
+    assert seen() == {"u"}
+    page.get_by_label("Variable").select_option("eta")
+    assert seen() == {"eta"}
+    page.get_by_label("Variable").select_option("all")
+    assert seen() == {"u", "v", "eta"}
 
 
 def test_tables_show_another_lead_time_and_the_excess(page: Any, site: Path) -> None:

@@ -213,10 +213,11 @@ class LawReturnLevel(Scorer):
         from geobench_plugins.kernels.ensembles import law_of
 
         limit = context.thresholds.sel(quantile=self.above, method="nearest", drop=True)
+        std = context.std.where(context.std > 0, 1.0)  # cells that never change (walls)
         found = []
         for each in (forecast, law_of(forecast, context)):
             drawn = each.astype(float)
-            excess = ((drawn - limit) / context.std).clip(0)
+            excess = ((drawn - limit) / std).clip(0)
             parts = {
                 "share": (drawn > limit).where(drawn.notnull()),
                 "excess": excess,
