@@ -36,11 +36,11 @@ def estimates(draws: "Draws", *, centred: bool = False) -> list[Estimate]:
     """
     import numpy as np
 
+    ends = [0.5 - LEVEL / 2, 0.5 + LEVEL / 2]
     with np.errstate(invalid="ignore"):  # a share may be infinite, where there is no gap
-        ends = [0.5 - LEVEL / 2, 0.5, 0.5 + LEVEL / 2]
-        low, median, high = np.quantile(draws[1:], ends, axis=0)
-        away = draws[0] - median if centred else 0 * median
-        away = np.where(np.isfinite(away), away, 0.0)
-        low, high = low + away, high + away
+        low, high, *median = np.quantile(draws[1:], ends + [0.5] * centred, axis=0)
+        for middle in median:
+            away = np.where(np.isfinite(draws[0] - middle), draws[0] - middle, 0.0)
+            low, high = low + away, high + away
     told = zip(draws[0], low, high, strict=True)
     return [Estimate(*(float(each) for each in own)) for own in told]

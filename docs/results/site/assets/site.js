@@ -85,22 +85,24 @@
   all("#models input").forEach((each) => each.addEventListener("change", refresh));
   filter.form.addEventListener("submit", (event) => event.preventDefault());
 
-  // -- which scores tables show: those whose names have all the words, in any order
-  const columns = one("columns");
-  columns.addEventListener("input", () => {
+  // -- which scores tables show: of the variable, and those whose names have all the words, in any order
+  const columns = one("columns"), variable = one("variable");
+  const choose = () => {
     const words = columns.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
     for (const table of all("table[data-scores]")) {
       let left = 0;
       all("thead th", table).forEach((head, place) => {
         if (head.dataset.score === undefined) return;
         const names = head.dataset.score.toLocaleLowerCase().split(/\s+/);
-        const wanted = words.every((word) => names.some((name) => name.startsWith(word)));
+        const other = variable && variable.value && ![variable.value, ""].includes(head.dataset.variable);
+        const wanted = !other && words.every((word) => names.some((name) => name.startsWith(word)));
         for (const row of table.rows) row.cells[place].hidden = !wanted;
         left += wanted;
       });
       table.parentElement.hidden = left === 0;
     }
-  });
+  };
+  for (const each of [columns, variable]) each?.addEventListener("input", choose);
 
   // -- what tables of scores show
   const fill = () => {
@@ -234,5 +236,6 @@
   const watcher = new IntersectionObserver((found) => found.filter((each) => each.isIntersecting).forEach((each) => wake(each.target)), { rootMargin: "200px" });
   all("figure[data-figure]").forEach((figure) => watcher.observe(figure));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { for (const figure of drawn) draw(figure); });
+  choose();
   refresh();
 })();
