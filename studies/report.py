@@ -4,8 +4,8 @@ python studies/report.py          # writes docs/results/README.md
 python studies/report.py --check  # says whether it is what the tables give
 
 The text is docs/results/report.md.j2; every number in it is taken from the score tables
-docs/results/site/board.json, docs/results/ablations.json and studies/results/*.json, whose commands
-the report names. The template itself holds no measured number.
+docs/results/site/board.json, docs/results/{ablations,ocean_seeds}.json and studies/results/*.json,
+whose commands the report names. The template itself holds no measured number.
 """
 
 import json
@@ -40,8 +40,12 @@ class Board:
 
     def cell(self, label: str, column: str, day: float) -> Cell:
         """A score at a lead time: `score`, `excess`, `share`, each with value, low and high."""
+        return self.at(self.labels.index(label), column, day)
+
+    def at(self, place: int, column: str, day: float) -> Cell:
+        """The same, by the place of a row."""
         lead = self.told["lead_hours"].index(24 * day)
-        found: Cell = self.columns[column]["cells"][self.labels.index(label)][lead]
+        found: Cell = self.columns[column]["cells"][place][lead]
         return found
 
     def mean(self, label: str, column: str) -> float:
@@ -232,6 +236,35 @@ def _seconds(every: Iterable[Board]) -> list[float]:
     ]
 
 
+def of_trainings(board: Board) -> str:
+    """Table of single trainings on the shallow water: all by rank."""
+    columns = (
+        ("CRPS eta", "share", 5, 2, 1),
+        ("CRPS eta", "share", 60, 2, 1),
+        ("error of the covariance", "score", 5, 1, 1),
+        ("squared error of p 99% eta", "score", 30, 1, 1e4),
+        ("exceedance over the law's 99% eta", "score", 30, 2, 1),
+        ("value lost 99% 0.05 eta", "score", 30, 2, 1),
+    )
+    rows = []
+    for place, row in enumerate(board.told["rows"]):
+        cells = [
+            interval(board.at(place, name, day)[what], digits, scale)
+            for name, what, day, digits, scale in columns
+        ]
+        rows.append([
+            f"{row['rank']} `{row['label']}`, seed {row['seed']}",
+            interval(row["excess"]),
+            *cells,
+        ])  # fmt: skip
+    return table(
+        ["rank, training", "excess [95 %]", "CRPS of height: share, day 5", "day 60",
+         "error of the covariance, day 5", "squared error of p, 10⁻⁴, day 30",
+         "exceedances over the law's, less 1", "value lost, C/L 0.05"],
+        rows,
+    )  # fmt: skip
+
+
 def shortest(every: Sequence[Board]) -> float:
     """Seconds of the quickest training."""
     return min(_seconds(every))
@@ -308,12 +341,15 @@ def render() -> str:
     tools: dict[str, Callable[..., Any]] = {
         "number": number, "interval": interval, "table": table, "larger": larger,
         "of_law": of_law, "of_extremes": of_extremes, "of_price": of_price,
-        "of_larger": of_larger, "of_ocean": of_ocean,
+        "of_larger": of_larger, "of_ocean": of_ocean, "of_trainings": of_trainings,
         "hours_of_training": hours_of_training, "shortest": shortest, "longest": longest,
         "least": least, "most": most,
     }  # fmt: skip
     return environment.get_template(TEMPLATE).render(
-        boards=boards(), ablations=boards("ablations.json"), **tools
+        boards=boards(),
+        ablations=boards("ablations.json"),
+        trainings=boards("ocean_seeds.json"),
+        **tools,
     )
 
 

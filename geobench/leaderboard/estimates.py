@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     Draws = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -38,9 +40,25 @@ def estimates(draws: "Draws", *, centred: bool = False) -> list[Estimate]:
 
     ends = [0.5 - LEVEL / 2, 0.5 + LEVEL / 2]
     with np.errstate(invalid="ignore"):  # a share may be infinite, where there is no gap
-        low, high, *median = np.quantile(draws[1:], ends + [0.5] * centred, axis=0)
+        low, high, *median = _quantiles(draws[1:], ends + [0.5] * centred)
         for middle in median:
             away = np.where(np.isfinite(draws[0] - middle), draws[0] - middle, 0.0)
             low, high = low + away, high + away
     told = zip(draws[0], low, high, strict=True)
     return [Estimate(*(float(each) for each in own)) for own in told]
+
+
+def _quantiles(draws: "Draws", shares: "Sequence[float]") -> "list[Draws]":
+    """What `np.quantile` gives along the first axis, in half the time: boards have many."""
+    import numpy as np
+
+    found = np.ascontiguousarray(draws.T)
+    last = found.shape[1] - 1
+    places = [share * last for share in shares]
+    below = [min(int(place), last - 1) for place in places]
+    found.partition(sorted({*below, *(each + 1 for each in below), last}), axis=1)
+    broken = np.isnan(found[:, last])  # sorted last
+    return [
+        np.where(broken, np.nan, found[:, k] + (found[:, k + 1] - found[:, k]) * (place - k))
+        for k, place in zip(below, places, strict=True)
+    ]

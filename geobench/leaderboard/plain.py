@@ -22,7 +22,10 @@ def plain(value: Any, digits: int = 17) -> Any:
 
 def in_page(value: Any) -> str:
     """Return JSON that can stand in a `<script>` of a page, whatever names are in it."""
-    text = json.dumps(plain(value), ensure_ascii=True, separators=(",", ":"))
+    try:  # mostly there is nothing that JSON does not have, and to look for it takes longer
+        text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        text = json.dumps(plain(value), ensure_ascii=True, separators=(",", ":"))
     for mark in "<>&":
         text = text.replace(mark, f"\\u{ord(mark):04x}")
     return text

@@ -5,12 +5,13 @@ another process may make it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from geobench.leaderboard import pages
 from geobench.leaderboard.board import Board
+from geobench.leaderboard.estimates import Estimate
 from geobench.leaderboard.exhibit import Exhibit
 from geobench.leaderboard.gallery import Scene, scenes
 from geobench.leaderboard.pages import Exact, Sheet
@@ -77,13 +78,20 @@ def room(study: str, title: str, exhibit: Exhibit, exact: Exact) -> Room:
 
 def _told(board: Board) -> dict[str, Any]:
     """All of a board as JSON values; of the many cells without names (`changes.CELL`)."""
-    told: dict[str, Any] = plain(board.as_dict(), _DIGITS)
-    for column in told["columns"]:
+    bare = [replace(column, cells=[]) for column in board.columns]
+    told: dict[str, Any] = plain(replace(board, columns=bare).as_dict(), _DIGITS)
+    for column, own in zip(told["columns"], board.columns, strict=True):
         column["cells"] = [
-            [[each and list(each.values()) for each in cell.values()] for cell in cells]
-            for cells in column["cells"]
+            [[_numbers(each) for each in (cell.score, cell.excess, cell.share)] for cell in cells]
+            for cells in own.cells
         ]
     return told
+
+
+def _numbers(each: Estimate | None) -> list[float | None] | None:
+    if each is None:
+        return None
+    return [plain(value, _DIGITS) for value in (each.value, each.low, each.high)]
 
 
 def _card(board: Board, study: str, entries: Sequence[str]) -> Card:

@@ -144,6 +144,15 @@ def test_intervals_of_scores_that_chance_makes_larger_hold_their_estimate() -> N
     assert [e.high - e.low for e in centred] == pytest.approx([e.high - e.low for e in loose])
 
 
+def test_intervals_end_at_numpys_quantiles() -> None:
+    draws = np.random.Generator(np.random.Philox(key=4)).normal(size=(1001, 7))
+    draws[300, 3] = np.nan
+    found = estimates(draws)
+    low, high = np.quantile(draws[1:], [0.025, 0.975], axis=0)
+    np.testing.assert_allclose([each.low for each in found], low, 1e-12)
+    np.testing.assert_allclose([each.high for each in found], high, 1e-12)
+
+
 def test_there_is_no_share_where_there_is_no_gap() -> None:
     law = np.ones((1001, 1))
     unclear, clear = (law + np.stack(_excesses(gap, error=1.0)).T for gap in (0.5, 5.0))
