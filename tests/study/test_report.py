@@ -51,7 +51,7 @@ def test_another_table_gives_another_report(
     board["rows"][oracle]["excess"]["value"] += 1
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "board.json").write_text(json.dumps(told))
-    for name in ("report.md.j2", "ablations.json"):
+    for name in ("report.md.j2", "ablations.json", "ocean_seeds.json"):
         (tmp_path / name).write_bytes((report.RESULTS / name).read_bytes())
     before = report.render()
     monkeypatch.setattr(report, "RESULTS", tmp_path)
