@@ -226,7 +226,7 @@ def of_ocean(board: Board, labels: Sequence[str] = ()) -> str:
     )  # fmt: skip
 
 
-def _seconds(every: Iterable[Board]) -> list[float]:
+def training_seconds(every: Sequence[Board]) -> list[float]:
     """What a training of each network took, on average over seeds."""
     return [
         row["training_seconds"]
@@ -265,32 +265,12 @@ def of_trainings(board: Board) -> str:
     )  # fmt: skip
 
 
-def shortest(every: Sequence[Board]) -> float:
-    """Seconds of the quickest training."""
-    return min(_seconds(every))
-
-
-def longest(every: Sequence[Board]) -> float:
-    """Seconds of the slowest one."""
-    return max(_seconds(every))
-
-
-def _ratios(every: Iterable[Board], label: str, over: str) -> list[float]:
+def times_as_long(every: Sequence[Board], label: str, other: str) -> list[float]:
     """How much longer a member of one model takes than of another, on each board."""
     return [
-        board.row(label)["seconds_per_member"] / board.row(over)["seconds_per_member"]
+        board.row(label)["seconds_per_member"] / board.row(other)["seconds_per_member"]
         for board in every
     ]
-
-
-def least(every: Sequence[Board], label: str, over: str) -> float:
-    """The smallest of these ratios."""
-    return min(_ratios(every, label, over))
-
-
-def most(every: Sequence[Board], label: str, over: str) -> float:
-    """The largest."""
-    return max(_ratios(every, label, over))
 
 
 def hours_of_training(every: dict[str, Board], without: Sequence[str]) -> float:
@@ -342,8 +322,8 @@ def render() -> str:
         "number": number, "interval": interval, "table": table, "larger": larger,
         "of_law": of_law, "of_extremes": of_extremes, "of_price": of_price,
         "of_larger": of_larger, "of_ocean": of_ocean, "of_trainings": of_trainings,
-        "hours_of_training": hours_of_training, "shortest": shortest, "longest": longest,
-        "least": least, "most": most,
+        "hours_of_training": hours_of_training, "training_seconds": training_seconds,
+        "times_as_long": times_as_long,
     }  # fmt: skip
     return environment.get_template(TEMPLATE).render(
         boards=boards(),
