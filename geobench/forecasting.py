@@ -135,8 +135,3 @@ def _check_shape(
         )
     for lead in range(leads):
         spec.check(drawn[:, lead], rows, owner)
-
-
-def failed(drawn: Tensor) -> Tensor:
-    """Which members of `(init, lead, member, …)` hold a value that is not finite."""
-    return ~drawn.isfinite().flatten(3).all(3).all(1)

@@ -19,6 +19,7 @@ from geobench.interfaces.state import StateSpec
 from geobench.registry import Registry
 from geobench_catalog import Catalog, CatalogError, Entry, layout
 from geobench_catalog.adoption import FOREIGN
+from geobench_catalog.failures import BEYOND, Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -346,8 +347,9 @@ class Steps:
         """Draw `members` members for every init time and lead time of the test split.
 
         `seed` is that of the noise; default: the one of the forecaster's training.
-        A member that is not finite is an error, unless `keep_failures`: then it is stored as it is,
-        its number stands in the record, and the entry ranks below those that finish.
+        A member that failed (`geobench_catalog.failures`) is an error, unless `keep_failures`:
+        then it is stored as it is, failed members are counted in the record, and the entry ranks
+        below those that finish. The law itself fails only where it is not finite.
         `keep_bits`: round to so many bits of the climate's standard deviation; what that changes in
         the scores stands in the record.
         """
@@ -377,7 +379,8 @@ class Steps:
         with self.catalog.draft(
             "forecast", name, recipe=recipe, parents={"forecaster": forecaster}, labels=labels
         ) as draft:
-            writer = Writer(draft, task.spec, coords, shape, rounding, keep_failures)
+            limits = Limits.of(dataset, only_finite=task.law is not None)
+            writer = Writer(draft, task.spec, coords, shape, rounding, keep_failures, limits=limits)
             with (
                 self.watch(f"forecast {name}") as progress,
                 blaming(f"the model {labels['model']}"),
@@ -399,7 +402,8 @@ class Steps:
             return draft.publish(
                 {
                     **cost.summary(experiment.leads),
-                    "failed_members": sum(writer.failed.values()),
+                    "failed_members": writer.failures.total(),
+                    **({"failures": dict(writer.failures)} if writer.failures else {}),
                     "members": members * inits.sizes["init_time"],
                     **({"rounding": rounding.summary()} if rounding else {}),
                 }
@@ -836,7 +840,10 @@ def _read_together(scorers: Sequence[Scorer]) -> list[list[int]]:
 
 
 def _experiment_recipe(experiment: Experiment) -> dict[str, Any]:
-    return experiment.model_dump(mode="json", exclude={"title"})
+    recipe = experiment.model_dump(mode="json", exclude={"title"})
+    if recipe["failed_beyond"] == BEYOND:  # older datasets do not name it
+        del recipe["failed_beyond"]
+    return recipe
 
 
 def _truth(experiment: Experiment, split: str) -> str:

@@ -68,7 +68,7 @@ class Study(Fields):
         description="store forecasts rounded to so many bits of the climate's standard deviation",
     )
     keep_failures: bool = Field(
-        False, description="store forecasts with members that are not finite, ranked last"
+        False, description="store forecasts with members that failed, ranked last"
     )
 
 

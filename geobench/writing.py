@@ -1,12 +1,14 @@
 """Forecasts on their way into the catalogue: failures counted, rounded if asked to, in pieces."""
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
 from geobench.errors import GeobenchError
 from geobench.interfaces.state import StateSpec
 from geobench.rounding import Rounding
 from geobench_catalog import Draft, layout
+from geobench_catalog.failures import Limits
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,14 +25,16 @@ class Writer:
     shape: layout.Layout
     rounding: Rounding | None = None
     keep_failures: bool = False
-    failed: dict[int, int] = field(default_factory=dict)
-    """Members that are not finite, by init."""
+    _: KW_ONLY
+    limits: Limits
+    failures: Counter[str] = field(default_factory=Counter)
+    """Members that failed, by reason."""
 
     def put(self, inits: slice, members: slice, block: "Tensor") -> None:
         """Write `(init, lead, member, channel, *grid)`."""
-        self._count(inits, block)
         where = {"init_time": inits, "member": members}
         piece = self.spec.dataset(block.numpy(), ("init_time", "lead_time", "member"))
+        self._count(inits.start, piece)
         if self.rounding:
             named = piece.assign_coords(self.coords.isel(where).coords)
             piece = self.rounding.rounded(named, inits)
@@ -40,17 +44,14 @@ class Writer:
             self.draft.allocate(one, self.coords.drop_vars("lead_time"), *self.shape)
         self.draft.fill(piece, where)
 
-    def _count(self, inits: slice, block: "Tensor") -> None:
-        from geobench import forecasting
-
-        for init, count in enumerate(forecasting.failed(block).sum(1).tolist()):
-            if count:
-                place = inits.start + init
-                self.failed[place] = self.failed.get(place, 0) + count
-        if self.failed and not self.keep_failures:
-            first, count = next(iter(self.failed.items()))
+    def _count(self, first: int, piece: "xr.Dataset") -> None:
+        failed = self.limits.failed(piece, first)
+        self.failures += failed.counts()
+        if self.failures and not self.keep_failures:
+            init, count = failed.first_init()
             raise GeobenchError(
-                f"{count} of {self.coords.sizes['member']} members at init {first} are not finite; "
-                f"stopped there. Mend or retrain the model, or store them as failed: "
-                f"keep_failures: true in a study, --keep-failures with geobench forecast."
+                f"{count} of {self.coords.sizes['member']} members at init {first + init} failed; "
+                f"stopped there. Of this block, {failed.described()}. Mend or retrain the model, "
+                f"or store them as failed: keep_failures: true in a study, --keep-failures with "
+                f"geobench forecast."
             )

@@ -1,5 +1,6 @@
 """Anyone's forecast as an entry: checked against its dataset, written piece by piece."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from geobench_catalog.references import check_name
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from geobench_catalog.failures import Limits
 
 FOREIGN = "foreign"
 
@@ -31,16 +34,20 @@ def adopt(
     """Publish the forecast in `path` (.zarr or .nc) as one of `dataset` by `model`; with notes.
 
     It must hold every init time and lead time of the dataset's test split, on its grid and in its
-    units. A member that is not finite is an error unless `keep_failures`.
+    units. A member that failed (`failures`) is an error unless `keep_failures`.
     """
     from geobench_catalog.conforming import conform
+    from geobench_catalog.failures import Limits, valid_ranges
     from geobench_catalog.foreign import absent_chunks, open_foreign
+    from geobench_catalog.matching import named
 
     name = check_name(f"{dataset.record.name}.{check_name(model)}")
     foreign = open_foreign(path)
     unstored = absent_chunks(path)
     try:
-        ours, notes = conform(foreign, template(dataset), rename or {}, assume_units=assume_units)
+        wanted = template(dataset)
+        ours, notes = conform(foreign, wanted, rename or {}, assume_units=assume_units)
+        ranges = valid_ranges(foreign, named(foreign, wanted, rename or {}))
     except CatalogError as error:
         raise CatalogError(f"{path}: {error}") from error
     notes = [*notes, *unstored]
@@ -50,9 +57,11 @@ def adopt(
     with catalog.draft(
         "forecast", name, recipe=recipe, parents={"forecaster": forecaster}, labels=labels
     ) as draft:
-        failed = _write(draft, ours, memory, keep_failures=keep_failures)
+        limits = Limits.of(dataset, ranges=ranges)
+        failures = _write(draft, ours, memory, limits, keep_failures=keep_failures)
         summary = {
-            "failed_members": failed,
+            "failed_members": failures.total(),
+            **({"failures": dict(failures)} if failures else {}),
             "members": ours.sizes["member"] * ours.sizes["init_time"],
         }
         return draft.publish(summary), notes
@@ -95,33 +104,30 @@ def _forecaster(
         return draft.publish({"knows_law": False})
 
 
-def _write(draft: Draft, ours: "xr.Dataset", memory: int, *, keep_failures: bool) -> int:
-    """Write the forecast by blocks of inits; return how many members are not finite."""
-    import numpy as np
-
+def _write(
+    draft: Draft, ours: "xr.Dataset", memory: int, limits: "Limits", *, keep_failures: bool
+) -> Counter[str]:
+    """Write the forecast by blocks of inits; return how many members failed, by reason."""
     sizes = {str(dim): size for dim, size in ours.sizes.items()}
     shape = layout.of_forecast(sizes, 4)
     per_init = sum(each.nbytes for each in ours.data_vars.values()) // sizes["init_time"]
     own = shape.chunks["init_time"]
     block = max(1, memory // 4 // (per_init * own)) * own
-    failed = 0
+    failures: Counter[str] = Counter()
     for first in range(0, sizes["init_time"], block):
         inits = slice(first, min(first + block, sizes["init_time"]))
         piece = ours.isel(init_time=inits).load()
-        finite = piece.map(np.isfinite).to_dataarray().all(["variable", "lead_time", *_grid(piece)])
-        failed += int((~finite).sum())
-        if failed and not keep_failures:
+        failed = limits.failed(piece, first)
+        failures += failed.counts()
+        if failures and not keep_failures:
+            every = piece.sizes["init_time"] * piece.sizes["member"]
             raise CatalogError(
-                f"{failed} of {finite.size} members at the inits {inits.start} to "
-                f"{inits.stop - 1} are not finite. Mend the forecast, or store them as failed with "
-                f"--keep-failures: it then ranks below those that finish."
+                f"{failures.total()} of {every} members at the inits {inits.start} to "
+                f"{inits.stop - 1} failed: {failed.described()}. Mend the forecast, or store them "
+                f"as failed with --keep-failures: it then ranks below those that finish."
             )
         if first == 0:
             one = piece.isel(init_time=[0])
             draft.allocate(one, ours[["init_time"]], *shape)
         draft.fill(piece, {"init_time": inits})
-    return failed
-
-
-def _grid(piece: "xr.Dataset") -> list[str]:
-    return [str(dim) for dim in piece.dims if dim not in ("init_time", "lead_time", "member")]
+    return failures

@@ -108,7 +108,7 @@ def train(
     "--members", type=click.IntRange(min=2), default=16, show_default=True, help="Of each init."
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Of the noise; default: as in training.")
-@click.option("--keep-failures", is_flag=True, help="Store members that are not finite.")
+@click.option("--keep-failures", is_flag=True, help="Store members that failed, too.")
 @click.option(
     "--keep-bits",
     type=click.IntRange(1, 23),

@@ -121,6 +121,12 @@ class Experiment(Fields):
     given: Literal["state", "analysis"] = Field(
         "state", description="what models are given: the exact state, or its analysis"
     )
+    failed_beyond: float = Field(
+        1000.0,
+        gt=30,
+        description="climatological standard deviations from the climate's mean beyond which a "
+        "member has failed",
+    )
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")

@@ -135,7 +135,11 @@ def test_a_forecast_of_another_dataset_is_told(ran: Path) -> None:
         (lambda d: d.assign(X=d["X"].assign_attrs(units="K")), (), "X is in 'K', wanted is"),
         (lambda d: d.assign(X=d["X"].drop_attrs()), (), "X has no units; wanted is"),
         (lambda d: d.isel(site=slice(20)), ("--rename", "site=x"), "site is not the wanted x"),
-        (lambda d: d.where(d["number"] != 2), (), "40 of 200 members at the inits 0 to 39 are not"),
+        (
+            lambda d: d.where(d["number"] != 2),
+            (),
+            "40 of 200 members at the inits 0 to 39 failed",
+        ),
         (lambda d: d, ("--rename", "Y=x"), "has no 'Y'"),
         (lambda d: d, ("--rename", "X"), "'X' renames nothing: write THEIRS=OURS"),
     ],
@@ -161,6 +165,36 @@ def test_failed_members_are_kept_if_that_is_asked_for(ran: Path) -> None:
     entry = Catalog(ran / "catalog").get("forecast/tiny.failing@1")
     assert entry.record.summary["failed_members"] == 40
     assert entry.record.summary["members"] == 200
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (9.969209968386869e36, "a fill value"),
+        (1e20, "a fill value"),
+        (-9999.0, "a fill value"),
+        (1e8, "beyond 1000 standard deviations"),
+    ],
+)
+def test_a_member_far_beyond_the_climate_is_refused_or_kept_as_failed(
+    ran: Path, value: float, reason: str
+) -> None:
+    theirs = _weatherbench(ran / "catalog")
+    theirs["X"][{"number": 2, "prediction_timedelta": 1, "time": 39, "site": 7}] = value
+    model = f"far{FAR.index(value)}"
+    refused = _take_in(ran, theirs, ".nc", "--model", model)
+    assert refused.exit_code == 2, refused.output
+    where = f"q = {np.float32(value):.7g} at init 0, lead 2, member 2"  # time runs backwards
+    assert f"1 of 200 members at the inits 0 to 39 failed: 1 is {reason} ({where})" in (
+        refused.stderr
+    )
+    kept = _take_in(ran, theirs, ".nc", "--model", model, "--keep-failures")
+    assert kept.exit_code == 0, kept.output
+    summary = Catalog(ran / "catalog").get(kept.stdout.strip()).record.summary
+    assert (summary["failed_members"], summary["failures"]) == (1, {reason: 1})
+
+
+FAR = (9.969209968386869e36, 1e20, -9999.0, 1e8)
 
 
 def test_nothing_can_be_forecast_with_it(ran: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from geobench import Forecaster, GeobenchError, Noise
-from geobench.forecasting import Cost, failed, forecast, members
+from geobench.forecasting import Cost, forecast, members
 from geobench.testing import Decay
 
 SPEC = Decay().spec
@@ -97,11 +97,3 @@ def test_a_wrong_shape_is_told(histories: Tensor, shape: tuple[int, ...]) -> Non
         GeobenchError, match=r"Broken.step returned .* shape .*expected \(64, 1, 8\)"
     ):
         members(Broken(shape), histories, [(0, 0)], leads=2, seed=1, spec=SPEC)
-
-
-def test_failed_members_are_found() -> None:
-    drawn = torch.zeros(2, 3, 4, 1, 8)
-    drawn[1, 2, 3, 0, 5] = torch.nan
-    drawn[0, 0, 1, 0, 0] = torch.inf
-    found = failed(drawn)
-    assert found.nonzero().tolist() == [[0, 1], [1, 3]]

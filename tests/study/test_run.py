@@ -162,6 +162,9 @@ class _Failing(Forecaster):
         if self.how == "nan":
             bad = (noise.init == 3) & (noise.member == 2)
             return torch.where(bad[:, None, None] & (noise.lead > 1), torch.nan, state)
+        if self.how == "runaway":
+            bad = (noise.init == 3) & (noise.member == 2)
+            return torch.where(bad[:, None, None] & (noise.lead > 0), 1e6 * state, state)
         if self.how == "shape":
             return state[..., :-1]
         raise KeyError("no such thing")
@@ -175,7 +178,11 @@ def geobench_models():
 @pytest.mark.parametrize(
     ("how", "told"),
     [
-        ("nan", "the model bad: 1 of 5 members at init 3 are not finite; stopped there. Mend"),
+        ("runaway", "the model bad: 1 of 5 members at init 3 failed; stopped there. Of this block"),
+        (
+            "nan",
+            "the model bad: 1 of 5 members at init 3 failed; stopped there. Of this block, 1 ",
+        ),
         ("shape", "the model bad: _Failing.step returned a state of shape (64, 1, 39); expected"),
         ("raise", "the model bad failed with KeyError: 'no such thing'. Run again with --debug"),
     ],
@@ -428,6 +435,79 @@ def test_failures_can_be_kept_and_rank_last(tmp_path: Path, study: Path) -> None
     last = board["rows"][-1]
     assert (last["label"], last["failed"], last["excess"]["value"]) == ("bad", 1, None)
     assert last["rank"] == len(board["rows"])
+
+
+def test_a_member_that_ran_away_can_be_kept_and_ranks_last(tmp_path: Path, study: Path) -> None:
+    plugin = tmp_path / "failing.py"
+    plugin.write_text(NAN)
+    bad = "models:\n  bad: {use: failing, how: runaway}\n"
+    study.write_text("keep_failures: true\n" + study.read_text().replace("models:\n", bad))
+    catalog = tmp_path / "catalog"
+    result = _geobench(catalog, "--plugin", plugin, "run", study)
+    assert result.exit_code == 0, result.output
+    assert "bad – 1 members failed" in " ".join(result.stdout.split())
+    summaries = [each.record.summary for each in Catalog(catalog).entries("forecast")]
+    told = [each["failures"] for each in summaries if each["failed_members"]]
+    assert told == [{"beyond 1000 standard deviations": 1}]
+
+
+CAUCHY = """
+from datetime import timedelta
+from geobench import Dimension, Simulator, StateSpec, Variable, hookimpl
+
+class Cauchy(Simulator):
+    '''Independent ratios of two normal numbers: the law has no variance.'''
+    name = "cauchy"
+    @property
+    def spec(self):
+        return StateSpec(variables=(Variable(name="q"),), dims=(Dimension(name="x", size=8),))
+    @property
+    def output_step(self):
+        return timedelta(days=1)
+    def initial(self, noise):
+        return self.advance(noise.use("initial").normal(1, 8), 1, noise)
+    def advance(self, state, steps, noise):
+        kicks = noise.use("kicks").normal(2, 1, 8, dtype=state.dtype)
+        return kicks[:, 0] / kicks[:, 1]
+
+@hookimpl
+def geobench_simulators():
+    return [Cauchy]
+"""
+
+
+def test_the_law_itself_is_never_failed_for_being_far_away(tmp_path: Path) -> None:
+    from geobench_catalog.failures import Limits
+
+    plugin, study, catalog = (tmp_path / name for name in ("cauchy.py", "study.yaml", "catalog"))
+    plugin.write_text(CAUCHY)
+    study.write_text("""
+experiments:
+  wild: {simulator: {use: cauchy}, spin_up: 1, train: {trajectories: 4, steps: 10},
+         validation: {trajectories: 2, steps: 8}, test: {trajectories: 20}, leads: 3,
+         failed_beyond: 31}
+models: {oracle: oracle}
+members: 16
+scorers: [crps]
+reference: {members: 32}
+""")
+    result = _geobench(catalog, "--plugin", plugin, "run", study)
+    assert result.exit_code == 0, result.output
+    entry = Catalog(catalog).get("forecast/wild.reference.s1000000@1")
+    limits = Limits.of(Catalog(catalog).get("dataset/wild@1"))
+    assert limits.beyond == 31
+    assert limits.failed(entry.load()).counts()  # any other model would have failed
+    assert entry.record.summary["failed_members"] == 0
+
+
+def test_the_limit_is_no_part_of_older_identities() -> None:
+    from geobench.registry import Registry
+    from geobench.steps import _experiment_recipe
+
+    experiment = Registry().experiment({"use": "lorenz95"}, "lorenz95")
+    assert "failed_beyond" not in _experiment_recipe(experiment)
+    other = experiment.model_copy(update={"failed_beyond": 500.0})
+    assert _experiment_recipe(other) == {**_experiment_recipe(experiment), "failed_beyond": 500.0}
 
 
 def test_a_leaderboard_before_its_study_is_told(tmp_path: Path, study: Path) -> None:

@@ -119,7 +119,7 @@ def pull(references: tuple[str, ...], source: str, *, as_json: bool) -> None:
     "--rename", "renames", multiple=True, metavar="THEIRS=OURS", help="Name a dim or variable."
 )
 @click.option("--assume-units", is_flag=True, help="Take variables without units as they are.")
-@click.option("--keep-failures", is_flag=True, help="Store members that are not finite.")
+@click.option("--keep-failures", is_flag=True, help="Store members that failed, too.")
 @json_option
 def import_forecast(
     path: Path,

@@ -1,0 +1,183 @@
+"""Members that failed: not finite, a fill value, or far beyond anything the climate does.
+
+One member that ran away, or a fill value whose attribute is missing, is no forecast. Such members
+are counted and shown, and an entry with any of them ranks below those that finish.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geobench_catalog.errors import CatalogError
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from geobench_catalog.entry import Entry
+
+    Numbers = NDArray[np.floating[Any]]
+
+BEYOND = 1000.0
+"""Climatological standard deviations from the climate's mean at which a member has failed."""
+
+FILLS = (9.969209968386869e36, 1e20, -9999.0, -32767.0)
+"""Values that are written for "missing": netCDF's default, CMIP's, and two of old formats."""
+
+_FILL_BEYOND = 30.0  # closer to the mean, such a value may be a forecast
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What members of a dataset may be.
+
+    mean: the climate's mean of each variable, `(*grid)`. std: its standard deviation, the root of
+    the mean variance over the cells that count. counts: these cells, `(*grid)`. beyond: how many
+    standard deviations from the mean a member may be; infinity: any number. ranges: lowest and
+    highest valid value of a variable, where its file names them.
+    """
+
+    mean: "Mapping[str, Numbers]"
+    std: Mapping[str, float]
+    counts: "NDArray[np.bool_]"
+    beyond: float = BEYOND
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, dataset: "Entry", *, ranges: Mapping[str, tuple[float, float]] | None = None,
+        only_finite: bool = False,
+    ) -> "Limits":  # fmt: skip
+        """Limits of the dataset's climate; `only_finite`: anything finite may be, as of the law.
+
+        A cell in which no variable ever changes is land, and does not count.
+        """
+        climatology = dataset.load("climatology")
+        names = [str(name)[:-5] for name in climatology.data_vars if str(name).endswith("_mean")]
+        mean = {name: climatology[f"{name}_mean"].to_numpy() for name in names}
+        spread = {name: climatology[f"{name}_std"].to_numpy().astype(float) for name in names}
+        counts = np.any([each != 0 for each in spread.values()], axis=0)
+        counts = counts if counts.any() else np.ones_like(counts)
+        std = {name: float(np.mean(each[counts] ** 2)) ** 0.5 for name, each in spread.items()}
+        beyond = float(dataset.record.recipe.get("failed_beyond", BEYOND))
+        return cls(mean, std, counts, np.inf if only_finite else beyond, ranges or {})
+
+    def failed(self, piece: "xr.Dataset", first: int = 0) -> "Failures":
+        """Which members of a piece `(init_time, lead_time, member, *grid)` failed, and why.
+
+        `first` is the number of the piece's first init, for the examples.
+        """
+        found: dict[str, NDArray[np.bool_]] = {}
+        examples: dict[str, str] = {}
+        for name, variable in piece.data_vars.items():
+            values = variable.to_numpy()
+            for reason, bad in self._bad(str(name), values):
+                found[reason] = bad.any(axis=(1, *range(3, bad.ndim))) | found.get(reason, False)
+                if reason not in examples and bad.any():
+                    init, lead, member, *_ = place = tuple(int(i[0]) for i in np.nonzero(bad))
+                    examples[reason] = (
+                        f"{name} = {values[place]:.7g} at init {first + init}, lead {lead + 1}, "
+                        f"member {member}"
+                    )
+        shape = tuple(piece.sizes[dim] for dim in ("init_time", "member"))
+        return Failures(_first_reasons(found, shape), examples)
+
+    def _bad(self, name: str, values: "Numbers") -> "list[tuple[str, NDArray[np.bool_]]]":
+        """Where values `(init, lead, member, *grid)` are not to be, by reason."""
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is far away
+            away = abs(values - self.mean[name].astype(values.dtype))
+        std = self.std[name] or np.inf  # of a variable that never changes nothing is known
+        near = np.where(self.counts, away, 0) <= min(_FILL_BEYOND, self.beyond) * std
+        if near.all():  # NaN is not
+            return []
+        finite = np.isfinite(values)
+        found = [("not finite", ~finite)]
+        if np.isfinite(self.beyond):
+            strange = finite & (away > _FILL_BEYOND * std)
+            far = finite & (away > self.beyond * std)
+            filled = np.isin(values, np.array(FILLS, values.dtype))
+            low, high = self.ranges.get(name, (-np.inf, np.inf))
+            found += [
+                ("a fill value", strange & filled),
+                ("outside the valid range", strange & ((values < low) | (values > high))),
+                (f"beyond {self.beyond:g} standard deviations", far),
+            ]
+        return [(reason, bad & self.counts) for reason, bad in found]
+
+
+def _first_reasons(
+    found: "Mapping[str, NDArray[np.bool_]]", shape: tuple[int, ...]
+) -> "Mapping[str, NDArray[np.bool_]]":
+    """A member that failed for several reasons counts for the first."""
+    counted = np.zeros(shape, bool)
+    told = {}
+    for reason, bad in found.items():
+        told[reason] = bad & ~counted
+        counted |= bad
+    return told
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Failed members of a piece: by reason `(init, member)`, and one example of each reason."""
+
+    by_reason: "Mapping[str, NDArray[np.bool_]]"
+    examples: Mapping[str, str]
+
+    def counts(self) -> Counter[str]:
+        """How many members failed, by reason; each counts once."""
+        counted = {reason: int(bad.sum()) for reason, bad in self.by_reason.items()}
+        return Counter({reason: count for reason, count in counted.items() if count})
+
+    def first_init(self) -> tuple[int, int]:
+        """The first init of the piece with failed members, and how many it has."""
+        per_init = np.sum([bad.sum(1) for bad in self.by_reason.values()], axis=0)
+        first = int(np.argmax(per_init > 0))
+        return first, int(per_init[first])
+
+    def described(self) -> str:
+        """Say how many failed and why, with an example of each reason."""
+        told = [
+            f"{count} {'is' if count == 1 else 'are'} {reason} ({self.examples[reason]})"
+            for reason, count in self.counts().items()
+        ]
+        return "; ".join(told)
+
+
+def valid_ranges(foreign: "xr.Dataset", names: Mapping[str, str]) -> dict[str, tuple[float, float]]:
+    """Valid ranges that a foreign file names (CF: valid_range, valid_min, valid_max), by our name.
+
+    `names` maps our names to the foreign ones. Packed data give them in packed units.
+    """
+    ranges = {}
+    for our, their in names.items():
+        variable = foreign.variables.get(their)
+        if variable is None or not {"valid_range", "valid_min", "valid_max"} & {*variable.attrs}:
+            continue
+        scale, offset = (
+            float(variable.encoding.get(key, default))
+            for key, default in (("scale_factor", 1.0), ("add_offset", 0.0))
+        )
+        low, high = _numbers(their, variable.attrs.get("valid_range", (-np.inf, np.inf)), 2)
+        (low,) = _numbers(their, variable.attrs.get("valid_min", low), 1)
+        (high,) = _numbers(their, variable.attrs.get("valid_max", high), 1)
+        ends = sorted((low * scale + offset, high * scale + offset))
+        ranges[our] = (ends[0], ends[1])
+    return ranges
+
+
+def _numbers(name: str, value: Any, count: int) -> list[float]:
+    """Read an attribute of a foreign file as so many numbers."""
+    try:
+        told = [float(each) for each in np.atleast_1d(value).ravel()]
+    except (TypeError, ValueError):
+        told = []
+    if len(told) != count or np.isnan(told).any():
+        raise CatalogError(
+            f"{name} has a valid range that cannot be read: {str(value)[:60]!r}. Write valid_min "
+            f"and valid_max as one number each, or remove them."
+        )
+    return told
