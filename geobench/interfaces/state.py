@@ -105,10 +105,10 @@ class StateSpec(Fields):
         cells = math.prod(dim.size for dim in self.dims)
         if len(areas) != cells:
             raise GeobenchError(
-                f"areas: {len(areas)} of them for {cells} cells. Give one for each cell, in C order."
+                f"areas: {len(areas)} of them for {cells} cells. Give one for each, in C order."
             )
         land = {*self.land}
-        wrong = [cell for cell, area in enumerate(areas) if area <= 0 and cell not in land]
+        wrong = [cell for cell, area in enumerate(areas) if area < (0 if cell in land else 1e-300)]
         if wrong:
             raise GeobenchError(
                 f"areas: that of cell {wrong[0]} is {areas[wrong[0]]:g}. Areas must be positive; "

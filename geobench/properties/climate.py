@@ -84,8 +84,8 @@ def density(states: Tensor, edges: Array, areas: Tensor | None = None) -> Array:
 def autocorrelation(states: Tensor, lags: int, areas: Tensor | None = None) -> Array:
     """Autocorrelation of each channel at lags 0…`lags`, `(channel, lag)`.
 
-    Cells are weighted by their variance, and by their areas. The mean is that of the whole run, not of each row, which
-    would bias long lags down.
+    Cells are weighted by their variance, and by their areas. The mean is that of the whole run, not
+    of each row, which would bias long lags down.
     """
     steps = states.shape[1]
     covariance = torch.stack(

@@ -14,7 +14,8 @@ def pooled(
 ) -> "xr.DataArray":
     """Mean or maximum over the sea cells of windows of so many cells along each grid dim.
 
-    In a mean cells count by their areas. A rest at the end of a dim is left out; a dim of fewer cells is one window. NaN stays NaN.
+    In a mean cells count by their areas. A rest at the end of a dim is left out; a dim of fewer
+    cells is one window. NaN stays NaN.
     """
     import numpy as np
 
@@ -23,7 +24,7 @@ def pooled(
     empty = 0.0 if pool == "mean" else -np.inf
     windows = values.where(sea, empty).coarsen(sizes, boundary="trim")
     if pool == "max":  # reduce: their own maximum drops NaN
-        return windows.reduce(np.max).where(kept(sea, window), 0.0)
+        return windows.reduce(np.max).where(kept(context, window), 0.0)
     if context.areas is not None:
         windows = (values.where(sea, 0.0) * context.areas).coarsen(sizes, boundary="trim")
     total = context.weights.coarsen(sizes, boundary="trim").sum()
@@ -33,7 +34,7 @@ def pooled(
 
 def coarse(context: Context, window: int) -> Context:
     """What is known of the grid of windows: which are kept, and the areas of their sea cells."""
-    sea = kept(context.sea, window)
+    sea = kept(context, window)
     if context.areas is None:
         return replace(context, sea=sea)
     return replace(
@@ -43,10 +44,13 @@ def coarse(context: Context, window: int) -> Context:
     )
 
 
-def kept(sea: "xr.DataArray", window: int) -> "xr.DataArray":
-    """Windows with more sea than land."""
-    share = sea.astype(float).coarsen(_sizes(sea, window), boundary="trim").mean()
-    return share > 0.5
+def kept(context: Context, window: int) -> "xr.DataArray":
+    """Windows with more sea than land, by area."""
+    sizes = _sizes(context.sea, window)
+    share = context.weights.coarsen(sizes, boundary="trim").mean()
+    if context.areas is None:
+        return share > 0.5
+    return share > 0.5 * context.areas.coarsen(sizes, boundary="trim").mean()
 
 
 def _sizes(sea: "xr.DataArray", window: int) -> dict[str, int]:
