@@ -12,7 +12,7 @@ from geobench.errors import GeobenchError
 from geobench.interfaces.assimilation import Filter, Network
 from geobench.interfaces.noise import Noise
 from geobench.interfaces.simulator import Simulator
-from geobench.interfaces.state import StateSpec
+from geobench.interfaces.state import StateSpec, areas_at_sea, by_area
 
 LOST = 5.0  # error over spread at which a filter has lost the truth; reliable is 1
 
@@ -216,6 +216,7 @@ def measure(cycle: Cycle, truth: Tensor, spec: StateSpec) -> tuple[Tensor, Tenso
 
 
 def _spatial(squares: Tensor, spec: StateSpec) -> Tensor:
-    """Root of the mean over sea cells of `(row, channel, *grid)`."""
+    """Root of the average over sea cells of `(row, channel, *grid)`."""
     sea = torch.from_numpy(spec.sea).to(squares.device).flatten()
-    return squares.flatten(2)[..., sea].double().mean(-1).sqrt()
+    cells = squares.flatten(2)[..., sea].double()
+    return by_area(cells, areas_at_sea(spec)).mean(-1).sqrt()

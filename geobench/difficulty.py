@@ -15,6 +15,9 @@ Both are judged against other draws y of the law, so the outcome's noise is not 
 is E|x-y| - E|x-x'|/2 - E|y-y'|/2, all means over pairs of different draws (Székely and Rizzo,
 2013). The unrotated draws, whose excess is zero in expectation, are judged alike and subtracted:
 they share the errors of mean and covariance with the rivals.
+
+Cells count by their areas: in means over cells, in distances of states (squares of differences are
+weighed), in means over patches and in the direction in which draws vary most.
 """
 
 from collections.abc import Iterable
@@ -28,7 +31,7 @@ from torch.nn.functional import pad
 from geobench.draws import at_sea
 from geobench.errors import GeobenchError
 from geobench.interfaces.noise import Noise
-from geobench.interfaces.state import StateSpec
+from geobench.interfaces.state import StateSpec, areas_at_sea, by_area
 from geobench.intervals import Array, Interval, bootstrap, ratio
 
 RIVALS = ("gaussian", "shuffled")
@@ -129,7 +132,7 @@ def card(
         for draws in block.double():
             case = torch.tensor([len(shapes)])
             noise = Noise(seed, "difficulty", case, torch.zeros_like(case))
-            shapes.append(_shape(at_sea(draws, spec).flatten(1)))
+            shapes.append(_shape(at_sea(draws, spec).flatten(1), _of_numbers(spec)))
             scores.append(_compare(draws, spec, scale, noise))
     return _summed(np.array(shapes), np.array(scores), lead=lead, members=members)
 
@@ -159,10 +162,18 @@ def _summed(shapes: Array, scores: Array, *, lead: int, members: int) -> Difficu
 # -- shape
 
 
-def _shape(draws: Tensor) -> tuple[float, ...]:
+def _of_numbers(spec: StateSpec) -> Tensor | None:
+    """Areas of the cells of all channels `(number,)`, over their mean; None: they are equal."""
+    areas = areas_at_sea(spec)
+    return None if areas is None else areas.repeat(len(spec.variables))
+
+
+def _shape(draws: Tensor, areas: Tensor | None) -> tuple[float, ...]:
     """Numbers of `Shape` for one init, `draws` being `(member, number)`."""
-    varying = draws[:, draws.std(0) > 1e-9 * draws.std()]
-    skewness2, kurtosis, kurtosis2 = (float(each.mean()) for each in standardised(varying))
+    varies = draws.std(0) > 1e-9 * draws.std()
+    own = None if areas is None else areas[varies] / areas[varies].mean()
+    found = standardised(draws[:, varies])
+    skewness2, kurtosis, kurtosis2 = (float(by_area(each, own).mean()) for each in found)
     return skewness2, kurtosis, skewness2 / 12 + kurtosis2 / 48
 
 
@@ -190,11 +201,12 @@ def standardised(draws: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _compare(draws: Tensor, spec: StateSpec, scale: Tensor, noise: Noise) -> Array:
     """The oracle's scores, then each rival's excesses, for draws `(member, channel, *grid)`."""
     sea = torch.from_numpy(spec.sea)
+    weights = None if spec.weights is None else torch.from_numpy(spec.weights)
     whitened = draws / scale.reshape(-1, *[1] * len(spec.dims)) * sea
     first, second = whitened.chunk(2)
     turns = []
     for x, y, source in ((first, second, noise.use("1")), (second, first, noise.use("2"))):
-        view = _View(sea, _leading(y.flatten(1)))
+        view = _View(sea, weights, _leading(_by_root(y, weights).flatten(1)))
         halves = [
             _losses(half, y, view, source.use(str(place))) for place, half in enumerate(x.chunk(2))
         ]
@@ -246,27 +258,52 @@ def shuffled(draws: Tensor, noise: Noise) -> Tensor:
 
 @dataclass(frozen=True)
 class _View:
-    """What scores look at: the cells at sea, patches of them, and one direction."""
+    """What scores look at: the cells at sea, patches of them, and one direction.
+
+    `weights` `(*grid)` are the areas of sea cells over their mean, 0 on land; None: all alike.
+    """
 
     sea: Tensor
+    weights: Tensor | None
     direction: Tensor
 
     def distances(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Mean distance between members `x` and `y`, or within `x`, in each of `SCORES`."""
         cells = self.sea.flatten().repeat(x.shape[1])
-        flat = x.flatten(1)[:, cells]
-        other = None if y is None else y.flatten(1)[:, cells]
-        pools = pooled(x, self.sea), None if y is None else pooled(y, self.sea)
-        along = self._along(x), None if y is None else self._along(y)
+        every = [x] if y is None else [x, y]
+        flat = [each.flatten(1)[:, cells] for each in every]
+        roots = [_by_root(each, self.weights).flatten(1)[:, cells] for each in every]
+        pools = [pooled(each, self.sea, self.weights) for each in every]
+        along = [self._along(each) for each in every]
+        of_cells, of_patches = self._areas(x.shape[1])
         return torch.stack(
-            [_marginal(flat, other), _joint(flat, other), _marginal(*pools), _marginal(*along)]
+            [
+                _marginal(*flat, areas=of_cells),
+                _joint(*roots),
+                _marginal(*pools, areas=of_patches),
+                _marginal(*along),
+            ]
         )
 
+    def _areas(self, channels: int) -> tuple[Tensor | None, Tensor | None]:
+        """Areas of the cells and of the patches of all channels, over their means."""
+        if self.weights is None:
+            return None, None
+        cells = self.weights[self.sea]
+        patches = _patches(self.weights[None, None], _side(self.sea)).flatten()
+        patches = patches[patches > 0]
+        return cells.repeat(channels), (patches / patches.mean()).repeat(channels)
+
     def _along(self, x: Tensor) -> Tensor:
-        return (x.flatten(1) @ self.direction)[:, None]
+        return (_by_root(x, self.weights).flatten(1) @ self.direction)[:, None]
 
 
-def _joint(x: Tensor, y: Tensor | None) -> Tensor:
+def _by_root(x: Tensor, weights: Tensor | None) -> Tensor:
+    """States times the roots of the weights: squares of differences are then weighed."""
+    return x if weights is None else x * weights.sqrt()
+
+
+def _joint(x: Tensor, y: Tensor | None = None) -> Tensor:
     """Mean Euclidean distance of pairs of rows of `(member, number)`, per root of a number."""
     far = torch.cdist(x, x if y is None else y, compute_mode="donot_use_mm_for_euclid_dist")
     pairs = len(x) * (len(x) - 1) if y is None else far.numel()
@@ -274,12 +311,12 @@ def _joint(x: Tensor, y: Tensor | None) -> Tensor:
     return mean
 
 
-def _marginal(x: Tensor, y: Tensor | None) -> Tensor:
-    """Mean |x - y| over pairs, averaged over the numbers of `(member, number)`."""
+def _marginal(x: Tensor, y: Tensor | None = None, areas: Tensor | None = None) -> Tensor:
+    """Mean |x - y| over pairs, averaged over the numbers of `(member, number)`, by area."""
     if y is None:
-        return (_pair_sum(x) / (len(x) * (len(x) - 1) / 2)).mean()
+        return by_area(_pair_sum(x) / (len(x) * (len(x) - 1) / 2), areas).mean()
     cross = _pair_sum(torch.cat([x, y])) - _pair_sum(x) - _pair_sum(y)
-    return (cross / (len(x) * len(y))).mean()
+    return by_area(cross / (len(x) * len(y)), areas).mean()
 
 
 def _pair_sum(x: Tensor) -> Tensor:
@@ -289,14 +326,20 @@ def _pair_sum(x: Tensor) -> Tensor:
     return weight @ x.sort(0).values
 
 
-def pooled(x: Tensor, sea: Tensor) -> Tensor:
+def pooled(x: Tensor, sea: Tensor, weights: Tensor | None = None) -> Tensor:
     """Average over patches of 5 cells in one dim, 4 x 4 in two: `(member, patch)`.
 
     Patches do not overlap; those at the end of a dim, and at a coast, may hold fewer cells.
     """
-    side = 5 if sea.ndim == 1 else 4
-    sums, counts = _patches(x, side), _patches(sea.double()[None, None], side)
-    return (sums / counts.clamp(min=1)).flatten(2)[:, :, (counts > 0).flatten()].flatten(1)
+    side = _side(sea)
+    weights = sea.double() if weights is None else weights
+    sums, total = _patches(x * weights, side), _patches(weights[None, None], side)
+    found = sums / torch.where(total > 0, total, 1)
+    return found.flatten(2)[:, :, (total > 0).flatten()].flatten(1)
+
+
+def _side(sea: Tensor) -> int:
+    return 5 if sea.ndim == 1 else 4
 
 
 def _patches(x: Tensor, side: int) -> Tensor:

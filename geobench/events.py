@@ -17,7 +17,7 @@ def measure(event: Event, simulator: Simulator, states: Tensor) -> Tensor:
     """The numbers that have to pass a threshold: `(row, place)` for states `(row, channel, *grid)`.
 
     One place for each cell of the region at sea, or a single one: the reduction over them, or a
-    diagnostic that is one number anyhow. `mean` weighs all cells alike.
+    diagnostic that is one number anyhow. `mean` weighs cells by their areas.
     """
     diagnostics = simulator.diagnostics(states)
     if event.of not in diagnostics:
@@ -32,7 +32,10 @@ def measure(event: Event, simulator: Simulator, states: Tensor) -> Tensor:
     if event.reduce == "local":
         return inside
     if event.reduce == "mean":
-        return inside.mean(1, keepdim=True)
+        areas = places(event, simulator)
+        if areas is None:
+            return inside.mean(1, keepdim=True)
+        return (inside * areas.to(inside)).mean(1, keepdim=True)
     return (inside.amax if event.reduce == "max" else inside.amin)(1, keepdim=True)
 
 
@@ -59,6 +62,15 @@ def region(event: Event, simulator: Simulator) -> Tensor:
     return inside.flatten()
 
 
+def places(event: Event, simulator: Simulator) -> Tensor | None:
+    """Areas of the cells of an event's region over their mean `(cell,)`; None: they are equal."""
+    weights = simulator.spec.weights
+    if weights is None:
+        return None
+    areas = torch.from_numpy(weights).flatten()[region(event, simulator)]
+    return areas / areas.mean()
+
+
 def thresholds(event: Event, values: Tensor) -> Tensor:
     """Climatological quantiles `(quantile, place)` of control values `(row, time, place)`.
 
@@ -81,13 +93,15 @@ class Probabilities:
     """p*(x0): how probable an event is in each case, counted over `members` draws of the law.
 
     `at` `(init, lead, quantile, place)` at a lead, `within` at that lead or before it. Nothing is
-    interpolated: of K draws, a share of 0 means at most 3.8 / K (95 %).
+    interpolated: of K draws, a share of 0 means at most 3.8 / K (95 %). `areas` `(place,)`, over
+    their mean, weigh the places in averages; None: all alike.
     """
 
     event: Event
     members: int
     at: Array
     within: Array
+    areas: Array | None = None
 
     def interval(self, share: Array) -> tuple[Array, Array]:
         """Ends of the 95 % interval of each probability."""
@@ -95,7 +109,11 @@ class Probabilities:
 
     def rate(self) -> Array:
         """Mean probability `(lead, quantile)` at each lead."""
-        mean: Array = self.at.mean((0, 3))
+        return self.average(self.at)
+
+    def average(self, values: Array) -> Array:
+        """Mean of `(init, …, place)` over inits and places."""
+        mean: Array = (values if self.areas is None else values * self.areas).mean((0, -1))
         return mean
 
     def predictable(self) -> Array:
@@ -105,7 +123,7 @@ class Probabilities:
         r = E[p], without the bias of counting p from K draws. NaN where nothing ever happened.
         """
         count = self.members
-        noise = (self.at * (1 - self.at)).mean((0, 3)) * count / (count - 1)
+        noise = self.average(self.at * (1 - self.at)) * count / (count - 1)
         rate = self.rate()
         with np.errstate(invalid="ignore", divide="ignore"):
             skill: Array = 1 - noise / (rate * (1 - rate))
@@ -120,10 +138,17 @@ def probabilities(
     "Within" a lead looks at the leads that were drawn: draw all of them.
     """
     at, within, members = [], [], 0
+    areas = places(event, simulator)
     for block in draws:
         inits, members, leads = block.shape[:3]
         values = measure(event, simulator, block.flatten(0, 2)).double()
         hit = happens(event, values, limits).reshape(inits, members, leads, *limits.shape)
         at.append(hit.double().mean(1))
         within.append(hit.cummax(2).values.double().mean(1))
-    return Probabilities(event, members, torch.cat(at).numpy(), torch.cat(within).numpy())
+    return Probabilities(
+        event,
+        members,
+        torch.cat(at).numpy(),
+        torch.cat(within).numpy(),
+        areas.numpy() if areas is not None and event.reduce == "local" else None,
+    )

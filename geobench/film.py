@@ -47,7 +47,7 @@ def shots(test: "xr.Dataset", simulator: Simulator, title: str) -> Shots:
     """
     spec = simulator.spec
     there = tuple(variable for variable in spec.variables if variable.name in test)
-    shown = StateSpec(variables=there, dims=spec.dims, land=spec.land)
+    shown = spec.holding(there)
     fields = shown.values(test.isel(trajectory=0).load())
     if there == spec.variables:
         shown, fields = _with_diagnostics(simulator, fields)
@@ -67,7 +67,7 @@ def _with_diagnostics(simulator: Simulator, fields: "Fields") -> "tuple[StateSpe
     }
     variables = (*spec.variables, *(Variable(name=name) for name in more))
     together = np.concatenate([fields, *(field[:, None] for field in more.values())], 1)
-    return StateSpec(variables=variables, dims=spec.dims, land=spec.land), together
+    return spec.holding(variables), together
 
 
 def _copies(field: "Fields", fields: "Fields") -> bool:

@@ -52,7 +52,8 @@ def count(
 
     For an event `name`: `name` at a lead, `name_within` at that lead or before, both
     `(init_time, lead_time, name_quantile, name_place)`, and `name_threshold`. A local event has a
-    place for each sea cell of its region, in C order; others have one.
+    place for each sea cell of its region, in C order; others have one. Where cells are not equally
+    large, `name_area` holds the area of each place over their mean.
     """
     import numpy as np
     import xarray as xr
@@ -94,5 +95,8 @@ def count(
         fields[f"{key}_within"] = (dims, within, told)
         fields[f"{key}_threshold"] = (dims[2:], limits[event.name].numpy())
         fields[dims[2]] = (dims[2], np.array(event.quantiles))
+        areas = parts[event.name][0].areas
+        if areas is not None:
+            fields[f"{key}_area"] = (dims[3], areas, {"long_name": "area over the mean area"})
     kept = {dim: forecast[dim] for dim in ("init_time", "lead_time")}
     return xr.Dataset(fields, kept, {"members": members})

@@ -11,6 +11,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from geobench.interfaces.state import AREA
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,15 +27,20 @@ _MANTISSA = 23
 def bits_of(climatology: "xr.Dataset", names: "Sequence[str]", bits: int) -> dict[str, int]:
     """Mantissa bits to keep of each variable, for `bits` of the climate's standard deviation.
 
-    `climatology` holds `<name>_mean` and `<name>_std` by cell.
+    `climatology` holds `<name>_mean` and `<name>_std` by cell and, where they are not equal, areas.
     """
     import numpy as np
+
+    def average(squares: "np.ndarray[Any, Any]") -> float:
+        if AREA not in climatology:
+            return float(np.mean(squares))
+        return float(np.average(squares, weights=climatology[AREA].to_numpy()))
 
     kept = {}
     for name in names:
         mean, std = (climatology[f"{name}_{kind}"].to_numpy() for kind in ("mean", "std"))
-        spread = math.sqrt(float(np.mean(std**2)))
-        size = math.sqrt(float(np.mean(mean**2)) + spread**2)
+        spread = math.sqrt(average(std**2))
+        size = math.sqrt(average(mean**2) + spread**2)
         more = math.ceil(math.log2(size / spread)) if spread > 0 else _MANTISSA
         kept[name] = min(_MANTISSA, bits + more)
     return kept

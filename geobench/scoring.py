@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from geobench.errors import GeobenchError
 from geobench.interfaces.scorer import Blaming, Context, Region, Scorer, unblamed
+from geobench.interfaces.state import AREA
 from geobench.resampling import Resampling as Resampling
 from geobench.resampling import draws_of
 
@@ -169,7 +170,8 @@ def _finite(data: "xr.Dataset") -> "xr.DataArray":
     """One array, with the variables along `variable`; what is not finite is NaN, to all scorers."""
     import numpy as np
 
-    found = data.drop_attrs().to_dataarray("variable")
+    # Areas are the context's: as a coordinate of every field they would be carried along.
+    found = data.drop_vars(AREA, errors="ignore").drop_attrs().to_dataarray("variable")
     finite = np.isfinite(found.to_numpy())
     return found if finite.all() else found.where(finite)
 

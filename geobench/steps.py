@@ -808,6 +808,7 @@ class Steps:
         import xarray as xr
 
         from geobench.interfaces.scorer import Context
+        from geobench.interfaces.state import AREA
 
         spec = self.spec(dataset)
         climatology = dataset.load("climatology")
@@ -815,13 +816,16 @@ class Steps:
             xr.Dataset({each.name: climatology[f"{each.name}_{kind}"] for each in spec.variables})
             for kind in ("threshold", "std")
         )
-        sea = xr.DataArray(spec.sea, dims=spec.grid_dims)
+        sea, areas = (
+            xr.DataArray(each, dims=spec.grid_dims) for each in (spec.sea, spec.cell_areas)
+        )
         return Context(
-            thresholds.to_dataarray("variable"),
+            thresholds.drop_vars(AREA, errors="ignore").to_dataarray("variable"),
             sea,
-            std.to_dataarray("variable"),
+            std.drop_vars(AREA, errors="ignore").to_dataarray("variable"),
             periodic=tuple(dim.name for dim in spec.dims if dim.periodic),
             device=self.device,
+            areas=None if spec.equal_areas else areas,
         )
 
 

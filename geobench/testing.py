@@ -288,6 +288,30 @@ class ScorerConformance(ABC):
             )
         xr.testing.assert_allclose(*found, rtol=1e-6)
 
+    def test_a_cell_counts_by_its_area(self) -> None:
+        """Two halves of a cell, with its values, are as good as the cell, if so declared."""
+        import xarray as xr
+
+        if not self.scorer().cells_by_area:
+            return
+        forecast, truth, context = small_case()
+        assert context.law is not None
+        cells = [0, 1, 2, 3, 4, 5, 5, 6, 7]
+        areas = xr.DataArray([2.0, 1, 3, 1, 0.25, 2, 2, 1, 1], dims="x")
+        whole = areas.isel(x=[0, 1, 2, 3, 4, 5, 7, 8]).copy()
+        whole[5] = 4.0
+        thresholds, sea, std, law = (
+            each.isel(x=cells)
+            for each in (context.thresholds, context.sea, context.std, context.law)
+        )
+        halved = replace(context, thresholds=thresholds, sea=sea, std=std, law=law, areas=areas)
+        xr.testing.assert_allclose(
+            self.scorer().statistics(forecast, truth, replace(context, areas=whole)),
+            self.scorer().statistics(forecast.isel(x=cells), truth.isel(x=cells), halved),
+            rtol=1e-5,
+            atol=1e-6,
+        )
+
     def test_units_are_as_declared(self) -> None:
         import xarray as xr
 

@@ -243,7 +243,7 @@ def events(settings: Settings, forecast: str, *, as_json: bool) -> None:
 
 
 def _events(made: Entry) -> list[dict[str, Any]]:
-    """How probable each event is at each lead, averaged over init times and places."""
+    """How probable each event is at each lead, averaged over init times and places, by area."""
     import numpy as np
 
     found = made.load()
@@ -251,7 +251,8 @@ def _events(made: Entry) -> list[dict[str, Any]]:
     told = []
     for event in made.record.recipe["events"]:
         name = event["name"].replace("-", "_")
-        mean = found[name].mean(("init_time", f"{name}_place")).to_numpy()
+        areas = found.get(f"{name}_area", 1.0)  # over their mean
+        mean = (found[name] * areas).mean(("init_time", f"{name}_place")).to_numpy()
         for place, quantile in enumerate(found[f"{name}_quantile"].to_numpy().tolist()):
             own = {"event": event["name"], "quantile": quantile, "lead_hours": hours}
             told.append({**own, "mean": mean[:, place].tolist()})

@@ -90,7 +90,7 @@ def events(found: Description) -> Section:
             _range(each.limits[place]) + units_of(each.units),
             _seen(round(each.seen * (1 - quantile))),
             *(_predictable(each, lead - 1, place) for lead in leads),
-            f"{each.probabilities.within[:, -1, place].mean():.2g}",
+            f"{each.probabilities.average(each.probabilities.within[:, -1, place]):.2g}",
         )
         for each in found.extremes
         for place, quantile in enumerate(each.event.quantiles)

@@ -21,7 +21,7 @@ from geobench.interfaces.law import Law
 from geobench.interfaces.model import Progress
 from geobench.interfaces.noise import Noise
 from geobench.interfaces.simulator import Simulator
-from geobench.interfaces.state import StateSpec
+from geobench.interfaces.state import StateSpec, areas_at_sea, by_area
 from geobench.intervals import Array, Interval
 from geobench.properties import climate, lyapunov, predictability
 from geobench.simulating import trajectories
@@ -108,7 +108,8 @@ def describe(
         )
     last = control[:, -1]
     whole = at_sea(control, simulator.spec)
-    unit = climate.scale(whole)
+    areas = areas_at_sea(simulator.spec)
+    unit = climate.scale(whole, areas)
     unit = torch.where(unit > 0, unit, 1.0)
     sea = whole[:, :, channels]
     with watch(f"{effort.exponents} Lyapunov exponents"):
@@ -158,9 +159,9 @@ def describe(
         spin_up=experiment.spin_up,
         seed=seed,
         effort=effort,
-        moments=climate.moments(sea),
-        density=climate.density(sea, EDGES),
-        autocorrelation=climate.autocorrelation(sea, min(60, effort.steps // 2)),
+        moments=climate.moments(sea, areas),
+        density=climate.density(sea, EDGES, areas),
+        autocorrelation=climate.autocorrelation(sea, min(60, effort.steps // 2), areas),
         noise_to_increment=ratios,
         exponents=exponents_found,
         errors=sizes,
@@ -218,6 +219,7 @@ def _spread(
 ) -> tuple[Array, list[Interval]]:
     """Variance of the law `(init, lead)`, and noise over increment of its first step."""
     spec = law.simulator.spec
+    areas = areas_at_sea(spec)
     variances: list[Tensor] = []
     first: list[Tensor] = []
     change: list[Tensor] = []
@@ -230,10 +232,11 @@ def _spread(
         stream="spread",
     ):
         cells = at_sea(block, spec)
-        variances.append(predictability.spread(cells, unit))
+        variances.append(predictability.spread(cells, unit, areas))
         one_step, done = cells[:, :, 0].double(), sum(len(each) for each in first)
-        first.append(one_step.var(1).mean(2))
-        change.append((one_step - now[done : done + len(block), None]).square().mean((1, 3)))
+        first.append(by_area(one_step.var(1), areas).mean(2))
+        squares = (one_step - now[done : done + len(block), None]).square()
+        change.append(by_area(squares, areas).mean((1, 3)))
     ratios = climate.noise_to_increment(torch.cat(first), torch.cat(change))
     return torch.cat(variances).numpy(), ratios
 

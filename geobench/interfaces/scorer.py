@@ -40,6 +40,7 @@ class Context:
     law: draws of the true law of the same cases, with the dims of the forecast, for scorers that
     need it.
     periodic: names of the grid dims that close on themselves.
+    areas: of the cells, `(*grid)`, of which only ratios count; None: all are equally large.
     device: where compiled work is done: "cpu", or an accelerator that a scorer may use.
 
     What several scorers need of the same cases is computed once (`shared`).
@@ -51,6 +52,7 @@ class Context:
     law: "xr.DataArray | None" = None
     periodic: tuple[str, ...] = ()
     device: str = "cpu"
+    areas: "xr.DataArray | None" = None
     _kept: "dict[tuple[str, int, int], tuple[object, object, xr.Dataset]]" = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -90,9 +92,21 @@ class Context:
             raise GeobenchError("within holds no cell of the sea. Widen it.")
         return replace(self, sea=inside.transpose(*self.sea.dims))
 
+    @property
+    def weights(self) -> "xr.DataArray":
+        """Weights of the cells in averages `(*grid)`: their areas, or 1; 0 on land."""
+        sea = self.sea.astype(float)
+        return sea if self.areas is None else sea * self.areas
+
     def average(self, field: "xr.DataArray") -> "xr.DataArray":
-        """Mean over the grid's sea cells. NaN stays NaN: a failed value is never dropped."""
-        return field.where(self.sea, 0.0).sum(self.sea.dims, skipna=False) / self.sea.sum()
+        """Mean over the grid's sea cells, by area. NaN stays NaN: a failed value is never dropped.
+
+        What a scorer averages over cells by itself is to be weighed by `weights`.
+        """
+        own = field.where(self.sea, 0.0)
+        if self.areas is None:
+            return own.sum(self.sea.dims, skipna=False) / self.sea.sum()
+        return (own * self.areas).sum(self.sea.dims, skipna=False) / self.weights.sum()
 
 
 class Scorer(Plugin):
@@ -113,6 +127,8 @@ class Scorer(Plugin):
     """Whether it compares with draws of the law (`context.law`); it is then zero at the law."""
     whole_paths: ClassVar[bool] = False
     """Whether a case depends on lead times before its own, which must then be read with it."""
+    cells_by_area: ClassVar[bool] = True
+    """Whether a cell counts by its area alone: two halves with its values are as good as it."""
     units: ClassVar[str] = "of the variable"
     """'of the variable', or '1' if it has none."""
 

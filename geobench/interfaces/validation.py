@@ -15,7 +15,8 @@ class Validation:
 
     `windows` is `(window, frame, channel, *grid)`; the last frame is to be forecast. `scale`
     `(channel)` is the climate's standard deviation, by which scores are divided; `sea` `(*grid)`
-    says over which cells they are averaged. `climatology` and `oracle` are the scores of the
+    says over which cells they are averaged, and `areas` `(cell,)` weigh these (over their mean;
+    None: all alike). `climatology` and `oracle` are the scores of the
     climate and of the true law on the same windows, None where they are not known. They are two
     numbers: of the law itself a model sees nothing here.
     """
@@ -25,6 +26,7 @@ class Validation:
     sea: "Tensor"
     climatology: float | None = None
     oracle: float | None = None
+    areas: "Tensor | None" = None
 
     @classmethod
     def of(cls, training: "Training", windows: int = 64) -> "Validation | None":
@@ -32,6 +34,7 @@ class Validation:
         import torch
 
         from geobench.interfaces.noise import Noise
+        from geobench.interfaces.state import areas_at_sea, by_area
 
         states, length = training.validation, training.task.history + 1
         if len(states) == 0 or states.shape[1] < length:
@@ -42,8 +45,10 @@ class Validation:
         steps = first[:, None] + torch.arange(length)
         drawn = states[which[:, None].to(states.device), steps.to(states.device)]
         sea = torch.from_numpy(training.task.spec.sea).to(states.device)
-        variance = training.train.var((0, 1))[:, sea].mean(1)
-        return cls(drawn, variance.sqrt().clamp_min(1e-12), sea)
+        areas = areas_at_sea(training.task.spec)
+        areas = None if areas is None else areas.to(states.device)
+        variance = by_area(training.train.var((0, 1))[:, sea], areas).mean(1)
+        return cls(drawn, variance.sqrt().clamp_min(1e-12), sea, areas=areas)
 
     def share(self, score: float) -> float | None:
         """Share of the gap from the climate to the law that a score has closed."""

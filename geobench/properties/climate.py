@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from geobench.interfaces.state import by_area
 from geobench.intervals import Array, Interval, bootstrap, jackknife
 
 
@@ -31,10 +32,18 @@ def anomalies(states: Tensor) -> Iterator[Tensor]:
         yield row.double() - mean
 
 
-def moments(states: Tensor) -> list[Moments]:
-    """Moments of each channel of `(row, time, channel, cell)`; rows are independent blocks."""
+def _mean(values: Tensor, areas: Tensor | None) -> Tensor:
+    """Average of `(time, channel, cell)` over times and cells."""
+    return by_area(values, areas).mean((0, 2))
+
+
+def moments(states: Tensor, areas: Tensor | None = None) -> list[Moments]:
+    """Moments of each channel of `(row, time, channel, cell)`; rows are independent blocks.
+
+    `areas` `(cell,)`, over their mean, weigh the cells here and below; None: all alike.
+    """
     rows = [
-        torch.stack([row.double().mean((0, 2)), *(a.pow(p).mean((0, 2)) for p in (2, 3, 4))], -1)
+        torch.stack([_mean(row.double(), areas), *(_mean(a.pow(p), areas) for p in (2, 3, 4))], -1)
         for row, a in zip(states, anomalies(states), strict=True)
     ]
     return [
@@ -48,17 +57,23 @@ def moments(states: Tensor) -> list[Moments]:
     ]
 
 
-def scale(states: Tensor) -> Tensor:
+def scale(states: Tensor, areas: Tensor | None = None) -> Tensor:
     """Standard deviation of the anomaly of each channel `(channel, 1)`, over times and cells."""
-    variance = torch.stack([a.square().mean((0, 2)) for a in anomalies(states)]).mean(0)
+    variance = torch.stack([_mean(a.square(), areas) for a in anomalies(states)]).mean(0)
     return variance.sqrt()[:, None]
 
 
-def density(states: Tensor, edges: Array) -> Array:
+def density(states: Tensor, edges: Array, areas: Tensor | None = None) -> Array:
     """Density of the anomaly in units of `scale`, `(channel, bin)`; `edges` `(bin + 1,)`."""
-    unit, bins = scale(states), torch.from_numpy(edges)
+    unit, bins = scale(states, areas), torch.from_numpy(edges)
+    weight = None if areas is None else areas.double().expand(*states.shape[1:2], -1).flatten()
     counts = sum(
-        torch.stack([torch.histogram(c.flatten(), bins).hist for c in (a / unit).transpose(0, 1)])
+        torch.stack(
+            [
+                torch.histogram(c.flatten(), bins, weight=weight).hist
+                for c in (a / unit).transpose(0, 1)
+            ]
+        )
         for a in anomalies(states)
     )
     total = states[:, :, 0].numel()
@@ -66,16 +81,16 @@ def density(states: Tensor, edges: Array) -> Array:
     return found
 
 
-def autocorrelation(states: Tensor, lags: int) -> Array:
+def autocorrelation(states: Tensor, lags: int, areas: Tensor | None = None) -> Array:
     """Autocorrelation of each channel at lags 0…`lags`, `(channel, lag)`.
 
-    Cells are weighted by their variance. The mean is that of the whole run, not of each row, which
-    would bias long lags down.
+    Cells are weighted by their variance, and by their areas. The mean is that of the whole run, not
+    of each row, which would bias long lags down.
     """
     steps = states.shape[1]
     covariance = torch.stack(
         [
-            torch.stack([(a[: steps - k] * a[k:]).mean((0, 2)) for k in range(lags + 1)], -1)
+            torch.stack([_mean(a[: steps - k] * a[k:], areas) for k in range(lags + 1)], -1)
             for a in anomalies(states)
         ]
     ).mean(0)

@@ -9,6 +9,7 @@ from torch import Tensor
 from geobench.draws import at_sea
 from geobench.interfaces.noise import Noise
 from geobench.interfaces.simulator import Simulator
+from geobench.interfaces.state import areas_at_sea, by_area
 from geobench.intervals import Array, Interval, bootstrap
 
 SMALL = 1e-4  # initial error, in climatological standard deviations
@@ -22,7 +23,8 @@ def error_growth(
     """Size of small random errors `(init, step)`, steps 0…`steps`, in climatological std.
 
     From `states` `(init, channel, *grid)` and from the same states with normal errors of `SMALL`,
-    the system is run with the same noise; the size is the root mean square over channels and cells.
+    the system is run with the same noise; the size is the root mean square over channels and
+    cells, which count by their areas.
     """
     state = states.double()
     rows = Noise.rows(seed, "growth", len(state))
@@ -41,7 +43,8 @@ def error_growth(
 
 
 def _size(error: Tensor, simulator: Simulator, scale: Tensor) -> Tensor:
-    return (at_sea(error, simulator.spec) / scale).square().mean((1, 2)).sqrt()
+    squares = (at_sea(error, simulator.spec) / scale).square()
+    return by_area(squares, areas_at_sea(simulator.spec)).mean((1, 2)).sqrt()
 
 
 @dataclass(frozen=True)
@@ -73,13 +76,14 @@ def growth_rate(sizes: Array) -> Growth | None:
     return Growth(bootstrap(rates[:, None]), first, last)
 
 
-def spread(members: Tensor, scale: Tensor) -> Tensor:
+def spread(members: Tensor, scale: Tensor, areas: Tensor | None = None) -> Tensor:
     """Variance of the law `(init, lead)` of draws at sea, in climatological variances.
 
-    `members` is `(init, member, lead, channel, cell)`; unbiased for any number of members.
+    `members` is `(init, member, lead, channel, cell)`; unbiased for any number of members. `areas`
+    `(cell,)`, over their mean, weigh the cells; None: all alike.
     """
     whitened: Tensor = (members / scale).var(1, correction=1)
-    return whitened.mean((2, 3))
+    return by_area(whitened, areas).mean((2, 3))
 
 
 def horizon(variances: Array, share: float) -> Interval | None:

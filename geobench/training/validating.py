@@ -14,6 +14,7 @@ from torch import Tensor
 from geobench.interfaces.law import Law
 from geobench.interfaces.model import Forecaster, Run, Training
 from geobench.interfaces.noise import Noise
+from geobench.interfaces.state import by_area
 from geobench.interfaces.validation import Validation
 from geobench.training.optimisation import Optimisation
 
@@ -35,9 +36,9 @@ def figures(members: Tensor, outcome: Tensor, validation: Validation) -> Figures
     """Score `members` `(window, member, channel, *grid)` against `(window, channel, *grid)`."""
     drawn = _normalised(members, validation)  # (window, member, channel, cell)
     seen = _normalised(outcome, validation)
-    variance = drawn.var(1).mean()
-    error = (drawn.mean(1) - seen).square().mean()
-    crps = _far(drawn, seen) - _apart(drawn)
+    variance = by_area(drawn.var(1), validation.areas).mean()
+    error = by_area((drawn.mean(1) - seen).square(), validation.areas).mean()
+    crps = _far(drawn, seen, validation) - _apart(drawn, validation)
     return Figures(crps, float(variance.sqrt()), float(error.sqrt()))
 
 
@@ -45,17 +46,17 @@ def _normalised(states: Tensor, validation: Validation) -> Tensor:
     return states[..., validation.sea].double() / validation.scale[:, None]
 
 
-def _far(drawn: Tensor, seen: Tensor) -> float:
+def _far(drawn: Tensor, seen: Tensor, validation: Validation) -> float:
     """E|x - y|, the first term of the fair CRPS."""
-    return float((drawn - seen[:, None]).abs().mean())
+    return float(by_area((drawn - seen[:, None]).abs(), validation.areas).mean())
 
 
-def _apart(drawn: Tensor) -> float:
+def _apart(drawn: Tensor, validation: Validation) -> float:
     """1/2 E|x - x'| over pairs of two members, the second term, by their order."""
     count = drawn.shape[1]
     order = 2.0 * torch.arange(1, count + 1, device=drawn.device) - count - 1
     ranked = drawn.sort(1).values * order.view(1, -1, 1, 1)
-    return float(ranked.sum(1).mean()) / (count * (count - 1))
+    return float(by_area(ranked.sum(1), validation.areas).mean()) / (count * (count - 1))
 
 
 def score(forecaster: Forecaster, validation: Validation, run: Run, windows: int) -> Figures:
@@ -90,8 +91,8 @@ def _climatology(validation: Validation, training: Training) -> float:
     states = training.train[which, noise.use("time").integers(times)]
     drawn = _normalised(states[None], validation)  # the same for all windows
     outcomes = _normalised(validation.windows[:, -1], validation)
-    far = [_far(drawn, outcome[None]) for outcome in outcomes]
-    return sum(far) / len(far) - _apart(drawn)
+    far = [_far(drawn, outcome[None], validation) for outcome in outcomes]
+    return sum(far) / len(far) - _apart(drawn, validation)
 
 
 def _oracle(validation: Validation, law: Law) -> float:

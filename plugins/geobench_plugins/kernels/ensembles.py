@@ -21,6 +21,8 @@ _CASES = ("init_time", "lead_time")
 def marginals(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) -> "xr.Dataset":
     """Means over the sea cells of every case and variable: see `kernels.marginals.Marginals`.
 
+    Cells count by their areas, also in the shares of `table` and `ranks`.
+
     Of tails and of the table also by the context's climatological quantiles `(…, quantile)`, each
     cell against its own; `table` has further dims `above` (members) and `happened`, `ranks` has
     `rank`.
@@ -133,13 +135,14 @@ def fields(
 
     A point is a cell of a variable. Weighted by its weight, each variable is in units of its
     climatological standard deviation (the root of the mean variance over sea cells), and the sum of
-    squares is a mean; land has no weight.
+    squares is a mean, in which cells count by their areas; land has no weight.
     """
     grid = context.sea.dims
     names = ("variable", *grid)
     typical = context.average(context.std.sel(variable=forecast["variable"]) ** 2) ** 0.5
-    count = context.sea.sum() * forecast.sizes["variable"]
-    weights = (context.sea / (typical * count**0.5)).transpose(*names).to_numpy().ravel()
+    count = context.weights.sum() * forecast.sizes["variable"]
+    roots = context.weights**0.5
+    weights = (roots / (typical * count**0.5)).transpose(*names).to_numpy().ravel()
     members = forecast.transpose(*_CASES, "member", *names).to_numpy()
     outcome = truth.transpose(*_CASES, *names).to_numpy()
     return (
@@ -222,6 +225,19 @@ def lattice(sea: "xr.DataArray", most: int) -> "np.ndarray[tuple[int], np.dtype[
         step += 1
 
 
+def pair_weights(
+    context: Context, pairs: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]"
+) -> "_Array":
+    """Shares of pairs of cells `(pair, 2)`, flat places, in a mean: by the product of areas."""
+    import numpy as np
+
+    if context.areas is None:
+        return np.full(len(pairs), 1 / max(1, len(pairs)))
+    areas = context.weights.to_numpy().ravel()[pairs]
+    products: _Array = areas.prod(1)
+    return products / (products.sum() or 1.0)
+
+
 def cases(forecast: "xr.DataArray", **found: "_Array") -> "xr.Dataset":
     """Label numbers of every case, `(case,)` each, as `(init_time, lead_time)`."""
     import xarray as xr
@@ -246,7 +262,7 @@ def _of(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) -> "x
     limits = context.thresholds.sel(variable=forecast["variable"])
     limits = limits.transpose("variable", "quantile", *grid)
     sizes = forecast.shape[1:3]
-    weights = context.sea.to_numpy().reshape(1, -1).astype(np.float64)
+    weights = context.weights.transpose(*grid).to_numpy().reshape(1, -1).astype(np.float64)
     keys = case_keys(forecast)
     parts = []
     for members, outcome, thresholds in zip(

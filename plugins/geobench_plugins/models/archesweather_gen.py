@@ -151,9 +151,9 @@ def _errors(training: "Training", network: "Denoiser", frames: int) -> "Tensor":
     for trajectory in states:
         outcome, mean = trajectory.chunk(2, 1)
         error = network.scaling.residual(mean, outcome).double()
-        total = total + error.square().flatten(0, -2).sum(0)
+        total = total + network.scaling.weigh(error.square()).flatten(0, -2).sum(0)
         count += len(error)
-    cells = network.scaling.moving.flatten(0, -2).sum(0)
+    cells = network.scaling.weigh(network.scaling.moving.double()).flatten(0, -2).sum(0)
     return (total / (count * cells)).sqrt().float()
 
 

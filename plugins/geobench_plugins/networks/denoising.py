@@ -59,19 +59,19 @@ class DenoisingLoss(nn.Module):
         found = network(network.scaling.inputs(given), x, t).float()
         if not straight:
             _, kept, scale = preconditioning(t, x.ndim)
-            return _squares(found - (change - kept * x) / scale)
+            return self._squares(found - (change - kept * x) / scale)
         if network.prediction == "velocity":
-            return t.square() * self._weights(t) * _squares(found - (fresh - change))
-        return self._weights(t) * _squares(found - change)
+            return t.square() * self._weights(t) * self._squares(found - (fresh - change))
+        return self._weights(t) * self._squares(found - change)
 
     def _weights(self, t: Tensor) -> Tensor:
         if self._weight == "velocity":
             return 1 / t.square()
         return (1 - t) / t if self._weight == "balanced" else torch.ones_like(t)
 
-
-def _squares(error: Tensor) -> Tensor:
-    return error.square().flatten(1).mean(1)
+    def _squares(self, error: Tensor) -> Tensor:
+        """Mean square of each row; cells count by their areas."""
+        return self.network.scaling.weigh(error.square()).flatten(1).mean(1)
 
 
 def paired(fresh: Tensor, change: Tensor) -> Tensor:

@@ -96,15 +96,26 @@ def energy(
     patch: int | None = None,
     *,
     periodic: tuple[bool, ...] | None = None,
+    area: Tensor | None = None,
 ) -> Tensor:
-    """Mean fair energy score of whole fields, or of windows; norms are root mean squares."""
+    """Mean fair energy score of whole fields, or of windows; norms are root mean squares.
+
+    Squares of cells count by `area` `(*grid, 1)`, and windows by the mean of it.
+    """
     check(ensemble, target)
     goes_around = _around(target, periodic)
     difference = ensemble - target[:, None]
+    if area is not None:
+        difference = difference * area.sqrt()
     far = _norms(difference, 2, patch, goes_around).mean(1)
     pairs = itertools.combinations(difference.unbind(1), 2)
     near = torch.stack([_norms(a - b, 1, patch, goes_around) for a, b in pairs]).mean(0)
-    return (far - 0.5 * near).mean()
+    score = far - 0.5 * near
+    if area is not None and patch is not None:
+        # A window's norm is the root of (mean of area x square): times the root of its mean area
+        # it is the mean area times the root of the weighted mean square.
+        score = score * _pooled(area[None], patch, 1, goes_around).sqrt()
+    return score.mean()
 
 
 def variogram(
@@ -114,8 +125,12 @@ def variogram(
     reach: int,
     *,
     periodic: tuple[bool, ...] | None = None,
+    area: Tensor | None = None,
 ) -> Tensor:
-    """Mean fair variogram score of pairs up to `reach` cells apart along each grid dim."""
+    """Mean fair variogram score of pairs up to `reach` cells apart along each grid dim.
+
+    A pair counts by the product of the areas of its cells.
+    """
     check(ensemble, target)
     terms = []
     for place, around in enumerate(_around(target, periodic)):
@@ -123,7 +138,11 @@ def variogram(
         for step in range(1, reach + 1):
             drawn = _power(_increments(ensemble, step, 2 + place, around), order)
             seen = _power(_increments(target, step, 1 + place, around), order)
-            terms.append(((seen - drawn.mean(1)) ** 2 - drawn.var(1) / drawn.shape[1]).mean())
+            score = (seen - drawn.mean(1)) ** 2 - drawn.var(1) / drawn.shape[1]
+            if area is not None:
+                both = _products(area, step, place, around)
+                score = score * (both / both.mean())
+            terms.append(score.mean())
     return torch.stack(terms).mean()
 
 
@@ -135,15 +154,32 @@ def multi_scale(
     periodic: tuple[bool, ...] | None = None,
     weights: tuple[float, ...] | None = None,
     bands: bool = False,
+    area: Tensor | None = None,
 ) -> Tensor:
-    """Weighted mean over windows of the fair CRPS of means over them, or of their differences."""
+    """Weighted mean over windows of the fair CRPS of means over them, or of their differences.
+
+    Cells count by `area` `(*grid, 1)` in the means, and windows by the mean of it.
+    """
     check(ensemble, target)
     goes_around = _around(target, periodic)
-    drawn = [_pooled(ensemble, each, 2, goes_around) for each in windows]
-    seen = [_pooled(target, each, 1, goes_around) for each in windows]
+    areas = [
+        None if area is None else _pooled(area[None], each, 1, goes_around) for each in windows
+    ]
+    drawn, seen = (
+        [
+            _means(x, each, lead, goes_around, area, own)
+            for each, own in zip(windows, areas, strict=True)
+        ]
+        for x, lead in ((ensemble, 2), (target, 1))
+    )
     if bands:
         drawn, seen = _bands(drawn), _bands(seen)
-    scores = torch.stack([crps(x, y) for x, y in zip(drawn, seen, strict=True)])
+    scores = torch.stack(
+        [
+            crps(x, y) if own is None else crps(x * own, y * own)  # of windows by their areas
+            for x, y, own in zip(drawn, seen, areas, strict=True)
+        ]
+    )
     weight = scores.new_tensor(weights or [1.0] * len(windows))
     return (scores * weight).sum() / weight.sum()
 
@@ -216,6 +252,28 @@ def _pooled(field: Tensor, window: int, lead: int, periodic: tuple[bool, ...]) -
             parts = [field.narrow(dim, step, size - window + 1) for step in range(window)]
         field = torch.stack(parts).mean(0)
     return field
+
+
+def _means(
+    field: Tensor,
+    window: int,
+    lead: int,
+    periodic: tuple[bool, ...],
+    area: Tensor | None,
+    pooled_area: Tensor | None,
+) -> Tensor:
+    """Means over windows, by area."""
+    if area is None or pooled_area is None:
+        return _pooled(field, window, lead, periodic)
+    return _pooled(field * area, window, lead, periodic) / pooled_area.clamp_min(1e-12)
+
+
+def _products(area: Tensor, step: int, dim: int, periodic: bool) -> Tensor:
+    """Products of the areas of cells `step` apart, laid out as `_increments`."""
+    if periodic:
+        return area * area.roll(step, dim)
+    size = area.shape[dim] - step
+    return area.narrow(dim, step, size) * area.narrow(dim, 0, size)
 
 
 def _bands(means: list[Tensor]) -> list[Tensor]:

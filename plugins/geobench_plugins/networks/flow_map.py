@@ -90,4 +90,5 @@ class Distillation(nn.Module):
         x, after = states[first, row], states[last, row]
         found: Tensor = self.network(inputs[row], x, t, span).float()
         target = (x - after) / span.view(-1, *[1] * (x.ndim - 1))
-        return (found - target).square().flatten(1).mean(1)
+        squares = self.network.scaling.weigh((found - target).square())
+        return squares.flatten(1).mean(1)

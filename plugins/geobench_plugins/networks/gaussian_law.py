@@ -165,7 +165,8 @@ class LikelihoodLoss(nn.Module):
     """Minus the mean log likelihood of the next state, for each number that changes at all.
 
     In the first share `diagonal` of the budget the factors are left out: they would explain what
-    the mean has not learned yet, and it would learn slowly.
+    the mean has not learned yet, and it would learn slowly. Cells count alike, whatever their
+    areas: a likelihood is of the whole state, not a mean over cells.
     """
 
     def __init__(

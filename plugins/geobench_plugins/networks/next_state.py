@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from geobench import Batch, Noise, Optimisation, StateSpec, Training
-from geobench_plugins.networks import ensemble_scores
 from geobench_plugins.networks.conditioned import Conditioned
+from geobench_plugins.networks.objectives import CRPS
 from geobench_plugins.networks.residual import Scaling
 
 if TYPE_CHECKING:
@@ -125,11 +125,8 @@ class EnsembleLoss(nn.Module):
                 apart = scaling.apart(past[:, -1], before.repeat_interleave(members, 0))
                 ensemble = ensemble + apart.view(grouped)
             target = scaling.residual(before, after)
-            losses.append(
-                ensemble_scores.crps(ensemble, target)
-                if alone
-                else self._objective.loss(ensemble, target, scaling.setting(before))
-            )
+            objective = CRPS() if alone else self._objective
+            losses.append(objective.loss(ensemble, target, scaling.setting(before)))
             if lead + 1 < batch.leads:
                 state = scaling.apply_residual(past[:, -1], change)
                 past = torch.cat([past[:, 1:], state[:, None]], 1)

@@ -1,11 +1,12 @@
 """What networks that draw members are trained to minimise: scores of small ensembles.
 
 Ensembles are `(row, member, *grid, channel)`, outcomes `(row, *grid, channel)`, both changes of the
-state, normalised. Nothing reaches across a wall: a window, a pair or a wave goes around a grid dim
-only if that is periodic. On land both are zero, so land adds nothing, and no spread there can be
-paid for. Members must be independent draws: with antithetic pairs a network wins by an exploding
-spread. Scores are fair (Ferro, 2014, https://doi.org/10.1002/qj.2270) where they can be: their
-expectation does not depend on the number of members.
+state, normalised. Means over cells, windows and pairs weigh by areas. Nothing reaches across a
+wall: a window, a pair or a wave goes around a grid dim only if that is periodic. On land both are
+zero, so land adds nothing, and no spread there can be paid for. Members must be independent draws:
+with antithetic pairs a network wins by an exploding spread. Scores are fair (Ferro, 2014,
+https://doi.org/10.1002/qj.2270) where they can be: their expectation does not depend on the number
+of members.
 """
 
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
@@ -22,12 +23,24 @@ class Setting(NamedTuple):
     """The state that changes start from, in their units, and the grid.
 
     state: about its mean over the train split, `(row, *grid, channel)`; std: of the climate,
-    `(channel,)`; periodic: whether each grid dim is, `(*grid)` of them.
+    `(channel,)`; periodic: whether each grid dim is, `(*grid)` of them; area: that of the cells
+    over their mean, `(*grid, 1)`, None where they are equal.
     """
 
     state: "Tensor"
     std: "Tensor"
     periodic: tuple[bool, ...]
+    area: "Tensor | None" = None
+
+    def weigh(self, *fields: "Tensor", power: float = 1.0) -> "list[Tensor]":
+        """Multiply `(…, *grid, channel)` by a power of the areas.
+
+        A score that is proportional to values is then weighed by areas; of one that is quadratic in
+        them the power is a half.
+        """
+        if self.area is None:
+            return list(fields)
+        return [field * self.area**power for field in fields]
 
 
 class CRPS(Fields):
@@ -41,11 +54,12 @@ class CRPS(Fields):
     score: Literal["crps"] = "crps"
     alpha: float = Field(1.0, ge=0, le=1, description="1 is fair, 0 is plain")
 
-    def loss(self, ensemble: "Tensor", target: "Tensor", _setting: "Setting") -> "Tensor":
+    def loss(self, ensemble: "Tensor", target: "Tensor", setting: "Setting") -> "Tensor":
         """Mean over rows, cells and channels."""
         from geobench_plugins.networks import ensemble_scores as scores
 
-        return scores.crps(ensemble, target, self.alpha)
+        scores.check(ensemble, target)
+        return scores.crps(*setting.weigh(ensemble, target), self.alpha)
 
 
 class Energy(Fields):
@@ -62,7 +76,9 @@ class Energy(Fields):
         """Mean over rows (and windows), for each number: comparable with the CRPS."""
         from geobench_plugins.networks import ensemble_scores as scores
 
-        return scores.energy(ensemble, target, self.patch, periodic=setting.periodic)
+        return scores.energy(
+            ensemble, target, self.patch, periodic=setting.periodic, area=setting.area
+        )
 
 
 class Variogram(Fields):
@@ -81,8 +97,16 @@ class Variogram(Fields):
         """Mean over rows, pairs and channels."""
         from geobench_plugins.networks import ensemble_scores as scores
 
-        own = scores.variogram(ensemble, target, self.order, self.reach, periodic=setting.periodic)
-        return (1 - self.crps_share) * own + self.crps_share * scores.crps(ensemble, target)
+        own = scores.variogram(
+            ensemble,
+            target,
+            self.order,
+            self.reach,
+            periodic=setting.periodic,
+            area=setting.area,
+        )
+        of_cells = CRPS().loss(ensemble, target, setting)
+        return (1 - self.crps_share) * own + self.crps_share * of_cells
 
 
 class MultiScale(Fields):
@@ -127,6 +151,7 @@ class MultiScale(Fields):
             periodic=setting.periodic,
             weights=self.weights,
             bands=self.bands,
+            area=setting.area,
         )
 
 
@@ -135,7 +160,7 @@ class Spectral(Fields):
 
     Along a dim with walls, of the field's even extension (the cosines of DCT-II): a field that was
     wrapped there would have a step. Magnitudes say nothing of phases: alone it is not strictly
-    proper.
+    proper. Waves are counted in cells, which count alike in them, whatever their areas.
     """
 
     score: Literal["spectral"] = "spectral"
@@ -146,7 +171,8 @@ class Spectral(Fields):
         from geobench_plugins.networks import ensemble_scores as scores
 
         own = scores.spectral(ensemble, target, periodic=setting.periodic)
-        return (1 - self.crps_share) * own + self.crps_share * scores.crps(ensemble, target)
+        of_cells = CRPS().loss(ensemble, target, setting)
+        return (1 - self.crps_share) * own + self.crps_share * of_cells
 
 
 class ThresholdWeighted(Fields):
@@ -167,11 +193,13 @@ class ThresholdWeighted(Fields):
 
         scores.check(ensemble, target)
         threshold = self.threshold * setting.std
-        above = scores.crps(
+        above = CRPS().loss(
             torch.maximum(setting.state[:, None] + ensemble, threshold),
             torch.maximum(setting.state + target, threshold),
+            setting,
         )
-        return (1 - self.crps_share) * above + self.crps_share * scores.crps(ensemble, target)
+        of_cells = CRPS().loss(ensemble, target, setting)
+        return (1 - self.crps_share) * above + self.crps_share * of_cells
 
 
 class MeanSquare(Fields):
@@ -179,12 +207,13 @@ class MeanSquare(Fields):
 
     score: Literal["mse"] = "mse"
 
-    def loss(self, ensemble: "Tensor", target: "Tensor", _setting: "Setting") -> "Tensor":
+    def loss(self, ensemble: "Tensor", target: "Tensor", setting: "Setting") -> "Tensor":
         """Mean over everything."""
         from geobench_plugins.networks import ensemble_scores as scores
 
         scores.check(ensemble, target)
-        return ((ensemble - target[:, None]) ** 2).mean()
+        (error,) = setting.weigh(ensemble - target[:, None], power=0.5)
+        return (error**2).mean()
 
 
 Objective = Annotated[

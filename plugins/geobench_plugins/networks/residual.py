@@ -17,13 +17,15 @@ class Scaling(nn.Module):
     The normalised change is (x_{t+1} - U(x_t)) / `change`, of variance one. U is the identity or,
     with `kept` below 1, a low pass that keeps this share of the wavenumbers along each dim (the
     truncated reference state of AIFS-CRPS, Lang et al., 2024). Cells that never change in the train
-    split (walls, land) stay as they are.
+    split (walls, land) stay as they are. Cells count by their areas: `area` `(*grid, 1)` holds them
+    over their mean at sea, and is None where they are equal.
     """
 
     mean: Tensor
     std: Tensor
     change: Tensor
     moving: Tensor
+    area: Tensor | None
 
     def __init__(self, spec: StateSpec, kept: float = 1.0) -> None:
         super().__init__()
@@ -31,6 +33,9 @@ class Scaling(nn.Module):
         for name in ("mean", "std", "change"):
             self.register_buffer(name, torch.ones(channels))
         self.register_buffer("moving", torch.ones(*spec.grid, channels, dtype=torch.bool))
+        equal = spec.equal_areas
+        area = None if equal else torch.from_numpy(spec.cell_areas).float()[..., None]
+        self.register_buffer("area", area, persistent=False)
         self._passes = kept < 1
         self._periodic = tuple(dim.periodic for dim in spec.dims)
         for place, dim in enumerate(spec.dims):
@@ -42,8 +47,10 @@ class Scaling(nn.Module):
         states = training.train
         sea = torch.from_numpy(training.task.spec.sea).to(states.device)
         each = [states[:, :, c][..., sea].double() for c in range(states.shape[2])]
-        self.mean.copy_(torch.stack([values.mean() for values in each]))
-        self.std.copy_(torch.stack([values.std() for values in each]) + _EPSILON)
+        area = None if self.area is None else self.area[..., 0][sea]
+        found = [_moments(values, area) for values in each]
+        self.mean.copy_(torch.stack([mean for mean, _ in found]))
+        self.std.copy_(torch.stack([std for _, std in found]) + _EPSILON)
         moving = (states.amax((0, 1)) != states.amin((0, 1))).movedim(0, -1)
         self.moving.copy_(moving)
         total = squares = torch.zeros(1, dtype=torch.float64, device=states.device)
@@ -52,13 +59,18 @@ class Scaling(nn.Module):
             change = self._last(trajectory[1:] - self.reference(trajectory[:-1])) * self.moving
             change = change.double()
             over = list(range(change.ndim - 1))
-            total, squares = total + change.sum(over), squares + change.square().sum(over)
+            weighed = self.weigh(change)
+            total, squares = total + weighed.sum(over), squares + (weighed * change).sum(over)
             count += math.prod(change.shape[:-1])
         cells = math.prod(moving.shape[:-1])
-        share = moving.flatten(0, -2).sum(0).double() / cells
+        share = self.weigh(moving.double()).flatten(0, -2).sum(0) / cells
         moved = (count * share).clamp_min(1)
         change = (squares / moved - (total / moved).square()).sqrt() + _EPSILON
         self.change.copy_(torch.where(share > 0, change, 1.0))
+
+    def weigh(self, values: Tensor) -> Tensor:
+        """Multiply values `(…, *grid, channel)` by the areas of their cells."""
+        return values if self.area is None else values * self.area
 
     def inputs(self, past: Tensor) -> Tensor:
         """Normalise (row, frame, channel, *grid) as (row, *grid, frame x channel)."""
@@ -87,7 +99,7 @@ class Scaling(nn.Module):
     def setting(self, before: Tensor) -> Setting:
         """What objectives know of the states (row, channel, *grid) that changes start from."""
         about = self._last(self.reference(before) - self._on_grid(self.mean)) / self.change
-        return Setting(about, self.std / self.change, self._periodic)
+        return Setting(about, self.std / self.change, self._periodic, self.area)
 
     def reference(self, state: Tensor) -> Tensor:
         """U(x) of (row, channel, *grid), never in half precision: states are not normalised."""
@@ -105,6 +117,14 @@ class Scaling(nn.Module):
     @staticmethod
     def _last(state: Tensor) -> Tensor:
         return state.movedim(1, -1)
+
+
+def _moments(values: Tensor, area: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation over rows, times and cells `(…, cell)`."""
+    if area is None:
+        return values.mean(), values.std()
+    mean = (values * area).mean()
+    return mean, ((values - mean).square() * area).mean().sqrt()
 
 
 def low_pass(dim: Dimension, kept: float) -> Tensor:

@@ -40,7 +40,7 @@ class EventCRPS(Scorer):
         grid = context
         if self.of == "extent":  # one number for all of it
             cell = dict.fromkeys(context.sea.dims, slice(1))
-            grid = replace(context, sea=context.sea.isel(cell) | True)
+            grid = replace(context, sea=context.sea.isel(cell) | True, areas=None)
         failed = [self._failed(each, context) for each in (forecast, truth)]
         parts = []
         for quantile in context.thresholds["quantile"].to_numpy():

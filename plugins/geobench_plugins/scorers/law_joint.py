@@ -98,6 +98,7 @@ class LawSlicedWasserstein(Scorer):
     name = "law-sliced-wasserstein"
     needs_law = True
     units = "1"
+    cells_by_area = False  # of more cells the random directions are others
 
     directions: int = Field(64, gt=0, description="random directions")
 
@@ -152,6 +153,7 @@ class LawDependence(Scorer):
     name = "law-dependence"
     needs_law = True
     units = "1"
+    cells_by_area = False  # two halves of a cell are shuffled independently
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context

@@ -1,6 +1,5 @@
 """What the excess CRPS is made of, by scale."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -33,6 +32,7 @@ class LawParts(Scorer):
 
     name = "law-parts"
     needs_law = True
+    cells_by_area = False
 
     window: int = Field(4, gt=0, description="cells along each grid dim; 1: single sites")
 
@@ -78,15 +78,15 @@ class LawParts(Scorer):
         from geobench_plugins.kernels.windows import pooled
 
         if id(values) not in known:
-            means = pooled(values, context.sea, self.window, "mean")
+            means = pooled(values, context, self.window, "mean")
             spread = ensembles.spread(means, self._windows(context))
             known[id(values)] = values, means, spread
         return known[id(values)]
 
     def _windows(self, context: Context) -> Context:
-        from geobench_plugins.kernels.windows import kept
+        from geobench_plugins.kernels.windows import coarse
 
-        return replace(context, sea=kept(context.sea, self.window))
+        return coarse(context, self.window)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the parts `(…, part)`."""

@@ -23,6 +23,7 @@ class MultivariateRanks(Scorer):
     `energy`, its mean distance from the others (Knüppel et al., 2022, arXiv:2211.10299);
     `reference`, its distance from a random field, another for each case, drawn from the normal law
     with the mean and spread of all of them (as TARP: Lemos et al., 2023, arXiv:2302.03026).
+    Means and distances weigh points by the areas of their cells.
     Under the law every rank is as likely as any other, exactly, whatever the dependence.
     """
 
@@ -30,6 +31,7 @@ class MultivariateRanks(Scorer):
     version = "1"
     units = "1"
     whole_paths = True
+    cells_by_area = False  # of more points a random field is another
 
     by: Literal["average", "band-depth", "energy", "reference"] = Field(
         "band-depth", description="what puts fields in order"
@@ -55,8 +57,11 @@ class MultivariateRanks(Scorer):
         states = every.to_numpy().astype(np.float64)
         states = states.reshape(*states.shape[:4], -1)[..., chosen]
         keys = case_keys(forecast).reshape(states.shape[:2])
+        areas = None if context.areas is None else context.areas.to_numpy().ravel()[chosen]
         orders = [
-            self._order(states[:, slice(lead if not self.paths else 0, lead + 1)], keys[:, lead])
+            self._order(
+                states[:, slice(lead if not self.paths else 0, lead + 1)], keys[:, lead], areas
+            )
             for lead in range(states.shape[1])
         ]
         ranks = np.stack(orders, 1)
@@ -68,14 +73,20 @@ class MultivariateRanks(Scorer):
         return found.where(finite).to_dataset(name="ranks")
 
     def _order(
-        self, states: "_Array", keys: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+        self,
+        states: "_Array",
+        keys: "np.ndarray[tuple[int], np.dtype[np.int64]]",
+        areas: "_Array | None",
     ) -> "_Array":
         """Rank of the first of `(init, lead, member, variable, point)`; ties at random."""
         import numpy as np
 
         fields = np.moveaxis(states, 2, 1).reshape(states.shape[0], states.shape[2], -1)
         drawn = [np.random.Generator(np.random.Philox(key=[int(key) % 2**63, 1])) for key in keys]
-        number = _NUMBERS[self.by](fields, drawn)
+        weights = None
+        if areas is not None:
+            weights = np.tile(areas / areas.mean(), fields.shape[-1] // len(areas))
+        number = _NUMBERS[self.by](fields, drawn, weights)
         first = number[:, :1]
         below, equal = (number[:, 1:] < first).sum(1), (number[:, 1:] == first).sum(1)
         at_random = np.array([each.random() for each in drawn])
@@ -96,32 +107,40 @@ def _pointwise_ranks(fields: "_Array") -> "_Array":
     return found
 
 
-def _average(fields: "_Array", _: object) -> "_Array":
-    found: _Array = _pointwise_ranks(fields).mean(-1)
+def _mean(values: "_Array", weights: "_Array | None") -> "_Array":
+    """Mean over points, the same for equal fields: rounded."""
+    found: _Array = (values if weights is None else values * weights).mean(-1)
     return found.round(9)
 
 
-def _band_depth(fields: "_Array", _: object) -> "_Array":
+def _average(fields: "_Array", _: object, weights: "_Array | None") -> "_Array":
+    return _mean(_pointwise_ranks(fields), weights)
+
+
+def _band_depth(fields: "_Array", _: object, weights: "_Array | None") -> "_Array":
     ranks = _pointwise_ranks(fields)
-    found: _Array = (ranks * (fields.shape[1] - 1 - ranks)).mean(-1)
-    return found.round(9)
+    return _mean(ranks * (fields.shape[1] - 1 - ranks), weights)
 
 
-def _energy(fields: "_Array", _: object) -> "_Array":
+def _energy(fields: "_Array", _: object, weights: "_Array | None") -> "_Array":
     import numpy as np
 
     from geobench_plugins.kernels.pairs import squared_distances
 
+    fields = fields if weights is None else fields * np.sqrt(weights)
     found: _Array = np.sqrt(squared_distances(fields, fields)).sum(-1)
     return found
 
 
-def _reference(fields: "_Array", drawn: "list[np.random.Generator]") -> "_Array":
+def _reference(
+    fields: "_Array", drawn: "list[np.random.Generator]", weights: "_Array | None"
+) -> "_Array":
     import numpy as np
 
     noise = np.stack([each.standard_normal(fields.shape[-1]) for each in drawn])
     reference = fields.mean(1) + fields.std(1) * noise
-    found: _Array = ((fields - reference[:, None]) ** 2).sum(-1)
+    squares = (fields - reference[:, None]) ** 2
+    found: _Array = (squares if weights is None else squares * weights).sum(-1)
     return found
 
 

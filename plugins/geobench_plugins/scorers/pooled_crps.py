@@ -1,6 +1,5 @@
 """The CRPS of means or maxima over windows: dependence, by scale."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -18,12 +17,14 @@ class PooledCRPS(Scorer):
     the right dependence within a window: the most powerful cheap score of the joint law (used for
     GenCast: Price et al., 2025). Windows stand side by side; a rest at the end of a dim is left
     out, and so is a window with more land than sea (NaN where none is left). Land does not enter. A
-    dim of fewer cells is one window.
+    dim of fewer cells is one window. Windows, too, count by the areas of their sea cells; they are
+    made of so many cells, however large these are.
     """
 
     name = "pooled-crps"
     fair = True
     proper = True
+    cells_by_area = False
 
     window: int = Field(4, gt=1, description="cells along each grid dim")
     pool: Literal["mean", "max"] = Field("mean", description="what is taken of a window")
@@ -33,12 +34,12 @@ class PooledCRPS(Scorer):
     ) -> "xr.Dataset":
         """Return `error` and `spread`, as for `crps`, of the pooled values."""
         from geobench_plugins.kernels.ensembles import marginals, unlimited
-        from geobench_plugins.kernels.windows import kept, pooled
+        from geobench_plugins.kernels.windows import coarse, pooled
 
         members, outcome = (
-            pooled(each, context.sea, self.window, self.pool) for each in (forecast, truth)
+            pooled(each, context, self.window, self.pool) for each in (forecast, truth)
         )
-        windows = replace(unlimited(context), sea=kept(context.sea, self.window))
+        windows = coarse(unlimited(context), self.window)
         found = marginals(members, outcome, windows)
         # A failed value counts wherever it stands: also in the rest, and where it is no maximum.
         finite = marginals(forecast, truth, context)["error"].notnull()

@@ -13,13 +13,15 @@ class Spectrum(Scorer):
 
     Bands are octaves: 1, 2-3, 4-7, … waves along the domain, sines where it is periodic and cosines
     where it is not. Power is averaged over members and cases *before* the ratio is taken. It is the
-    power of single members: their mean has less, and should.
+    power of single members: their mean has less, and should. Waves are counted in cells: every cell
+    of the grid counts alike in the power, whatever its area.
     """
 
     name = "spectrum"
     better = "one"
     fair = True
     units = "1"
+    cells_by_area = False
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
@@ -44,6 +46,7 @@ class LawSpectrum(Scorer):
     The power of differences from the mean, times M / (M - 1), by the bands of `spectrum`. The
     spectrum of members may be right where the conditional law is not: what is known at the init
     time has power, too. Only this one tells at which scales the spread is missing.
+    Cells count alike, as there.
     """
 
     name = "law-spectrum"
@@ -51,6 +54,7 @@ class LawSpectrum(Scorer):
     fair = True
     needs_law = True
     units = "1"
+    cells_by_area = False
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context

@@ -14,7 +14,8 @@ class Structure(Scorer):
     """Structure function of the members over that of the outcome, by distance; 1 is best.
 
     Mean |x(i + r) - x(i)|^p over pairs of sea cells r apart along a grid dim, all dims alike, and
-    averaged over members and cases *before* the ratio is taken. With `spectrum`, but it needs no
+    averaged over members and cases *before* the ratio is taken. Distances are in cells; a pair
+    weighs as the mean of the areas of its cells. With `spectrum`, but it needs no
     regular domain, and a p above 2 looks at fronts and other rare steps. It asks whether members
     look like states, not whether they are right: `variogram` compares case by case.
     """
@@ -23,6 +24,7 @@ class Structure(Scorer):
     better = "one"
     fair = True
     units = "1"
+    cells_by_area = False
 
     power: float = Field(2.0, gt=0, description="p")
     distances: tuple[int, ...] = Field(
@@ -46,7 +48,7 @@ class Structure(Scorer):
         return xr.Dataset({"members": members.where(outcome.notnull()), "outcome": outcome})
 
     def _function(self, values: "xr.DataArray", context: Context, distance: int) -> "xr.DataArray":
-        total, pairs = 0.0 * context.average(values), 0  # NaN if a value is, wherever it stands
+        total, weight = 0.0 * context.average(values), 0.0  # NaN if a value is, wherever it is
         for dim, size in context.sea.sizes.items():
             here = slice(None) if dim in context.periodic else slice(distance, None)
             if distance >= size:
@@ -54,9 +56,14 @@ class Structure(Scorer):
             both = (context.sea & context.sea.roll({dim: distance})).isel({dim: here})
             steps = (values - values.roll({dim: distance})).isel({dim: here})
             raised = (abs(steps) ** self.power).where(both, 0.0)
+            if context.areas is None:
+                weight += int(both.sum())
+            else:
+                pairs = (context.areas + context.areas.roll({dim: distance})).isel({dim: here})
+                raised = raised * pairs
+                weight += float(pairs.where(both, 0.0).sum())
             total = total + raised.sum(context.sea.dims, skipna=False, dtype=float)
-            pairs += int(both.sum())
-        return total / (pairs or float("nan"))
+        return total / (weight or float("nan"))
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the ratio."""

@@ -18,13 +18,16 @@ class Variogram(Scorer):
     members (Scheuerer & Hamill, 2015, doi:10.1175/MWR-D-14-00269.1, whose form is the plain one).
     It sees dependence better than the energy score, and no bias at all that is the same everywhere.
     Values are in units of the variable's climatological standard deviation. Points are sea cells,
-    as evenly spread as possible where there are more than `points`; all pairs weigh the same.
+    as evenly spread as possible where there are more than `points`. A pair of points weighs as the
+    product of their areas: all pairs the same where cells are equally large. A point makes no pair
+    with itself, so a cell in two halves is not quite the same as the cell.
     """
 
     name = "variogram"
     fair = True
     proper = True
     units = "1"
+    cells_by_area = False
 
     power: float = Field(0.5, gt=0, le=2, description="p")
     points: int = Field(64, gt=1, description="cells at most; the cost grows with their square")
@@ -40,7 +43,7 @@ class Variogram(Scorer):
 
         chosen = ensembles.lattice(context.sea, self.points)
         pairs = np.stack(np.triu_indices(len(chosen), 1), -1)
-        weights = np.full(len(pairs), 1 / max(1, len(pairs)))
+        weights = ensembles.pair_weights(context, chosen[pairs])
         typical = context.average(context.std**2) ** 0.5
         parts = []
         for name in forecast["variable"].to_numpy():
