@@ -1,6 +1,5 @@
 """What the core averages over a grid weighs by areas: a cell of area three is as three cells."""
 
-
 import numpy as np
 import torch
 import xarray as xr
