@@ -23,12 +23,14 @@ class MultivariateRanks(Scorer):
     `energy`, its mean distance from the others (Knüppel et al., 2022, arXiv:2211.10299);
     `reference`, its distance from a random field, another for each case, drawn from the normal law
     with the mean and spread of all of them (as TARP: Lemos et al., 2023, arXiv:2302.03026).
-    Under the law every rank is as likely as any other, exactly, whatever the dependence.
+    Under the law every rank is as likely as any other, exactly, whatever the dependence. A single
+    member has no ranks worth the name.
     """
 
     name = "multivariate-ranks"
-    version = "1"
+    version = "2"
     units = "1"
+    least_members = 2
     whole_paths = True
 
     by: Literal["average", "band-depth", "energy", "reference"] = Field(

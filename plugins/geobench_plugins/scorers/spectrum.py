@@ -43,7 +43,8 @@ class LawSpectrum(Scorer):
 
     The power of differences from the mean, times M / (M - 1), by the bands of `spectrum`. The
     spectrum of members may be right where the conditional law is not: what is known at the init
-    time has power, too. Only this one tells at which scales the spread is missing.
+    time has power, too. Only this one tells at which scales the spread is missing. A single member
+    has none.
     """
 
     name = "law-spectrum"
@@ -51,6 +52,7 @@ class LawSpectrum(Scorer):
     fair = True
     needs_law = True
     units = "1"
+    least_members = 2
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
