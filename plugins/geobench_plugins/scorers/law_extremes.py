@@ -20,7 +20,8 @@ class LawBrier(Scorer):
 
     Of exceeding climatological quantiles, each site against its own. Less what the sampling of
     members and draws adds, p (1 - p) / (n - 1) of each: unbiased, so it may come out a little below
-    0. The probability of a single member is 0 or 1, and certain. It is the excess of the Brier score over the law's, without the noise of one outcome.
+    0. It is the excess of the Brier score over the law's, without the noise of one outcome. The
+    probability of a single member is 0 or 1, and nothing is taken off for it.
     """
 
     name = "law-brier"

@@ -13,7 +13,8 @@ class SpreadSkill(Scorer):
 
     sqrt((M + 1) / M mean(variance) / mean(squared error)), averaged before the ratio is taken: the
     mean of ratios is biased (Fortin et al., 2014, doi:10.1175/JHM-D-14-0008.1). Without the factor
-    a perfect ensemble of 5 reads 0.91. xskillscore has no such score. A single member has no spread.
+    a perfect ensemble of 5 reads 0.91. xskillscore has no such score. A single member
+    has no spread.
     """
 
     name = "spread-skill"
