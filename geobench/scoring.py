@@ -161,9 +161,23 @@ def _of_portion(
         if scorer.within not in shared:
             shared[scorer.within] = own_context.within(scorer.within)
         with blaming(f"the scorer {scorer.name}"):
-            own = scorer.statistics(drawn, seen, shared[scorer.within])
+            own = applied(scorer, drawn, seen, shared[scorer.within])
             found.append(_checked(scorer, own))
     return found
+
+
+def applied(
+    scorer: Scorer, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+) -> "xr.Dataset":
+    """Return a scorer's statistics; all NaN where it needs more members than there are."""
+    import numpy as np
+
+    count, least = forecast.sizes["member"], scorer.least_members
+    if count >= least:
+        return scorer.statistics(forecast, truth, context)
+    # The same members again: the statistics get their names and dims, and no value.
+    enough = forecast.isel(member=np.arange(least) % count).drop_vars("member", errors="ignore")
+    return scorer.statistics(enough, truth, context).where(False)
 
 
 def _finite(data: "xr.Dataset") -> "xr.DataArray":

@@ -21,7 +21,7 @@ from geobench.interfaces.assimilation import Assimilation, Network
 from geobench.interfaces.law import Law
 from geobench.interfaces.model import EnsembleModel, Forecaster, Run, Task, Training
 from geobench.interfaces.noise import Noise
-from geobench.interfaces.scorer import Context, Scorer
+from geobench.interfaces.scorer import UNITS, Context, Scorer
 from geobench.interfaces.simulator import Simulator
 from geobench.interfaces.state import Dimension, StateSpec, Variable
 from geobench.simulating import trajectories
@@ -243,17 +243,55 @@ class ScorerConformance(ABC):
 
         xr.testing.assert_allclose(alone, whole.isel(init_time=part), rtol=1e-6)
 
-    def test_order_of_members_does_not_matter(self) -> None:
-        import xarray as xr
+    def test_order_of_members_and_draws_does_not_matter(self) -> None:
+        """In double precision, within 1e-9 of the largest value of each statistic."""
+        import numpy as np
 
-        forecast, truth, context = small_case()
-        turned = forecast.isel(member=slice(None, None, -1))
-        xr.testing.assert_allclose(
-            self.scorer().statistics(forecast, truth, context),
-            self.scorer().statistics(turned, truth, context),
-            rtol=1e-5,
-            atol=1e-6,
-        )
+        for count in _COUNTS:
+            forecast, truth, context = _double_case(count)
+            assert context.law is not None
+            right = self.scorer().statistics(forecast, truth, context)
+            generator = np.random.Generator(np.random.Philox(key=7))
+            turned, law = (
+                each.isel(member=generator.permutation(each.sizes["member"]))
+                for each in (forecast, context.law)
+            )
+            found = self.scorer().statistics(turned, truth, replace(context, law=law))
+            for name, expected in right.data_vars.items():
+                size = float(abs(expected).max())
+                apart = float(abs(found[name] - expected).max())
+                assert apart <= 1e-9 * size, f"{name} of {count} members changes by {apart}"
+
+    def test_every_member_and_every_draw_is_read(self) -> None:
+        """A member that is far off changes the numbers of its case, and so does a draw."""
+        for count in _COUNTS:
+            forecast, truth, context = _double_case(count)
+            assert context.law is not None
+            right = self.scorer().statistics(forecast, truth, context)
+            far = [
+                self.scorer().statistics(_one_far(forecast, by), truth, context)
+                for by in (1000.0, -1000.0)
+            ]
+            unread = _unread(right, far, count)
+            assert not unread, f"members {unread} of {count} are not read"
+            if not self.scorer().needs_law:
+                continue
+            contexts = (replace(context, law=_one_far(context.law, by)) for by in (1e3, -1e3))
+            far = [self.scorer().statistics(forecast, truth, own) for own in contexts]
+            unread = _unread(right, far, context.law.sizes["member"])
+            assert not unread, f"draws {unread} of the law are not read"
+
+    def test_a_single_member_has_a_score_unless_said_otherwise(self) -> None:
+        """With `least_members` there is a number; a single one has none where more are needed."""
+        forecast, truth, context = _double_case(5)
+        least = self.scorer().least_members
+        enough = self._score(forecast.isel(member=slice(least)), truth, context)
+        for name, values in enough.data_vars.items():
+            assert bool(values.notnull().any()), f"{name} of {least} members is not a number"
+        if least > 1:
+            single = self._score(forecast.isel(member=[0]), truth, context)
+            assert bool(single.isnull().all().to_dataarray().all())
+            assert self.scorer().no_score(1), "nothing says why a single member has no score"
 
     def test_lead_times_are_scored_alone_unless_said_otherwise(self) -> None:
         import xarray as xr
@@ -313,33 +351,55 @@ class ScorerConformance(ABC):
         )
 
     def test_units_are_as_declared(self) -> None:
+        """Scores of data that are 8 times larger are as the power of their units says."""
         import xarray as xr
 
-        forecast, truth, context = small_case()
-        assert context.law is not None
-        own = replace(
-            context,
-            thresholds=8 * context.thresholds,
-            std=8 * context.std,
-            law=8 * context.law,
-        )
-        plain, large = (
-            self.scorer().metric(self.scorer().statistics(*case).mean("init_time"))
-            for case in ((forecast, truth, context), (8 * forecast, 8 * truth, own))
-        )
-        by = 8 if self.scorer().units == "of the variable" else 1
-        xr.testing.assert_allclose(large, by * plain, rtol=1e-4, atol=1e-6)
+        assert self.scorer().units in UNITS, f"units must be one of {', '.join(UNITS)}"
+        case = small_case()
+        plain, large = (self._score(*each) for each in (case, _scaled(case, 8.0)))
+        by = 8 ** UNITS[self.scorer().units]
+        xr.testing.assert_allclose(large, by * plain, rtol=1e-4, atol=1e-6 * by)
+
+    def test_units_of_one_variable_are_not_mixed_with_anothers(self) -> None:
+        """Two variables, the second 8 times larger: a score of both together has no units."""
+        import xarray as xr
+
+        case, other = small_case(), small_case(key="other")
+        plain, large = (self._score(*_two(case, _scaled(other, by))) for by in (1.0, 8.0))
+        power = UNITS[self.scorer().units]
+        factor = xr.DataArray([1.0, 8.0**power], {"variable": ["q", "r"]}, ["variable"])
+        for name, values in plain.data_vars.items():
+            each = factor if "variable" in values.dims else 8.0**power
+            told = f"{name} joins variables, so its units must be '1'"
+            assert "variable" in values.dims or not power, told
+            expected = (each * values).transpose(*values.dims)
+            xr.testing.assert_allclose(large[name], expected, rtol=1e-4, atol=1e-5)
 
     def test_a_failed_member_makes_its_case_nan(self) -> None:
-        forecast, truth, context = small_case()
-        forecast[1, 0, 2, 0, 3] = float("nan")
-        for statistic in self.scorer().statistics(forecast, truth, context).data_vars.values():
-            if "variable" in statistic.dims:
-                statistic = statistic.isel(variable=0)
-            failed = statistic.isel(init_time=1, lead_time=0)
-            others = statistic.isel(init_time=[0, 2, 3, 4, 5])
-            assert bool(failed.isnull().any()), "a NaN member was dropped in silence"
-            assert bool(others.notnull().all()), "a NaN member spoilt other cases"
+        """Wherever the member stands: the first, one in the middle, the last."""
+        for count in _COUNTS:
+            forecast, truth, context = small_case(count=count)
+            failures = {1: 0, 3: count // 2, 4: count - 1}
+            for init, member in failures.items():
+                forecast[init, 0, member, 0, 3] = float("nan")
+            for statistic in self.scorer().statistics(forecast, truth, context).data_vars.values():
+                if "variable" in statistic.dims:
+                    statistic = statistic.isel(variable=0)
+                for init, member in failures.items():
+                    failed = statistic.isel(init_time=init, lead_time=0)
+                    told = f"member {member} of {count} is NaN, and was dropped in silence"
+                    assert bool(failed.isnull().any()), told
+                others = statistic.isel(init_time=[0, 2, 5])
+                assert bool(others.notnull().all()), "a NaN member spoilt other cases"
+
+    def _score(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """The score over all cases, by the framework's rule of how many members it takes."""
+        from geobench import scoring
+
+        found = scoring.applied(self.scorer(), forecast, truth, context)
+        return self.scorer().metric(found.mean("init_time", skipna=False))
 
     def test_a_fair_score_is_the_same_with_any_number_of_members(self) -> None:
         """Six standard errors of 20 batches, on fixed draws: a false alarm in 100,000."""
@@ -379,13 +439,19 @@ class ScorerConformance(ABC):
         return {name: values.to_numpy() for name, values in scoring.columns(scores)}
 
 
-def small_case(inits: int = 6, count: int = 5) -> "tuple[xr.DataArray, xr.DataArray, Context]":
+_COUNTS = (5, 11)
+"""Members: the 16 draws of `small_case` are more than three times, and less than twice as many."""
+
+
+def small_case(
+    inits: int = 6, count: int = 5, key: str = "conformance"
+) -> "tuple[xr.DataArray, xr.DataArray, Context]":
     """Normal members `(init_time, lead_time, member, variable, x)`, outcomes, draws of the law."""
     import numpy as np
     import xarray as xr
 
     leads, sites = 2, 8
-    rows = Noise.rows(0, "conformance", inits)
+    rows = Noise.rows(0, key, inits)
     dims = ("init_time", "lead_time", "member", "variable", "x")
     coords = {
         "init_time": np.datetime64("2000-01-01", "ns") + np.arange(inits) * np.timedelta64(1, "D"),
@@ -408,6 +474,68 @@ def small_case(inits: int = 6, count: int = 5) -> "tuple[xr.DataArray, xr.DataAr
         each.assign_coords(member=7 + np.arange(each.sizes["member"])) for each in (forecast, law)
     )
     return forecast, truth, Context(thresholds, sea, std, law)
+
+
+def _double_case(count: int) -> "tuple[xr.DataArray, xr.DataArray, Context]":
+    """A small case in double precision, with an init for each of 16 members or draws."""
+    forecast, truth, context = small_case(16, count)
+    assert context.law is not None
+    own = replace(context, law=context.law.astype(float))
+    return forecast.astype(float), truth.astype(float), own
+
+
+def _scaled(
+    case: "tuple[xr.DataArray, xr.DataArray, Context]", by: float
+) -> "tuple[xr.DataArray, xr.DataArray, Context]":
+    """All that is in the units of the variable, so many times larger."""
+    forecast, truth, context = case
+    assert context.law is not None
+    scaled = (by * each for each in (context.thresholds, context.std, context.law))
+    limits, std, law = scaled
+    return by * forecast, by * truth, replace(context, thresholds=limits, std=std, law=law)
+
+
+def _two(
+    *cases: "tuple[xr.DataArray, xr.DataArray, Context]",
+) -> "tuple[xr.DataArray, xr.DataArray, Context]":
+    """Two cases of one variable as one of two, `q` and `r`."""
+    import xarray as xr
+
+    parts = [(f, t, c.law, c.thresholds, c.std) for f, t, c in cases]
+    forecast, truth, law, limits, std = (
+        xr.concat(each, "variable").assign_coords(variable=["q", "r"]).transpose(*each[0].dims)
+        for each in zip(*parts, strict=True)
+    )
+    return forecast, truth, replace(cases[0][2], law=law, thresholds=limits, std=std)
+
+
+def _one_far(drawn: "xr.DataArray", by: float) -> "xr.DataArray":
+    """In every case another member is so far off, and farther from cell to cell."""
+    import numpy as np
+    import xarray as xr
+
+    moved = drawn.copy()
+    slope = xr.DataArray(by * (1 + np.arange(drawn.sizes["x"])), dims="x")
+    for init in range(drawn.sizes["init_time"]):
+        at = {"init_time": init, "member": init % drawn.sizes["member"]}
+        moved[at] = drawn[at] + slope
+    return moved
+
+
+def _unread(right: "xr.Dataset", far: "list[xr.Dataset]", count: int) -> list[int]:
+    """Members of which no case differs from the right one, with any of them far off.
+
+    Both ways: a rank may be the same with a member far above that was above.
+    """
+    import numpy as np
+
+    differ = np.zeros(right.sizes["init_time"], bool)
+    for found in far:
+        for name, values in right.data_vars.items():
+            apart = abs(found[name] - values) > 1e-9 * abs(values)
+            differ |= apart.any([dim for dim in apart.dims if dim != "init_time"]).to_numpy()
+    place = np.arange(len(differ)) % count
+    return [one for one in range(count) if not differ[place == one].any()]
 
 
 @cache

@@ -161,7 +161,7 @@ def _line(
 
 
 def _units(column: Column) -> str:
-    return ", units of the variable" if column.units != "1" else ""
+    return f", units {column.units}" if column.units != "1" else ""
 
 
 def _figure(

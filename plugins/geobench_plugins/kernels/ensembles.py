@@ -1,10 +1,9 @@
 """What scorers ask of ensembles: labelled arrays in, kernels, labelled arrays out."""
 
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from geobench import Context, GeobenchError
+from geobench import Context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,27 +81,6 @@ def joined(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":
     return xr.concat(parts, "member", join="exact", coords="minimal", compat="override")
 
 
-def groups(
-    scorer: str, forecast: "xr.DataArray", context: Context, count: int
-) -> "tuple[xr.DataArray, list[xr.DataArray]]":
-    """The members, `count` groups of as many draws of the law, and a group of the draws left over.
-
-    What compares a forecast with the law by an estimate that is biased compares another group with
-    it, too: what both have in common is the bias. Where draws do not suffice for all members, the
-    first so many are used.
-    """
-    law = law_of(forecast, context)
-    size = min(forecast.sizes["member"], law.sizes["member"] // (count + 1))
-    if size < 2:
-        raise GeobenchError(
-            f"{scorer} needs {2 * count + 2} draws of the law at the least, and there are "
-            f"{law.sizes['member']}. Use a forecast of the law with more members."
-        )
-    edges = [size * each for each in range(count + 1)] + [None]
-    drawn = [law.isel(member=slice(*each)) for each in pairwise(edges)]
-    return forecast.isel(member=slice(size)), drawn
-
-
 def reordered(
     values: "_Array", order: "_Array", keys: "np.ndarray[tuple[int], np.dtype[np.int64]]"
 ) -> "_Array":
@@ -119,12 +97,12 @@ def reordered(
 
 
 def at_random(
-    keys: "np.ndarray[tuple[int], np.dtype[np.int64]]", shape: tuple[int, ...]
+    keys: "np.ndarray[tuple[int], np.dtype[np.int64]]", shape: tuple[int, ...], stream: int = 2
 ) -> "_Array":
     """Numbers from 0 to 1 of each case, `(case, *shape)`, whatever cases stand beside it."""
     import numpy as np
 
-    drawn = (np.random.Philox(key=[int(key) % 2**64, 2]) for key in keys)
+    drawn = (np.random.Philox(key=[int(key) % 2**64, stream]) for key in keys)
     return np.stack([np.random.Generator(each).random(shape) for each in drawn])
 
 

@@ -13,10 +13,11 @@ class Brier(Scorer):
 
     (k/M - o)² - k (M - k) / (M² (M - 1)), k of M members above the threshold (Ferro, 2014,
     doi:10.1002/qj.2270). As `xskillscore.brier_score(fair=True)`, which takes a NaN for "no event".
+    The probability of a single member is 0 or 1, and nothing is taken off.
     """
 
     name = "brier"
-    version = "2"
+    version = "3"
     fair = True
     proper = True
     units = "1"
@@ -40,6 +41,7 @@ class RPS(Scorer):
     """
 
     name = "rps"
+    version = "2"
     fair = True
     proper = True
     units = "1"
@@ -64,8 +66,7 @@ def _fair(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) -> 
 
     count = forecast.sizes["member"]
     k = np.arange(count + 1)[:, None]
-    with np.errstate(invalid="ignore"):  # a single member has no fair score: NaN
-        charged = k * (count - k) / (count**2 * np.float64(count - 1))
+    charged = k * (count - k) / (count**2 * max(1, count - 1))  # 0 for a single member
     score = xr.DataArray((k / count - np.arange(2)) ** 2 - charged, dims=("above", "happened"))
     table = marginals(forecast, truth, context)["table"]
     brier: xr.DataArray = xr.dot(table, score, dim=score.dims)

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 class _OfRanks(Scorer):
     """A function of the rank histogram: how often so many members were below the outcome.
 
-    Of members equal to the outcome a random number counts, drawn from the case's own times.
+    Of members equal to the outcome a random number counts, drawn from the case's own times. A
+    single member has no ranks worth the name: it is above or below.
     """
 
     units = "1"
+    least_members = 2
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
@@ -31,10 +33,11 @@ class RankHistogram(_OfRanks):
 
     Delle Monache et al. (2006, doi:10.1029/2005JD006917). A calibrated ensemble has 0 but for
     sampling, which the oracle's row shows; a flat histogram does not prove calibration (Hamill,
-    2001). The score depends on the number of members.
+    2001). The score depends on the number of members; a single one has none.
     """
 
     name = "rank-histogram"
+    version = "2"
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the distance."""
@@ -47,7 +50,7 @@ class Coverage(_OfRanks):
     """How often the outcome lies between the lowest and the highest member, over what is right.
 
     That is (M - 1) / (M + 1) for M members of the law, so 1 is best; below, outcomes fall outside
-    too often.
+    too often. A single member has no inside.
     """
 
     name = "coverage"

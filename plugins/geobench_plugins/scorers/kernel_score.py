@@ -21,10 +21,12 @@ class KernelScore(Scorer):
 
     |·| is that of `energy`, so a width w of 1 is the climate's. Unlike distances, kernels do not
     weigh far outliers, and small widths look at the law near its middle. Proper for the joint law
-    (Gneiting & Raftery, 2007, section 5.1, doi:10.1198/016214506000001437); bounded by 1.
+    (Gneiting & Raftery, 2007, section 5.1, doi:10.1198/016214506000001437); bounded by 1. That of a
+    single member is 1 - k(x, y).
     """
 
     name = "kernel-score"
+    version = "2"
     fair = True
     proper = True
     units = "1"
@@ -55,6 +57,7 @@ class LawMMD(Scorer):
     """
 
     name = "law-mmd"
+    version = "2"
     fair = True
     proper = True
     needs_law = True
@@ -81,7 +84,11 @@ class LawMMD(Scorer):
 def _within(widths: tuple[float, ...], x: "_Array") -> "_Array":
     from geobench_plugins.kernels.pairs import among, squared_distances
 
-    return among(_kernel(squared_distances(x, x), widths))
+    apart = _kernel(squared_distances(x, x), widths)
+    if x.shape[1] == 1:  # a point mass: x' is x
+        itself: _Array = apart[:, 0, 0]
+        return itself
+    return among(apart)
 
 
 def _discrepancy(widths: tuple[float, ...], x: "_Array", y: "_Array") -> "_Array":

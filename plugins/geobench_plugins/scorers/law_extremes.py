@@ -20,10 +20,12 @@ class LawBrier(Scorer):
 
     Of exceeding climatological quantiles, each site against its own. Less what the sampling of
     members and draws adds, p (1 - p) / (n - 1) of each: unbiased, so it may come out a little below
-    0. It is the excess of the Brier score over the law's, without the noise of one outcome.
+    0. It is the excess of the Brier score over the law's, without the noise of one outcome. The
+    probability of a single member is 0 or 1, and nothing is taken off for it.
     """
 
     name = "law-brier"
+    version = "2"
     fair = True
     proper = True
     needs_law = True
@@ -39,7 +41,7 @@ class LawBrier(Scorer):
             both = [forecast, law_of(forecast, context)]
             p, q = (_above(each, limit) for each in both)
             noise = [
-                each * (1 - each) / (drawn.sizes["member"] - 1)
+                each * (1 - each) / max(1, drawn.sizes["member"] - 1)
                 for each, drawn in zip((p, q), both, strict=True)
             ]
             return (p - q) ** 2 - noise[0] - noise[1]
@@ -58,9 +60,15 @@ class LawReliability(Scorer):
     site against its own: `reliability` with the true probability in place of the outcome, so that
     rare events have as little noise as others. Less that of as many draws of the law: few members
     are never quite reliable, since what is above k/M by chance is so as well.
+
+    Of K draws M are in place of the members, and the others tell p*. With fewer than 2 M draws it
+    is that of the fewest equal groups of members that the draws suffice for, each with other draws:
+    16 members and 16 draws are two groups of 8. Every member and every draw is read, and their
+    order does not matter.
     """
 
     name = "law-reliability"
+    version = "2"
     needs_law = True
     units = "1"
 
@@ -70,19 +78,23 @@ class LawReliability(Scorer):
         """Return `share` of the cells with k above, and sum of p* there, `(…, of, above)`."""
         import xarray as xr
 
-        from geobench_plugins.kernels.ensembles import groups
+        from geobench_plugins.kernels.splits import over_splits
 
-        forecast, (draws, true) = groups(self.name, forecast, context, 1)
         label = xr.DataArray(["members", "law"], dims="of", name="of")
-        parts = {}
-        for name, weigh in (("share", None), ("sum", true)):
-            own = [
-                _by_quantile(partial(_by_number, each, weigh), context)
-                for each in (forecast, draws)
-            ]
-            finite = own[0].notnull().all("above")
-            parts[name] = xr.concat([each.where(finite) for each in own], label)
-        return xr.Dataset(parts)
+
+        def of(group: "xr.DataArray", drawn: "list[xr.DataArray]") -> "xr.Dataset":
+            draws, true = drawn
+            parts = {}
+            for name, weigh in (("share", None), ("sum", true)):
+                own = [
+                    _by_quantile(partial(_by_number, each, weigh), context)
+                    for each in (group, draws)
+                ]
+                finite = own[0].notnull().all("above")
+                parts[name] = xr.concat([each.where(finite) for each in own], label)
+            return xr.Dataset(parts)
+
+        return over_splits(self.name, forecast, context, 1, of)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the term of the members less that of the draws."""
@@ -138,10 +150,14 @@ class LawValue(Scorer):
     what perfect forecasts would save over the climate's rate (as of `economic-value`): 0 serves as
     well as the law. Unlike there nothing is chosen in hindsight, so bad calibration costs, and
     where little is known a user of few draws, of the law's too, may fare worse than with the
-    climate. Some draws of the law decide, others tell the true costs.
+    climate. Of K draws M decide, and the others tell the true costs. With fewer than 2 M draws it
+    is the mean over the fewest equal groups of members that the draws suffice for, each with other
+    draws, and users have as few members: 16 members and 16 draws are two groups of 8. Every member
+    and every draw is read, and their order does not matter.
     """
 
     name = "law-value"
+    version = "2"
     fair = False
     needs_law = True
     units = "1"
@@ -152,11 +168,19 @@ class LawValue(Scorer):
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return expenses per L `(…, quantile, cost_loss)` of both users, and the `rate`."""
+        from geobench_plugins.kernels.splits import over_splits
+
+        def of(group: "xr.DataArray", drawn: "list[xr.DataArray]") -> "xr.Dataset":
+            return self._expenses(group, *drawn, context)
+
+        found = over_splits(self.name, forecast, context, 1, of)
+        return found.assign_coords(cost_loss=list(self.cost_loss))
+
+    def _expenses(
+        self, group: "xr.DataArray", draws: "xr.DataArray", true: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
         import xarray as xr
 
-        from geobench_plugins.kernels.ensembles import groups
-
-        forecast, (draws, true) = groups(self.name, forecast, context, 1)
         ratios = xr.DataArray(list(self.cost_loss), dims="cost_loss")
 
         def expense(users: "xr.DataArray") -> "xr.DataArray":
@@ -168,11 +192,14 @@ class LawValue(Scorer):
             return _by_quantile(of, context)
 
         rate = _by_quantile(partial(_above, true), context)
-        found = {"members": expense(forecast), "law": expense(draws)}
-        finite = found["members"].notnull()
-        found["law"] = found["law"].where(finite)
-        return xr.Dataset(found | {"rate": rate.where(finite.all("cost_loss"))}).assign_coords(
-            cost_loss=list(self.cost_loss)
+        members = expense(group)
+        finite = members.notnull()
+        return xr.Dataset(
+            {
+                "members": members,
+                "law": expense(draws).where(finite),
+                "rate": rate.where(finite.all("cost_loss")),
+            }
         )
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from geobench import Context, Scorer
+from geobench import Context, GeobenchError, Scorer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,7 @@ class LawCovariance(Scorer):
 
     Of whole fields, all variables in units of the climate. tr(C²) of each is estimated without bias
     (Himeno & Yamada, 2014, doi:10.1016/j.jmva.2014.05.008), so the numerator is, and may come out a
-    little below 0. NaN with fewer than four members.
+    little below 0. Every member and every draw is read; it takes four of each.
     """
 
     name = "law-covariance"
@@ -26,6 +26,7 @@ class LawCovariance(Scorer):
     proper = True
     needs_law = True
     units = "1"
+    least_members = 4
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
@@ -55,36 +56,45 @@ class LawCovariance(Scorer):
 class LawWasserstein(Scorer):
     """Wasserstein-1 distance of each site's members from the law, less what sampling adds.
 
-    The mean |x_(i) - y_(i)| of sorted members and as many draws of the law, less that of two groups
-    of draws times (1 + s_x / s_y) / 2, s the mean spreads: about what samples of either law are
-    apart from one another. 0 for the law at any number of members (it may come out a little below
-    0), and the full distance for many; small faults of few members show less than in `law-crps`.
+    E W(X, Y) - E W(X, X') / 2 - E W(Y, Y') / 2: X and X' are groups of n members, Y and Y' of n
+    draws of the law, W their mean |x_(i) - y_(i)|, n half of the M members or K draws, whichever
+    are fewer. The means are over all groups there are, so every member and every draw counts
+    equally. That is the energy distance of two distribution functions, in place of two values: 0
+    for the law, nothing is below 0 in expectation, n = 1 is `law-crps`, and many members have the
+    full distance. It depends on n: compare equal numbers of members. A single member is a point
+    mass, with n = K / 2.
     """
 
     name = "law-wasserstein"
+    version = "2"
+    proper = True
     needs_law = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
-        """Return the `distance`, that of another group of `draws`, and mean spreads of both."""
+        """Return the `distance` of each case."""
         import xarray as xr
 
-        from geobench_plugins.kernels.ensembles import groups
+        from geobench_plugins.kernels import ensembles, wasserstein
 
-        forecast, (one, other, _) = groups(self.name, forecast, context, 2)
-        found = {
-            "distance": _sorted_apart(forecast, other),
-            "draws": _sorted_apart(one, other),
-            "spread": forecast.astype(float).std("member", ddof=1, skipna=False),
-            "law_spread": other.astype(float).std("member", ddof=1, skipna=False),
-        }
-        told = xr.Dataset({name: context.average(each) for name, each in found.items()})
-        return told.where(told["distance"].notnull())
+        grid = tuple(context.sea.dims)
+        sea = context.sea.to_numpy().ravel()
+        found = []
+        for name in forecast["variable"].to_numpy():
+            x, y = (
+                each.sel(variable=name)
+                .transpose("init_time", "lead_time", "member", *grid)
+                .to_numpy()
+                .reshape(-1, each.sizes["member"], sea.size)[..., sea]
+                for each in (forecast, _enough(self.name, forecast, context))
+            )
+            found.append(ensembles.cases(forecast, distance=wasserstein.excess(x, y).mean(-1)))
+        return xr.concat(found, forecast["variable"])
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
-        """Return the difference."""
-        return _less_sampling(means).to_dataset(name="Wasserstein distance")
+        """Return the mean."""
+        return means.rename(distance="Wasserstein distance")
 
 
 class LawSlicedWasserstein(Scorer):
@@ -92,10 +102,13 @@ class LawSlicedWasserstein(Scorer):
 
     As `law-wasserstein`, of projections on random directions, in units of `energy` times the root
     of the number of points (Bonneel et al., 2015, doi:10.1007/s10851-014-0506-3): of independent
-    points a projection is as large as one of them. Directions are the same in all cases.
+    points a projection is as large as one of them. Directions are the same in all cases. Every
+    member and every draw counts equally.
     """
 
     name = "law-sliced-wasserstein"
+    version = "2"
+    proper = True
     needs_law = True
     units = "1"
     cells_by_area = False  # of more cells the random directions are others
@@ -105,37 +118,36 @@ class LawSlicedWasserstein(Scorer):
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
-        """Return the `distance`, that of another group of `draws`, and mean spreads of both."""
+        """Return the `distance` of each case."""
         import numpy as np
 
-        from geobench_plugins.kernels import ensembles
+        from geobench_plugins.kernels import ensembles, wasserstein
 
-        forecast, (one, other, _) = ensembles.groups(self.name, forecast, context, 2)
-        fields = [ensembles.scaled(each, truth, context) for each in (forecast, one, other)]
+        law = _enough(self.name, forecast, context)
+        fields = [ensembles.scaled(each, truth, context) for each in (forecast, law)]
         points = fields[0].shape[-1]
         drawn = np.random.Generator(np.random.Philox(key=20240105))
         normal = drawn.standard_normal((points, self.directions))
         normal *= points**0.5 / np.sqrt((normal**2).sum(0))
-        x, y, other_y = (np.sort(each @ normal, 1) for each in fields)
-        found = {
-            "distance": abs(x - other_y).mean((1, 2)),
-            "draws": abs(y - other_y).mean((1, 2)),
-            "spread": x.std(1, ddof=1).mean(-1),
-            "law_spread": other_y.std(1, ddof=1).mean(-1),
-        }
-        told = ensembles.cases(forecast, **found)
-        return told.where(told["distance"].notnull())
+        found = wasserstein.excess(*(each @ normal for each in fields))
+        return ensembles.cases(forecast, distance=found.mean(-1))
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
-        """Return the difference."""
-        return _less_sampling(means).to_dataset(name="sliced Wasserstein distance")
+        """Return the mean."""
+        return means.rename(distance="sliced Wasserstein distance")
 
 
-def _less_sampling(means: "xr.Dataset") -> "xr.DataArray":
-    from geobench_plugins.kernels.ensembles import ratio
+def _enough(scorer: str, forecast: "xr.DataArray", context: Context) -> "xr.DataArray":
+    """Draws of the law, two at the least."""
+    from geobench_plugins.kernels.ensembles import law_of
 
-    sampled = (1 + ratio(means["spread"], means["law_spread"])) / 2
-    return means["distance"] - means["draws"] * sampled
+    law = law_of(forecast, context)
+    if law.sizes["member"] < 2:
+        raise GeobenchError(
+            f"{scorer} needs 2 draws of the law at the least, and there is one. Use a forecast of "
+            f"the law with more members."
+        )
+    return law
 
 
 class LawDependence(Scorer):
@@ -148,12 +160,19 @@ class LawDependence(Scorer):
     no order at all. 1 less this is the copula score J of the members. Where that is below 0.2 % of
     the energy score the law's points hardly depend on one another, and there is nothing to lose:
     NaN.
+
+    Groups of as many draws as members take 3 M of K draws, 6 at the least. With fewer draws it is
+    the mean over the fewest equal groups of members that the draws suffice for, each with other
+    draws: 16 members and 32 draws are two groups of 8. Every member and every draw is read, and
+    their order does not matter.
     """
 
     name = "law-dependence"
+    version = "2"
     needs_law = True
     units = "1"
     cells_by_area = False  # two halves of a cell are shuffled independently
+    least_members = 2
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
@@ -162,22 +181,26 @@ class LawDependence(Scorer):
         import numpy as np
 
         from geobench_plugins.kernels import ensembles, pairs
+        from geobench_plugins.kernels.splits import over_splits
 
-        forecast, drawn = ensembles.groups(self.name, forecast, context, 2)
-        members, values, order, others = (
-            ensembles.scaled(each, truth, context) for each in (forecast, *drawn)
-        )
         keys = ensembles.case_keys(forecast)
-        none = ensembles.at_random(keys, members.shape[1:])
-        found = {
-            name: pairs.excess_energy(ensembles.reordered(values, of, keys), others)
-            for name, of in (("members", members), ("law", order), ("shuffled", none))
-        }
-        found["score"] = pairs.of_cases(pairs.half_apart, others)
-        finite = np.isfinite(members).all((1, 2))
-        return ensembles.cases(
-            forecast, **{name: np.where(finite, each, np.nan) for name, each in found.items()}
-        )
+
+        def of(group: "xr.DataArray", drawn: "list[xr.DataArray]") -> "xr.Dataset":
+            members, values, order, others = (
+                ensembles.scaled(each, truth, context) for each in (group, *drawn)
+            )
+            none = ensembles.at_random(keys, members.shape[1:])
+            found = {
+                name: pairs.excess_energy(ensembles.reordered(values, of, keys), others)
+                for name, of in (("members", members), ("law", order), ("shuffled", none))
+            }
+            found["score"] = pairs.of_cases(pairs.half_apart, others)
+            finite = np.isfinite(members).all((1, 2))
+            return ensembles.cases(
+                forecast, **{name: np.where(finite, each, np.nan) for name, each in found.items()}
+            )
+
+        return over_splits(self.name, forecast, context, 2, of)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the share."""
@@ -202,14 +225,3 @@ def _squared(centred: "_Array") -> "_Array":
     total = (n - 1) * (n - 2) * of_square + (own.sum(1) / (n - 1)) ** 2 - n * of_fourth
     found: _Array = total * (n - 1) / (n * (n - 2) * (n - 3)) if n > 3 else total * np.nan
     return found
-
-
-def _sorted_apart(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":
-    """Mean distance of members in order, `(…)` without `member`; NaN where one is."""
-    import numpy as np
-
-    axis = one.get_axis_num("member")
-    finite = one.notnull().all("member")
-    ordered = [np.sort(each.to_numpy().astype(float), axis) for each in (one, other)]
-    apart: xr.DataArray = one.copy(data=abs(ordered[0] - ordered[1])).mean("member", skipna=False)
-    return apart.where(finite)

@@ -28,29 +28,41 @@ class LawParts(Scorer):
     hide one another, and with few members parts mix: of 16 members without any dependence between
     sites 114 % of the excess is told as dependence, -30 % as dispersion and 17 % as shape; of 64,
     105, -7 and 5 %. Windows are those of `pooled-crps`.
+
+    It takes 3 M of K draws, 6 at the least. With fewer it is the mean over the fewest equal groups
+    of members that the draws suffice for, each with other draws: 16 members and 32 draws are two
+    groups of 8. Every member and every draw is read, and their order does not matter.
     """
 
     name = "law-parts"
+    version = "2"
     needs_law = True
     cells_by_area = False
+    least_members = 2
 
     window: int = Field(4, gt=0, description="cells along each grid dim; 1: single sites")
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
-        """Return `excess` `(…, mended)` of members and of draws, after 0 to 3 things are mended."""
+        """Return the excess `(…, mended)` of `members` and of `draws`, after 0 to 3 are mended."""
+        from geobench_plugins.kernels.splits import over_splits
+
+        return over_splits(
+            self.name, forecast, context, 2, lambda *split: self._of(*split, context)
+        )
+
+    def _of(
+        self, group: "xr.DataArray", drawn: "list[xr.DataArray]", context: Context
+    ) -> "xr.Dataset":
         import xarray as xr
 
-        from geobench_plugins.kernels import ensembles
-
-        forecast, groups = ensembles.groups(self.name, forecast, context, 2)
-        members, twin, spare, others = (each.astype(float) for each in (forecast, *groups))
+        members, twin, spare, others = (each.astype(float) for each in (group, *drawn))
         parts, known = {}, dict[int, tuple[xr.DataArray, xr.DataArray, xr.DataArray]]()
-        drawn = _centred(others)
+        centred = _centred(others)
         for name, own in (("members", members), ("draws", twin)):
             excesses = [
-                self._excess(*pair, context, known) for pair in _mended(own, spare, others, drawn)
+                self._excess(*pair, context, known) for pair in _mended(own, spare, others, centred)
             ]
             parts[name] = xr.concat(excesses, "mended")
         finite = context.average(members).notnull().all("member")

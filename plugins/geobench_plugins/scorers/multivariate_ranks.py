@@ -24,12 +24,14 @@ class MultivariateRanks(Scorer):
     `reference`, its distance from a random field, another for each case, drawn from the normal law
     with the mean and spread of all of them (as TARP: Lemos et al., 2023, arXiv:2302.03026).
     Means and distances weigh points by the areas of their cells.
-    Under the law every rank is as likely as any other, exactly, whatever the dependence.
+    Under the law every rank is as likely as any other, exactly, whatever the dependence. A single
+    member has no ranks worth the name.
     """
 
     name = "multivariate-ranks"
-    version = "1"
+    version = "2"
     units = "1"
+    least_members = 2
     whole_paths = True
     cells_by_area = False  # of more points a random field is another
 

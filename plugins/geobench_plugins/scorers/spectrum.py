@@ -45,8 +45,8 @@ class LawSpectrum(Scorer):
 
     The power of differences from the mean, times M / (M - 1), by the bands of `spectrum`. The
     spectrum of members may be right where the conditional law is not: what is known at the init
-    time has power, too. Only this one tells at which scales the spread is missing.
-    Cells count alike, as there.
+    time has power, too. Only this one tells at which scales the spread is missing. Cells count
+    alike, as there. A single member has none.
     """
 
     name = "law-spectrum"
@@ -55,6 +55,7 @@ class LawSpectrum(Scorer):
     needs_law = True
     units = "1"
     cells_by_area = False
+    least_members = 2
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context

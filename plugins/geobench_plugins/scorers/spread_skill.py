@@ -13,7 +13,8 @@ class SpreadSkill(Scorer):
 
     sqrt((M + 1) / M mean(variance) / mean(squared error)), averaged before the ratio is taken: the
     mean of ratios is biased (Fortin et al., 2014, doi:10.1175/JHM-D-14-0008.1). Without the factor
-    a perfect ensemble of 5 reads 0.91. xskillscore has no such score.
+    a perfect ensemble of 5 reads 0.91. xskillscore has no such score. A single member
+    has no spread.
     """
 
     name = "spread-skill"
@@ -21,6 +22,7 @@ class SpreadSkill(Scorer):
     better = "one"
     fair = True
     units = "1"
+    least_members = 2
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context

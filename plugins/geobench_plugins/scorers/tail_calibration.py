@@ -18,11 +18,14 @@ class TailCalibration(Scorer):
     (2025, arXiv:2407.03167). The PIT of exceedances alone would reward those who cry wolf; set
     against how often members exceed t it is 0 only if the tail is right both in how often and how
     far. Of k members above t and an outcome among them each place is as likely as any other, so it
-    is 0 for the law at any number of members, but for sampling: compare with the oracle's.
+    is 0 for the law at any number of members, but for sampling: compare with the oracle's. A single
+    member says nothing of how far: it has none.
     """
 
     name = "tail-calibration"
+    version = "2"
     units = "1"
+    least_members = 2
 
     bins: int = Field(10, gt=1, description="values of u")
 
