@@ -53,7 +53,9 @@ class Dimension(Fields):
         """Coordinates of the cell centres, in `units`."""
         import numpy as np
 
-        return self.start + np.arange(self.size) * self.spacing
+        places: np.ndarray[tuple[int], np.dtype[np.float64]] = np.arange(self.size) * self.spacing
+        places += self.start
+        return places
 
 
 class StateSpec(Fields):
@@ -284,7 +286,10 @@ def _ring_areas(dim: Dimension) -> "np.ndarray[tuple[int], np.dtype[np.float64]]
     centre, half = np.deg2rad(dim.coordinates), np.deg2rad(dim.spacing / 2)
     whole = np.abs(dim.coordinates) + dim.spacing / 2 <= 90 + 1e-9
     low, high = (np.clip(centre + way * half, -np.pi / 2, np.pi / 2) for way in (-1, 1))
-    return np.where(whole, 2 * np.sin(half) * np.cos(centre), np.sin(high) - np.sin(low))
+    areas: np.ndarray[tuple[int], np.dtype[np.float64]] = np.where(
+        whole, 2 * np.sin(half) * np.cos(centre), np.sin(high) - np.sin(low)
+    )
+    return areas
 
 
 def areas_at_sea(spec: StateSpec) -> "Tensor | None":
