@@ -49,13 +49,11 @@ class Dimension(Fields):
         return self.units.lower() in _NORTH or not called.isdisjoint({"lat", "latitude"})
 
     @cached_property
-    def coordinates(self) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    def coordinates(self) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
         """Coordinates of the cell centres, in `units`."""
         import numpy as np
 
-        places: np.ndarray[tuple[int], np.dtype[np.float64]] = np.arange(self.size) * self.spacing
-        places += self.start
-        return places
+        return (self.start + np.arange(self.size) * self.spacing).astype(np.float64)
 
 
 class StateSpec(Fields):
