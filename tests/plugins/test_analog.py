@@ -44,11 +44,6 @@ class TestSuccessorsOfTwoFrames(ModelConformance):
         return Analog(neighbours=5, frames=2, local=0, states=100)
 
 
-class TestIncrements(ModelConformance):
-    def model(self) -> EnsembleModel:
-        return Analog(neighbours=5, increment=True)
-
-
 class TestLocalAnalog(ModelConformance):
     def model(self) -> EnsembleModel:
         return Analog(neighbours=5, local=1)
@@ -152,17 +147,13 @@ def test_windows_have_numbers_of_their_own() -> None:
     assert torch.equal(chances(words, turned).flatten(1).flip(1), found)
 
 
-@pytest.mark.parametrize(
-    "model",
-    [Analog(), Analog(local=0), Analog(increment=True), Analog(local=0, increment=True)],
-    ids=["default", "whole", "increment", "whole-increment"],
-)
+@pytest.mark.parametrize("model", [Analog(), Analog(local=0)], ids=["default", "whole"])
 def test_long_forecasts_stay_within_the_climate(model: Analog) -> None:
     """Of chaos, for 150 days: no value beyond the train states', at any cell.
 
-    Successors also keep mean and variance. Over the last 100 days of 64 members, some 400
-    independent states, the mean is within 0.4 (5 standard errors of 3.6 / √(400 · 5)) of the
-    train states' and the standard deviation within 10 %.
+    Mean and variance are kept, too. Over the last 100 days of 64 members, some 400 independent
+    states, the mean is within 0.4 (5 standard errors of 3.6 / √(400 · 5)) of the train states' and
+    the standard deviation within 10 %.
     """
     simulator = Lorenz95()
     states = trajectories(simulator, Noise.rows(0, "data", 8), spin_up=40, steps=300)
@@ -170,10 +161,9 @@ def test_long_forecasts_stay_within_the_climate(model: Analog) -> None:
     found = _draw(model, training, states[:4, 50:51], 16, leads=150)
     assert bool((found <= states.amax((0, 1)) + 1e-4).all())
     assert bool((found >= states.amin((0, 1)) - 1e-4).all())
-    if not model.increment:
-        late = found[:, :, 50:]
-        assert float(late.mean()) == pytest.approx(float(states.mean()), abs=0.4)
-        assert float(late.std()) == pytest.approx(float(states.std()), rel=0.1)
+    late = found[:, :, 50:]
+    assert float(late.mean()) == pytest.approx(float(states.mean()), abs=0.4)
+    assert float(late.std()) == pytest.approx(float(states.std()), rel=0.1)
 
 
 def test_analogs_are_local_on_a_line_only() -> None:
@@ -187,13 +177,12 @@ def test_analogs_are_local_on_a_line_only() -> None:
         assert torch.equal(default, named)
 
 
-@pytest.mark.parametrize("increment", [True, False])
 @pytest.mark.parametrize("local", [0, 1])
-def test_a_state_that_was_there_before_goes_on_as_it_did(local: int, increment: bool) -> None:
+def test_a_state_that_was_there_before_goes_on_as_it_did(local: int) -> None:
     """With one neighbour, whole train trajectories are found again, step by step."""
     training = _training(Decay())
     for frames in (1, 2):
-        model = Analog(neighbours=1, local=local, increment=increment, frames=frames)
+        model = Analog(neighbours=1, local=local, frames=frames)
         history = training.train[:3, 10 : 10 + frames]
         found = _draw(model, training, history, 2, leads=5)
         exact = training.train[:3, None, 10 + frames : 15 + frames]
@@ -250,7 +239,7 @@ def test_local_analogs_are_nearer_in_many_dimensions() -> None:
     training = _split(Decay(sites=30))
     errors: dict[int, float] = {}
     for local in (0, 1):
-        model = Analog(neighbours=100, local=local, increment=False)
+        model = Analog(neighbours=100, local=local)
         mean, std, state = _moments(model, training, 60)
         errors[local] = float((mean - 0.8 * state).square().mean().sqrt())
         if local:
@@ -285,8 +274,8 @@ def test_cells_with_the_same_analogs_draw_the_same() -> None:
 
 @pytest.mark.parametrize(
     "model",
-    [Analog(neighbours=5, increment=True), Analog(neighbours=5), Analog(neighbours=5, local=2)],
-    ids=["increment", "successor", "local"],
+    [Analog(neighbours=5), Analog(neighbours=5, local=2)],
+    ids=["whole", "local"],
 )
 def test_land_and_walls_stay_as_they_are(model: Analog) -> None:
     training = _training(Basin())

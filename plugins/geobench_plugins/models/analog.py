@@ -23,8 +23,9 @@ class Analog(EnsembleModel):
     past state is near (Van den Dool, 1994). So on a line every cell has analogs of its own, of the
     cells around it, which an index finds. A member prefers the same past states at all cells, so
     that neighbours take the same one where they can. Rotations of a state are not tried as further
-    analogs. Forecasts stay between the lowest and the highest value that the train states have at
-    a cell: with `increment`, errors would add up from step to step and leave the climate.
+    analogs. Every value of a forecast is one that a train state has at that cell, so no forecast
+    leaves the climate. (The present state plus the analog's change would: what the two states
+    differ by is kept at every step, and adds up.)
     """
 
     name = "analog"
@@ -33,9 +34,6 @@ class Analog(EnsembleModel):
     frames: int = Field(1, gt=0, description="past frames that are compared")
     neighbours: int = Field(30, gt=0, description="K")
     states: int = Field(50_000, gt=1, description="train states kept, at most (whole trajectories)")
-    increment: bool = Field(
-        False, description="the present state plus the analog's change, or the analog's successor"
-    )
     local: int | None = Field(
         None,
         ge=0,
@@ -83,11 +81,7 @@ class _Analog(Forecaster):
     def step(self, history: "Tensor", noise: "Noise") -> "Tensor":
         self._library = library = self._library.to(history.device)
         windows = self._locally(history, noise) if self._reach else self._whole(history, noise)
-        after = library.states_of(windows, 1)
-        if not self._model.increment:
-            return library.mean + library.std * after
-        change = library.std * (after - library.states_of(windows, 0))
-        return library.bounded(history[:, -1] + change)
+        return library.mean + library.std * library.after(windows)
 
     def _whole(self, history: "Tensor", noise: "Noise") -> "Tensor":
         """One window for all cells, `(row, *ones)`."""

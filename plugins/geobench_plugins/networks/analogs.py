@@ -78,13 +78,13 @@ class Library:
             for query in self._weighed(self.normal(past)).flatten(2).unbind(1)
         ]).clamp_min(0)  # fmt: skip
 
-    def states_of(self, windows: Tensor, step: int) -> Tensor:
-        """Values (row, channel, *grid) of the state `step` after a window's last.
+    def after(self, windows: Tensor) -> Tensor:
+        """Values (row, channel, *grid) of the state that follows a window.
 
         `windows` says which, (row, *grid), or (row, *ones) if it is the same at all cells.
         """
         which = windows // self._starts * self.states.shape[1] + windows % self._starts
-        which = which + self.frames - 1 + step
+        which = which + self.frames
         return self._flat.gather(0, which[:, None].expand(-1, *self._flat.shape[1:]))
 
     def windows(self) -> Tensor:
@@ -95,13 +95,6 @@ class Library:
     def normal(self, past: Tensor) -> Tensor:
         """Anomalies in standard deviations, as the states are."""
         return (past - self.mean) / (self.std + (self.std == 0))
-
-    def bounded(self, state: Tensor) -> Tensor:
-        """Keep a state between the lowest and the highest value that the library has of a cell."""
-        low, high = (
-            self.mean + self.std * each(0).values for each in (self._flat.min, self._flat.max)
-        )
-        return torch.minimum(torch.maximum(state, low), high)
 
     def _weighed(self, fields: Tensor) -> Tensor:
         return fields if self._root is None else fields * self._root
