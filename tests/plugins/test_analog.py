@@ -93,9 +93,10 @@ def test_the_index_finds_what_a_search_through_all_windows_finds(frames: int) ->
     """The same windows and weights, by distances of the cells around that are not beyond a wall."""
     training = _training(Basin(), rows=6, steps=17)
     library = Library.learn(training, frames, 1000)
-    past = 2 * Noise.rows(0, "past", 4).normal(frames, *training.task.spec.shape)
+    past = 2 * Noise.rows(0, "past", 4).normal(frames, *training.task.spec.shape) * Basin().wet
     places, logs = LocalIndex(library, 2).nearest(past, 9)
-    away = (library.normal(past)[:, None] - library.windows()).double().square().sum((2, 3))
+    away = library.normal(past)[:, None].double() - library.windows().double()
+    away = away.square().sum((2, 3))
     for y, x in ((4, 5), (0, 0), (7, 11)):  # inside; at walls and around the ring
         near_y = [k for k in range(y - 2, y + 3) if 0 <= k < 8]
         near_x = [k % 12 for k in range(x - 2, x + 3)]
