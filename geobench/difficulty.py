@@ -278,10 +278,10 @@ class _View:
         of_cells, of_patches = self._areas(x.shape[1])
         return torch.stack(
             [
-                _marginal(*flat, areas=of_cells),
-                _joint(*roots),
-                _marginal(*pools, areas=of_patches),
-                _marginal(*along),
+                _marginal(flat, of_cells),
+                _joint(roots),
+                _marginal(pools, of_patches),
+                _marginal(along),
             ]
         )
 
@@ -303,17 +303,22 @@ def _by_root(x: Tensor, weights: Tensor | None) -> Tensor:
     return x if weights is None else x * weights.sqrt()
 
 
-def _joint(x: Tensor, y: Tensor | None = None) -> Tensor:
-    """Mean Euclidean distance of pairs of rows of `(member, number)`, per root of a number."""
-    far = torch.cdist(x, x if y is None else y, compute_mode="donot_use_mm_for_euclid_dist")
-    pairs = len(x) * (len(x) - 1) if y is None else far.numel()
+def _joint(sets: list[Tensor]) -> Tensor:
+    """Mean Euclidean distance of pairs of rows of `(member, number)`, per root of a number.
+
+    Pairs are of both sets, or of two members of the only one.
+    """
+    x, y = sets[0], sets[-1]
+    far = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+    pairs = len(x) * (len(x) - 1) if len(sets) == 1 else far.numel()
     mean: Tensor = far.sum() / (pairs * x.shape[1] ** 0.5)
     return mean
 
 
-def _marginal(x: Tensor, y: Tensor | None = None, areas: Tensor | None = None) -> Tensor:
-    """Mean |x - y| over pairs, averaged over the numbers of `(member, number)`, by area."""
-    if y is None:
+def _marginal(sets: list[Tensor], areas: Tensor | None = None) -> Tensor:
+    """Mean |x - y| over pairs as of `_joint`, averaged over the numbers, by area."""
+    x, y = sets[0], sets[-1]
+    if len(sets) == 1:
         return by_area(_pair_sum(x) / (len(x) * (len(x) - 1) / 2), areas).mean()
     cross = _pair_sum(torch.cat([x, y])) - _pair_sum(x) - _pair_sum(y)
     return by_area(cross / (len(x) * len(y)), areas).mean()

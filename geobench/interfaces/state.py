@@ -49,11 +49,11 @@ class Dimension(Fields):
         return self.units.lower() in _NORTH or not called.isdisjoint({"lat", "latitude"})
 
     @cached_property
-    def coordinates(self) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    def coordinates(self) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
         """Coordinates of the cell centres, in `units`."""
         import numpy as np
 
-        return self.start + np.arange(self.size) * self.spacing
+        return (self.start + np.arange(self.size) * self.spacing).astype(np.float64)
 
 
 class StateSpec(Fields):
@@ -284,7 +284,10 @@ def _ring_areas(dim: Dimension) -> "np.ndarray[tuple[int], np.dtype[np.float64]]
     centre, half = np.deg2rad(dim.coordinates), np.deg2rad(dim.spacing / 2)
     whole = np.abs(dim.coordinates) + dim.spacing / 2 <= 90 + 1e-9
     low, high = (np.clip(centre + way * half, -np.pi / 2, np.pi / 2) for way in (-1, 1))
-    return np.where(whole, 2 * np.sin(half) * np.cos(centre), np.sin(high) - np.sin(low))
+    areas: np.ndarray[tuple[int], np.dtype[np.float64]] = np.where(
+        whole, 2 * np.sin(half) * np.cos(centre), np.sin(high) - np.sin(low)
+    )
+    return areas
 
 
 def areas_at_sea(spec: StateSpec) -> "Tensor | None":

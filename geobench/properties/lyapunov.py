@@ -39,14 +39,36 @@ class Spectrum:
         return error
 
     @property
+    def reach(self) -> Array:
+        """Half the 99.9 % interval of each exponent, by Student's t.
+
+        So wide because many are looked at, and because of equal exponents the first in order is
+        found too large and the last too small, by about a standard error.
+        """
+        from scipy import stats
+
+        found: Array = stats.t.ppf(0.9995, len(self.blocks) - 1) * self.errors
+        return found
+
+    @property
     def positive(self) -> int:
-        """How many exceed zero by more than two standard errors."""
-        return int((self.exponents > 2 * self.errors).sum())
+        """How many have an interval above zero."""
+        return int((self.exponents > self.reach).sum())
 
     @property
     def neutral(self) -> int:
-        """How many are within two standard errors of zero."""
-        return int((np.abs(self.exponents) <= 2 * self.errors).sum())
+        """How many have an interval that holds zero: there may be none, one or several."""
+        return int(self._neutral().sum())
+
+    def _neutral(self) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
+        found: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = (
+            np.abs(self.exponents) <= self.reach
+        )
+        return found
+
+    def _settled(self, means: Array) -> Array:
+        """Means `(…, exponent)` with zero for those that cannot be told from it."""
+        return np.where(self._neutral(), 0.0, means)
 
     @property
     def leading(self) -> Interval:
@@ -60,25 +82,30 @@ class Spectrum:
 
     @property
     def entropy(self) -> Interval | None:
-        """Kolmogorov-Sinai entropy, by Pesin's formula: the sum of the positive exponents."""
+        """Kolmogorov-Sinai entropy, by Pesin's formula: the sum of the positive exponents.
+
+        Neutral ones add nothing.
+        """
         if self.exponents[-1] > 0 and not self.complete:
             return None
-        return jackknife(self.blocks, lambda means: np.maximum(means, 0).sum(-1))
+        return jackknife(self.blocks, lambda means: np.maximum(self._settled(means), 0).sum(-1))
 
     @property
     def dimension(self) -> Interval | None:
-        """Kaplan-Yorke dimension; None: the partial sums of what was measured stay positive."""
-        if self.exponents[0] <= 0:
-            return Interval(0.0, 0.0, 0.0)
-        if self.exponents.sum() > 0:
+        """Kaplan-Yorke dimension; None: the partial sums of what was measured stay positive.
+
+        Neutral exponents count as zero: it is 1 on a cycle, 2 on a torus, 0 where all are negative.
+        """
+        if self._settled(self.exponents).sum() >= 0 and not self.complete:
             return None
-        return jackknife(self.blocks, _per_row(kaplan_yorke))
+        dimension = _per_row(kaplan_yorke)
+        return jackknife(self.blocks, lambda means: dimension(self._settled(means)))
 
 
 def kaplan_yorke(exponents: Array) -> float:
-    """J + (λ_1 + … + λ_j) / |λ_{j+1}|, j being the last place where the partial sum is positive."""
+    """j + (λ_1 + … + λ_j) / |λ_{j+1}|, j the last place where the partial sum is not negative."""
     sums = np.cumsum(exponents)
-    last = int(np.nonzero(sums > 0)[0].max(initial=-1))
+    last = int(np.nonzero(sums >= 0)[0].max(initial=-1))
     if last < 0:
         return 0.0
     if last + 1 == len(exponents):

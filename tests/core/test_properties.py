@@ -282,3 +282,54 @@ def test_wilson_interval_by_hand() -> None:
     low, high = wilson([0, 5, 10], 10)
     assert low.tolist() == pytest.approx([0, 0.2366, 0.7225], abs=1e-4)
     assert high.tolist() == pytest.approx([0.2775, 0.7634, 1], abs=1e-4)
+
+
+def _blocks(exponents: list[float], seed: int, blocks: int = 32) -> lyapunov.Spectrum:
+    """What a run finds: normal block means with a deviation of 0.01, in the order of their means."""
+    drawn = np.random.default_rng(seed).normal(exponents, 0.01, (blocks, len(exponents)))
+    order = drawn.mean(0).argsort()[::-1]
+    return lyapunov.Spectrum(drawn[:, order], complete=True)
+
+
+def test_neutral_exponents_are_counted_by_their_intervals() -> None:
+    """None, one, two or three that are zero, 300 times each, at 99.9 %: at most 3 of 300 wrong.
+
+    Of three zeros, 0.3 % are missed by chance: more than 5 of 300 one time in 1,000. Intervals of
+    two standard errors miss 5 % of each, and so count wrongly every seventh time.
+    """
+    for zeros in range(4):
+        exponents = [0.2, 0.1, *[0.0] * zeros, -0.1, -0.4]
+        found = [_blocks(exponents, seed) for seed in range(300)]
+        counts = [(each.positive, each.neutral) for each in found]
+        assert sum(count != (2, zeros) for count in counts) <= 5
+
+
+def test_a_cycle_has_dimension_one_and_a_torus_two() -> None:
+    """Their largest exponents are zero, and a run finds them a little above or below."""
+    for zeros, dimension in ((0, 0.0), (1, 1.0), (2, 2.0)):
+        for seed in range(20):
+            found = _blocks([*[0.0] * zeros, -0.1, -0.4], seed)
+            if found.neutral == zeros:
+                assert found.dimension is not None
+                assert found.entropy is not None
+                assert found.dimension.value == dimension
+                assert found.entropy.value == 0
+
+
+def test_weak_chaos_has_seven_positive_exponents() -> None:
+    """36 sites, F = 5, no noise: against a run of 20,000 units of an independent programme.
+
+    That was of the tangent equations, by Runge-Kutta steps of 0.05 units in double precision; its
+    eighth exponent is 0.0004 ± 0.0006 per unit (the flow's own), the ninth -0.006 ± 0.002, the tenth
+    -0.060 ± 0.002. Each may be off by four standard errors of either.
+    """
+    published = [0.5480, 0.3910, 0.3053, 0.2385, 0.1700, 0.1129, 0.0571]
+    simulator = Lorenz95(sites=36, forcing=5, amplitude=0)
+    run = trajectories(simulator, Noise.rows(0, "weak", 8), spin_up=300, steps=2)
+    unit = torch.full((1, 1), 3.0, dtype=torch.float64)
+    found = lyapunov.spectrum(simulator, run[:, -1], unit, count=10, steps=1200, settle=300)
+    assert found.positive == 7
+    assert found.neutral in (1, 2)
+    for value, error, expected in zip(found.exponents, found.errors, published, strict=False):
+        assert 5 * value == pytest.approx(expected, abs=4 * (5 * error + 0.004))
+    assert abs(5 * found.exponents[7]) < 4 * 5 * found.errors[7]

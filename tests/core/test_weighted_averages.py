@@ -1,5 +1,7 @@
 """What the core averages over a grid weighs by areas: a cell of area three is as three cells."""
 
+from typing import Any
+
 import numpy as np
 import torch
 import xarray as xr
@@ -18,9 +20,9 @@ LAND = 3  # not counted, so it makes no cell
 CELLS = [0, 1, 1, 1, 2, 2, 4, 5, 5, 5, 5]
 
 
-def _spec(cells: int, **areas: object) -> StateSpec:
+def _spec(cells: int, **areas: Any) -> StateSpec:
     dims = (Dimension(name="x", size=cells),)
-    return StateSpec(variables=(Variable(name="q"), Variable(name="h")), dims=dims, **areas)  # type: ignore[arg-type] # the fields
+    return StateSpec(variables=(Variable(name="q"), Variable(name="h")), dims=dims, **areas)
 
 
 WEIGHED = _spec(6, areas=AREAS, land=(LAND,))

@@ -86,11 +86,11 @@ def _refused(**fields: Any) -> str:
         {"name": "y", "standard_name": "latitude", "units": "radians"},
     ],
 )
-def test_latitudes_without_areas_are_refused_with_the_cure(dim: dict[str, str]) -> None:
-    message = _refused(dims=(Dimension(size=4, **dim),))  # type: ignore[arg-type] # names
+def test_latitudes_without_areas_are_refused_with_the_cure(dim: dict[str, Any]) -> None:
+    message = _refused(dims=(Dimension(size=4, **dim),))
     assert dim["name"] in message
     assert "areas='latitude'" in message
-    StateSpec(variables=(Variable(name="q"),), dims=(Dimension(size=2, **dim),), areas=(1, 2))  # type: ignore[arg-type] # names
+    StateSpec(variables=(Variable(name="q"),), dims=(Dimension(size=2, **dim),), areas=(1, 2))
 
 
 def test_areas_that_cannot_be_are_refused() -> None:
@@ -166,9 +166,9 @@ def test_scores_of_a_globe_are_weighed_by_the_cosine(steps: Steps, globe: Entry)
     registry = steps.registry
     forecaster = steps.train(globe, registry.model("oracle"))
     forecast = steps.forecast(forecaster, members=6)
-    x = forecast.load()["q"].transpose("init_time", "lead_time", "member", "lat", "lon")
-    y = steps.outcome(globe)["q"].transpose("init_time", "lead_time", "lat", "lon")
-    x, y = (each.to_numpy().astype(float) for each in (x, y))
+    members = forecast.load()["q"].transpose("init_time", "lead_time", "member", "lat", "lon")
+    outcome = steps.outcome(globe)["q"].transpose("init_time", "lead_time", "lat", "lon")
+    x, y = (each.to_numpy().astype(float) for each in (members, outcome))
     cosine = np.repeat(COSINES[:, None], 4, 1)
     share = cosine / cosine.sum()
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from geobench import Noise, Run, StateSpec, Task, Training
-    from geobench_plugins.networks.analogs import Library
+    from geobench_plugins.networks.analogs import Library, LocalIndex
 
 
 class Analog(EnsembleModel):
@@ -20,21 +20,25 @@ class Analog(EnsembleModel):
     A member draws one of the K train states nearest to the present one (root mean square of
     anomalies in standard deviations), nearer ones more often, and takes what came of it; at the
     next step it looks again. Nothing is learned: what a network must beat. In many dimensions no
-    past state is near (Van den Dool, 1994); with `local` every cell has analogs of its own, of the
-    cells around it. A member prefers the same past states at all cells, so that neighbours take
-    the same one where they can. Rotations of a state are not tried as further analogs.
+    past state is near (Van den Dool, 1994). So on a line every cell has analogs of its own, of the
+    cells around it, which an index finds. A member prefers the same past states at all cells, so
+    that neighbours take the same one where they can. Rotations of a state are not tried as further
+    analogs. Every value of a forecast is one that a train state has at that cell, so no forecast
+    leaves the climate. (The present state plus the analog's change would: what the two states
+    differ by is kept at every step, and adds up.)
     """
 
     name = "analog"
+    version = "2"
 
     frames: int = Field(1, gt=0, description="past frames that are compared")
     neighbours: int = Field(30, gt=0, description="K")
     states: int = Field(50_000, gt=1, description="train states kept, at most (whole trajectories)")
-    increment: bool = Field(
-        True, description="the present state plus the analog's change, or the analog's successor"
-    )
     local: int | None = Field(
-        None, gt=0, description="cells to either side that are compared; default: the whole field"
+        None,
+        ge=0,
+        description="cells to either side that are compared; 0: the whole field; default: 2 on a "
+        "line, the whole field elsewhere",
     )
 
     def fit(self, training: "Training", run: "Run") -> Forecaster:
@@ -58,13 +62,17 @@ class Analog(EnsembleModel):
         """Take back the states."""
         from geobench_plugins.networks.analogs import Library
 
-        return _Analog(self, Library(**weights, frames=self.frames), task.spec)
+        library = Library(**weights, frames=self.frames, spec=task.spec)
+        return _Analog(self, library, task.spec)
 
 
 class _Analog(Forecaster):
     def __init__(self, model: Analog, library: "Library", spec: "StateSpec") -> None:
         self.history = model.frames
         self._model, self._library, self._spec = model, library, spec
+        on_a_line = 2 if len(spec.dims) == 1 else 0
+        self._reach = on_a_line if model.local is None else model.local
+        self._index: LocalIndex | None = None  # made at the first search: it takes its time
 
     def weights(self) -> "Mapping[str, Tensor]":
         library = self._library
@@ -72,13 +80,8 @@ class _Analog(Forecaster):
 
     def step(self, history: "Tensor", noise: "Noise") -> "Tensor":
         self._library = library = self._library.to(history.device)
-        windows = (
-            self._locally(history, noise) if self._model.local else self._whole(history, noise)
-        )
-        after = library.states_of(windows, 1)
-        if not self._model.increment:
-            return library.mean + library.std * after
-        return history[:, -1] + library.std * (after - library.states_of(windows, 0))
+        windows = self._locally(history, noise) if self._reach else self._whole(history, noise)
+        return library.mean + library.std * library.after(windows)
 
     def _whole(self, history: "Tensor", noise: "Noise") -> "Tensor":
         """One window for all cells, `(row, *ones)`."""
@@ -91,14 +94,9 @@ class _Analog(Forecaster):
 
     def _locally(self, history: "Tensor", noise: "Noise") -> "Tensor":
         """A window for each cell, `(row, *grid)`."""
-        import torch
+        from geobench_plugins.networks.analogs import LocalIndex, chances, drawn
 
-        from geobench_plugins.networks.analogs import drawn, nearest
-
-        rows = []
-        chances = noise.use("analog").uniform(len(self._library))
-        for past, chance in zip(history, chances, strict=True):  # a row at a time: memory
-            squares = self._library.local_squares(past, self._spec, self._model.local or 0)
-            places, logs = nearest(squares, self._model.neighbours)
-            rows.append(drawn(places, logs, chance[places]))
-        return torch.stack(rows)
+        if self._index is None:
+            self._index = LocalIndex(self._library, self._reach)
+        places, logs = self._index.nearest(history, self._model.neighbours)
+        return drawn(places, logs, chances(noise.use("analog").words(2), places))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from geobench import EnsembleModel, Forecaster
+from geobench import EnsembleModel, Forecaster, GeobenchError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,9 +17,11 @@ class Climatology(EnsembleModel):
     """Runs of past states, drawn at random from the train split whatever the state at init time.
 
     A member is a piece of one trajectory, so it is right in space and in time, and knows nothing.
+    Pieces are as long as the forecast and begin anywhere where a whole one is left.
     """
 
     name = "climatology"
+    version = "2"
 
     trajectories: int = Field(100, gt=0, description="train trajectories kept, at most")
 
@@ -40,10 +42,21 @@ class _Climatology(Forecaster):
         return {"states": self.states}
 
     def step(self, history: "Tensor", noise: "Noise") -> "Tensor":
+        return self.trajectory(history, noise, max(1, noise.lead))[:, -1]
+
+    def trajectory(self, history: "Tensor", noise: "Noise", leads: int) -> "Tensor":
+        import torch
+
         states = self.states.to(history.device)
-        # Drawn at lead 0 at every lead: a member stays on its trajectory. It runs on from the
-        # start of the trajectory when it meets its end.
+        starts = states.shape[1] - leads + 1
+        if starts < 1:
+            raise GeobenchError(
+                f"climatology: a forecast of {leads} steps is asked for, and the train "
+                f"trajectories hold {states.shape[1]} states. Give the train split more steps, or "
+                f"forecast fewer."
+            )
         first = noise.at(0)
         which = first.use("trajectory").integers(states.shape[0])
-        start = first.use("start").integers(states.shape[1])
-        return states[which, (start + noise.lead) % states.shape[1]]
+        start = first.use("start").integers(starts)
+        steps = torch.arange(leads, device=states.device)
+        return states[which[:, None], start[:, None] + steps]

@@ -176,7 +176,7 @@ def multi_scale(
         drawn, seen = _bands(drawn), _bands(seen)
     scores = torch.stack(
         [
-            crps(x, y) if own is None else crps(x * own, y * own)  # of windows by their areas
+            crps(x, y) if own is None else crps(x * _cut(own, y), y * _cut(own, y))
             for x, y, own in zip(drawn, seen, areas, strict=True)
         ]
     )
@@ -266,6 +266,11 @@ def _means(
     if area is None or pooled_area is None:
         return _pooled(field, window, lead, periodic)
     return _pooled(field * area, window, lead, periodic) / pooled_area.clamp_min(1e-12)
+
+
+def _cut(pooled_area: Tensor, field: Tensor) -> Tensor:
+    """Areas of the windows of a field `(row, *grid, channel)`; bands have fewer than means."""
+    return pooled_area[(slice(None), *(slice(size) for size in field.shape[1:-1]))]
 
 
 def _products(area: Tensor, step: int, dim: int, periodic: bool) -> Tensor:

@@ -32,15 +32,9 @@ class Setting(NamedTuple):
     periodic: tuple[bool, ...]
     area: "Tensor | None" = None
 
-    def weigh(self, *fields: "Tensor", power: float = 1.0) -> "list[Tensor]":
-        """Multiply `(…, *grid, channel)` by a power of the areas.
-
-        A score that is proportional to values is then weighed by areas; of one that is quadratic in
-        them the power is a half.
-        """
-        if self.area is None:
-            return list(fields)
-        return [field * self.area**power for field in fields]
+    def weigh(self, field: "Tensor") -> "Tensor":
+        """Multiply `(…, *grid, channel)` by areas: what is proportional to it is then weighed."""
+        return field if self.area is None else field * self.area
 
 
 class CRPS(Fields):
@@ -59,7 +53,7 @@ class CRPS(Fields):
         from geobench_plugins.networks import ensemble_scores as scores
 
         scores.check(ensemble, target)
-        return scores.crps(*setting.weigh(ensemble, target), self.alpha)
+        return scores.crps(setting.weigh(ensemble), setting.weigh(target), self.alpha)
 
 
 class Energy(Fields):
@@ -212,8 +206,7 @@ class MeanSquare(Fields):
         from geobench_plugins.networks import ensemble_scores as scores
 
         scores.check(ensemble, target)
-        (error,) = setting.weigh(ensemble - target[:, None], power=0.5)
-        return (error**2).mean()
+        return setting.weigh((ensemble - target[:, None]) ** 2).mean()
 
 
 Objective = Annotated[
