@@ -370,8 +370,8 @@ class ScorerConformance(ABC):
         sign = -1 if self.scorer().better == "higher" else 1
         expected = sign * (scores[0] - scores[1])
         own = form.statistics(members, truth, replace(context, law=law)).mean("init_time")
-        found = form.metric(own).to_dataarray("column").transpose(*expected.dims)
-        xr.testing.assert_allclose(found.drop_vars("column"), expected.drop_vars("column"), 1e-6)
+        told = form.metric(own).to_dataarray("column").transpose(*expected.dims)
+        xr.testing.assert_allclose(told.drop_vars("column"), expected.drop_vars("column"), 1e-6)
 
     def _law_form(self) -> Scorer | None:
         named = self.scorer().law_form()

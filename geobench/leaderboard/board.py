@@ -64,15 +64,13 @@ class Competitor:
         if key not in self.read:
             score = self._score(*key)
             self.read[key] = (
-                score.load_like(
-                    like._score(*key), like.statistics(place, against_law=against_law)
-                )
+                score.load_like(like._score(*key), like.statistics(place, against_law=against_law))
                 if like
                 else score.load()
             )
         return self.read[key]
 
-    def _score(self, place: int, against_law: bool) -> Entry:  # noqa: FBT001 # a part of a key
+    def _score(self, place: int, against_law: bool) -> Entry:
         return self.against_law[place] if against_law else self.scores[place]
 
 
@@ -335,9 +333,7 @@ def resampled(
         columns = scoring.contributions(scorer, found).values()
         excess = [_excess(scorer.better, own[1:], own[0]) for own in columns]
         if form and excesses.complete(0, every[1:]):
-            excess += scoring.contributions(
-                form, excesses.statistics(0, every[1:], cases)
-            ).values()
+            excess += scoring.contributions(form, excesses.statistics(0, every[1:], cases)).values()
         return np.concatenate([own.mean(-1) for own in excess])
 
     inits, leads = _some(dataset.load("inits"), cases), int(dataset.record.recipe["leads"])

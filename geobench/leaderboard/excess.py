@@ -100,7 +100,10 @@ def _by_law(
 def statistics(
     place: int, competitors: "Sequence[Competitor]", cases: "Sequence[int] | None" = None
 ) -> "list[Any]":
-    """Statistics of every run by the law form of the scorer at this place; default: of all cases."""
+    """Statistics of every run, by the law form of the scorer at this place.
+
+    Default: of all cases.
+    """
     first = competitors[0]
     found = [
         run.statistics(place, like=first, against_law=True)

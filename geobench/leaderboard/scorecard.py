@@ -84,9 +84,10 @@ def _card(exhibit: Exhibit, place: int, resampling: "Resampling") -> Scorecard:
 
 
 def _scored(exhibit: Exhibit, place: int) -> "dict[str, Draws]":
-    """Scores of every run and case by column `(run, case, lead)`; by its law form, where it has one.
+    """Scores of every run and case, by column: `(run, case, lead)`.
 
-    Then they are the law's mean score against the outcome, plus the excess of the case.
+    Where all have scores by the law form, they are the law's mean score against the outcome, plus
+    the excess of each case over the law.
     """
     from geobench import scoring
 

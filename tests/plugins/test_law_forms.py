@@ -1,4 +1,4 @@
-"""Law forms: what one outcome tells of the excess on average, exactly, for every scorer with one."""
+"""Law forms: exactly the excess that every draw of the law, taken as the outcome, gives."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -69,7 +69,9 @@ def _two_variables(count: int) -> tuple[xr.DataArray, xr.DataArray, Context]:
     return wrong, both(truth), own
 
 
-def _mean(scorer: Scorer, members: xr.DataArray, draws: xr.DataArray, context: Context) -> xr.Dataset:
+def _mean(
+    scorer: Scorer, members: xr.DataArray, draws: xr.DataArray, context: Context
+) -> xr.Dataset:
     """The score with every draw as the outcome; a draw that is a member, too, is left out."""
     parts = []
     for place in range(draws.sizes["member"]):

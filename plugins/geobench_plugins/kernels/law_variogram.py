@@ -54,7 +54,7 @@ def _same(members: Numbers, draws: Numbers) -> tuple[Numbers, Numbers]:
     kind = np.result_type(members, draws)
     if kind not in (np.float32, np.float64):
         kind = np.dtype(np.float64)
-    return tuple(np.ascontiguousarray(each, dtype=kind) for each in (members, draws))
+    return np.ascontiguousarray(members, dtype=kind), np.ascontiguousarray(draws, dtype=kind)
 
 
 @njit(nogil=True, fastmath=_ANY_ORDER, cache=True)

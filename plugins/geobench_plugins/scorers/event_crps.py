@@ -46,7 +46,10 @@ class EventCRPS(Scorer):
 
         grid = self.grid(context)
         drawn = zip(*(self.numbers(each, context) for each in (forecast, truth)), strict=True)
-        parts = [marginals(*both, unlimited(grid))[["error", "spread"]] for both in drawn]
+        parts = [
+            marginals(members, outcome, unlimited(grid))[["error", "spread"]]
+            for members, outcome in drawn
+        ]
         return xr.concat(parts, context.thresholds["quantile"])
 
     def grid(self, context: Context) -> Context:

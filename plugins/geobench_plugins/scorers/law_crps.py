@@ -37,8 +37,8 @@ class LawTailCRPS(Scorer):
         parts = []
         for quantile in context.thresholds["quantile"].to_numpy():
             limit = context.thresholds.sel(quantile=quantile, drop=True)
-            above = [_cut(each, limit) for each in (forecast, law)]
-            parts.append(ensembles.excess_crps(*above, context))
+            members, draws = (_cut(each, limit) for each in (forecast, law))
+            parts.append(ensembles.excess_crps(members, draws, context))
         return xr.concat(parts, context.thresholds["quantile"]).to_dataset(name="excess")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
@@ -149,11 +149,9 @@ class LawEventCRPS(Scorer):
         from geobench_plugins.kernels import ensembles
 
         outcome_form, law = EventCRPS(of=self.of), ensembles.law_of(forecast, context)
-        drawn = zip(
-            *(outcome_form.numbers(each, context) for each in (forecast, law)), strict=True
-        )
+        drawn = zip(*(outcome_form.numbers(each, context) for each in (forecast, law)), strict=True)
         grid = outcome_form.grid(context)
-        parts = [ensembles.excess_crps(*both, grid) for both in drawn]
+        parts = [ensembles.excess_crps(members, draws, grid) for members, draws in drawn]
         return xr.concat(parts, context.thresholds["quantile"]).to_dataset(name="excess")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":

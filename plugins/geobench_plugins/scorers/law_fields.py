@@ -48,9 +48,9 @@ class LawVariogram(Scorer):
         for name in forecast["variable"].to_numpy():
             unit = float(typical.sel(variable=name))
             members, draws = (
-                ensembles.fields(
-                    each.sel(variable=[name]), truth.sel(variable=[name]), context
-                )[0][..., chosen]
+                ensembles.fields(each.sel(variable=[name]), truth.sel(variable=[name]), context)[0][
+                    ..., chosen
+                ]
                 for each in (forecast, law)
             )
             own = weights / unit ** (2 * self.power)

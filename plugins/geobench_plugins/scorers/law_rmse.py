@@ -34,9 +34,7 @@ class LawRMSE(Scorer):
         climate = context.average(context.std.astype(float) ** 2)
         law = law_of(forecast, context).astype(float)
         variance = context.average(law.var("member", ddof=1, skipna=False))
-        return xr.Dataset(
-            {"squared": apart * climate, "variance": variance.where(apart.notnull())}
-        )
+        return xr.Dataset({"squared": apart * climate, "variance": variance.where(apart.notnull())})
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the difference of the roots; a square that chance took below zero counts as 0."""
