@@ -16,6 +16,7 @@ from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.model import EnsembleModel
 from geobench.interfaces.plugin import Fields, validated
 from geobench.interfaces.scorer import IDEALS, Scorer
+from geobench.law_forms import Forms
 from geobench.leaderboard.board import Board, Competitor, compare, over_seeds
 from geobench.leaderboard.exhibit import Exhibit
 from geobench.registry import Registry, read_yaml
@@ -126,6 +127,7 @@ class Runner:
         if REFERENCE in study.models:
             raise GeobenchError(f"a model cannot be labelled '{REFERENCE}': rename it.")
         self.scorers = [registry.scorer(recipe) for recipe in study.scorers]
+        self.forms = Forms(self.scorers, registry)
         reference = study.reference
         law = registry.model(reference.use)
         _check(study, self.scorers, law)
@@ -159,9 +161,18 @@ class Runner:
                     yield "forecaster", full, fitted
                 yield "forecast", full, drawn
                 law = drawn if cell.label == REFERENCE else law
-                found = steps.find_scores(drawn, self.scorers, law) if steps and drawn else ()
-                for scorer, score in zip_longest(self.scorers, found):
+                wanted = self._wanted(cell, exact=not experiment.inexact_law)
+                found = steps.find_scores(drawn, wanted, law) if steps and drawn else ()
+                for scorer, score in zip_longest(wanted, found):
                     yield "score", f"{full}.{scorer.name}", score
+
+    def _wanted(self, cell: Cell | Brought, *, exact: bool) -> list[Scorer]:
+        """The study's scorers, and the law forms that are added to them.
+
+        The reference needs none: nothing lies between the true distribution and itself.
+        """
+        added = self.forms.added if exact and cell.label != REFERENCE else []
+        return [*self.scorers, *added]
 
     def _drawn(self, steps: Steps, fitted: Entry, cell: Cell) -> Entry | None:
         return steps.find_forecast(fitted, cell.members, cell.seed, self.study.keep_bits)
@@ -313,6 +324,7 @@ class Runner:
                 for (kind, name), offer in steps.registry.offers.items()
                 if kind == "model"
             },
+            self.forms.forms if _exact(dataset) else (),
         )
 
     def exact(
@@ -347,8 +359,7 @@ class Runner:
                     f"--dataset {dataset.reference} --model {cell.label}."
                 )
             fitted = steps.catalog.parent(drawn, "forecaster")
-            scores = steps.scores(drawn, self.scorers, law)
-            return Competitor(cell.label, cell.seed, fitted, drawn, scores)
+            return self._scored(steps, dataset, cell, fitted, drawn, law)
         fitted = steps.train(dataset, cell.model, seed=cell.seed, label=cell.label)
         drawn = steps.forecast(
             fitted,
@@ -358,8 +369,27 @@ class Runner:
             keep_failures=self.study.keep_failures,
             keep_bits=self.study.keep_bits,
         )
-        scores = steps.scores(drawn, self.scorers, law or drawn)
-        return Competitor(cell.label, cell.seed, fitted, drawn, scores)
+        return self._scored(steps, dataset, cell, fitted, drawn, law or drawn)
+
+    def _scored(
+        self,
+        steps: Steps,
+        dataset: Entry,
+        cell: Cell | Brought,
+        fitted: Entry,
+        drawn: Entry,
+        law: Entry | None,
+    ) -> Competitor:
+        wanted = self._wanted(cell, exact=_exact(dataset))
+        return self._competitor(cell, fitted, drawn, steps.scores(drawn, wanted, law))
+
+    def _competitor(
+        self, cell: Cell | Brought, fitted: Entry, drawn: Entry, scores: "Sequence[Entry | None]"
+    ) -> Competitor:
+        """Of the scores by the study's scorers, which are all there, and by their law forms."""
+        own = [score for score in scores[: len(self.scorers)] if score]
+        against = {} if cell.label == REFERENCE else self.forms.of(scores)
+        return Competitor(cell.label, cell.seed, fitted, drawn, own, against_law=against)
 
     def _found(
         self, steps: Steps, dataset: Entry, cell: Cell | Brought, law: Entry | None
@@ -371,11 +401,13 @@ class Runner:
         else:
             fitted = steps.find_forecaster(dataset, cell.model, cell.seed)
             drawn = fitted and self._drawn(steps, fitted, cell)
-        scores = steps.find_scores(drawn, self.scorers, law or drawn) if drawn else []
-        done = [score for score in scores if score]
-        if fitted is None or drawn is None or len(done) < len(self.scorers):
+        if fitted is None or drawn is None:
             return None
-        return Competitor(cell.label, cell.seed, fitted, drawn, done)
+        wanted = self._wanted(cell, exact=_exact(dataset))
+        scores = steps.find_scores(drawn, wanted, law or drawn)
+        if not all(scores[: len(self.scorers)]):
+            return None
+        return self._competitor(cell, fitted, drawn, scores)
 
     def _board(
         self,
@@ -395,6 +427,7 @@ class Runner:
             baseline=next(each for each in others if each.label == self.study.baseline),
             competitors=others,
             cases=cases,
+            forms=self.forms.forms if _exact(dataset) else (),
         )
 
 
@@ -402,6 +435,11 @@ def read_study(path: Path, nfe: tuple[int, ...] = ()) -> Study:
     """Read and check a study file; `nfe` in place of its own, if there is any."""
     fields = read_yaml(path)
     return validated(Study, fields | {"nfe": nfe} if nfe else fields, str(path))
+
+
+def _exact(dataset: Entry) -> bool:
+    """Whether draws of the true distribution are exact."""
+    return not dataset.record.summary.get("inexact_law")
 
 
 def _of(experiment: str, error: GeobenchError) -> GeobenchError:

@@ -426,6 +426,45 @@ class ScorerConformance(ABC):
                 gap = sign * (right[name] - values)
                 _check_not_above(gap.mean(0), gap, f"{name} with the defect '{defect}'")
 
+    def test_the_law_form_is_the_mean_excess_over_all_draws(self) -> None:
+        """An identity: each draw of the law as the outcome, of the members and of the other draws.
+
+        To rounding, in double precision.
+        """
+        import xarray as xr
+
+        form = self._law_form()
+        if form is None:
+            return
+        assert form.needs_law
+        assert form.fair
+        forecast, truth, context = small_case()
+        assert context.law is not None
+        members, law = 1.3 * forecast.astype(float) + 0.2, context.law.astype(float)
+        scores = []
+        for others in (None, law):
+            parts = []
+            for place in range(law.sizes["member"]):
+                drawn = members if others is None else others.drop_isel(member=place)
+                outcome = law.isel(member=place, drop=True)
+                found = self.scorer().statistics(drawn, outcome, replace(context, law=law))
+                parts.append(found.mean("init_time"))
+            means = xr.concat(parts, "draw").mean("draw")
+            scores.append(self.scorer().metric(means).to_dataarray("column"))
+        sign = -1 if self.scorer().better == "higher" else 1
+        expected = sign * (scores[0] - scores[1])
+        own = form.statistics(members, truth, replace(context, law=law)).mean("init_time")
+        told = form.metric(own).to_dataarray("column").transpose(*expected.dims)
+        xr.testing.assert_allclose(told.drop_vars("column"), expected.drop_vars("column"), 1e-6)
+
+    def _law_form(self) -> Scorer | None:
+        named = self.scorer().law_form()
+        if named is None or isinstance(named, Scorer):
+            return named
+        from geobench.registry import Registry
+
+        return Registry().scorer(named)
+
     def _batches(self, case: "tuple[xr.DataArray, xr.DataArray, Context]") -> "dict[str, Any]":
         """Scores of 20 batches of cases: `(batch, lead_time)` of each column."""
         import numpy as np

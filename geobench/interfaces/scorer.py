@@ -37,6 +37,19 @@ def excess(better: Orientation, values: Any, law: Any) -> Any:
     return law - values if better == "higher" else values - law
 
 
+def excess(better: Orientation, values: Any, law: Any) -> Any:
+    """How much worse `values` are than the scores of the law, numbers or arrays; below 0: better.
+
+    values - law where lower scores are better, law - values where higher ones are. Where scores
+    near an ideal of 1 or 0 are better, |values - ideal| - |law - ideal|: a ratio of 0.5 is worse
+    than the law's 1.0 by 0.5, and so is 1.5.
+    """
+    if better in IDEALS:
+        ideal = IDEALS[better]
+        return abs(values - ideal) - abs(law - ideal)
+    return law - values if better == "higher" else values - law
+
+
 Region = tuple[tuple[float, float], ...] | None
 """Bounds along each grid dim as shares of its length; None: everywhere."""
 
@@ -179,6 +192,18 @@ class Scorer(Plugin):
         """Everything that decides this scorer's numbers; everywhere is not told."""
         told = super().recipe()
         return told if self.within else {k: v for k, v in told.items() if k != "within"}
+
+    def law_form(self) -> "Scorer | Mapping[str, Any] | str | None":
+        """Name the scorer that estimates this score's excess from draws of the true distribution.
+
+        The law form compares the same members in the same way with draws of the law
+        (`needs_law`) instead of one outcome: same columns, regions and fields, lower is better.
+        Its score is E[score(members, y)] - E[score(law, y)] over outcomes y of the law, without
+        bias at any number of members and draws. Where there are such draws, excess, skill,
+        intervals and ranks come from it, with far less noise. Kernel scores have one (CRPS,
+        energy, Brier, variogram). Return a scorer or its recipe; None: there is none.
+        """
+        return None
 
     @abstractmethod
     def statistics(

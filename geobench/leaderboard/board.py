@@ -5,13 +5,15 @@ cancels. The share is 0 for the baseline (climatology) and 1 for the reference (
 the model confidence set are of the mean excess that ranks, and hold for all entries at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from geobench.interfaces.scorer import IDEALS, Orientation, Scorer
+from geobench.interfaces.scorer import excess as _excess
 from geobench.leaderboard import confidence_set, pairs
+from geobench.leaderboard import excess as excesses
 from geobench.leaderboard.estimates import LEVEL, Estimate, estimate, estimates
 from geobench.leaderboard.seeds import Summary, joined, summaries
 from geobench_catalog import Entry
@@ -40,27 +42,36 @@ class Competitor:
     others: "Sequence[Competitor]" = ()
     """Further seeds of the model, of which it stands for the mean."""
 
-    read: "dict[int, xr.Dataset]" = field(default_factory=dict, repr=False)
-    """Statistics that have been read, by place in `scores`."""
+    against_law: Mapping[int, Entry] = field(default_factory=dict)
+    """Scores by the law forms of the board's scorers, by place in `scores`."""
+
+    read: "dict[tuple[int, bool], xr.Dataset]" = field(default_factory=dict, repr=False)
+    """Statistics that have been read, by place in `scores`, and whether by the law form."""
 
     @property
     def runs(self) -> "list[Competitor]":
         """All its seeds, itself first."""
         return [self, *self.others]
 
-    def statistics(self, place: int, like: "Competitor | None" = None) -> "xr.Dataset":
-        """Statistics of each case, of one scorer; they are read once.
+    def statistics(
+        self, place: int, like: "Competitor | None" = None, *, against_law: bool = False
+    ) -> "xr.Dataset":
+        """Statistics of each case, of one scorer or its law form; they are read once.
 
         From one that is `like` it, coordinates are taken where they are the same.
         """
-        if place not in self.read:
-            score = self.scores[place]
-            self.read[place] = (
-                score.load_like(like.scores[place], like.statistics(place))
+        key = place, against_law
+        if key not in self.read:
+            score = self._score(*key)
+            self.read[key] = (
+                score.load_like(like._score(*key), like.statistics(place, against_law=against_law))
                 if like
                 else score.load()
             )
-        return self.read[place]
+        return self.read[key]
+
+    def _score(self, place: int, against_law: bool) -> Entry:
+        return self.against_law[place] if against_law else self.scores[place]
 
 
 def over_seeds(competitors: Sequence[Competitor]) -> list[Competitor]:
@@ -92,6 +103,8 @@ class Column:
     units: str
     cells: list[list[Cell]] = field(default_factory=list)
     """By row of the board, then by lead time."""
+    excess_from: str = excesses.OUTCOME
+    """Where excess and skill come from: the name of the law form, or 'outcome'."""
 
 
 @dataclass
@@ -168,10 +181,12 @@ def compare(
     baseline: Competitor,
     competitors: Sequence[Competitor],
     cases: "Sequence[int] | None" = None,
+    forms: "Sequence[Scorer | None]" = (),
 ) -> Board:
     """Compare `competitors` (the baseline among them) with `reference`; default: on all cases.
 
     What several seeds joined (`over_seeds`) is the mean of their scores, over cases and seeds.
+    `forms`: the law form of each scorer, from which its excess comes where all have such scores.
     """
     import numpy as np
 
@@ -179,19 +194,24 @@ def compare(
 
     every = [reference, *competitors]
     runs = [run for each in every for run in each.runs]
-    resampling = resampled(dataset, scorers[0], every, cases)
+    forms = forms or [None] * len(scorers)
+    resampling = resampled(dataset, scorers[0], every, cases, forms[0])
     base = 1 + list(competitors).index(baseline)
     columns: list[Column] = []
     ranking: list[Draws] = []
     each_run: list[Draws] = []
+    too_good: list[list[Draws]] = []
     flags = np.zeros(len(competitors), bool)
     lead_hours: list[float] = []
     mean_errors, cell_errors = map(resampling.errors, (_SUSPICIOUS_MEAN, _SUSPICIOUS_CELL))
     for place, (scorer, called) in enumerate(zip(scorers, _calls(scorers), strict=True)):
         found = [_some(run.statistics(place, like=every[1]), cases) for run in runs]
         lead_hours = (found[0]["lead_time"].to_numpy() / np.timedelta64(3600, "s")).tolist()
-        singles = []
-        for column, single in scoring.scores(scorer, found, resampling).items():
+        scored = scoring.scores(scorer, found, resampling)
+        own_excesses = excesses.excesses(
+            scorer, forms[place], place, every, scored, resampling, cases
+        )
+        for (column, single), told in zip(scored.items(), own_excesses, strict=True):
             values = np.stack(_joined(every, list(single), resampling.degrees))
             own = Column(
                 column + called,
@@ -201,19 +221,27 @@ def compare(
                 scorer.fair,
                 scorer.units,
             )
+            own.excess_from = told.source
+            joint = _joint(told, scorer, every, values, resampling.degrees)
             own.cells = _cells(
-                scorer.better, values[1:], values[0], values[base], centred=not scorer.fair
+                scorer.better, values[1:], joint[1:], joint[base], centred=not scorer.fair
             )
             columns.append(own)
-            singles.append(_excess(scorer.better, single, single[0]))
             if scorer.fair and scorer.better not in IDEALS:
-                excess = _excess(scorer.better, values, values[0])
-                flags |= _better_than_law(excess[1:], cell_errors).any(-1)
+                for each in told.too_good():
+                    tested = np.stack(_joined(every, list(each), resampling.degrees))
+                    flags |= _better_than_law(tested[1:], cell_errors).any(-1)
         if not ranking:
             first_run = sum(len(each.runs) for each in every[:base])
+            singles = [told.runs for told in own_excesses]
             each_run = _ranking(singles, first_run)
             ranking = _joined(competitors, each_run, resampling.degrees)
-    flags |= _better_than_law(np.stack(ranking)[..., None], mean_errors)[:, 0]
+            too_good = [
+                _joined(competitors, _ranking(list(one), first_run, singles), resampling.degrees)
+                for one in zip(*(told.too_good() for told in own_excesses), strict=True)
+            ]
+    for means in too_good:
+        flags |= _better_than_law(np.stack(means)[..., None], mean_errors)[:, 0]
     if dataset.record.summary.get("inexact_law"):
         flags[:] = False  # a model may well be better than what stands for the law
     failed = [
@@ -262,6 +290,15 @@ def compare(
             *_one_seed(rows),
             *_pieces(dataset),
             *_inexact(dataset),
+            *excesses.described(
+                [(column.name, column.excess_from) for column in columns],
+                int(reference.forecast.record.recipe["members"]),
+                [
+                    form.name
+                    for place, form in enumerate(forms)
+                    if form and not excesses.complete(place, competitors)
+                ],
+            ),
         ],
         resampled=resampling.described(),
         models=summaries(labels, seeds, finished, resampling.degrees),
@@ -278,8 +315,13 @@ def resampled(
     scorer: Scorer,
     every: Sequence[Competitor],
     cases: "Sequence[int] | None" = None,
+    form: Scorer | None = None,
 ) -> "Resampling":
-    """How cases are resampled, alike for all entries; `every` begins with the reference."""
+    """How cases are resampled, alike for all entries; `every` begins with the reference.
+
+    `form`: the law form of the scorer. Blocks suit what depends for longest, the excess by it or by
+    the outcome.
+    """
     import numpy as np
 
     from geobench import resampling, scoring
@@ -289,7 +331,10 @@ def resampled(
         runs = [run for each in every for run in each.runs]
         found = [_some(run.statistics(0, like=every[1]), cases) for run in runs]
         columns = scoring.contributions(scorer, found).values()
-        return np.concatenate([_excess(scorer.better, own[1:], own[0]).mean(-1) for own in columns])
+        excess = [_excess(scorer.better, own[1:], own[0]) for own in columns]
+        if form and excesses.complete(0, every[1:]):
+            excess += scoring.contributions(form, excesses.statistics(0, every[1:], cases)).values()
+        return np.concatenate([own.mean(-1) for own in excess])
 
     inits, leads = _some(dataset.load("inits"), cases), int(dataset.record.recipe["leads"])
     trajectory, position = (inits[key].to_numpy() for key in ("trajectory", "position"))
@@ -321,17 +366,21 @@ def _calls(scorers: Sequence[Scorer]) -> list[str]:
     ]
 
 
-def _ranking(excesses: "Sequence[Draws]", base: int) -> "list[Draws]":
+def _ranking(
+    columns: "Sequence[Draws]", base: int, excess: "Sequence[Draws] | None" = None
+) -> "list[Draws]":
     """Excess that ranks: averaged over lead times and over columns.
 
     Columns (variables, events) have different units, so several are averaged as shares of what the
-    baseline exceeds the law by; a single one keeps its units.
+    baseline exceeds the law by; a single one keeps its units. `excess`: that of the columns, if
+    they are something else in its units.
     """
     import numpy as np
 
-    means = [excess.mean(-1) for excess in excesses]
+    means = [column.mean(-1) for column in columns]
     if len(means) > 1:
-        means = [mean / mean[base, 0] for mean in means]
+        gaps = [own.mean(-1)[base, 0] for own in excess or columns]
+        means = [mean / gap for mean, gap in zip(means, gaps, strict=True)]
     return list(np.mean(means, 0)[1:])
 
 
@@ -401,27 +450,36 @@ def _pieces(dataset: Entry) -> list[str]:
     return [told]
 
 
-def _excess(better: Orientation, values: Any, law: Any) -> Any:
-    """How much worse than the law; for a score that should be one, just the difference."""
-    return law - values if better == "higher" else values - law
+def _joint(
+    told: excesses.Excess, scorer: Scorer, every: Sequence[Competitor], values: Any, degrees: float
+) -> Any:
+    """Excess of the competitors `(row, draw, lead)`, their seeds joined, the reference first."""
+    import numpy as np
+
+    if told.source == excesses.OUTCOME:
+        return _excess(scorer.better, values, values[0])
+    return np.stack(_joined(every, list(told.runs), degrees))
 
 
 def _cells(
-    better: Orientation, values: Any, law: Any, base: Any, *, centred: bool = False
+    better: Orientation, values: Any, excess: Any, gap: Any, *, centred: bool = False
 ) -> list[list[Cell]]:
-    """Cells by row and lead time, of draws of scores `(row, draw, lead)`."""
+    """Cells by row and lead time, of draws of scores and of their excess `(row, draw, lead)`.
+
+    `gap`: the excess of the baseline.
+    """
     import numpy as np
 
     told_of = partial(estimates, centred=centred)
-    gap = _excess(better, base, law)
+    # Chance makes a distance from an ideal value larger, as it does squares.
+    told_of_excess = partial(estimates, centred=centred or better in IDEALS)
     clear = np.quantile(gap[1:], 0.5 - LEVEL / 2, axis=0) > 0
     shared = clear & (better not in IDEALS)
     rows = []
-    for own in values:
-        excess = _excess(better, own, law)
+    for own, beyond in zip(values, excess, strict=True):
         with np.errstate(invalid="ignore", divide="ignore"):
-            share = 1 - excess / gap
-        told = zip(*map(told_of, (own, excess, share)), shared, strict=True)
+            share = 1 - beyond / gap
+        told = zip(told_of(own), told_of_excess(beyond), told_of(share), shared, strict=True)
         rows.append([Cell(s, e, closed if there else None) for s, e, closed, there in told])
     return rows
 

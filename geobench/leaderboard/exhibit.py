@@ -28,6 +28,8 @@ class Exhibit:
     """What happened after each init, `(init_time, lead_time, *grid)`."""
     words: Mapping[str, str] = field(default_factory=dict)
     """What models say of themselves, by the name of their plugin."""
+    forms: Sequence[Scorer | None] = ()
+    """Law forms of `scorers`; empty: the dataset has no exact law."""
 
     def score_of(self, name: str) -> int | None:
         """Place of the first scorer of this name; None: there is none."""

@@ -35,6 +35,7 @@ _GROUPS = (
         (
             "tail-crps", "brier", "rps", "law-brier", "law-exceedance", "economic-value",
             "law-value", "law-return-level", "event-crps", "roc", "sedi",
+            "law-tail-crps", "law-rps", "law-event-crps",
         ),
     ),
     (
@@ -45,6 +46,7 @@ _GROUPS = (
             "energy", "law-energy", "variogram", "pooled-crps", "kernel-score", "law-mmd",
             "law-covariance", "law-dependence", "law-sliced-wasserstein", "law-spectrum",
             "spectrum", "structure", "path-crps", "law-parts",
+            "law-variogram", "law-kernel-score", "law-pooled-crps", "law-path-crps",
         ),
     ),
     (
@@ -63,7 +65,10 @@ _GROUPS = (
         "sites",
         "Single sites",
         "Each site by itself: how far off, how wide. None of these sees dependence between sites.",
-        ("crps", "rmse", "bias", "law-crps", "law-mean", "law-spread", "law-wasserstein"),
+        (
+            "crps", "rmse", "bias", "law-crps", "law-rmse", "law-mean", "law-spread",
+            "law-wasserstein",
+        ),
     ),
 )  # fmt: skip
 

@@ -58,6 +58,12 @@ def remakes(
     for place, scorer in enumerate(exhibit.scorers):
         scores = [run.scores[place].reference for run in own.runs]
         yield f"scores of {scorer.name} {scorer.version}", scores
+    listed = {score.id for score in own.scores}
+    for place, score in own.against_law.items():
+        if score.id not in listed:
+            runs = [run.against_law[place] for run in own.runs if place in run.against_law]
+            named = f"{score.record.recipe['use']} {score.record.recipe['version']}"
+            yield f"scores of {named}", [each.reference for each in runs]
     if not imported:
         yield "forecast", [run.forecast.reference for run in own.runs]
         yield "forecaster", [run.forecaster.reference for run in own.runs]
@@ -96,5 +102,5 @@ def newest(exhibit: Exhibit) -> datetime:
         score.record.created
         for own in (exhibit.reference, *exhibit.competitors)
         for run in own.runs
-        for score in run.scores
+        for score in (*run.scores, *run.against_law.values())
     )

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from geobench.interfaces.scorer import IDEALS
+from geobench.leaderboard import excess
 from geobench.leaderboard.board import Board, resampled
 from geobench.leaderboard.charts import finite
 from geobench.leaderboard.estimates import LEVEL
 from geobench.leaderboard.exhibit import Exhibit
 
 if TYPE_CHECKING:
+    from geobench.leaderboard.estimates import Draws
     from geobench.resampling import Resampling
 
 
@@ -51,7 +53,10 @@ def scorecards(exhibit: Exhibit) -> list[Scorecard]:
         if scorer.better not in IDEALS and not scorer.needs_law and scorer.proper
     ]
     resampling = resampled(
-        exhibit.dataset, exhibit.scorers[0], [exhibit.reference, *exhibit.competitors]
+        exhibit.dataset,
+        exhibit.scorers[0],
+        [exhibit.reference, *exhibit.competitors],
+        form=exhibit.forms[0] if exhibit.forms else None,
     )
     return [_card(exhibit, place, resampling) for place in wanted]
 
@@ -65,19 +70,39 @@ def reference_row(board: Board) -> int:
 def _card(exhibit: Exhibit, place: int, resampling: "Resampling") -> Scorecard:
     import numpy as np
 
-    from geobench import scoring
-
     scorer = exhibit.scorers[place]
-    runs = [[run.statistics(place) for run in own.runs] for own in exhibit.competitors]
-    found = scoring.contributions(scorer, [each for own in runs for each in own])
-    ends = np.cumsum([len(own) for own in runs])[:-1]
+    scored = _scored(exhibit, place)
+    counts = [len(own.runs) for own in exhibit.competitors]
+    ends = np.cumsum(counts)[:-1]
     means, clear = [], []
-    for values in found.values():
+    for values in scored.values():
         cases = np.stack([own.mean(0) for own in np.split(values, ends)])  # (row, case, lead)
         means.append([finite(row, digits=7) for row in cases.mean(1)])
         clear.append(_clear(cases, resampling).tolist())
     sign = 1 if scorer.better == "higher" else -1
-    return Scorecard(scorer.name, list(found), sign, means, clear)
+    return Scorecard(scorer.name, list(scored), sign, means, clear)
+
+
+def _scored(exhibit: Exhibit, place: int) -> "dict[str, Draws]":
+    """Scores of every run and case, by column: `(run, case, lead)`.
+
+    Where all have scores by the law form, they are the law's mean score against the outcome, plus
+    the excess of each case over the law.
+    """
+    from geobench import scoring
+
+    scorer = exhibit.scorers[place]
+    form = exhibit.forms[place] if exhibit.forms else None
+    if form is None or not excess.complete(place, exhibit.competitors):
+        found = [run.statistics(place) for own in exhibit.competitors for run in own.runs]
+        return scoring.contributions(scorer, found)
+    law = scoring.contributions(scorer, [exhibit.reference.statistics(place)])
+    beyond = scoring.contributions(form, excess.statistics(place, exhibit.competitors))
+    sign = -1 if scorer.better == "higher" else 1
+    return {
+        name: own.mean(1, keepdims=True) + sign * more
+        for (name, own), more in zip(law.items(), beyond.values(), strict=True)
+    }
 
 
 def _clear(cases: Any, resampling: "Resampling") -> Any:

@@ -78,13 +78,21 @@ def geobench_scorers() -> "list[type[Scorer]]":
     from geobench_plugins.scorers.event_crps import EventCRPS
     from geobench_plugins.scorers.kernel_score import KernelScore, LawMMD
     from geobench_plugins.scorers.law import LawCRPS, LawEnergy, LawMean, LawSpread
+    from geobench_plugins.scorers.law_crps import (
+        LawEventCRPS,
+        LawPathCRPS,
+        LawPooledCRPS,
+        LawTailCRPS,
+    )
     from geobench_plugins.scorers.law_extremes import (
         LawBrier,
         LawExceedance,
         LawReliability,
         LawReturnLevel,
+        LawRPS,
         LawValue,
     )
+    from geobench_plugins.scorers.law_fields import LawKernelScore, LawVariogram
     from geobench_plugins.scorers.law_joint import (
         LawCovariance,
         LawDependence,
@@ -92,6 +100,7 @@ def geobench_scorers() -> "list[type[Scorer]]":
         LawWasserstein,
     )
     from geobench_plugins.scorers.law_parts import LawParts
+    from geobench_plugins.scorers.law_rmse import LawRMSE
     from geobench_plugins.scorers.multivariate_ranks import MultivariateRanks
     from geobench_plugins.scorers.paths import PathCRPS
     from geobench_plugins.scorers.pooled_crps import PooledCRPS
@@ -145,6 +154,14 @@ def geobench_scorers() -> "list[type[Scorer]]":
         LawExceedance,
         LawValue,
         LawReturnLevel,
+        LawRMSE,
+        LawRPS,
+        LawTailCRPS,
+        LawPooledCRPS,
+        LawPathCRPS,
+        LawEventCRPS,
+        LawVariogram,
+        LawKernelScore,
     ]
 
 

@@ -102,6 +102,7 @@ def test_it_stands_on_the_board_beside_the_models(ran: Path) -> None:
     assert [line.split()[-1] for line in plan if line.startswith("to do")] == [
         "tiny.theirs.s0.crps",
         "tiny.theirs.s0.spread-skill",
+        "tiny.theirs.s0.law-crps",
     ]
     result = _geobench(ran / "catalog", "run", path)
     assert result.exit_code == 0, result.output

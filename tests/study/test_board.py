@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from geobench import scoring
+from geobench.interfaces import scorer
 from geobench.leaderboard import board as b
 from geobench.leaderboard import page, pairs, terminal
 from geobench.leaderboard.estimates import estimates
@@ -124,11 +125,12 @@ def test_what_all_find_hard_does_not_blur_a_rank() -> None:
 def test_the_share_is_0_for_the_baseline_and_1_for_the_law(better: b.Orientation) -> None:
     sign = 1 if better == "lower" else -1
     law, base = (sign * np.stack(_excesses(value, value, error=0.1)).T for value in (1.0, 5.0))
-    for values, share, excess in ((law, 1, 0), (base, 0, 4), ((law + base) / 2, 0.5, 2)):
-        for cell in b._cells(better, values[None], law, base)[0]:
+    for values, share, expected in ((law, 1, 0), (base, 0, 4), ((law + base) / 2, 0.5, 2)):
+        excess, gap = (scorer.excess(better, each, law) for each in (values, base))
+        for cell in b._cells(better, values[None], excess[None], gap)[0]:
             assert cell.share is not None
             assert cell.share.value == pytest.approx(share, abs=1e-12)
-            assert cell.excess.value == pytest.approx(excess, abs=1e-12)
+            assert cell.excess.value == pytest.approx(expected, abs=1e-12)
 
 
 def test_intervals_of_scores_that_chance_makes_larger_hold_their_estimate() -> None:
@@ -156,8 +158,9 @@ def test_intervals_end_at_numpys_quantiles() -> None:
 def test_there_is_no_share_where_there_is_no_gap() -> None:
     law = np.ones((1001, 1))
     unclear, clear = (law + np.stack(_excesses(gap, error=1.0)).T for gap in (0.5, 5.0))
-    assert b._cells("lower", law[None], law, unclear)[0][0].share is None
-    assert b._cells("lower", law[None], law, clear)[0][0].share is not None
+    none = 0 * law[None]
+    assert b._cells("lower", law[None], none, unclear - law)[0][0].share is None
+    assert b._cells("lower", law[None], none, clear - law)[0][0].share is not None
 
 
 @pytest.mark.parametrize(

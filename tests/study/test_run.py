@@ -41,9 +41,10 @@ def test_a_study_runs_once_and_is_not_done_again(tmp_path: Path, study: Path) ->
     assert plan.exit_code == 0
     assert not catalog.exists()
     *lines, told = plan.stdout.splitlines()
-    assert len(lines) == 1 + 5 * (1 + 1 + 2)
+    # Of the reference two scores, of the others three: CRPS also against the true distribution.
+    assert len(lines) == 1 + 5 * (1 + 1) + 2 + 4 * 3
     assert told == (
-        "0 of 21 steps are done; to do: 1 dataset, 5 forecasters, 5 forecasts, 10 scores"
+        "0 of 25 steps are done; to do: 1 dataset, 5 forecasters, 5 forecasts, 14 scores"
     )
     assert all(line.startswith("to do") for line in lines)
 
@@ -57,7 +58,7 @@ def test_a_study_runs_once_and_is_not_done_again(tmp_path: Path, study: Path) ->
     plan = _geobench(catalog, "run", study, "--dry-run")
     *lines, told = plan.stdout.splitlines()
     assert all(line.startswith("done ") for line in lines)
-    assert told == "21 of 21 steps are done"
+    assert told == "25 of 25 steps are done"
     assert _geobench(catalog, "run", study).stdout == first.stdout
     assert _digests(catalog) == made
 
@@ -133,7 +134,7 @@ def test_a_killed_study_goes_on_to_the_same_leaderboard(tmp_path: Path, study: P
         entries.append(len(list(Catalog(catalog).entries())))
     assert entries == sorted(entries)
     assert entries[0] == entries[1] == entries[2] == 0
-    assert 0 < entries[3] < entries[4] < 21
+    assert 0 < entries[3] < entries[4] < 25
     assert run() == 0
 
     undisturbed = tmp_path / "undisturbed"

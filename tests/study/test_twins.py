@@ -284,9 +284,14 @@ def test_the_board_says_where_the_law_is_not_exact(steps: Steps) -> None:
             "reference": {"members": 8},
         }
     )
-    outcome = Runner(study, steps.registry).run(steps)
+    runner = Runner(study, steps.registry)
+    lawful = [name for _, name, _ in runner.plan(None) if name.endswith("law-crps")]
+    assert lawful == ["exact.climatology.s0.law-crps", "exact.oracle.s0.law-crps"]
+    outcome = runner.run(steps)
     assert not outcome.failures
     exact, inexact = outcome.boards
+    assert exact.columns[0].excess_from == "law-crps"
+    assert inexact.columns[0].excess_from == "outcome"
     assert not any("approximation" in note for note in exact.notes)
     assert any("the ensemble of etkf at init time" in note for note in inexact.notes)
     assert any(note.startswith("Analyses of the test split are off by") for note in inexact.notes)

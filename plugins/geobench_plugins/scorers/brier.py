@@ -22,6 +22,12 @@ class Brier(Scorer):
     proper = True
     units = "1"
 
+    def law_form(self) -> Scorer:
+        """Name `law-brier`: the excess over draws of the true distribution."""
+        from geobench_plugins.scorers.law_extremes import LawBrier
+
+        return LawBrier(within=self.within)
+
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
@@ -45,6 +51,12 @@ class RPS(Scorer):
     fair = True
     proper = True
     units = "1"
+
+    def law_form(self) -> Scorer:
+        """Name `law-rps`: the excess over draws of the true distribution."""
+        from geobench_plugins.scorers.law_extremes import LawRPS
+
+        return LawRPS(within=self.within)
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context

@@ -22,6 +22,12 @@ class CRPS(Scorer):
     fair = True
     proper = True
 
+    def law_form(self) -> Scorer:
+        """Name `law-crps`: the excess over draws of the true distribution."""
+        from geobench_plugins.scorers.law import LawCRPS
+
+        return LawCRPS(within=self.within)
+
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":

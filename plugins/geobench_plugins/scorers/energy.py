@@ -25,6 +25,12 @@ class Energy(Scorer):
     proper = True
     units = "1"
 
+    def law_form(self) -> Scorer:
+        """Name `law-energy`: the excess over draws of the true distribution."""
+        from geobench_plugins.scorers.law import LawEnergy
+
+        return LawEnergy(within=self.within)
+
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":

@@ -1,5 +1,6 @@
 """The CRPS of how far, how long and when extremes happen."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +30,12 @@ class EventCRPS(Scorer):
 
     of: Literal["extent", "duration", "first-passage"] = Field("extent", description="what")
 
+    def law_form(self) -> Scorer:
+        """Name `law-event-crps`: the excess over draws of the true distribution."""
+        from geobench_plugins.scorers.law_crps import LawEventCRPS
+
+        return LawEventCRPS(within=self.within, of=self.of)
+
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
@@ -37,20 +44,27 @@ class EventCRPS(Scorer):
 
         from geobench_plugins.kernels.ensembles import marginals, unlimited
 
-        grid = context
-        if self.of == "extent":  # one number for all of it
-            cell = dict.fromkeys(context.sea.dims, slice(1))
-            grid = replace(context, sea=context.sea.isel(cell) | True, areas=None)
-        failed = [self._failed(each, context) for each in (forecast, truth)]
-        parts = []
+        grid = self.grid(context)
+        drawn = zip(*(self.numbers(each, context) for each in (forecast, truth)), strict=True)
+        parts = [
+            marginals(members, outcome, unlimited(grid))[["error", "spread"]]
+            for members, outcome in drawn
+        ]
+        return xr.concat(parts, context.thresholds["quantile"])
+
+    def grid(self, context: Context) -> Context:
+        """What is known of the cells that `numbers` are of."""
+        if self.of != "extent":
+            return context
+        cell = dict.fromkeys(context.sea.dims, slice(1))  # one number for all of it
+        return replace(context, sea=context.sea.isel(cell) | True, areas=None)
+
+    def numbers(self, values: "xr.DataArray", context: Context) -> "Iterator[xr.DataArray]":
+        """What is taken of values, members or outcomes, for each quantile in turn."""
+        failed = self._failed(values, context)
         for quantile in context.thresholds["quantile"].to_numpy():
             limit = context.thresholds.sel(quantile=quantile, drop=True)
-            members, outcome = (
-                self._number(each > limit, context).where(~bad)
-                for each, bad in zip((forecast, truth), failed, strict=True)
-            )
-            parts.append(marginals(members, outcome, unlimited(grid))[["error", "spread"]])
-        return xr.concat(parts, context.thresholds["quantile"])
+            yield self._number(values > limit, context).where(~failed)
 
     def _failed(self, values: "xr.DataArray", context: Context) -> "xr.DataArray":
         """Where a path holds what is not a number, from then on, anywhere at sea."""

@@ -33,6 +33,12 @@ class KernelScore(Scorer):
 
     widths: tuple[float, ...] = Field(_WIDTHS, min_length=1, description="w")
 
+    def law_form(self) -> Scorer:
+        """Name `law-kernel-score`: the excess over draws of the true distribution."""
+        from geobench_plugins.scorers.law_fields import LawKernelScore
+
+        return LawKernelScore(within=self.within, widths=self.widths)
+
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":

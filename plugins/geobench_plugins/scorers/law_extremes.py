@@ -53,6 +53,30 @@ class LawBrier(Scorer):
         return means.rename(squared="squared error of p")
 
 
+class LawRPS(Scorer):
+    """Excess of `rps` over the law: the sum of `law-brier` over climatological quantiles.
+
+    Without the noise of one outcome, and unbiased, so it may come out a little below 0.
+    """
+
+    name = "law-rps"
+    fair = True
+    proper = True
+    needs_law = True
+    units = "1"
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the `excess` of each case."""
+        squared = LawBrier().statistics(forecast, truth, context)["squared"]
+        return squared.sum("quantile", skipna=False).to_dataset(name="excess")
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the mean."""
+        return means.rename(excess="excess RPS")
+
+
 class LawReliability(Scorer):
     """Reliability of event probabilities against the true ones: mean of (k/M - p*_k)².
 

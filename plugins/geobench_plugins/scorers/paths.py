@@ -26,6 +26,12 @@ class PathCRPS(Scorer):
 
     of: Literal["change", "mean", "maximum"] = Field("change", description="what is taken")
 
+    def law_form(self) -> Scorer:
+        """Name `law-path-crps`: the excess over draws of the true distribution."""
+        from geobench_plugins.scorers.law_crps import LawPathCRPS
+
+        return LawPathCRPS(within=self.within, of=self.of)
+
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":

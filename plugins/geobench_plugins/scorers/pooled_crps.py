@@ -29,6 +29,12 @@ class PooledCRPS(Scorer):
     window: int = Field(4, gt=1, description="cells along each grid dim")
     pool: Literal["mean", "max"] = Field("mean", description="what is taken of a window")
 
+    def law_form(self) -> Scorer:
+        """Name `law-pooled-crps`: the excess over draws of the true distribution."""
+        from geobench_plugins.scorers.law_crps import LawPooledCRPS
+
+        return LawPooledCRPS(within=self.within, window=self.window, pool=self.pool)
+
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":

@@ -21,6 +21,12 @@ class RMSE(Scorer):
     fair = True
     proper = True
 
+    def law_form(self) -> Scorer:
+        """Name `law-rmse`: the excess over draws of the true distribution."""
+        from geobench_plugins.scorers.law_rmse import LawRMSE
+
+        return LawRMSE(within=self.within)
+
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":

@@ -20,6 +20,12 @@ class TailCRPS(Scorer):
     fair = True
     proper = True
 
+    def law_form(self) -> Scorer:
+        """Name `law-tail-crps`: the excess over draws of the true distribution."""
+        from geobench_plugins.scorers.law_crps import LawTailCRPS
+
+        return LawTailCRPS(within=self.within)
+
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":

@@ -34,6 +34,12 @@ class Variogram(Scorer):
     power: float = Field(0.5, gt=0, le=2, description="p")
     points: int = Field(64, gt=1, description="cells at most; the cost grows with their square")
 
+    def law_form(self) -> Scorer:
+        """Name `law-variogram`: the excess over draws of the true distribution."""
+        from geobench_plugins.scorers.law_fields import LawVariogram
+
+        return LawVariogram(within=self.within, power=self.power, points=self.points)
+
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":

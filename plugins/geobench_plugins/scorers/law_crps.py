@@ -1,0 +1,159 @@
+"""The excess CRPS over the law of what is made of fields: tails, windows, paths and events."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from geobench import Context, Scorer
+from geobench_plugins.scorers.event_crps import EventCRPS
+from geobench_plugins.scorers.paths import taken
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class LawTailCRPS(Scorer):
+    """Excess of `tail-crps` over the law: `law-crps` of max(x, t) and max(y, t), draws y.
+
+    t is a climatological quantile, each site against its own. Without the noise of one outcome,
+    and unbiased, so it may come out a little below 0.
+    """
+
+    name = "law-tail-crps"
+    fair = True
+    proper = True
+    needs_law = True
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the `excess` of each case and quantile."""
+        import xarray as xr
+
+        from geobench_plugins.kernels import ensembles
+
+        law = ensembles.law_of(forecast, context)
+        parts = []
+        for quantile in context.thresholds["quantile"].to_numpy():
+            limit = context.thresholds.sel(quantile=quantile, drop=True)
+            members, draws = (_cut(each, limit) for each in (forecast, law))
+            parts.append(ensembles.excess_crps(members, draws, context))
+        return xr.concat(parts, context.thresholds["quantile"]).to_dataset(name="excess")
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the mean."""
+        return means.rename(excess="excess twCRPS")
+
+
+def _cut(values: "xr.DataArray", limit: "xr.DataArray") -> "xr.DataArray":
+    """The larger of value and limit, with the dims of the values; NaN stays NaN."""
+    larger = values.where(~(values < limit), limit).astype(values.dtype)
+    return larger.transpose(*values.dims)
+
+
+class LawPooledCRPS(Scorer):
+    """Excess of `pooled-crps` over the law: `law-crps` of means or maxima over windows.
+
+    Members and draws of the law are pooled alike, so it is 0 for the law, dependence within a
+    window included. Without the noise of one outcome, and unbiased: it may come out a little below
+    0.
+    """
+
+    name = "law-pooled-crps"
+    fair = True
+    proper = True
+    needs_law = True
+
+    window: int = Field(4, gt=1, description="cells along each grid dim, as of pooled-crps")
+    pool: Literal["mean", "max"] = Field("mean", description="what is taken of a window")
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the `excess` of each case."""
+        from geobench_plugins.kernels import ensembles
+        from geobench_plugins.kernels.windows import kept, pooled
+
+        members, law = (
+            pooled(each, context.sea, self.window, self.pool)
+            for each in (forecast, ensembles.law_of(forecast, context))
+        )
+        windows = replace(context, sea=kept(context.sea, self.window))
+        # A failed value counts wherever it is: also in the rest, and where it is no maximum.
+        finite = context.average(forecast).notnull().all("member")
+        excess = ensembles.excess_crps(members, law, windows).where(finite)
+        return excess.to_dataset(name="excess")
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the mean."""
+        return means.rename(excess=f"excess CRPS of {self.pool} over {self.window}")
+
+
+class LawPathCRPS(Scorer):
+    """Excess of `path-crps` over the law: `law-crps` of a change, or a mean or maximum so far.
+
+    The number is taken of each member's path and of each draw's. Without the noise of one outcome,
+    and unbiased, so it may come out a little below 0.
+    """
+
+    name = "law-path-crps"
+    fair = True
+    proper = True
+    needs_law = True
+    whole_paths = True
+
+    of: Literal["change", "mean", "maximum"] = Field(
+        "change", description="what is taken, as of path-crps"
+    )
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the `excess` of each case."""
+        from geobench_plugins.kernels import ensembles
+
+        law = ensembles.law_of(forecast, context)
+        members, draws = (taken(each, self.of) for each in (forecast, law))
+        return ensembles.excess_crps(members, draws, context).to_dataset(name="excess")
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the mean."""
+        return means.rename(excess=f"excess CRPS of the {self.of} in time")
+
+
+class LawEventCRPS(Scorer):
+    """Excess of `event-crps` over the law: of the extent, duration or first passage of extremes.
+
+    The number is taken of each member and of each draw. Without the noise of one outcome, and
+    unbiased, so it may come out a little below 0.
+    """
+
+    name = "law-event-crps"
+    fair = True
+    proper = True
+    needs_law = True
+    units = "1"
+    whole_paths = True
+
+    of: Literal["extent", "duration", "first-passage"] = Field(
+        "extent", description="what, as of event-crps"
+    )
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the `excess` of each case and quantile."""
+        import xarray as xr
+
+        from geobench_plugins.kernels import ensembles
+
+        outcome_form, law = EventCRPS(of=self.of), ensembles.law_of(forecast, context)
+        drawn = zip(*(outcome_form.numbers(each, context) for each in (forecast, law)), strict=True)
+        grid = outcome_form.grid(context)
+        parts = [ensembles.excess_crps(members, draws, grid) for members, draws in drawn]
+        return xr.concat(parts, context.thresholds["quantile"]).to_dataset(name="excess")
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the mean."""
+        return means.rename(excess=f"excess CRPS of the {self.of.replace('-', ' ')}")

@@ -1,0 +1,93 @@
+"""The excess over the law of the variogram score and of the kernel score."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from geobench import Context, Scorer
+from geobench_plugins.scorers.kernel_score import LawMMD
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class LawVariogram(Scorer):
+    """Excess of `variogram` over the law: squared difference of mean variograms, debiased.
+
+    Mean over pairs of points of (mean_j |x_ji - x_jk|^p - mean_l |y_li - y_lk|^p)², members x and
+    draws y of the law, less what the sampling of both adds, variance_j / M and variance_l / K.
+    Units and points are those of `variogram`. Without the noise of one outcome, and unbiased, so it
+    may come out a little below 0.
+    """
+
+    name = "law-variogram"
+    fair = True
+    proper = True
+    needs_law = True
+    units = "1"
+
+    power: float = Field(0.5, gt=0, le=2, description="p, as of variogram")
+    points: int = Field(64, gt=1, description="cells at most; the cost grows with their square")
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the `excess` of each case and variable."""
+        import numpy as np
+        import xarray as xr
+
+        from geobench_plugins.kernels import ensembles
+        from geobench_plugins.kernels.law_variogram import law_variogram
+
+        law = ensembles.law_of(forecast, context)
+        chosen = ensembles.lattice(context.sea, self.points)
+        pairs = np.stack(np.triu_indices(len(chosen), 1), -1)
+        weights = np.full(len(pairs), 1 / max(1, len(pairs)))
+        typical = context.average(context.std.astype(float) ** 2) ** 0.5
+        parts = []
+        for name in forecast["variable"].to_numpy():
+            unit = float(typical.sel(variable=name))
+            members, draws = (
+                ensembles.fields(each.sel(variable=[name]), truth.sel(variable=[name]), context)[0][
+                    ..., chosen
+                ]
+                for each in (forecast, law)
+            )
+            own = weights / unit ** (2 * self.power)
+            excess = law_variogram(members, draws, pairs, own, self.power)
+            parts.append(ensembles.cases(forecast, excess=excess))
+        finite = context.average(forecast).notnull().all("member")
+        return xr.concat(parts, forecast["variable"]).where(finite)  # also of cells left out
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the mean."""
+        return means.rename(excess="excess variogram score")
+
+
+class LawKernelScore(Scorer):
+    """Excess of `kernel-score` over the law: half the squared discrepancy of `law-mmd`.
+
+    In the units of the kernel score, without the noise of one outcome, and unbiased, so it may come
+    out a little below 0.
+    """
+
+    name = "law-kernel-score"
+    fair = True
+    proper = True
+    needs_law = True
+    units = "1"
+
+    widths: tuple[float, ...] = Field(
+        (0.1, 0.3, 1.0), min_length=1, description="w, as of kernel-score"
+    )
+
+    def statistics(
+        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
+    ) -> "xr.Dataset":
+        """Return the `excess` of each case."""
+        found = LawMMD(widths=self.widths).statistics(forecast, truth, context)
+        return (found / 2).rename(discrepancy="excess")
+
+    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
+        """Return the mean."""
+        return means.rename(excess="excess kernel score")
