@@ -37,19 +37,6 @@ def excess(better: Orientation, values: Any, law: Any) -> Any:
     return law - values if better == "higher" else values - law
 
 
-def excess(better: Orientation, values: Any, law: Any) -> Any:
-    """How much worse `values` are than the scores of the law, numbers or arrays; below 0: better.
-
-    values - law where lower scores are better, law - values where higher ones are. Where scores
-    near an ideal of 1 or 0 are better, |values - ideal| - |law - ideal|: a ratio of 0.5 is worse
-    than the law's 1.0 by 0.5, and so is 1.5.
-    """
-    if better in IDEALS:
-        ideal = IDEALS[better]
-        return abs(values - ideal) - abs(law - ideal)
-    return law - values if better == "higher" else values - law
-
-
 Region = tuple[tuple[float, float], ...] | None
 """Bounds along each grid dim as shares of its length; None: everywhere."""
 

@@ -1,6 +1,5 @@
 """The excess CRPS over the law of what is made of fields: tails, windows, paths and events."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -73,13 +72,13 @@ class LawPooledCRPS(Scorer):
     ) -> "xr.Dataset":
         """Return the `excess` of each case."""
         from geobench_plugins.kernels import ensembles
-        from geobench_plugins.kernels.windows import kept, pooled
+        from geobench_plugins.kernels.windows import coarse, pooled
 
         members, law = (
-            pooled(each, context.sea, self.window, self.pool)
+            pooled(each, context, self.window, self.pool)
             for each in (forecast, ensembles.law_of(forecast, context))
         )
-        windows = replace(context, sea=kept(context.sea, self.window))
+        windows = coarse(context, self.window)
         # A failed value counts wherever it is: also in the rest, and where it is no maximum.
         finite = context.average(forecast).notnull().all("member")
         excess = ensembles.excess_crps(members, law, windows).where(finite)

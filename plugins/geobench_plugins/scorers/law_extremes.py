@@ -95,6 +95,7 @@ class LawReliability(Scorer):
     version = "2"
     needs_law = True
     units = "1"
+    cells_by_area = False  # of more cells the groups are others
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
@@ -185,6 +186,7 @@ class LawValue(Scorer):
     fair = False
     needs_law = True
     units = "1"
+    cells_by_area = False  # of more cells the groups are others
 
     cost_loss: tuple[Share, ...] = Field((0.05, 0.2), description="ratios C/L", min_length=1)
 

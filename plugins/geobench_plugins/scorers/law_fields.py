@@ -42,7 +42,7 @@ class LawVariogram(Scorer):
         law = ensembles.law_of(forecast, context)
         chosen = ensembles.lattice(context.sea, self.points)
         pairs = np.stack(np.triu_indices(len(chosen), 1), -1)
-        weights = np.full(len(pairs), 1 / max(1, len(pairs)))
+        weights = ensembles.pair_weights(context, chosen[pairs])
         typical = context.average(context.std.astype(float) ** 2) ** 0.5
         parts = []
         for name in forecast["variable"].to_numpy():

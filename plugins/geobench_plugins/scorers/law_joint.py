@@ -80,6 +80,8 @@ class LawWasserstein(Scorer):
 
         grid = tuple(context.sea.dims)
         sea = context.sea.to_numpy().ravel()
+        shares = context.weights.transpose(*grid).to_numpy().ravel()[sea]
+        shares = shares / shares.sum()
         found = []
         for name in forecast["variable"].to_numpy():
             x, y = (
@@ -89,7 +91,7 @@ class LawWasserstein(Scorer):
                 .reshape(-1, each.sizes["member"], sea.size)[..., sea]
                 for each in (forecast, _enough(self.name, forecast, context))
             )
-            found.append(ensembles.cases(forecast, distance=wasserstein.excess(x, y).mean(-1)))
+            found.append(ensembles.cases(forecast, distance=wasserstein.excess(x, y) @ shares))
         return xr.concat(found, forecast["variable"])
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
