@@ -170,7 +170,9 @@ def exponents(found: Description, unit_days: float | None) -> Section:
     how = (
         f"{which}, by QR along {effort.exponent_rows} trajectories of {effort.exponent_steps} "
         f"steps under common noise, in float64. Brackets: two jackknife standard errors over "
-        f"{len(spectrum.blocks)} blocks. Positive: by more than two standard errors."
+        f"{len(spectrum.blocks)} blocks. An exponent is positive if its 99.9 % interval lies above "
+        f"zero, and not told from zero if that holds zero. The latter count as zero in the entropy "
+        f"and in the dimension."
     )
     notes = [how]
     if spectrum.dimension is None:

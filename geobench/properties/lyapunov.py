@@ -103,7 +103,7 @@ class Spectrum:
 
 
 def kaplan_yorke(exponents: Array) -> float:
-    """Return j + (λ_1 + … + λ_j) / |λ_{j+1}|, j the last place with a sum not below 0."""
+    """J + (λ_1 + … + λ_J) / |λ_{J+1}|, J the last place where the partial sum is not negative."""
     sums = np.cumsum(exponents)
     last = int(np.nonzero(sums >= 0)[0].max(initial=-1))
     if last < 0:

@@ -285,7 +285,7 @@ def test_wilson_interval_by_hand() -> None:
 
 
 def _blocks(exponents: list[float], seed: int, blocks: int = 32) -> lyapunov.Spectrum:
-    """What a run finds: normal block means with a deviation of 0.01, in the order of their means."""
+    """What a run finds: normal block means, deviation 0.01, in the order of their means."""
     drawn = np.random.default_rng(seed).normal(exponents, 0.01, (blocks, len(exponents)))
     order = drawn.mean(0).argsort()[::-1]
     return lyapunov.Spectrum(drawn[:, order], complete=True)
@@ -319,9 +319,9 @@ def test_a_cycle_has_dimension_one_and_a_torus_two() -> None:
 def test_weak_chaos_has_seven_positive_exponents() -> None:
     """36 sites, F = 5, no noise: against a run of 20,000 units of an independent programme.
 
-    That was of the tangent equations, by Runge-Kutta steps of 0.05 units in double precision; its
-    eighth exponent is 0.0004 ± 0.0006 per unit (the flow's own), the ninth -0.006 ± 0.002, the tenth
-    -0.060 ± 0.002. Each may be off by four standard errors of either.
+    That was of the tangent equations, by Runge-Kutta steps of 0.05 units in double precision. Its
+    eighth exponent is 0.0004 ± 0.0006 per unit (the flow's own), the ninth -0.006 ± 0.002, the
+    tenth -0.060 ± 0.002. Each may be off by four standard errors of either.
     """
     published = [0.5480, 0.3910, 0.3053, 0.2385, 0.1700, 0.1129, 0.0571]
     simulator = Lorenz95(sites=36, forcing=5, amplitude=0)
