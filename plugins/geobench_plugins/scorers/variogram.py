@@ -18,12 +18,10 @@ class Variogram(Scorer):
     members (Scheuerer & Hamill, 2015, doi:10.1175/MWR-D-14-00269.1, whose form is the plain one).
     It sees dependence better than the energy score, and no bias at all that is the same everywhere.
     Values are in units of the variable's climatological standard deviation. Points are sea cells,
-    as evenly spread as possible where there are more than `points`; all pairs weigh the same. Of a
-    single member nothing is taken off.
+    as evenly spread as possible where there are more than `points`; all pairs weigh the same.
     """
 
     name = "variogram"
-    version = "2"
     fair = True
     proper = True
     units = "1"
@@ -50,7 +48,7 @@ class Variogram(Scorer):
             members, outcome, _ = ensembles.fields(
                 forecast.sel(variable=[name]), truth.sel(variable=[name]), context
             )
-            plain, fair = ensembles.variogram(
+            _, fair = ensembles.variogram(
                 members[..., chosen],
                 outcome[..., chosen],
                 pairs,
@@ -58,8 +56,7 @@ class Variogram(Scorer):
                 self.power,
                 context,
             )
-            score = fair if forecast.sizes["member"] > 1 else plain
-            parts.append(ensembles.cases(forecast, variogram=score))
+            parts.append(ensembles.cases(forecast, variogram=fair))
         finite = ensembles.marginals(forecast, truth, context)["error"].notnull()
         return xr.concat(parts, forecast["variable"]).where(finite)  # also of cells left out
 
