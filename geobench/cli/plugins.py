@@ -14,6 +14,7 @@ from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import json_option
 
 if TYPE_CHECKING:
+    from geobench.interfaces.scorer import Scorer
     from geobench.registry import Offer
 
 
@@ -92,10 +93,30 @@ def _show(offer: "Offer") -> None:
         click.echo(offer.value.read_text("utf-8"))
         return
     click.echo(inspect.getdoc(offer.value))
+    if offer.kind == "scorer":
+        click.echo("\n" + "\n".join(_declared(offer.value)))
     if offer.value.model_fields:
         click.echo("\nfields:")
     for line in _fields(offer.value, None, "  "):
         click.echo(line)
+
+
+def _declared(scorer: "type[Scorer]") -> Iterator[str]:
+    """What a scorer declares: which scores are better, what the excess is, units and members."""
+    from geobench.interfaces.scorer import IDEALS
+
+    if scorer.better in IDEALS:
+        ideal = IDEALS[scorer.better]
+        yield f"better: scores near {ideal}"
+        yield f"excess: |score - {ideal}| - |score of the true distribution - {ideal}|"
+    elif scorer.better == "higher":
+        yield "better: higher scores"
+        yield "excess: score of the true distribution - score"
+    else:
+        yield "better: lower scores"
+        yield "excess: score - score of the true distribution"
+    yield f"units: {scorer.units if scorer.units != '1' else 'none'}"
+    yield f"members: {scorer.least_members} or more"
 
 
 def _fields(cls: type[BaseModel], own: BaseModel | None, indent: str) -> Iterator[str]:

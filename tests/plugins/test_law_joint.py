@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from geobench import Context, GeobenchError, Noise, Scorer
+from geobench import Context, Noise, Scorer
 from geobench.testing import small_case
 from geobench_plugins.scorers.law import LawCRPS
 from geobench_plugins.scorers.law_joint import (
@@ -67,24 +67,23 @@ def test_the_wasserstein_distance_of_a_shift_is_the_shift() -> None:
     assert float(_told(LawWasserstein(), _case(30, draws=90)).squeeze()) == pytest.approx(
         0, abs=0.01
     )
-    # Much larger than the sampling, which then no longer adds: less what two groups of draws have.
+    # Much larger than the sampling, which then no longer adds: less what two groups of 15 have.
     forecast, truth, context = _case(30, draws=90)
     away = float(_told(LawWasserstein(), (forecast + 10, truth, context)).squeeze())
-    noise = 10 - away
-    assert 0.1 < noise < 0.4  # of 30 normal draws and 30 others
     assert context.law is not None
-    one, other = (context.law.isel(member=slice(30 * k, 30 * k + 30)) for k in (0, 1))
+    one, other = (context.law.isel(member=slice(15 * k, 15 * k + 15)) for k in (0, 1))
     apart = abs(np.sort(one, 2) - np.sort(other, 2)).mean()
-    assert noise == pytest.approx(float(apart), abs=0.01)
+    assert 10 - away == pytest.approx(float(apart), abs=0.01)
 
 
 def test_projections_see_dependence_and_single_sites_do_not() -> None:
+    """By standard errors of 20 batches of 20 cases: 6 of them, a false alarm in 100,000."""
     for scorer, sees in ((LawWasserstein(), False), (LawSlicedWasserstein(), True)):
-        own, shuffled = (
-            float(_told(scorer, _case(20, how)).squeeze()) for how in ("law", "shuffled")
-        )
-        assert abs(own) < 0.01
-        assert (shuffled > 0.03) == sees
+        for how in ("law", "shuffled"):
+            found = scorer.statistics(*_case(20, how))["distance"].mean("lead_time")
+            batches = found.to_numpy().reshape(20, 20).mean(1)
+            z = batches.mean() / (batches.std(ddof=1) / 20**0.5)
+            assert (z > 6) == (sees and how == "shuffled")
 
 
 def test_dependence_is_lost_by_shuffling_alone() -> None:
@@ -152,15 +151,3 @@ def test_parts_of_the_law_are_nothing_and_add_up(window: int) -> None:
     case = _case(20, "shifted")
     parts = _told(LawParts(window=1), case).sum("part")
     np.testing.assert_allclose(parts, _told(LawCRPS(), case), atol=0.004)
-
-
-@pytest.mark.parametrize("scorer", [LawWasserstein(), LawDependence(), LawParts()])
-def test_too_few_draws_are_told_and_few_are_used(scorer: Scorer) -> None:
-    forecast, truth, context = _case(10, inits=4, draws=5)
-    with pytest.raises(
-        GeobenchError, match="needs 6 draws of the law at the least, and there are 5"
-    ):
-        scorer.statistics(forecast, truth, context)
-    assert context.law is not None
-    more = replace(context, law=xr.concat([context.law] * 2, "member"))
-    assert scorer.statistics(forecast, truth, more).data_vars

@@ -72,11 +72,9 @@ class LawMean(Scorer):
 
     Over the variable's climatological variance (its mean over sea cells), and less what the
     sampling of both adds, var(x) / M + var(y) / K: unbiased, so it may come out a little below 0.
-    Nothing is taken off for a single member: it is a point forecast.
     """
 
     name = "law-mean"
-    version = "2"
     fair = True
     proper = True
     needs_law = True
@@ -90,12 +88,10 @@ class LawMean(Scorer):
 
         x, y = (each.astype(float) for each in (forecast, law_of(forecast, context)))
         difference = x.mean("member", skipna=False) - y.mean("member", skipna=False)
-        sampled = sum(
-            each.var("member", ddof=1, skipna=False) / each.sizes["member"]
-            for each in (x, y)
-            if each.sizes["member"] > 1
-        )
-        squared = context.average(difference**2 - sampled)
+        sampled = [
+            each.var("member", ddof=1, skipna=False) / each.sizes["member"] for each in (x, y)
+        ]
+        squared = context.average(difference**2 - sampled[0] - sampled[1])
         return (squared / context.average(context.std**2)).to_dataset(name="squared")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":

@@ -74,14 +74,14 @@ class LawWasserstein(Scorer):
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return the `distance` of each case."""
+        import numpy as np
         import xarray as xr
 
-        from geobench_plugins.kernels import ensembles, wasserstein
+        from geobench_plugins.kernels import wasserstein
 
-        grid = tuple(context.sea.dims)
+        grid = [str(dim) for dim in context.sea.dims]
         sea = context.sea.to_numpy().ravel()
-        shares = context.weights.transpose(*grid).to_numpy().ravel()[sea]
-        shares = shares / shares.sum()
+        law = _enough(self.name, forecast, context)
         found = []
         for name in forecast["variable"].to_numpy():
             x, y = (
@@ -89,10 +89,14 @@ class LawWasserstein(Scorer):
                 .transpose("init_time", "lead_time", "member", *grid)
                 .to_numpy()
                 .reshape(-1, each.sizes["member"], sea.size)[..., sea]
-                for each in (forecast, _enough(self.name, forecast, context))
+                for each in (forecast, law)
             )
-            found.append(ensembles.cases(forecast, distance=wasserstein.excess(x, y) @ shares))
-        return xr.concat(found, forecast["variable"])
+            apart = np.zeros((len(x), sea.size))
+            apart[:, sea] = wasserstein.excess(x, y)
+            cells = forecast.isel(member=0, variable=0, drop=True)
+            cells = cells.transpose("init_time", "lead_time", *grid)
+            found.append(context.average(cells.copy(data=apart.reshape(cells.shape))))
+        return xr.concat(found, forecast["variable"]).to_dataset(name="distance")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""

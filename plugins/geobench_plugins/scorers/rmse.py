@@ -13,11 +13,11 @@ class RMSE(Scorer):
 
     A mean of M members carries their sampling error, variance / M, which is subtracted before the
     root; the root is taken after averaging. `xskillscore.rmse` has neither, and takes one root per
-    case. Nothing is known of the variance of a single member: it is the error of a point forecast.
+    case.
     """
 
     name = "rmse"
-    version = "3"
+    version = "2"
     fair = True
     proper = True
 
@@ -33,9 +33,8 @@ class RMSE(Scorer):
         """Return the `squared` error of the mean and the sampling `variance` of the mean."""
         from geobench_plugins.kernels.ensembles import marginals
 
-        found, count = marginals(forecast, truth, context), forecast.sizes["member"]
-        variance = found["variance"] / count if count > 1 else 0.0 * found["squared"]
-        return found[["squared"]].assign(variance=variance)
+        found = marginals(forecast, truth, context)[["squared", "variance"]]
+        return found.assign(variance=found["variance"] / forecast.sizes["member"])
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Take the root; a debiased square that chance took below zero counts as 0."""

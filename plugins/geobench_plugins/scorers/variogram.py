@@ -20,12 +20,10 @@ class Variogram(Scorer):
     Values are in units of the variable's climatological standard deviation. Points are sea cells,
     as evenly spread as possible where there are more than `points`. A pair of points weighs as the
     product of their areas: all pairs the same where cells are equally large. A point makes no pair
-    with itself, so a cell in two halves is not quite the same as the cell. Of a single member
-    nothing is taken off.
+    with itself, so a cell in two halves is not quite the same as the cell.
     """
 
     name = "variogram"
-    version = "2"
     fair = True
     proper = True
     units = "1"
@@ -59,7 +57,7 @@ class Variogram(Scorer):
             members, outcome, _ = ensembles.fields(
                 forecast.sel(variable=[name]), truth.sel(variable=[name]), context
             )
-            plain, fair = ensembles.variogram(
+            _, fair = ensembles.variogram(
                 members[..., chosen],
                 outcome[..., chosen],
                 pairs,
@@ -67,8 +65,7 @@ class Variogram(Scorer):
                 self.power,
                 context,
             )
-            score = fair if forecast.sizes["member"] > 1 else plain
-            parts.append(ensembles.cases(forecast, variogram=score))
+            parts.append(ensembles.cases(forecast, variogram=fair))
         finite = ensembles.marginals(forecast, truth, context)["error"].notnull()
         return xr.concat(parts, forecast["variable"]).where(finite)  # also of cells left out
 
