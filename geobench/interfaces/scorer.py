@@ -91,8 +91,12 @@ class Context:
         return replace(self, sea=inside.transpose(*self.sea.dims))
 
     def average(self, field: "xr.DataArray") -> "xr.DataArray":
-        """Mean over the grid's sea cells. NaN stays NaN: a failed value is never dropped."""
-        return field.where(self.sea, 0.0).sum(self.sea.dims, skipna=False) / self.sea.sum()
+        """Mean over the grid's sea cells. NaN stays NaN: a failed value is never dropped.
+
+        Summed in double precision, whatever the field's is: large values do not overflow.
+        """
+        total = field.where(self.sea, 0.0).sum(self.sea.dims, skipna=False, dtype=float)
+        return total / self.sea.sum()
 
 
 class Scorer(Plugin):

@@ -22,6 +22,7 @@ class EventCRPS(Scorer):
     """
 
     name = "event-crps"
+    version = "2"
     fair = True
     proper = True
     units = "1"
@@ -32,7 +33,7 @@ class EventCRPS(Scorer):
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
-        """Return `error` and `spread`, as for `crps`, of each quantile."""
+        """Return the fair `crps` of each quantile."""
         import xarray as xr
 
         from geobench_plugins.kernels.ensembles import marginals, unlimited
@@ -49,7 +50,7 @@ class EventCRPS(Scorer):
                 self._number(each > limit, context).where(~bad)
                 for each, bad in zip((forecast, truth), failed, strict=True)
             )
-            parts.append(marginals(members, outcome, unlimited(grid))[["error", "spread"]])
+            parts.append(marginals(members, outcome, unlimited(grid))[["crps"]])
         return xr.concat(parts, context.thresholds["quantile"])
 
     def _failed(self, values: "xr.DataArray", context: Context) -> "xr.DataArray":
@@ -66,6 +67,6 @@ class EventCRPS(Scorer):
         return waiting.cumsum("lead_time").astype(float)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
-        """Return the error less the spread."""
+        """Return the mean."""
         of = self.of.replace("-", " ")
-        return (means["error"] - means["spread"]).to_dataset(name=f"CRPS of the {of}")
+        return means.rename(crps=f"CRPS of the {of}")

@@ -25,6 +25,7 @@ class KernelScore(Scorer):
     """
 
     name = "kernel-score"
+    version = "2"
     fair = True
     proper = True
     units = "1"
@@ -55,6 +56,7 @@ class LawMMD(Scorer):
     """
 
     name = "law-mmd"
+    version = "2"
     fair = True
     proper = True
     needs_law = True

@@ -32,6 +32,7 @@ class LawParts(Scorer):
     """
 
     name = "law-parts"
+    version = "2"
     needs_law = True
 
     window: int = Field(4, gt=0, description="cells along each grid dim; 1: single sites")

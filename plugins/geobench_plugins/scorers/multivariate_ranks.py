@@ -27,7 +27,7 @@ class MultivariateRanks(Scorer):
     """
 
     name = "multivariate-ranks"
-    version = "1"
+    version = "2"
     units = "1"
     whole_paths = True
 
@@ -44,12 +44,12 @@ class MultivariateRanks(Scorer):
         import numpy as np
         import xarray as xr
 
-        from geobench_plugins.kernels.ensembles import case_keys, joined, lattice
+        from geobench_plugins.kernels.ensembles import case_keys, joined, lattice, typical_size
 
         grid = tuple(str(dim) for dim in context.sea.dims)
         chosen = lattice(context.sea, self.points)
         every = joined(truth.expand_dims("member"), forecast)  # the outcome stands first
-        unit = context.average(context.std**2) ** 0.5
+        unit = typical_size(context)
         every = (every / unit).transpose("init_time", "lead_time", "member", "variable", *grid)
         finite = every.where(context.sea, 0.0).notnull().all(("member", "variable", *grid))
         states = every.to_numpy().astype(np.float64)
@@ -112,7 +112,13 @@ def _energy(fields: "_Array", _: object) -> "_Array":
 
     from geobench_plugins.kernels.pairs import squared_distances
 
-    found: _Array = np.sqrt(squared_distances(fields, fields)).sum(-1)
+    # Less the distances of the outcome, the same for all: fields far away leave the order alone.
+    away = fields - fields[:, :1]
+    products = away @ away.swapaxes(1, 2)
+    own = np.einsum("cmm->cm", products)
+    sides = np.sqrt(squared_distances(fields, fields)) + np.sqrt(own)[:, None]
+    farther = (own[..., None] - 2 * products) / np.where(sides > 0, sides, 1.0)
+    found: _Array = farther.sum(-1)
     return found
 
 
@@ -120,8 +126,10 @@ def _reference(fields: "_Array", drawn: "list[np.random.Generator]") -> "_Array"
     import numpy as np
 
     noise = np.stack([each.standard_normal(fields.shape[-1]) for each in drawn])
-    reference = fields.mean(1) + fields.std(1) * noise
-    found: _Array = ((fields - reference[:, None]) ** 2).sum(-1)
+    away = fields - fields[:, :1]
+    reference = away.mean(1) + away.std(1) * noise
+    # |x - r|² less that of the outcome, the same for all.
+    found: _Array = (away * (away - 2 * reference[:, None])).sum(-1)
     return found
 
 

@@ -12,25 +12,25 @@ class RMSE(Scorer):
     """Root-mean-square error of the ensemble mean, debiased for the number of members.
 
     A mean of M members carries their sampling error, variance / M, which is subtracted before the
-    root; the root is taken after averaging. `xskillscore.rmse` has neither, and takes one root per
+    root; the root is taken after averaging. The difference is the mean of (x_j - y) (x_k - y) over
+    pairs of members, and is taken as such where members are far apart, so that no digits are lost.
+    Of a single member nothing can be subtracted: it is that of a point forecast. `xskillscore.rmse` has neither, and takes one root per
     case.
     """
 
     name = "rmse"
-    version = "2"
+    version = "3"
     fair = True
     proper = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
-        """Return the `squared` error of the mean and the sampling `variance` of the mean."""
+        """Return the `debiased` squared error of the mean of each case."""
         from geobench_plugins.kernels.ensembles import marginals
 
-        found = marginals(forecast, truth, context)[["squared", "variance"]]
-        return found.assign(variance=found["variance"] / forecast.sizes["member"])
+        return marginals(forecast, truth, context)[["debiased"]]
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Take the root; a debiased square that chance took below zero counts as 0."""
-        debiased = (means["squared"] - means["variance"]).clip(min=0)
-        return (debiased**0.5).to_dataset(name="RMSE")
+        return (means["debiased"].clip(min=0) ** 0.5).to_dataset(name="RMSE")

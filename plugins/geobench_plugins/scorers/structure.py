@@ -20,6 +20,7 @@ class Structure(Scorer):
     """
 
     name = "structure"
+    version = "2"
     better = "one"
     fair = True
     units = "1"
@@ -53,7 +54,7 @@ class Structure(Scorer):
                 continue
             both = (context.sea & context.sea.roll({dim: distance})).isel({dim: here})
             steps = (values - values.roll({dim: distance})).isel({dim: here})
-            raised = (abs(steps) ** self.power).where(both, 0.0)
+            raised = (abs(steps.astype(float)) ** self.power).where(both, 0.0)
             total = total + raised.sum(context.sea.dims, skipna=False, dtype=float)
             pairs += int(both.sum())
         return total / (pairs or float("nan"))

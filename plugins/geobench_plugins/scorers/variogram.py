@@ -22,6 +22,7 @@ class Variogram(Scorer):
     """
 
     name = "variogram"
+    version = "2"
     fair = True
     proper = True
     units = "1"
@@ -41,7 +42,7 @@ class Variogram(Scorer):
         chosen = ensembles.lattice(context.sea, self.points)
         pairs = np.stack(np.triu_indices(len(chosen), 1), -1)
         weights = np.full(len(pairs), 1 / max(1, len(pairs)))
-        typical = context.average(context.std**2) ** 0.5
+        typical = ensembles.typical_size(context)
         parts = []
         for name in forecast["variable"].to_numpy():
             unit = float(typical.sel(variable=name))
@@ -57,7 +58,7 @@ class Variogram(Scorer):
                 context,
             )
             parts.append(ensembles.cases(forecast, variogram=fair))
-        finite = ensembles.marginals(forecast, truth, context)["error"].notnull()
+        finite = ensembles.marginals(forecast, truth, context)["crps"].notnull()
         return xr.concat(parts, forecast["variable"]).where(finite)  # also of cells left out
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
