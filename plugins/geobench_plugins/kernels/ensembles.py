@@ -247,42 +247,49 @@ def excess_energy(
     return law_fields.excess_energy(members, draws, outcome, weights)
 
 
-def squared_difference(
-    one: "xr.DataArray", other: "xr.DataArray", truth: "xr.DataArray"
-) -> "xr.DataArray":
+def squared_difference(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":
     """Squared difference of two ensembles' means, less what the sampling of both adds.
 
-    That is var(x) / M + var(y) / K; nothing of a single member. With both less the outcome, it is
-    the mean of x_j x_k over pairs of members, and of y_j y_k, less twice the product of the means:
-    a member far away is multiplied by small numbers alone.
+    That is var(x) / M + var(y) / K, and nothing of a single member. Where that cancels it is the
+    mean of x_j x_k over pairs of members, and of y_j y_k, less twice the product of the means, all
+    less a middle y: a member far away is multiplied by small numbers alone.
     """
     import numpy as np
 
-    parts = []
-    for each in (one, other):
-        axis, count = each.get_axis_num("member"), each.sizes["member"]
-        away = np.moveaxis((each.astype(float) - truth).transpose(*each.dims).to_numpy(), axis, 0)
-        mean, products = _pair_products(away)
-        parts.append((mean, products if count > 1 else mean**2))
-    squared = parts[0][1] + parts[1][1] - 2 * parts[0][0] * parts[1][0]
+    x, y = (
+        np.moveaxis(each.to_numpy().astype(float), each.get_axis_num("member"), 0)
+        for each in (one, other)
+    )
+    origin = y.mean(0)
+    x, y = x - origin, y - origin
+    difference, sampled = (x.mean(0) - y.mean(0)) ** 2, _of_mean(x) + _of_mean(y)
+    squared = np.asarray(difference - sampled)
+    lost = np.abs(squared) < 1e-6 * difference
+    if lost.any():
+        x, y = x[:, lost], y[:, lost]
+        middle = np.median(y, 0)
+        x, y = x - middle, y - middle
+        squared[lost] = _products(x) + _products(y) - 2 * x.mean(0) * y.mean(0)
     return one.isel(member=0, drop=True).copy(data=squared)
 
 
-def _pair_products(away: "_Array") -> "tuple[_Array, _Array]":
-    """Mean of numbers `(member, …)`, and mean product of two different ones."""
+def _of_mean(drawn: "_Array") -> "_Array":
+    """Variance of the mean of `(member, …)`; 0 for a single one, of which nothing is known."""
+    count = len(drawn)
+    found: _Array = ((drawn - drawn.mean(0)) ** 2).sum(0) / (count * max(1, count - 1))
+    return found
+
+
+def _products(drawn: "_Array") -> "_Array":
+    """Mean product of two different ones of `(member, …)`: each times the sum of nearer ones."""
     import numpy as np
 
-    count = len(away)
-    mean = away.mean(0)
-    apart = ((away - mean) ** 2).sum(0) / (count * max(1, count - 1))
-    products = mean**2 - apart
-    lost = np.abs(products) < 1e-6 * mean**2
-    if lost.any():  # each times the sum of those before, of which the far ones are the last
-        own = away[:, lost]
-        own = np.take_along_axis(own, np.abs(own).argsort(0), 0)
-        before = np.concatenate([np.zeros_like(own[:1]), own.cumsum(0)[:-1]])
-        products[lost] = 2 * (own * before).sum(0) / (count * max(1, count - 1))
-    return mean, products
+    count = len(drawn)
+    if count == 1:
+        return np.asarray(drawn[0] ** 2)
+    ordered = np.take_along_axis(drawn, np.abs(drawn).argsort(0), 0)
+    before = np.concatenate([np.zeros_like(ordered[:1]), ordered.cumsum(0)[:-1]])
+    return np.asarray(2 * (ordered * before).sum(0) / (count * (count - 1)))
 
 
 def variogram(

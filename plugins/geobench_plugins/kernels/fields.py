@@ -25,6 +25,7 @@ _ANY_ORDER = {"contract", "nsz", "reassoc"}  # a sum over a piece: so that it is
 
 
 _FAR = 16  # times the score: members so far from the outcome would cost digits
+SMALL = 1e-15  # distances whose squares single precision may not hold
 
 
 def energy_score(members: Numbers, outcome: Numbers, weights: Array) -> Array:
@@ -36,13 +37,7 @@ def energy_score(members: Numbers, outcome: Numbers, weights: Array) -> Array:
     """
     members, outcome = _same(members, outcome)
     cells = np.nonzero(weights)[0]
-    of_cells = weights[cells].astype(np.float64)
-    scale = of_cells.max(initial=0) or 1.0
-    with np.errstate(invalid="ignore"):  # of a variable that never changes: infinite
-        own = of_cells / scale
-    if own.min(initial=1) < 1e-30:  # too small for the squares of single precision
-        members, outcome = members.astype(np.float64), outcome.astype(np.float64)
-    own = np.ascontiguousarray(own, dtype=members.dtype)
+    members, outcome, own = weighted(members, outcome, weights[cells])
     score, farthest = np.zeros((2, len(members)))
     even = (members.shape[1] + 2) // 2 * 2
     room = CACHE // (members.itemsize * even * UNIT)
@@ -51,16 +46,27 @@ def energy_score(members: Numbers, outcome: Numbers, weights: Array) -> Array:
     def run(first: int, stop: int) -> None:
         rows = scratch(even * piece, members.dtype).reshape(even, piece)
         _energy_score(members, outcome, cells, own, rows, score, farthest, first, stop)
-        lost = ~(farthest[first:stop] <= _FAR * score[first:stop])
+        size = farthest[first:stop]
+        lost = ~((size <= _FAR * score[first:stop]) & (size > SMALL))
         for case in first + np.nonzero(lost)[0]:
             seen = outcome[case, cells].astype(np.float64)
             with np.errstate(invalid="ignore"):
                 away = members[case][:, cells].astype(np.float64) - seen
-                score[case] = _far_score(away * (of_cells / scale))
+                score[case] = _far_score(away * weights[cells])
 
     over_rows(run, len(members))
     score[~np.isfinite(score)] = np.nan
-    return score * scale
+    return score
+
+
+def weighted(
+    members: Numbers, outcome: Numbers, weights: Array
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Fields and weights in the precision of the data, or double if single has not the range."""
+    used = weights[np.isfinite(weights)]
+    if used.min(initial=1) < 1e-30 or used.max(initial=1) > 1e30:
+        members, outcome = members.astype(np.float64), outcome.astype(np.float64)
+    return members, outcome, np.ascontiguousarray(weights, dtype=members.dtype)
 
 
 def _same(members: Numbers, outcome: Numbers) -> tuple[Numbers, Numbers]:
@@ -156,25 +162,67 @@ def _beside(large, small):
     return squared, product
 
 
+@njit(nogil=True, fastmath=_ANY_ORDER, cache=True)
+def _turned(one, other):
+    """|one|² |other|² - (one · other)² of fields that are nearly opposite.
+
+    Of what is left of one less a multiple of the other that is equal where the other is largest.
+    """
+    pivot = 0
+    for point in range(len(other)):
+        if abs(other[point]) > abs(other[pivot]):
+            pivot = point
+    factor = one[pivot] / other[pivot]
+    squared = product = size = 0.0
+    for point in range(len(one)):
+        left = one[point] - factor * other[point] if point != pivot else 0.0
+        squared += left * left
+        product += left * other[point]
+        size += other[point] * other[point]
+    return squared * size - product * product
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def sizes_of(away):
+    """|x| of each field."""
+    norms = np.zeros(len(away))
+    for field in range(len(away)):
+        norms[field] = np.sqrt(_beside(away[field], away[field])[1])
+    return norms
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def saved(away, norms, j, k):
+    """|x_j| + |x_k| - |x_j - x_k| of fields less a near one: nothing that is large is subtracted.
+
+    With |x_j| the larger, |x_j| - |x_j - x_k| is x_k · (2 x_j - x_k) / (|x_j| + |x_j - x_k|). Of
+    fields on opposite sides it is nearly -|x_k|; then it is 2 (|x_j| |x_k| + x_j · x_k) over the
+    sum of the three, by (|x_j| |x_k|)² - (x_j · x_k)².
+    """
+    if norms[j] < norms[k]:
+        j, k = k, j
+    squared, product = _beside(away[j], away[k])
+    sides = norms[j] + np.sqrt(squared)
+    if sides == 0:
+        return 0.0
+    found = norms[k] + product / sides
+    if found < 1e-6 * norms[k]:
+        across = (product + norms[k] * norms[k]) / 2  # x_j · x_k
+        apart = norms[j] * norms[k] - across
+        return 2 * _turned(away[j], away[k]) / (apart * (sides + norms[k]))
+    return found
+
+
 @njit(nogil=True, fastmath=_SUMS, cache=True)
 def _far_score(away):
-    """Energy score of fields less the outcome: Σ |x_j| + |x_k| - |x_j - x_k| over pairs.
-
-    With |x_j| the larger, |x_j| - |x_j - x_k| is x_k · (2 x_j - x_k) / (|x_j| + |x_j - x_k|).
-    """
-    count = len(away)
-    norms = np.zeros(count)
-    for j in range(count):
-        norms[j] = np.sqrt(_beside(away[j], away[j])[1])
+    """Energy score of fields less the outcome: Σ |x_j| + |x_k| - |x_j - x_k| over pairs."""
+    count, norms = len(away), sizes_of(away)
     if count == 1:
         return norms[0]
     total = 0.0
     for j in range(count):
         for k in range(j):
-            large, small = (j, k) if norms[j] >= norms[k] else (k, j)
-            squared, product = _beside(away[large], away[small])
-            sides = norms[large] + np.sqrt(squared)
-            total += norms[small] + (product / sides if sides != 0 else sides)
+            total += saved(away, norms, j, k)
     return total / (count * (count - 1))
 
 
@@ -205,7 +253,7 @@ def variogram(
         )  # fmt: skip
 
     over_rows(run, len(members), block=CASES)
-    for case in np.nonzero(~(np.abs(fair) >= plain / _FAR**2))[0]:  # parts cancel, or overflow
+    for case in np.nonzero(~(np.abs(fair) >= plain / 8))[0]:  # parts cancel, or overflow
         x, y = members[case].astype(np.float64), outcome[case].astype(np.float64)
         if np.isfinite(x).all() and np.isfinite(y).all():
             plain[case], fair[case] = _far_variogram(x, y, places, own, power)

@@ -1,13 +1,13 @@
 """Excess of the CRPS over that of the true distribution, by draws of it, at every point.
 
 E|x - y| - E|x - x'| / 2 - E|y - y'| / 2 of members x and draws y, each mean over all pairs, is half
-the energy distance of the marginals (Székely & Rizzo, 2013, doi:10.1016/j.jspi.2013.03.018). Members
-and draws are sorted by networks of comparators and merged by another (Batcher, 1968), as in
-`kernels.marginals`; of sorted numbers a sum over pairs is a weighted sum. The three sums cancel to
-what is small beside them where some numbers are far from the others. There the excess is taken as
-a sum over the gaps of members and draws together, with weights that are whole numbers: with n
-members and k draws below a gap, F = n / M and G = k / K, the gap counts
-(F - G)² - F (1 - F) / (M - 1) - G (1 - G) / (K - 1). A weight of 0 cancels any gap, however large.
+the energy distance of the marginals (Székely & Rizzo, 2013, doi:10.1016/j.jspi.2013.03.018).
+Members and draws are sorted by networks of comparators and merged by another (Batcher, 1968), as
+in `kernels.marginals`; of sorted numbers a sum over pairs is a weighted sum. Where some numbers are
+far from the others the three sums cancel. There the excess is a sum over the gaps of members and
+draws together, with weights that are whole numbers: with n members and k draws below a gap,
+F = n / M and G = k / K, the gap counts (F - G)² - F (1 - F) / (M - 1) - G (1 - G) / (K - 1). A
+weight of 0 cancels any gap, however large.
 """
 
 from functools import cache

@@ -49,13 +49,12 @@ def squared_distances(one: "Array", other: "Array") -> "Array":
     return found
 
 
-def middle_of(fields: "Array") -> "Array":
+def middle_of(fields: "Array") -> "np.ndarray[tuple[int, ...], np.dtype[np.intp]]":
     """Which field of a case is of median size `(case,)`: few fields far away do not move it."""
     import numpy as np
 
     sizes = (fields**2).sum(-1)
-    order: Array = sizes.argsort(1)
-    return np.asarray(order[:, (sizes.shape[1] - 1) // 2])
+    return np.asarray(sizes.argsort(1)[:, (sizes.shape[1] - 1) // 2])
 
 
 def among(pairs: "Array") -> "Array":

@@ -12,10 +12,11 @@ class CRPS(Scorer):
     """Fair CRPS of the marginals: mean |x - y| - sum_jk |x_j - x_k| / (2 M (M - 1)).
 
     Averaged over the grid. Its expectation does not depend on the number of members (Ferro, 2014,
-    doi:10.1002/qj.2270). Every case's score is a sum of distances that are not negative, so that
-    members far away cost no digits; of a single member it is |x - y|. xskillscore's `crps_ensemble` divides the last sum by 2 M²: it charges a
-    perfect ensemble 1/M more than the fair one, so it is not used here. It sees every site on its
-    own: shuffling members from site to site does not change it.
+    doi:10.1002/qj.2270). The score of a case is a sum of distances that are not negative, so
+    members far away cost no digits. The score of a single member is |x - y|. xskillscore's
+    `crps_ensemble` divides the last sum by 2 M²: it charges a perfect ensemble 1/M more than the
+    fair one, so it is not used here. It sees every site on its own: shuffling members from site to
+    site does not change it.
     """
 
     name = "crps"

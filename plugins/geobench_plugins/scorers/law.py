@@ -87,7 +87,7 @@ class LawMean(Scorer):
         from geobench_plugins.kernels import ensembles
 
         law = ensembles.law_of(forecast, context)
-        squared = context.average(ensembles.squared_difference(forecast, law, truth))
+        squared = context.average(ensembles.squared_difference(forecast, law))
         return (squared / ensembles.typical_size(context) ** 2).to_dataset(name="squared")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":

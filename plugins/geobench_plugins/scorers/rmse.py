@@ -13,9 +13,9 @@ class RMSE(Scorer):
 
     A mean of M members carries their sampling error, variance / M, which is subtracted before the
     root; the root is taken after averaging. The difference is the mean of (x_j - y) (x_k - y) over
-    pairs of members, and is taken as such where members are far apart, so that no digits are lost.
-    Of a single member nothing can be subtracted: it is that of a point forecast. `xskillscore.rmse` has neither, and takes one root per
-    case.
+    pairs of members, and is computed as such where members are far apart: no digits are lost. The
+    variance of a single member is not known: its score is that of a point forecast.
+    `xskillscore.rmse` has neither, and takes one root per case.
     """
 
     name = "rmse"
