@@ -10,8 +10,9 @@ the plain one). A call of ours is for the fair and the plain score, one of a pee
 says; `best_peer` is whose time the ratio is of. `fused` is one pass for fair and plain CRPS, mean,
 variance, ranks and, at three thresholds, Brier score and threshold-weighted CRPS; beside it stands
 the sum of the quickest peer for each. Of the last that is the quickest CRPS above, fair or plain,
-of members and outcomes cut off; a second ratio leaves it out. `law over outcome` compares the excess
-over the law, by 64 draws, of 64 and of 16 members with the score of 64 members against an outcome.
+of members and outcomes cut off; a second ratio leaves it out. `law over outcome` compares the
+excess over the law, by 64 draws, of 64 and of 16 members with the score of 64 members against an
+outcome.
 """
 
 import sys
