@@ -31,7 +31,7 @@ from geobench_plugins.kernels.threads import over_rows, scratch
 Places = npt.NDArray[np.int64]
 
 _MEMBERS, _DRAWS, _ALL = (row * LANES for row in range(3))
-_ROOM = {np.dtype(np.float32): 4.0, np.dtype(np.float64): 1e5}
+_ROOM = {np.dtype(np.float32): 4.0, np.dtype(np.float64): 100.0}
 """Mean distance of pairs over the middle half's width, above which gaps are summed."""
 
 
