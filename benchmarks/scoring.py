@@ -10,7 +10,9 @@ the plain one). A call of ours is for the fair and the plain score, one of a pee
 says; `best_peer` is whose time the ratio is of. `fused` is one pass for fair and plain CRPS, mean,
 variance, ranks and, at three thresholds, Brier score and threshold-weighted CRPS; beside it stands
 the sum of the quickest peer for each. Of the last that is the quickest CRPS above, fair or plain,
-of members and outcomes cut off; a second ratio leaves it out.
+of members and outcomes cut off; a second ratio leaves it out. `law over outcome` compares the
+excess over the law, by 64 draws, of 64 and of 16 members with the score of 64 members against an
+outcome.
 """
 
 import sys
@@ -26,7 +28,7 @@ import xarray as xr
 import xskillscore
 from timing import forget_peak, in_a_new_process, interleaved, peak_bytes, tell
 
-from geobench_plugins.kernels import fields
+from geobench_plugins.kernels import fields, law_fields, law_marginals
 from geobench_plugins.kernels.marginals import marginals
 
 LIMITS = (0.5, 1.0, 1.5)
@@ -118,7 +120,7 @@ def energy(x: Any, y: Any) -> Jobs:
     """Energy score of whole states."""
     weights = np.ones(x.shape[2])
     return {
-        "geobench": lambda: fields.distances(x, y, weights),
+        "geobench": lambda: fields.energy_score(x, y, weights),
         "scoringrules (plain)": lambda: scoringrules.es_ensemble(
             y, x, m_axis=1, v_axis=2, backend="numba"
         ),
@@ -134,6 +136,47 @@ def variogram(x: Any, y: Any) -> Jobs:
         "geobench": lambda: fields.variogram(x, y, pairs, weights, 0.5),
         "scoringrules (plain)": lambda: scoringrules.vs_ensemble(y, x, m_axis=1, v_axis=2, p=0.5),
     }
+
+
+def against_the_law(name: str, draws: int = 64) -> None:
+    """Scores by draws of the law beside those by an outcome, with and without thresholds."""
+    x, y = data(name, draws)
+    law, few = data(name, draws + 1)[0][:, 1:], x[:, :16].copy()
+    weights, keys, share = np.ones((1, x.shape[2])), np.arange(len(x)), np.ones(x.shape[2])
+    limits = np.repeat(np.array(LIMITS, np.float32)[:, None], x.shape[2], 1)
+    law = np.ascontiguousarray(law)
+    for score, levels in (("crps", limits[:0]), ("crps and 3 thresholds", limits)):
+        ratios(
+            score,
+            name,
+            {
+                "outcome, 64": lambda levels=levels: marginals(x, y, weights, levels, keys),
+                "law, 64": lambda levels=levels: law_marginals.excess(x, law, weights, levels),
+                "law, 16": lambda levels=levels: law_marginals.excess(few, law, weights, levels),
+            },
+        )
+    ratios(
+        "energy",
+        name,
+        {
+            "outcome, 64": lambda: fields.energy_score(x, y, share),
+            "law, 64": lambda: law_fields.excess_energy(x, law, y, share),
+            "law, 16": lambda: law_fields.excess_energy(few, law, y, share),
+        },
+    )
+
+
+def ratios(score: str, name: str, jobs: Jobs) -> None:
+    """One line: milliseconds, and the law's over the outcome's."""
+    best = interleaved(jobs, clock=time.process_time, repeats=5, least=0.01)
+    tell(
+        benchmark="scoring",
+        score=f"law over outcome: {score}",
+        data=name,
+        cpu_ms={job: round(1e3 * seconds, 1) for job, seconds in best.items()},
+        ratio_of_64=best["law, 64"] / best["outcome, 64"],
+        ratio_of_16=best["law, 16"] / best["outcome, 64"],
+    )
 
 
 def told(score: str, name: str, members: int, best: dict[str, float]) -> str:
@@ -203,6 +246,7 @@ def main() -> None:
     for name in CASES:
         for members in (10, 50):
             compare(name, members)
+        against_the_law(name)
     used = {job: round(int(in_a_new_process(__file__, job)) / 1e6) for job in WEIGHED}
     tell(benchmark="scoring", score="memory beside 393 MB", megabytes=used)
     own = crps(*data("ocean", 50))["geobench"]

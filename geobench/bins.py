@@ -65,8 +65,8 @@ def _spread(steps: "Steps", dataset: Entry, law: Entry) -> "_Numbers":
     with law.reading():
         drawn = law.open()
         for place in range(drawn.sizes["init_time"]):
-            own = drawn.isel(init_time=place).load().to_dataarray("variable")
-            share = own.var("member", ddof=1, skipna=False) / context.std**2
+            own = drawn.isel(init_time=place).load().to_dataarray("variable").astype(float)
+            share = own.var("member", ddof=1, skipna=False) / context.std.astype(float) ** 2
             parts.append(float(context.average(share).mean()))
     return np.array(parts)
 

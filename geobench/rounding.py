@@ -38,7 +38,9 @@ def bits_of(climatology: "xr.Dataset", names: "Sequence[str]", bits: int) -> dic
 
     kept = {}
     for name in names:
-        mean, std = (climatology[f"{name}_{kind}"].to_numpy() for kind in ("mean", "std"))
+        mean, std = (
+            climatology[f"{name}_{kind}"].to_numpy().astype(float) for kind in ("mean", "std")
+        )  # single precision has no room for large squares
         spread = math.sqrt(average(std**2))
         size = math.sqrt(average(mean**2) + spread**2)
         more = math.ceil(math.log2(size / spread)) if spread > 0 else _MANTISSA

@@ -117,12 +117,13 @@ class Context:
     def average(self, field: "xr.DataArray") -> "xr.DataArray":
         """Mean over the grid's sea cells, by area. NaN stays NaN: a failed value is never dropped.
 
-        What a scorer averages over cells by itself is to be weighed by `weights`.
+        What a scorer averages over cells by itself is to be weighed by `weights`. Summed in double
+        precision, whatever the field's is: large values do not overflow.
         """
-        own = field.where(self.sea, 0.0)
+        own, dims = field.where(self.sea, 0.0), self.sea.dims
         if self.areas is None:
-            return own.sum(self.sea.dims, skipna=False) / self.sea.sum()
-        return (own * self.areas).sum(self.sea.dims, skipna=False) / self.weights.sum()
+            return own.sum(dims, skipna=False, dtype=float) / self.sea.sum()
+        return (own * self.areas).sum(dims, skipna=False, dtype=float) / self.weights.sum()
 
 
 class Scorer(Plugin):

@@ -1,4 +1,4 @@
-"""Distances of whole fields and the variogram score: definitions, scipy, scoringrules."""
+"""The energy and the variogram score of whole fields: definitions, scipy, scoringrules."""
 
 import itertools
 import math
@@ -13,7 +13,7 @@ from scipy.spatial.distance import pdist
 
 from geobench import Context, Noise
 from geobench_plugins.kernels.ensembles import lattice
-from geobench_plugins.kernels.fields import Numbers, distances, variogram
+from geobench_plugins.kernels.fields import Array, Numbers, energy_score, variogram
 from geobench_plugins.scorers.crps import CRPS
 from geobench_plugins.scorers.variogram import Variogram
 
@@ -28,35 +28,41 @@ def _case(
     return values[:, 1:], values[:, 0]
 
 
-@pytest.mark.parametrize("count", [2, 3, 10, 50])
+def _by_definition(members: Numbers, outcome: Numbers, weights: Array) -> Array:
+    found = []
+    for x, y in zip(members.astype(np.float64), outcome.astype(np.float64), strict=True):
+        far = np.linalg.norm((x - y) * weights, axis=1).mean()
+        found.append(far - (pdist((x - y) * weights).mean() / 2 if len(x) > 1 else 0))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 50])
 @pytest.mark.parametrize("points", [1, 40, 64, 200])
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
-def test_distances_are_those_of_scipy(
+def test_energy_scores_are_what_their_definition_says(
     count: int, points: int, dtype: Any, tolerance: float
 ) -> None:
     members, outcome = _case(count, points, dtype)
     weights = 0.5 + np.arange(points) / points
-    error, spread = distances(members, outcome, weights)
-    for case in range(3):
-        x, y = members[case].astype(np.float64), outcome[case].astype(np.float64)
-        far = np.linalg.norm((x - y) * weights, axis=1).mean()
-        assert error[case] == pytest.approx(far, rel=tolerance)
-        assert spread[case] == pytest.approx(pdist(x * weights).mean() / 2, rel=tolerance)
+    found = energy_score(members, outcome, weights)
+    expected = _by_definition(members, outcome, weights)
+    assert np.allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("count", [2, 10, 50])
 def test_the_energy_score_is_that_of_scoringrules(count: int) -> None:
     members, outcome = _case(count, 40, np.float64)
-    error, spread = distances(members, outcome, np.ones(40))
     plain = scoringrules.es_ensemble(outcome, members, m_axis=1, v_axis=2, backend="numba")
-    assert np.allclose(error - (count - 1) / count * spread, plain, rtol=1e-12, atol=0)
+    spread = np.array([pdist(each).mean() / 2 for each in members])
+    found = energy_score(members, outcome, np.ones(40))
+    assert np.allclose(found + spread / count, plain, rtol=1e-12, atol=0)
 
 
 def test_an_offset_costs_no_digits() -> None:
     near = _case(10, 40, np.float64)
     members, outcome = (np.round(each * 2**20) / 2**20 for each in near)  # sums with 2^17 are exact
-    far = distances(members + 2.0**17, outcome + 2.0**17, np.ones(40))
-    assert np.array_equal(far, distances(members, outcome, np.ones(40)))
+    far = energy_score(members + 2.0**17, outcome + 2.0**17, np.ones(40))
+    assert np.array_equal(far, energy_score(members, outcome, np.ones(40)))
 
 
 @pytest.mark.parametrize("bias", [0.0, 1000.0])
@@ -67,26 +73,35 @@ def test_neither_offset_nor_bias_costs_digits_of_single_precision(
     members, outcome = _case(10, 700, np.float32, cases=3, offset=offset)
     outcome = outcome + np.float32(bias)
     weights = 0.1 + np.arange(700) / 700
-    error, spread = distances(members, outcome, weights)
-    exact = distances(members.astype(np.float64), outcome.astype(np.float64), weights)
-    assert np.allclose(error, exact[0], rtol=1e-6, atol=0)
-    assert np.allclose(spread, exact[1], rtol=1e-6, atol=0)
+    found = energy_score(members, outcome, weights)
+    exact = energy_score(members.astype(np.float64), outcome.astype(np.float64), weights)
+    assert np.allclose(found, exact, rtol=1e-6, atol=0)
 
 
 def test_squares_may_be_too_large_for_single_precision() -> None:
     near = _case(10, 40, np.float32)
-    far = distances(*(each * np.float32(2.0**80) for each in near), np.ones(40))
-    for one, other in zip(far, distances(*near, np.ones(40)), strict=True):
-        assert np.allclose(one, other * 2.0**80, rtol=1e-6, atol=0)
+    far = energy_score(*(each * np.float32(2.0**80) for each in near), np.ones(40))
+    assert np.allclose(far, energy_score(*near, np.ones(40)) * 2.0**80, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("unit", [1e-36, 1e-25, 1e25, 1e36])
+def test_so_may_units(unit: float) -> None:
+    """A second variable whose units are far from the first one's."""
+    members, outcome = _case(10, 40, np.float32)
+    size = np.where(np.arange(40) < 20, 1.0, unit)
+    found = energy_score(
+        (members * size).astype(np.float32), (outcome * size).astype(np.float32), 1 / size
+    )
+    assert np.allclose(found, energy_score(members, outcome, np.ones(40)), rtol=1e-5, atol=0)
 
 
 def test_of_points_without_weight_nothing_is_read() -> None:
     members, outcome = _case(10, 300, np.float32)
     weights = np.where(np.arange(300) % 7 < 3, 0.0, 2.0)
     sea = weights > 0
-    expected = distances(members[..., sea], outcome[..., sea], weights[sea])
+    expected = energy_score(members[..., sea], outcome[..., sea], weights[sea])
     members[..., ~sea], outcome[..., ~sea] = np.nan, np.inf
-    assert np.array_equal(distances(members, outcome, weights), expected)
+    assert np.array_equal(energy_score(members, outcome, weights), expected)
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 1.7])
@@ -104,11 +119,9 @@ def test_the_variogram_score_is_what_its_definition_says(
     seen = abs(y[..., pairs[:, 0]] - y[..., pairs[:, 1]]) ** power
     squared = (seen - drawn.mean(1)) ** 2
     assert np.allclose(plain, (weights * squared).sum(1), rtol=3 * tolerance, atol=0)
-    if count == 1:
-        assert np.isnan(fair).all()
-    else:
-        expected = (weights * (squared - drawn.var(1, ddof=1) / count)).sum(1)
-        assert np.abs(fair - expected).max() < 3 * tolerance * plain.mean()
+    sampled = drawn.var(1, ddof=1) / count if count > 1 else 0
+    expected = (weights * (squared - sampled)).sum(1)
+    assert np.abs(fair - expected).max() < 3 * tolerance * plain.mean()
 
 
 @pytest.mark.parametrize("count", [2, 10, 50])
@@ -128,7 +141,7 @@ def test_a_value_that_is_not_finite_fails_its_case_and_no_other(value: float, wh
 
     def run() -> list[Any]:
         of_pairs = variogram(members, outcome, pairs, weights, 0.5)
-        return [*distances(members, outcome, np.ones(20)), *of_pairs]
+        return [energy_score(members, outcome, np.ones(20)), *of_pairs]
 
     whole = run()
     (members[:, 3] if where == "member" else outcome)[33, 19] = value
@@ -143,7 +156,7 @@ def test_neither_blocks_of_cases_nor_threads_change_a_bit() -> None:
 
     def run(own: slice) -> Any:
         of_pairs = variogram(members[own], outcome[own], pairs, weights, 0.5)
-        return np.stack([*distances(members[own], outcome[own], np.ones(20)), *of_pairs])
+        return np.stack([energy_score(members[own], outcome[own], np.ones(20)), *of_pairs])
 
     whole = run(slice(None))
     parts = [run(own) for own in (slice(0, 1), slice(1, 50), slice(50, None))]

@@ -45,27 +45,30 @@ def _by_definition(members: Numbers, outcome: Numbers, thresholds: Numbers) -> d
     x, y = members.astype(np.float64), outcome.astype(np.float64)
     count = x.shape[1]
 
-    def error_and_spread(x: Array, y: Array) -> tuple[Array, Array]:
+    def crps(x: Array, y: Array) -> Array:
         pairs = [abs(x[:, j] - x[:, k]) for j, k in itertools.combinations(range(count), 2)]
-        spread = np.mean(pairs, 0) / 2 if pairs else np.full(y.shape, np.nan)
-        return abs(x - y[:, None]).mean(1), spread
+        error: Array = abs(x - y[:, None]).mean(1)
+        return error - np.mean(pairs, 0) / 2 if pairs else error
 
-    error, spread = error_and_spread(x, y)
-    cut = [
-        error_and_spread(np.maximum(x, limit), np.maximum(y, limit))
-        for limit in thresholds.astype(np.float64)
-    ]
     bias = (x - y[:, None]).mean(1)
     variance = x.var(1, ddof=1) if count > 1 else np.full(y.shape, np.nan)
+    tails = [
+        crps(np.maximum(x, limit), np.maximum(y, limit)) for limit in thresholds.astype(np.float64)
+    ]
     return {
-        "error": error,
-        "spread": spread,
+        "crps": crps(x, y),
         "bias": bias,
         "squared": bias**2,
+        "debiased": bias**2 - (variance / count if count > 1 else 0.0),
         "variance": variance,
-        "tail_error": np.stack([each[0] for each in cut], -1),
-        "tail_spread": np.stack([each[1] for each in cut], -1),
+        "tail_crps": np.stack(tails, -1),
     }
+
+
+def _half_apart(members: Numbers) -> Array:
+    """Half the mean |x - x'| over pairs of members, `(case, point)`."""
+    pairs = itertools.combinations(range(members.shape[1]), 2)
+    return np.mean([abs(members[:, j] - members[:, k]) for j, k in pairs], 0) / 2
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 9, 10, 50])  # they are summed by fours
@@ -79,12 +82,11 @@ def test_every_mean_is_what_its_definition_says(
     found = _run(members, outcome, thresholds=thresholds)
     for name, expected in _by_definition(members, outcome, thresholds).items():
         # Relative to the size of the terms: a bias, a sum of both signs, may be near 0.
-        size = np.abs(expected).mean() if count > 1 or "spread" not in name else 1.0
         difference = getattr(found, name)[:, 0] - expected.mean(1)
-        if count == 1 and name in ("spread", "variance", "tail_spread"):
+        if count == 1 and name == "variance":
             assert np.isnan(getattr(found, name)).all()
         else:
-            assert np.abs(difference).max() <= tolerance * size, name
+            assert np.abs(difference).max() <= tolerance * np.abs(expected).mean(), name
 
 
 @pytest.mark.parametrize("count", [2, 10, 50])
@@ -96,10 +98,12 @@ def test_it_agrees_with_three_libraries(kind: str, count: int) -> None:
 
     members, outcome = _case(kind, count, np.float64)
     found = _run(members, outcome)
-    fair, plain = found.error - found.spread, found.error - (count - 1) / count * found.spread
+    fair = found.crps
+    plain = fair + _half_apart(members).mean(1, keepdims=True) / count
     forecast = xr.DataArray(members, dims=("case", "member", "point"))
     truth = xr.DataArray(outcome, dims=("case", "point"))
     thresholds = np.quantile(outcome, [0.5, 0.9], axis=0)
+    cut_apart = _half_apart(np.maximum(members, thresholds[0])).mean(1, keepdims=True)
     peers = {
         "xskillscore": (plain, xskillscore.crps_ensemble(truth, forecast, dim="point")),
         "scores": (
@@ -115,7 +119,7 @@ def test_it_agrees_with_three_libraries(kind: str, count: int) -> None:
             ).mean(1),
         ),
         "scoringrules, above a threshold": (
-            (found.tail_error - (count - 1) / count * found.tail_spread)[..., 0],
+            found.tail_crps[..., 0] + cut_apart / count,
             np.stack(
                 [
                     scoringrules.twcrps_ensemble(
@@ -128,7 +132,7 @@ def test_it_agrees_with_three_libraries(kind: str, count: int) -> None:
             ).mean(1),
         ),
     }  # fmt: skip
-    scale = found.error[:, 0]
+    scale = abs(members - outcome[:, None]).mean((1, 2))
     for name, (own, other) in peers.items():
         assert np.abs(own[:, 0] - np.asarray(other)).max() <= 1e-12 * max(1.0, scale.max()), name
 
@@ -139,7 +143,7 @@ def test_a_failed_member_is_dropped_by_two_libraries_and_not_here() -> None:
 
     members, outcome = _case("normal", 6, np.float64)
     members[0, 2] = np.nan
-    assert np.isnan(_run(members, outcome).error[0, 0])
+    assert np.isnan(_run(members, outcome).crps[0, 0])
     forecast = xr.DataArray(members, dims=("case", "member", "point"))
     truth = xr.DataArray(outcome, dims=("case", "point"))
     theirs = [
@@ -148,8 +152,8 @@ def test_a_failed_member_is_dropped_by_two_libraries_and_not_here() -> None:
             forecast, truth, "member", method="ecdf", preserve_dims=["case"]
         ),
     ]
-    without = _run(np.delete(members, 2, 1), outcome)
-    plain = without.error - 4 / 5 * without.spread
+    without = np.delete(members, 2, 1)
+    plain = _run(without, outcome).crps + _half_apart(without).mean(1, keepdims=True) / 5
     for each in theirs:
         assert float(each[0]) == pytest.approx(plain[0, 0])
 
@@ -190,9 +194,9 @@ def test_regions_have_their_own_weights_and_land_is_not_read() -> None:
     weights[1, 50:90] = np.arange(40) + 1.0
     members[:, :, :20], outcome[:, :20] = np.nan, np.nan
     found = _run(members, outcome, weights=weights, thresholds=np.zeros((1, POINTS)))
-    error = abs(members - outcome[:, None]).mean(1)
-    assert np.allclose(found.error[:, 0], error[:, 20:].mean(1))
-    assert np.allclose(found.error[:, 1], np.average(error[:, 50:90], 1, weights[1, 50:90]))
+    bias = (members - outcome[:, None]).mean(1)
+    assert np.allclose(found.bias[:, 0], bias[:, 20:].mean(1))
+    assert np.allclose(found.bias[:, 1], np.average(bias[:, 50:90], 1, weights[1, 50:90]))
     assert np.allclose(found.ranks.sum(-1), 1)
     assert np.allclose(found.table.sum((-2, -1)), 1)
 

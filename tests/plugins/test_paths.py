@@ -39,7 +39,7 @@ def test_members_that_jump_between_paths_are_found_out_by_their_changes() -> Non
     changed = DEFECTS["reshuffled"](forecast)
     for scorer, sees in ((PathCRPS(of="change"), True), (CRPS(), False)):
         found = [scorer.statistics(each, truth, context) for each in (forecast, changed)]
-        scores = [each["error"] - each["spread"] for each in found]
+        scores = [each["crps"] for each in found]
         gap = (scores[1] - scores[0]).isel(lead_time=2, variable=0).to_numpy()
         assert (gap.mean() > 5 * gap.std() / np.sqrt(600)) == sees
         if not sees:
@@ -50,6 +50,6 @@ def test_a_path_that_failed_has_failed_from_then_on() -> None:
     forecast, truth, context = small_case()
     forecast[2, 0, 1, 0, 4] = np.nan
     for of in ("mean", "maximum", "change"):
-        found = PathCRPS(of=of).statistics(forecast, truth, context)["error"]  # type: ignore[arg-type] # of a tuple
+        found = PathCRPS(of=of).statistics(forecast, truth, context)["crps"]  # type: ignore[arg-type] # of a tuple
         assert bool(found.isel(init_time=2).isnull().all())
         assert bool(found.drop_isel(init_time=2).notnull().all())

@@ -48,8 +48,7 @@ def test_it_is_the_crps_of_pooled_values(pool: Any) -> None:
     ]
     flat = xr.DataArray(np.ones((1, 5)), {"variable": ["q"]}, ("variable", "x"))
     expected = CRPS().statistics(*pooled, Context(flat.expand_dims(quantile=[0.9]), sea, flat))
-    for name in ("error", "spread"):
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-5)
+    np.testing.assert_allclose(found["crps"], expected["crps"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("pool", ["mean", "max"])
@@ -71,9 +70,7 @@ def test_members_that_are_shuffled_at_every_site_are_seen(pool: Any) -> None:
     right, wrong = (
         scorer.statistics(each, truth, context) for each in (forecast, shuffled.transpose(*dims))
     )
-    gap = (
-        ((wrong["error"] - wrong["spread"]) - (right["error"] - right["spread"])).to_numpy().ravel()
-    )
+    gap = (wrong["crps"] - right["crps"]).to_numpy().ravel()
     assert gap.mean() > 5 * gap.std() / math.sqrt(300)
 
 
@@ -87,7 +84,7 @@ def test_a_dim_of_fewer_cells_is_one_window() -> None:
         *(each.mean("x").expand_dims(x=[0], axis=-1) for each in case[:2]),
         Context(*(each.isel(row).isel(x=[5]) for each in parts)),
     )
-    np.testing.assert_allclose(found["error"], mean["error"], rtol=1e-5)
+    np.testing.assert_allclose(found["crps"], mean["crps"], rtol=1e-5)
 
 
 def test_where_there_is_more_land_in_every_window_nothing_is_known() -> None:
@@ -96,7 +93,7 @@ def test_where_there_is_more_land_in_every_window_nothing_is_known() -> None:
     sea[0, 0] = sea[2, 2] = True
     alone = Context(context.thresholds, sea, context.std)
     case = forecast.fillna(0.0), truth.fillna(0.0), alone
-    assert bool(PooledCRPS(window=2).statistics(*case)["error"].isnull().all())
+    assert bool(PooledCRPS(window=2).statistics(*case)["crps"].isnull().all())
 
 
 @pytest.mark.parametrize("value", [math.nan, -math.inf])
@@ -107,7 +104,7 @@ def test_a_failed_value_counts_wherever_it_stands(
 ) -> None:
     forecast, truth, context = _plane()
     forecast[1, 0, 2, 0, *place] = value
-    found = PooledCRPS(window=2, pool=pool).statistics(forecast, truth, context)["error"]
+    found = PooledCRPS(window=2, pool=pool).statistics(forecast, truth, context)["crps"]
     assert found.isnull().to_numpy().ravel().tolist() == [False, True, False, False]
 
 

@@ -39,17 +39,24 @@ def test_fair_crps_is_the_mean_over_pairs() -> None:
 def test_fair_crps_plus_the_missing_spread_is_xskillscores() -> None:
     metric, forecast, truth = _score(CRPS())
     m = forecast.sizes["member"]
-    forecast, truth, context = small_case()
-    spread = CRPS().statistics(forecast, truth, context)["spread"].mean("init_time")
+    forecast, truth, _ = small_case()
+    other = forecast.rename(member="other")
+    pairs = abs(forecast - other).sum(("member", "other"))
+    spread = (pairs / (2 * m * (m - 1))).mean(("init_time", "x"))
     plain = xskillscore.crps_ensemble(truth, forecast, dim=["init_time", "x"])
     # spread / M is what the biased estimator charges too much.
     xr.testing.assert_allclose(metric["CRPS"] + spread / m, plain, rtol=1e-6)
 
 
-def test_fair_scores_of_one_member_are_nan() -> None:
-    for scorer in (CRPS(), Brier(), RMSE(), SpreadSkill()):
+def test_one_member_is_a_point_mass_and_has_no_spread() -> None:
+    for scorer in (Brier(), SpreadSkill()):
         metric, _, _ = _score(scorer, count=1)
         assert all(bool(values.isnull().all()) for values in metric.data_vars.values())
+    crps, forecast, truth = _score(CRPS(), count=1)
+    away = forecast.isel(member=0) - truth
+    xr.testing.assert_allclose(crps["CRPS"], abs(away).mean(("init_time", "x")), rtol=1e-6)
+    rmse, _, _ = _score(RMSE(), count=1)
+    xr.testing.assert_allclose(rmse["RMSE"], (away**2).mean(("init_time", "x")) ** 0.5, rtol=1e-6)
 
 
 def test_rmse_is_debiased() -> None:

@@ -57,7 +57,7 @@ def test_values_that_are_equal_are_calibrated_too() -> None:
 def test_a_path_that_failed_has_failed_from_then_on(of: str) -> None:
     forecast, truth, context = small_case()
     forecast[2, 0, 1, 0, 4] = np.nan
-    found = EventCRPS(of=of).statistics(forecast, truth, context)["error"]  # type: ignore[arg-type] # of a list
+    found = EventCRPS(of=of).statistics(forecast, truth, context)["crps"]  # type: ignore[arg-type] # of a list
     assert bool(found.isel(init_time=2).isnull().all())
     assert bool(found.drop_isel(init_time=2).notnull().all())
 
@@ -80,15 +80,17 @@ def test_events_are_counted_as_said() -> None:
     assert extent[0].tolist() == [[0, 0.5, 0.5, 0], [0.5, 0, 0.5, 0.5], [0, 0, 0, 0]]
 
 
+def _crps(members: xr.DataArray, outcome: xr.DataArray) -> xr.DataArray:
+    """Fair CRPS of four members."""
+    pairs = abs(members - members.rename(member="other")).sum(("member", "other")) / (2 * 4 * 3)
+    return abs(members - outcome).mean("member") - pairs
+
+
 def test_the_crps_of_the_extent_is_that_of_its_numbers() -> None:
     forecast, truth, context = small_case(10, 4)
     found = EventCRPS(of="extent").statistics(forecast, truth, context).sel(quantile=0.7)
     shares, seen = ((each > 0.5).mean("x").isel(variable=0) for each in (forecast, truth))
-    np.testing.assert_allclose(
-        found["error"].isel(variable=0), abs(shares - seen).mean("member"), rtol=1e-6
-    )
-    pairs = abs(shares - shares.rename(member="other")).sum(("member", "other")) / (2 * 4 * 3)
-    np.testing.assert_allclose(found["spread"].isel(variable=0), pairs, rtol=1e-6)
+    np.testing.assert_allclose(found["crps"].isel(variable=0), _crps(shares, seen), rtol=1e-6)
 
 
 def test_the_extent_needs_dependence_and_single_sites_do_not_show_it() -> None:
@@ -102,7 +104,7 @@ def test_the_extent_needs_dependence_and_single_sites_do_not_show_it() -> None:
         EventCRPS(of="extent").statistics(each, outcome, context).isel(quantile=0, lead_time=0)
         for each in (forecast, members)
     ]
-    gap = (found[0]["error"] - found[0]["spread"]) - (found[1]["error"] - found[1]["spread"])
+    gap = found[0]["crps"] - found[1]["crps"]
     assert float(gap.mean()) > 5 * float(gap.std()) / np.sqrt(800)
 
 
@@ -115,6 +117,4 @@ def test_dry_cells_have_no_events() -> None:
     )
     shares = (forecast.isel(x=slice(7)) > 0.5).mean("x")
     seen = (truth.isel(x=slice(7)) > 0.5).mean("x")
-    np.testing.assert_allclose(
-        found["error"].sel(quantile=0.7), abs(shares - seen).mean("member"), rtol=1e-5
-    )
+    np.testing.assert_allclose(found["crps"].sel(quantile=0.7), _crps(shares, seen), rtol=1e-5)

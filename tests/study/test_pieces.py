@@ -98,14 +98,14 @@ def test_a_scheduler_that_is_not_there_is_told(drawn: tuple[Steps, Entry, Entry]
 
 def test_a_region_is_scored_as_if_there_were_no_other(drawn: tuple[Steps, Entry, Entry]) -> None:
     steps, forecast, _ = drawn
-    part = steps.registry.scorer({"use": "crps", "within": [[0.25, 0.5]]})
-    found = steps.score(forecast, part).load()["error"].isel(variable=0)
+    part = steps.registry.scorer({"use": "bias", "within": [[0.25, 0.5]]})
+    found = steps.score(forecast, part).load()["bias"].isel(variable=0)
     dataset = steps.catalog.parent(steps.catalog.parent(forecast, "forecaster"), "dataset")
     members, truth = forecast.open()["q"], steps.outcome(dataset)["q"]
     inside = {"x": slice(10, 20)}
-    expected = abs(members - truth).isel(inside).mean(("member", "x"))
-    np.testing.assert_allclose(found, expected.transpose(*found.dims), rtol=1e-5)
-    everywhere = steps.registry.scorer("crps")
+    expected = (members - truth).isel(inside).mean(("member", "x"))
+    np.testing.assert_allclose(found, expected.transpose(*found.dims), rtol=1e-5, atol=1e-6)
+    everywhere = steps.registry.scorer("bias")
     assert "within" not in everywhere.recipe()  # scores of the whole grid keep their identity
     assert steps.find_scores(forecast, [everywhere]) == [None]
 

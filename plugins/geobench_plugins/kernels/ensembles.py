@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from geobench import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     import xarray as xr
@@ -36,28 +36,78 @@ def unlimited(context: Context) -> Context:
 
 def spread(members: "xr.DataArray", context: Context) -> "xr.DataArray":
     """Half the mean |x - x'| over pairs of members, averaged over the sea cells of every case."""
-    return _of(members, members.isel(member=0, drop=True), unlimited(context))["spread"]
+    from geobench_plugins.kernels import law_marginals as kernel
+
+    def of(values: "_Numbers", weights: "_Array") -> "_Array":
+        return kernel.spread(values, weights)
+
+    return _by_variable(of, (members,), context)
+
+
+def law_marginals(forecast: "xr.DataArray", context: Context) -> "xr.Dataset":
+    """Excess of the members' CRPS over the law's, by draws of it, of every case and variable.
+
+    `excess`, and `tail_excess` `(…, quantile)` above the context's climatological quantiles, each
+    cell against its own: see `kernels.law_marginals`.
+    """
+    assert context.law is not None  # noqa: S101 # the framework sees to it
+    law = context.law
+    return context.shared("law marginals", forecast, law, lambda: _of_law(forecast, law, context))
 
 
 def excess_crps(members: "xr.DataArray", law: "xr.DataArray", context: Context) -> "xr.DataArray":
     """Excess CRPS of `members` over the law, of which `law` are draws, by case and variable."""
-    spreads = [spread(each, context) for each in (members, law, joined(members, law))]
-    return excess(spreads, (members.sizes["member"], law.sizes["member"]))
+    return _of_law(members, law, unlimited(context))["excess"]
+
+
+def _of_law(members: "xr.DataArray", law: "xr.DataArray", context: Context) -> "xr.Dataset":
+    import numpy as np
+    import xarray as xr
+
+    from geobench_plugins.kernels import law_marginals as kernel
+
+    grid = context.sea.dims
+    limits = context.thresholds.sel(variable=members["variable"])
+    limits = limits.transpose("variable", "quantile", *grid)
+    rows = iter(limits.to_numpy().reshape(*limits.shape[:2], context.sea.size))
+
+    def of(x: "_Numbers", y: "_Numbers", weights: "_Array") -> "_Array":
+        excess, tail = kernel.excess(x, y, weights, next(rows))
+        return np.concatenate([excess[..., None], tail], -1)
+
+    found = _by_variable(of, (members, law), context, ("quantile",))
+    tail = found.isel(quantile=slice(1, None)).assign_coords(quantile=limits["quantile"])
+    return xr.Dataset({"excess": found.isel(quantile=0, drop=True), "tail_excess": tail})
+
+
+def _by_variable(
+    of: "Callable[..., _Array]",
+    drawn: "tuple[xr.DataArray, ...]",
+    context: Context,
+    further: tuple[str, ...] = (),
+) -> "xr.DataArray":
+    """Apply a function of members `(case, member, point)` and weights to each variable."""
+    import numpy as np
+    import xarray as xr
+
+    grid = context.sea.dims
+    weights = context.weights.transpose(*grid).to_numpy().reshape(1, -1)
+    ordered = [each.transpose("variable", *_CASES, "member", *grid) for each in drawn]
+    sizes = ordered[0].shape[1:3]
+    parts = [
+        of(*(x.reshape(-1, x.shape[2], weights.size) for x in own), weights)[:, 0]
+        for own in zip(*(each.to_numpy() for each in ordered), strict=True)
+    ]
+    found = np.stack([each.reshape(*sizes, *each.shape[1:]) for each in parts])
+    coords = {dim: drawn[0][dim] for dim in (*_CASES, "variable") if dim in drawn[0].coords}
+    named = xr.DataArray(found, coords, ("variable", *_CASES, *further))
+    return named.transpose(*_CASES, "variable", ...)
 
 
 def ratio(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":
     """One over the other; 0 where both are 0, as what lies between the law and itself."""
     found: xr.DataArray = one / other.where(other != 0, 1.0)
     return found.where((other != 0) | (one == 0))
-
-
-def excess(spreads: "Sequence[xr.DataArray]", counts: tuple[int, int]) -> "xr.DataArray":
-    """E|x - y| - E|x - x'| / 2 - E|y - y'| / 2, by half the mean distances of pairs of x, y, all.
-
-    Half the energy distance of two samples (Székely & Rizzo, 2013), unbiased: pairs of x and y are
-    those of all, less those within each.
-    """
-    return across(spreads, counts) - spreads[0] - spreads[1]
 
 
 def across(spreads: "Sequence[xr.DataArray]", counts: tuple[int, int]) -> "xr.DataArray":
@@ -106,6 +156,15 @@ def at_random(
     return np.stack([np.random.Generator(each).random(shape) for each in drawn])
 
 
+def typical_size(context: Context) -> "xr.DataArray":
+    """Climatological standard deviation of each variable: root of the mean variance at sea.
+
+    Squared in double precision: single has no room for squares above 3e38.
+    """
+    found: xr.DataArray = context.average(context.std.astype(float) ** 2) ** 0.5
+    return found
+
+
 def fields(
     forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
 ) -> "tuple[_Numbers, _Numbers, _Array]":
@@ -117,7 +176,7 @@ def fields(
     """
     grid = context.sea.dims
     names = ("variable", *grid)
-    typical = context.average(context.std.sel(variable=forecast["variable"]) ** 2) ** 0.5
+    typical = typical_size(context).sel(variable=forecast["variable"])
     count = context.weights.sum() * forecast.sizes["variable"]
     roots = context.weights**0.5
     weights = (roots / (typical * count**0.5)).transpose(*names).to_numpy().ravel()
@@ -144,17 +203,74 @@ def scaled(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) ->
     return away
 
 
-def distances(
+def energy_score(
     members: "_Numbers", outcome: "_Numbers", weights: "_Array", context: Context
-) -> "tuple[_Array, _Array]":
-    """Mean |x - y| and half the mean |x - x'| of fields: see `kernels.fields.distances`."""
+) -> "_Array":
+    """Fair energy score of fields: see `kernels.fields.energy_score`."""
     if _accelerated(context):
         from geobench_plugins.kernels import fields_torch
 
-        return fields_torch.distances(members, outcome, weights, context.device)
+        return fields_torch.energy_score(members, outcome, weights, context.device)
     from geobench_plugins.kernels import fields
 
-    return fields.distances(members, outcome, weights)
+    return fields.energy_score(members, outcome, weights)
+
+
+def excess_energy(
+    members: "_Numbers",
+    draws: "_Numbers",
+    outcome: "_Numbers",
+    weights: "_Array",
+) -> "_Array":
+    """Excess energy score over the law: see `kernels.law_fields.excess_energy`."""
+    from geobench_plugins.kernels import law_fields
+
+    return law_fields.excess_energy(members, draws, outcome, weights)
+
+
+def squared_difference(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":
+    """Squared difference of two ensembles' means, less what the sampling of both adds.
+
+    That is var(x) / M + var(y) / K, and nothing of a single member. Where that cancels it is the
+    mean of x_j x_k over pairs of members, and of y_j y_k, less twice the product of the means, all
+    less a middle y: a member far away is multiplied by small numbers alone.
+    """
+    import numpy as np
+
+    x, y = (
+        np.moveaxis(each.to_numpy().astype(float), each.get_axis_num("member"), 0)
+        for each in (one, other)
+    )
+    origin = y.mean(0)
+    x, y = x - origin, y - origin
+    difference, sampled = (x.mean(0) - y.mean(0)) ** 2, _of_mean(x) + _of_mean(y)
+    squared = np.asarray(difference - sampled)
+    lost = np.abs(squared) < 1e-6 * difference
+    if lost.any():
+        x, y = x[:, lost], y[:, lost]
+        middle = np.median(y, 0)
+        x, y = x - middle, y - middle
+        squared[lost] = _products(x) + _products(y) - 2 * x.mean(0) * y.mean(0)
+    return one.isel(member=0, drop=True).copy(data=squared)
+
+
+def _of_mean(drawn: "_Array") -> "_Array":
+    """Variance of the mean of `(member, …)`; 0 for a single one, of which nothing is known."""
+    count = len(drawn)
+    found: _Array = ((drawn - drawn.mean(0)) ** 2).sum(0) / (count * max(1, count - 1))
+    return found
+
+
+def _products(drawn: "_Array") -> "_Array":
+    """Mean product of two different ones of `(member, …)`: each times the sum of nearer ones."""
+    import numpy as np
+
+    count = len(drawn)
+    if count == 1:
+        return np.asarray(drawn[0] ** 2)
+    ordered = np.take_along_axis(drawn, np.abs(drawn).argsort(0), 0)
+    before = np.concatenate([np.zeros_like(ordered[:1]), ordered.cumsum(0)[:-1]])
+    return np.asarray(2 * (ordered * before).sum(0) / (count * (count - 1)))
 
 
 def variogram(
@@ -261,8 +377,7 @@ def _of(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) -> "x
             found = kernel.marginals(*given)
         parts.append([each[:, 0].reshape(*sizes, *each.shape[2:]) for each in found])
     further = {
-        "tail_error": ("quantile",),
-        "tail_spread": ("quantile",),
+        "tail_crps": ("quantile",),
         "table": ("quantile", "above", "happened"),
         "ranks": ("rank",),
     }

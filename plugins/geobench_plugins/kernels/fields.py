@@ -1,8 +1,9 @@
-"""Distances between whole fields, and differences between their points, member by member.
+"""Energy and variogram scores: distances of whole fields, and differences between their points.
 
 Both subtract first and in the precision of the data, so that an offset costs nothing. Few terms are
 added in that precision, the squares of a piece of the field or the members of a pair of points; the
-rest is summed in double precision.
+rest is summed in double precision. Where members are so far apart that the score is small beside
+its parts, the case is scored again in a form whose parts do not cancel, in double precision.
 """
 
 import math
@@ -23,31 +24,49 @@ _SUMS = {"contract", "nsz"}
 _ANY_ORDER = {"contract", "nsz", "reassoc"}  # a sum over a piece: so that it is vectorised
 
 
-def distances(members: Numbers, outcome: Numbers, weights: Array) -> tuple[Array, Array]:
-    """Mean |x - y|, and half the mean |x - x'| over pairs of members: `(case,)` each.
+_FAR = 16  # times the score: members so far from the outcome would cost digits
+SMALL = 1e-15  # distances whose squares single precision may not hold
+
+
+def energy_score(members: Numbers, outcome: Numbers, weights: Array) -> Array:
+    """Mean |x - y|, less half the mean |x - x'| over pairs of members: `(case,)`.
 
     `members` is `(case, member, point)`, `outcome` `(case, point)`; |·|² is the sum of weights²
-    times squares; of points without weight nothing is read. The spread of a single member is NaN,
-    and both are where a value is not finite.
+    times squares; of points without weight nothing is read. Of a single member, |x - y|. NaN where
+    a value is not finite.
     """
     members, outcome = _same(members, outcome)
     cells = np.nonzero(weights)[0]
-    own = np.ascontiguousarray(weights[cells], dtype=members.dtype)
-    error, spread = np.zeros((2, len(members)))
+    members, outcome, own = weighted(members, outcome, weights[cells])
+    score, farthest = np.zeros((2, len(members)))
     even = (members.shape[1] + 2) // 2 * 2
     room = CACHE // (members.itemsize * even * UNIT)
     piece = UNIT * min(max(2, room), -(-max(1, len(cells)) // UNIT))
 
     def run(first: int, stop: int) -> None:
         rows = scratch(even * piece, members.dtype).reshape(even, piece)
-        _distances(members, outcome, cells, own, rows, error, spread, first, stop)
+        _energy_score(members, outcome, cells, own, rows, score, farthest, first, stop)
+        size = farthest[first:stop]
+        lost = ~((size <= _FAR * score[first:stop]) & (size > SMALL))
+        for case in first + np.nonzero(lost)[0]:
+            seen = outcome[case, cells].astype(np.float64)
+            with np.errstate(invalid="ignore"):
+                away = members[case][:, cells].astype(np.float64) - seen
+                score[case] = _far_score(away * weights[cells])
 
     over_rows(run, len(members))
-    if members.dtype == np.float32:
-        for case in np.nonzero(np.isnan(error))[0]:  # squares may have been too large for it
-            one = slice(case, case + 1)
-            error[one], spread[one] = distances(members[one].astype(float), outcome[one], weights)
-    return error, spread
+    score[~np.isfinite(score)] = np.nan
+    return score
+
+
+def weighted(
+    members: Numbers, outcome: Numbers, weights: Array
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Fields and weights in the precision of the data, or double if single has not the range."""
+    used = weights[np.isfinite(weights)]
+    if used.min(initial=1) < 1e-30 or used.max(initial=1) > 1e30:
+        members, outcome = members.astype(np.float64), outcome.astype(np.float64)
+    return members, outcome, np.ascontiguousarray(weights, dtype=members.dtype)
 
 
 def _same(members: Numbers, outcome: Numbers) -> tuple[Numbers, Numbers]:
@@ -97,14 +116,14 @@ def _weighed(rows, fields, origin, cells, weights):
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
-def _distances(members, outcome, cells, weights, rows, error, spread, first, stop):
-    """Differences from the first member are rounded by no more than the spread allows."""
+def _energy_score(members, outcome, cells, weights, rows, score, farthest, first, stop):
+    """Score, and largest distance of a member from the outcome; differences are taken from it."""
     count, used = members.shape[1], len(cells)
     even, piece = rows.shape  # row `count` is the outcome; one behind it is not used
     squares = np.zeros((even, even))
     for case in range(first, stop):
         squares[:] = 0
-        origin = members[case, 0]
+        origin = outcome[case]
         for begin in range(0, used, piece):
             own = cells[begin : begin + piece]
             of_own = weights[begin : begin + piece]
@@ -120,15 +139,91 @@ def _distances(members, outcome, cells, weights, rows, error, spread, first, sto
                     squares[j + 1, k] += bc
                     squares[j + 1, k + 1] += bd
                 squares[j + 1, j] += _squared(rows[j + 1], rows[j])
-        near = far = 0.0
+        near = far = largest = 0.0
         for j in range(count):
-            far += np.sqrt(squares[count, j])
+            to_outcome = np.sqrt(squares[count, j])
+            far += to_outcome
+            largest = max(largest, to_outcome)
             for k in range(j):
                 near += np.sqrt(squares[j, k])
-        between = count * (count - 1) // 2
-        valid = np.isfinite(near) and np.isfinite(far)
-        error[case] = far / count if valid else np.nan
-        spread[case] = near / between / 2 if valid and between else np.nan
+        between = count * (count - 1)
+        score[case] = far / count - (near / between if between else 0.0)
+        farthest[case] = largest if np.isfinite(score[case]) else np.inf
+
+
+@njit(nogil=True, fastmath=_ANY_ORDER, cache=True)
+def _beside(large, small):
+    """|large - small|², and |large|² - |large - small|² without taking the difference."""
+    squared = product = 0.0
+    for point in range(len(large)):
+        difference = large[point] - small[point]
+        squared += difference * difference
+        product += small[point] * (large[point] + difference)
+    return squared, product
+
+
+@njit(nogil=True, fastmath=_ANY_ORDER, cache=True)
+def _turned(one, other):
+    """|one|² |other|² - (one · other)² of fields that are nearly opposite.
+
+    Of what is left of one less a multiple of the other that is equal where the other is largest.
+    """
+    pivot = 0
+    for point in range(len(other)):
+        if abs(other[point]) > abs(other[pivot]):
+            pivot = point
+    factor = one[pivot] / other[pivot]
+    squared = product = size = 0.0
+    for point in range(len(one)):
+        left = one[point] - factor * other[point] if point != pivot else 0.0
+        squared += left * left
+        product += left * other[point]
+        size += other[point] * other[point]
+    return squared * size - product * product
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def sizes_of(away):
+    """|x| of each field."""
+    norms = np.zeros(len(away))
+    for field in range(len(away)):
+        norms[field] = np.sqrt(_beside(away[field], away[field])[1])
+    return norms
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def saved(away, norms, j, k):
+    """|x_j| + |x_k| - |x_j - x_k| of fields less a near one: nothing that is large is subtracted.
+
+    With |x_j| the larger, |x_j| - |x_j - x_k| is x_k · (2 x_j - x_k) / (|x_j| + |x_j - x_k|). Of
+    fields on opposite sides it is nearly -|x_k|; then it is 2 (|x_j| |x_k| + x_j · x_k) over the
+    sum of the three, by (|x_j| |x_k|)² - (x_j · x_k)².
+    """
+    if norms[j] < norms[k]:
+        j, k = k, j
+    squared, product = _beside(away[j], away[k])
+    sides = norms[j] + np.sqrt(squared)
+    if sides == 0:
+        return 0.0
+    found = norms[k] + product / sides
+    if found < 1e-6 * norms[k]:
+        across = (product + norms[k] * norms[k]) / 2  # x_j · x_k
+        apart = norms[j] * norms[k] - across
+        return 2 * _turned(away[j], away[k]) / (apart * (sides + norms[k]))
+    return found
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def _far_score(away):
+    """Energy score of fields less the outcome: Σ |x_j| + |x_k| - |x_j - x_k| over pairs."""
+    count, norms = len(away), sizes_of(away)
+    if count == 1:
+        return norms[0]
+    total = 0.0
+    for j in range(count):
+        for k in range(j):
+            total += saved(away, norms, j, k)
+    return total / (count * (count - 1))
 
 
 def variogram(
@@ -137,8 +232,8 @@ def variogram(
     """Plain and fair variogram score (Scheuerer & Hamill, 2015, doi:10.1175/MWR-D-14-00269.1).
 
     Sums over `pairs` of points `(pair, 2)` of weight (|y_i - y_k|^p - mean_j |x_ji - x_jk|^p)²,
-    `(case,)`. The fair one is less the sampling variance of that mean, variance_j / M; NaN for a
-    single member. Both are NaN where a value is not finite, and without pairs.
+    `(case,)`. The fair one is less the sampling variance of that mean, variance_j / M; of a single
+    member it is the plain one. Both are NaN where a value is not finite, and without pairs.
     """
     members, outcome = _same(members, outcome)
     plain, fair = np.full((2, len(members)), np.nan)
@@ -158,6 +253,10 @@ def variogram(
         )  # fmt: skip
 
     over_rows(run, len(members), block=CASES)
+    for case in np.nonzero(~(np.abs(fair) >= plain / 8))[0]:  # parts cancel, or overflow
+        x, y = members[case].astype(np.float64), outcome[case].astype(np.float64)
+        if np.isfinite(x).all() and np.isfinite(y).all():
+            plain[case], fair[case] = _far_variogram(x, y, places, own, power)
     return plain, fair
 
 
@@ -232,7 +331,7 @@ def _variogram(
     width = (count + 1) * CASES
     x = single[: points * width].reshape(points, width)
     drawn, sums = single[points * width : (points + 1) * width], single[(points + 1) * width :]
-    per_case = 1.0 / (count - 1) / count if count > 1 else np.nan
+    per_case = 1.0 / (count - 1) / count if count > 1 else 0.0
     for begin in range(first, stop, CASES):
         size = min(CASES, stop - begin)
         _side_by_side(x, members[begin : begin + size], outcome[begin : begin + size])
@@ -246,3 +345,25 @@ def _variogram(
             plain[begin + lane] = scores[lane] if valid else np.nan
             sampled = per_case * scores[CASES + lane]
             fair[begin + lane] = scores[lane] - sampled if valid else np.nan
+
+
+@njit(nogil=True, cache=True)
+def _far_variogram(x, y, pairs, weights, power):
+    """Plain and fair score of a case whose members differ so much that the parts cancel.
+
+    With d_j = |x_ji - x_jk|^p - |y_i - y_k|^p, the fair one is the mean of d_j d_l over pairs of
+    members: each is multiplied by the sum of those before it.
+    """
+    count = len(x)
+    plain = fair = 0.0
+    for pair in range(len(pairs)):
+        i, k = pairs[pair, 0], pairs[pair, 1]
+        seen = abs(y[i] - y[k]) ** power
+        total = products = 0.0
+        for member in range(count):
+            d = abs(x[member, i] - x[member, k]) ** power - seen
+            products += d * total
+            total += d
+        plain += weights[pair] * (total / count) ** 2
+        fair += weights[pair] * (2 * products / (count * max(1, count - 1)))
+    return plain, fair if count > 1 else plain

@@ -1,4 +1,4 @@
-"""Distances and variograms of `kernels.fields` in torch, for accelerators."""
+"""Energy and variogram scores of `kernels.fields` in torch, for accelerators."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,25 +10,34 @@ from geobench_plugins.kernels.fields import Array, Numbers
 _SLAB = 2**24  # numbers at once
 
 
-def distances(
-    members: Numbers, outcome: Numbers, weights: Array, device: str
-) -> tuple[Array, Array]:
-    """As `kernels.fields.distances`, on `device`, in double precision."""
+def energy_score(members: Numbers, outcome: Numbers, weights: Array, device: str) -> Array:
+    """As `kernels.fields.energy_score`, on `device`, in double precision.
+
+    In the form whose parts do not cancel: the mean over pairs of |x_j| + |x_k| - |x_j - x_k|, which
+    is 2 (|x_j| |x_k| + x_j · x_k) / (|x_j| + |x_k| + |x_j - x_k|), fields less the outcome.
+    """
     cells = np.nonzero(weights)[0]
     own = torch.from_numpy(weights[cells].astype(np.float64)).to(device)
     count = members.shape[1]
-    between = count * (count - 1)
-    error, spread = [], []
+    found = []
     block = max(1, _SLAB // max(1, count * len(cells)))
     for first in range(0, len(members), block):
         x, y = (
             _moved(each[first : first + block][..., cells], device) for each in (members, outcome)
         )
         away = (x - y[:, None]) * own
-        error.append(away.square().sum(-1).sqrt().mean(1))
-        pairs = torch.cdist(away, away, compute_mode="donot_use_mm_for_euclid_dist")
-        spread.append(pairs.sum((1, 2)) / (2 * between if between else torch.nan))
-    return _valid(torch.cat(error), torch.cat(spread))
+        norms = away.square().sum(-1).sqrt()
+        if count == 1:
+            found.append(norms[:, 0])
+            continue
+        one, other = norms[:, :, None], norms[:, None]
+        between = torch.cdist(away, away, compute_mode="donot_use_mm_for_euclid_dist")
+        sides = one + other + between
+        pairs = 2 * (one * other + away @ away.mT) / sides.where(sides != 0, 1.0)
+        pairs.diagonal(dim1=1, dim2=2).zero_()
+        failed = torch.zeros_like(norms[:, 0]).where(norms.isfinite().all(1), torch.nan)
+        found.append(pairs.sum((1, 2)) / (2 * count * (count - 1)) + failed)
+    return _valid(torch.cat(found))
 
 
 def variogram(
@@ -49,19 +58,20 @@ def variogram(
         x, y = (_moved(each[first : first + block], device) for each in (members, outcome))
         drawn, seen = ((each[..., one] - each[..., two]).abs() ** power for each in (x, y))
         away = drawn - seen[:, None]
-        square = away.mean(1).square()
-        variance = away.var(1, correction=1) if count > 1 else square * torch.nan
-        plain.append(square @ own)
-        fair.append((square - variance / count) @ own)
-    return _valid(torch.cat(plain), torch.cat(fair))
+        plain.append(away.mean(1).square() @ own)
+        if count == 1:
+            fair.append(plain[-1])
+            continue
+        # The mean over pairs of members, each times the sum of those before: nothing cancels.
+        before = torch.nn.functional.pad(away.cumsum(1)[:, :-1], (0, 0, 1, 0))
+        fair.append((away * before).sum(1) @ own * (2 / (count * (count - 1))))
+    return _valid(torch.cat(plain)), _valid(torch.cat(fair))
 
 
 def _moved(values: Numbers, device: str) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values)).to(device).double()
 
 
-def _valid(one: Tensor, other: Tensor) -> tuple[Array, Array]:
-    """Both NaN where either is not finite; of a single member the second one is NaN anyway."""
-    finite = one.isfinite()
-    found = [each.where(finite, torch.nan).cpu().numpy() for each in (one, other)]
-    return found[0], found[1]
+def _valid(values: Tensor) -> Array:
+    found: Array = values.where(values.isfinite(), torch.nan).cpu().numpy()
+    return found

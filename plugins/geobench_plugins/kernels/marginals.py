@@ -1,10 +1,13 @@
 """Everything that is asked of an ensemble's marginals, in one pass over its members.
 
 Blocks of `LANES` points, members one above the other in the L1 cache, are sorted by a network of
-comparators (Batcher, 1968), which LLVM vectorises. Of sorted members mean |x - x'| is a weighted
-sum, and stays one where they are cut off at a threshold. Differences are taken in the precision of
-the data, after sorting, where an offset that is large beside the spread costs nothing; more than
-four of them, and squares, are summed in double precision.
+comparators (Batcher, 1968), which LLVM vectorises. The fair CRPS of sorted members is a sum of
+terms that are not negative, so nothing cancels: with d = x - y, a pair of members adds
+|d_j| + |d_k| - |d_j - d_k|, which is 2 min(|d_j|, |d_k|) if both are on one side of y, and else 0.
+So each member counts by how many members lie beyond it, and the last one on either side does not
+count at all, however far away it is. Differences are taken in the precision of the data, where an
+offset that is large beside the spread costs nothing; more than four terms, and squares, are summed
+in double precision.
 
 What a block needs are rows of `LANES` in few arrays: of more, LLVM cannot tell that they do not
 overlap, and gives up on vectors.
@@ -26,31 +29,31 @@ LANES = 64
 _SUMS = {"contract", "nsz"}  # fused multiply-add; nothing that could reorder a sum
 # Numbers of a lane, each a row of LANES: in the precision of the data, and in double precision.
 _Y, _MIDDLE, _BELOW, _NEAREST, _LIMIT, _CUT, _ABOVE = (row * LANES for row in range(7))
-_ERROR, _SPREAD, _TOTAL, _SQUARE, _BIAS = (row * LANES for row in range(5))
+_CRPS, _DEBIASED, _TOTAL, _SQUARE, _BIAS = (row * LANES for row in range(5))
 _VARIANCE = _SQUARE  # once it is complete
 
 
 class Marginals(NamedTuple):
     """Means over the points of each region, `(case, region, …)`; NaN where a value is not finite.
 
-    error: mean |x - y|. spread: half the mean |x - x'| over pairs of members. So the fair CRPS is
-    error - spread, the plain one error - (M - 1) / M spread.
+    crps: the fair CRPS, mean |x - y| less half the mean |x - x'| over pairs of members; of a single
+    member, |x - y|.
     bias: ensemble mean less outcome. squared: its square. variance: over M - 1.
-    tail_error, tail_spread `(…, threshold)`: error and spread of max(x, t) and max(y, t), whose
-    difference is the CRPS above t (Gneiting & Ranjan, 2011, doi:10.1198/jbes.2010.08110).
+    debiased: squared less variance / M, what sampling adds to it; of a single member, squared.
+    tail_crps `(…, threshold)`: the CRPS of max(x, t) and max(y, t), the CRPS above t (Gneiting &
+    Ranjan, 2011, doi:10.1198/jbes.2010.08110).
     table `(…, threshold, M + 1, 2)`: shares of the points in which k members are above t, and the
     outcome is not (0) or is (1).
     ranks `(…, M + 1)`: shares of the points with so many members below the outcome; of members
     equal to it a random number counts.
     """
 
-    error: Array
-    spread: Array
+    crps: Array
     bias: Array
     squared: Array
+    debiased: Array
     variance: Array
-    tail_error: Array
-    tail_spread: Array
+    tail_crps: Array
     table: Array
     ranks: Array
 
@@ -66,8 +69,8 @@ def marginals(
 
     weights `(region, point)` are not negative; of a point without any nothing is read. thresholds
     `(threshold, point)`. keys `(case,)`: a number for each case, which the random ranks of ties
-    depend on, and the place of the point. Variance and spread of a single member are NaN, and so
-    is everything in a region without points.
+    depend on, and the place of the point. The variance of a single member is NaN, and so is
+    everything in a region without points.
     """
     cases, count, points = members.shape
     if members.dtype not in (np.float32, np.float64):
@@ -81,30 +84,58 @@ def marginals(
     limits = np.ascontiguousarray(thresholds[:, cells], dtype=members.dtype)
     regions, levels = len(weights), len(limits)
     sums = np.zeros((cases, regions, 5))
-    tails = np.zeros((cases, regions, levels, 2))
+    tails = np.zeros((cases, regions, levels))
     table = np.zeros((cases, regions, levels, count + 1, 2))
     ranks = np.zeros((cases, regions, count + 1))
     pairs = comparators(count)
+    shares = beyond(count, members.dtype)
 
     def run(first: int, stop: int) -> None:
         block = scratch(count * LANES, members.dtype)
         single, double = scratch(7 * LANES, members.dtype), scratch(5 * LANES, np.float64)
         _cases(
             members.reshape(-1), outcome.reshape(-1), points, count, cells, own, limits, pairs,
-            keys, block, single, double, sums, tails, table, ranks, first, stop,
+            shares, keys, block, single, double, sums, tails, table, ranks, first, stop,
         )  # fmt: skip
 
     over_rows(run, cases)
-    per_pair = 1 / (count * (count - 1)) if count > 1 else np.nan
-    sums *= [1 / count, per_pair, 1, 1, 1 / (count - 1) if count > 1 else np.nan]
-    tails *= [1 / count, per_pair]
-    unknown = np.isnan(sums[..., 0]) | (total == 0)
+    sums *= [per_pair(count), 1, 1, 1, 1 / (count - 1) if count > 1 else np.nan]
+    tails *= per_pair(count)
+    unknown = ~np.isfinite(sums[..., 0]) | (total == 0)
     for each in (sums, tails, table, ranks):
         each[unknown] = np.nan
-    error, spread, bias, squared, variance = np.moveaxis(sums, -1, 0)
-    return Marginals(
-        error, spread, bias, squared, variance, tails[..., 0], tails[..., 1], table, ranks
-    )
+    crps, bias, squared, debiased, variance = np.moveaxis(sums, -1, 0)
+    found = Marginals(crps, bias, squared, debiased, variance, tails, table, ranks)
+    if members.dtype == np.float32:
+        for case in np.nonzero(unknown[:, total > 0].any(1))[0]:
+            one = slice(case, case + 1)
+            x, y = members[one].astype(np.float64), outcome[one]
+            if np.isfinite(x[..., cells]).all() and np.isfinite(y[:, cells]).all():
+                # Differences were too large for single precision.
+                for mine, exact in zip(
+                    found, marginals(x, y, weights, thresholds, keys[one]), strict=True
+                ):
+                    mine[one] = exact
+    return found
+
+
+def beyond(count: int, dtype: npt.DTypeLike) -> npt.NDArray[np.floating]:
+    """How many members lie above each sorted one, and below it: `(2, count)`, by a power of two.
+
+    So scaled that four terms of the CRPS are no larger than their differences. A single member
+    counts on either side.
+    """
+    below = np.arange(count) if count > 1 else np.ones(1)
+    return np.stack([below[::-1], below]).astype(dtype) * np.dtype(dtype).type(_unit(count))
+
+
+def _unit(count: int) -> float:
+    return 2.0 ** -(count.bit_length() + 2)
+
+
+def per_pair(count: int) -> float:
+    """What a sum of `beyond` times distances is multiplied by, to be a mean over pairs."""
+    return (2 / (count * (count - 1)) if count > 1 else 1.0) / _unit(count)
 
 
 @cache
@@ -154,55 +185,117 @@ def _sort(block, pairs):
 
 
 # Sorted members are summed by fours, two from either end, and those left in the middle one by one.
-# Σ (2 j - M + 1) x_j is Σ (M - 1 - 2 j) (x_{M-1-j} - x_j) over the lower half: no term of it is
-# negative, nor one of Σ |x - y|, so four of them may be added in the precision of the data.
+# No term of the CRPS is negative, so four of them may be added in the precision of the data.
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
-def _moments(block, count, own, sums):
-    """Of each lane: sums for mean |x - y| and |x - x'|, bias, M - 1 variances, members below y."""
+def _charged(d, above, below):
+    """Distance times the number of members beyond: on the side on which the member is."""
+    one, two = d * above, -d * below
+    return one if one > two else two
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def _moments(block, count, shares, own, sums):
+    """Of each lane: the CRPS, bias, M - 1 variances, debiased square of the bias, members below."""
     kind = block.dtype.type
     pairs = count // 4 * 2
     for lane in range(LANES):
         own[_MIDDLE + lane] = block[count // 2 * LANES + lane]
         own[_BELOW + lane] = 0
         own[_NEAREST + lane] = np.inf
-        for row in range(4):
+        for row in range(5):
             sums[row * LANES + lane] = 0
     for pair in range(0, pairs, 2):
         low = block[pair * LANES : (pair + 2) * LANES]
         high = block[(count - 2 - pair) * LANES : (count - pair) * LANES]
-        outer, inner = kind(count - 1 - 2 * pair), kind(count - 3 - 2 * pair)
+        few, less = shares[1, pair], shares[1, pair + 1]
+        more, most = shares[0, pair + 1], shares[0, pair]
         for lane in range(LANES):
-            y, middle = own[_Y + lane], own[_MIDDLE + lane]
+            y, middle = own[_Y + lane], np.float64(own[_MIDDLE + lane])
             a, b, c, d = low[lane], low[LANES + lane], high[lane], high[LANES + lane]
-            sums[_SPREAD + lane] += np.float64(outer * (d - a) + inner * (c - b))
             own[_BELOW + lane] += (kind(a < y) + kind(b < y)) + (kind(c < y) + kind(d < y))
-            to_y = abs(a - y), abs(b - y), abs(c - y), abs(d - y)
-            sums[_ERROR + lane] += np.float64((to_y[0] + to_y[1]) + (to_y[2] + to_y[3]))
-            nearest = min(min(to_y[0], to_y[1]), min(to_y[2], to_y[3]))
+            to_y = a - y, b - y, c - y, d - y
+            nearest = min(min(abs(to_y[0]), abs(to_y[1])), min(abs(to_y[2]), abs(to_y[3])))
             own[_NEAREST + lane] = min(own[_NEAREST + lane], nearest)
-            a, b, c, d = a - middle, b - middle, c - middle, d - middle
-            sums[_TOTAL + lane] += np.float64((a + b) + (c + d))
-            a, b, c, d = np.float64(a), np.float64(b), np.float64(c), np.float64(d)
+            outer = _charged(to_y[0], most, few) + _charged(to_y[3], few, most)
+            inner = _charged(to_y[1], more, less) + _charged(to_y[2], less, more)
+            sums[_CRPS + lane] += np.float64(outer + inner)
+            a, b = np.float64(a) - middle, np.float64(b) - middle
+            c, d = np.float64(c) - middle, np.float64(d) - middle
+            sums[_TOTAL + lane] += (a + d) + (b + c)
             sums[_SQUARE + lane] += (a * a + b * b) + (c * c + d * d)
     for member in range(pairs, count - pairs):
         x = block[member * LANES : (member + 1) * LANES]
+        above, below = shares[0, member], shares[1, member]
         for lane in range(LANES):
-            y, middle = own[_Y + lane], own[_MIDDLE + lane]
-            distance = np.float64(x[lane] - middle)
-            sums[_ERROR + lane] += np.float64(abs(x[lane] - y))
-            sums[_SPREAD + lane] += (2 * member - count + 1) * distance
+            y, middle = own[_Y + lane], np.float64(own[_MIDDLE + lane])
+            to_y, distance = x[lane] - y, np.float64(x[lane]) - middle
+            sums[_CRPS + lane] += np.float64(_charged(to_y, above, below))
             sums[_TOTAL + lane] += distance
             sums[_SQUARE + lane] += distance * distance
             own[_BELOW + lane] += kind(x[lane] < y)
-            own[_NEAREST + lane] = min(own[_NEAREST + lane], abs(x[lane] - y))
+            own[_NEAREST + lane] = min(own[_NEAREST + lane], abs(to_y))
+    sampled = 1 / (count * (count - 1)) if count > 1 else 0.0
     for lane in range(LANES):
         total = sums[_TOTAL + lane]
-        bias = np.float64(own[_MIDDLE + lane] - own[_Y + lane]) + total / count
-        sums[_ERROR + lane] += 0 * (sums[_ERROR + lane] + total)  # NaN if it is not finite
+        bias = np.float64(own[_MIDDLE + lane]) - np.float64(own[_Y + lane]) + total / count
+        variance = sums[_SQUARE + lane] - total * (total / count)
+        sums[_CRPS + lane] += 0 * bias  # NaN if it is not finite
         sums[_BIAS + lane] = bias
-        sums[_VARIANCE + lane] = sums[_SQUARE + lane] - total * (total / count)
+        sums[_VARIANCE + lane] = variance
+        sums[_DEBIASED + lane] = bias * bias - variance * sampled
+
+
+@njit(nogil=True, cache=True)
+def _added(high, low, x):
+    """Sum in twice the precision (Knuth, 4.2.2, theorem B): nothing may reorder it."""
+    total = high + x
+    part = total - high
+    return total, low + ((high - (total - part)) + (x - part))
+
+
+@njit(nogil=True, cache=True)
+def _differ(block, count, lane, y):
+    """Bias, and its debiased square, of a lane whose members are far apart.
+
+    The latter is the mean of (x_j - y) (x_k - y) over pairs of members, added up pair by pair from
+    the members nearest to y to the farthest: a far one is multiplied by the sum of all others.
+    """
+    above = 0
+    while above < count and np.float64(block[above * LANES + lane]) < y:
+        above += 1
+    below = above - 1
+    high = low = products = 0.0
+    for _ in range(count):
+        if above == count:
+            up = False
+        elif below < 0:
+            up = True
+        else:
+            up = block[above * LANES + lane] - y <= y - block[below * LANES + lane]
+        x = np.float64(block[(above if up else below) * LANES + lane])
+        if up:
+            above += 1
+        else:
+            below -= 1
+        products += (x - y) * (high + low)
+        high, low = _added(high, low, x)
+        high, low = _added(high, low, -y)
+    return (high + low) / count, 2 * products / (count * (count - 1))
+
+
+@njit(nogil=True, cache=True)
+def _resolve(block, count, own, lanes, sums):
+    """Take bias and debiased square again where their parts cancel to less than a millionth."""
+    if count == 1:
+        return
+    for lane in range(lanes):
+        squared = sums[_BIAS + lane] * sums[_BIAS + lane]
+        lost = abs(sums[_DEBIASED + lane]) < 1e-6 * squared
+        if lost or squared < 1e-12 * sums[_VARIANCE + lane]:
+            y = np.float64(own[_Y + lane])
+            sums[_BIAS + lane], sums[_DEBIASED + lane] = _differ(block, count, lane, y)
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
@@ -211,35 +304,34 @@ def _larger(x, limit):
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
-def _tail(block, count, own, sums):
-    """Of each lane, cut off at its limit: sums for mean |x - y| and |x - x'|; members above it."""
+def _tail(block, count, shares, own, sums):
+    """Of each lane, cut off at its limit: the CRPS; members above it."""
     kind = block.dtype.type
     pairs = count // 4 * 2
     for lane in range(LANES):
         own[_CUT + lane] = _larger(own[_Y + lane], own[_LIMIT + lane])
         own[_ABOVE + lane] = 0
-        sums[_ERROR + lane] = 0
-        sums[_SPREAD + lane] = 0
+        sums[_CRPS + lane] = 0
     for pair in range(0, pairs, 2):
         low = block[pair * LANES : (pair + 2) * LANES]
         high = block[(count - 2 - pair) * LANES : (count - pair) * LANES]
-        outer, inner = kind(count - 1 - 2 * pair), kind(count - 3 - 2 * pair)
+        few, less = shares[1, pair], shares[1, pair + 1]
+        more, most = shares[0, pair + 1], shares[0, pair]
         for lane in range(LANES):
             y, t = own[_CUT + lane], own[_LIMIT + lane]
             a, b, c, d = low[lane], low[LANES + lane], high[lane], high[LANES + lane]
             own[_ABOVE + lane] += (kind(a > t) + kind(b > t)) + (kind(c > t) + kind(d > t))
             a, b, c, d = _larger(a, t), _larger(b, t), _larger(c, t), _larger(d, t)
-            error = (abs(a - y) + abs(b - y)) + (abs(c - y) + abs(d - y))
-            sums[_ERROR + lane] += np.float64(error)
-            sums[_SPREAD + lane] += np.float64(outer * (d - a) + inner * (c - b))
+            outer = _charged(a - y, most, few) + _charged(d - y, few, most)
+            inner = _charged(b - y, more, less) + _charged(c - y, less, more)
+            sums[_CRPS + lane] += np.float64(outer + inner)
     for member in range(pairs, count - pairs):
         x = block[member * LANES : (member + 1) * LANES]
+        above, below = shares[0, member], shares[1, member]
         for lane in range(LANES):
             y, t = own[_CUT + lane], own[_LIMIT + lane]
-            cut, middle = _larger(x[lane], t), _larger(own[_MIDDLE + lane], t)
             own[_ABOVE + lane] += kind(x[lane] > t)
-            sums[_ERROR + lane] += np.float64(abs(cut - y))
-            sums[_SPREAD + lane] += (2 * member - count + 1) * np.float64(cut - middle)
+            sums[_CRPS + lane] += np.float64(_charged(_larger(x[lane], t) - y, above, below))
 
 
 @njit(nogil=True, cache=True)
@@ -267,38 +359,35 @@ def _draw_ties(block, count, own, lanes, keys, cells, first, place):
 @njit(nogil=True, fastmath=_SUMS, cache=True)
 def _add_moments(own, sums, lanes, weights, into, ranks):
     """Add lanes `lanes[0]` to `lanes[1]`, of one case, one after the other."""
-    error, spread, bias, squared, variance = into[0], into[1], into[2], into[3], into[4]
+    crps, bias, squared, debiased, variance = into[0], into[1], into[2], into[3], into[4]
     for lane in range(lanes[0], lanes[1]):
         weight = weights[lane - lanes[0]]
         if weight == 0:
             continue
-        error += weight * sums[_ERROR + lane]
-        spread += weight * sums[_SPREAD + lane]
+        crps += weight * sums[_CRPS + lane]
         bias += weight * sums[_BIAS + lane]
         squared += weight * (sums[_BIAS + lane] * sums[_BIAS + lane])
+        debiased += weight * sums[_DEBIASED + lane]
         variance += weight * sums[_VARIANCE + lane]
         ranks[np.int64(own[_BELOW + lane])] += weight
-    into[0], into[1], into[2], into[3], into[4] = error, spread, bias, squared, variance
+    into[0], into[1], into[2], into[3], into[4] = crps, bias, squared, debiased, variance
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
 def _add_tail(own, sums, lanes, weights, into, table):
-    error, spread = into[0], into[1]
     for lane in range(lanes[0], lanes[1]):
         weight = weights[lane - lanes[0]]
         if weight == 0:
             continue
-        error += weight * sums[_ERROR + lane]
-        spread += weight * sums[_SPREAD + lane]
+        into[0] += weight * sums[_CRPS + lane]
         happened = np.int64(own[_Y + lane] > own[_LIMIT + lane])
         table[np.int64(own[_ABOVE + lane]), happened] += weight
-    into[0], into[1] = error, spread
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
 def _cases(
     x, outcome, points, count, cells, weights, limits, pairs,
-    keys, block, own, of_lane, sums, tails, table, ranks, first, stop,
+    shares, keys, block, own, of_lane, sums, tails, table, ranks, first, stop,
 ):  # fmt: skip
     """Fill the results of cases `first` to `stop`; a case is summed in the order of its points."""
     regions, used, levels = weights.shape[0], len(cells), len(limits)
@@ -315,7 +404,8 @@ def _cases(
                 case, cell = case + 1, 0
         _load(x, offsets, lanes, points, count, block)
         _sort(block, pairs)
-        _moments(block, count, own, of_lane)
+        _moments(block, count, shares, own, of_lane)
+        _resolve(block, count, own, lanes, of_lane)
         _draw_ties(block, count, own, lanes, keys, cells, first, begin)
         case, cell, lane = first + begin // used, begin % used, 0
         while lane < lanes:
@@ -331,13 +421,13 @@ def _cases(
             for lane in range(lanes):
                 own[_LIMIT + lane] = limits[level, cell]
                 cell = cell + 1 if cell + 1 < used else 0
-            _tail(block, count, own, of_lane)
+            _tail(block, count, shares, own, of_lane)
             case, cell, lane = first + begin // used, begin % used, 0
             while lane < lanes:
                 until = min(lanes, lane + used - cell)
                 for region in range(regions):
                     _add_tail(
                         own, of_lane, (lane, until), weights[region, cell:],
-                        tails[case, region, level], table[case, region, level],
+                        tails[case, region, level:], table[case, region, level],
                     )  # fmt: skip
                 case, cell, lane = case + 1, 0, until

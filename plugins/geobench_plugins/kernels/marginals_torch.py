@@ -5,7 +5,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from geobench_plugins.kernels.marginals import Array, Marginals, Numbers
+from geobench_plugins.kernels.marginals import Array, Marginals, Numbers, beyond, per_pair
 
 _SLAB = 2**25  # values of members at once
 
@@ -46,24 +46,22 @@ def _slab(
     count = x.shape[1]
     valid = x.isfinite().all(1) & y.isfinite()
     ordered = x.sort(1).values
-    middle = ordered[:, count // 2]
-    away = (ordered - middle[:, None]).double()
-    mean = away.mean(1)
-    bias = (middle - y).double() + mean
-    variance = (away.square().sum(1) - count * mean.square()) / (count - 1 if count > 1 else np.nan)
-    sums = [_error(x, y), _spread(away), bias, bias.square(), variance]
-    tails: list[list[Tensor]] = [[], [], []]
+    away = (ordered - ordered[:, count // 2, None]).double()
+    variance = away.square().sum(1) - away.sum(1).square() / count
+    variance = variance / (count - 1 if count > 1 else torch.nan)
+    bias, debiased = _differ(ordered.double(), y.double())
+    sums = [_crps(ordered, y), bias, bias.square(), debiased, variance]
+    tails: list[list[Tensor]] = [[], []]
     for limit in limits:
-        cut, seen = torch.maximum(ordered, limit), torch.maximum(y, limit)
-        tails[0].append(_mean(_error(cut, seen), weights, valid))
-        tails[1].append(_mean(_spread((cut - cut[:, count // 2, None]).double()), weights, valid))
+        score = _crps(torch.maximum(ordered, limit), torch.maximum(y, limit))
+        tails[0].append(_mean(score, weights, valid))
         above = (x > limit).sum(1) * 2 + (y > limit)
         table = _histogram(above, 2 * (count + 1), weights, valid)
-        tails[2].append(table.unflatten(-1, (count + 1, 2)))
+        tails[1].append(table.unflatten(-1, (count + 1, 2)))
     below, equal = (x < y[:, None]).sum(1), (x == y[:, None]).sum(1)
     rank = below + (_uniform(keys, places) * (equal + 1)).long()
     shape = len(x), len(weights), 0
-    empty = (x.new_zeros(shape).double(),) * 2 + (x.new_zeros((*shape, count + 1, 2)).double(),)
+    empty = x.new_zeros(shape).double(), x.new_zeros((*shape, count + 1, 2)).double()
     return [
         *(_mean(each, weights, valid) for each in sums),
         *(torch.stack(own, 2) if own else no for own, no in zip(tails, empty, strict=True)),
@@ -71,16 +69,32 @@ def _slab(
     ]
 
 
-def _error(x: Tensor, y: Tensor) -> Tensor:
-    return (x - y[:, None]).abs().double().mean(1)
+def _crps(ordered: Tensor, y: Tensor) -> Tensor:
+    """Each member counts by how many are beyond it: see `kernels.marginals`."""
+    count = ordered.shape[1]
+    above, below = torch.from_numpy(beyond(count, np.float64)).to(y.device)[..., None]
+    away = ordered.double() - y.double()[:, None]
+    return torch.maximum(away * above, -away * below).sum(1) * per_pair(count)
 
 
-def _spread(away: Tensor) -> Tensor:
-    """Half the mean distance of pairs, of members in order less the middle one."""
-    count = away.shape[1]
-    order = 2.0 * torch.arange(count, device=away.device, dtype=away.dtype) - count + 1
-    total = (away * order[:, None]).sum(1)
-    return total / (count * (count - 1) if count > 1 else np.nan)
+def _differ(ordered: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Bias and its debiased square, as `kernels.marginals._differ`, at every point."""
+    count = ordered.shape[1]
+    away = ordered - y[:, None]
+    nearest = away.abs().argsort(1)
+    high, low, products = torch.zeros_like(y), torch.zeros_like(y), torch.zeros_like(y)
+    for member in nearest.unbind(1):
+        own, x = (each.gather(1, member[:, None])[:, 0] for each in (away, ordered))
+        products += own * (high + low)
+        for part in (x, -y):
+            total = high + part
+            added = total - high
+            low += (high - (total - added)) + (part - added)
+            high = total
+    bias = (high + low) / count
+    if count == 1:
+        return bias, bias.square()
+    return bias, 2 * products / (count * (count - 1))
 
 
 def _mean(values: Tensor, weights: Tensor, valid: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 
 _CASES = 16  # at once: all pairs of them stay in the cache
+_NEAR = 1e-6  # times the squares from the middle: nearer fields are subtracted themselves
+_PART = 2**20  # numbers of differences at once
 
 
 def of_cases(of: "Callable[..., Array]", *fields: "Array") -> "Array":
@@ -27,16 +29,32 @@ def of_cases(of: "Callable[..., Array]", *fields: "Array") -> "Array":
 def squared_distances(one: "Array", other: "Array") -> "Array":
     """|x - y|² of fields `(case, m, point)` and `(case, k, point)`: `(case, m, k)`.
 
-    By products of differences from the mean field of the case, so that an offset costs nothing.
+    By products of differences from one of the fields, so that an offset costs nothing; those of
+    fields that are much nearer to one another than to it are taken again, by differences.
     """
     import numpy as np
 
-    middle = other.mean(1, keepdims=True)
+    middle = np.take_along_axis(other, middle_of(other)[:, None, None], 1)
     x, y = one - middle, other - middle
     sizes = [(each**2).sum(-1) for each in (x, y)]
-    found = sizes[0][..., None] + sizes[1][:, None] - 2 * x @ y.swapaxes(1, 2)
-    squared: Array = np.maximum(found, 0.0)
-    return squared
+    total = sizes[0][..., None] + sizes[1][:, None]
+    with np.errstate(invalid="ignore"):  # a failed member
+        found: Array = np.maximum(total - 2 * x @ y.swapaxes(1, 2), 0.0)
+        case, first, second = np.nonzero(found < _NEAR * total)
+    step = max(1, _PART // one.shape[-1])
+    for at in range(0, len(case), step):
+        own = slice(at, at + step)
+        apart = one[case[own], first[own]] - other[case[own], second[own]]
+        found[case[own], first[own], second[own]] = (apart**2).sum(-1)
+    return found
+
+
+def middle_of(fields: "Array") -> "np.ndarray[tuple[int, ...], np.dtype[np.intp]]":
+    """Which field of a case is of median size `(case,)`: few fields far away do not move it."""
+    import numpy as np
+
+    sizes = (fields**2).sum(-1)
+    return np.asarray(sizes.argsort(1)[:, (sizes.shape[1] - 1) // 2])
 
 
 def among(pairs: "Array") -> "Array":
@@ -58,13 +76,27 @@ def half_apart(fields: "Array") -> "Array":
 
 
 def excess_energy(one: "Array", other: "Array") -> "Array":
-    """E|x - y| - E|x - x'| / 2 - E|y - y'| / 2 of each case, by all pairs: unbiased."""
+    """E|x - y| - E|x - x'| / 2 - E|y - y'| / 2 of each case, by all pairs: unbiased.
+
+    Fields are less the outcome, or another field that is not far from most of them.
+    """
     return of_cases(_excess_energy, one, other)
 
 
 def _excess_energy(one: "Array", other: "Array") -> "Array":
+    """By means of |u| + |v| - |u - v|, which fields far away do not make large."""
+    apart = [_saved(*each) for each in ((one, other), (one, one), (other,) * 2)]
+    excess: Array = among(apart[1]) / 2 + among(apart[2]) / 2 - apart[0].mean((1, 2))
+    return excess
+
+
+def _saved(one: "Array", other: "Array") -> "Array":
+    """|x| + |y| - |x - y|: with |x| the larger, |y| + y · (2 x - y) / (|x| + |x - y|)."""
     import numpy as np
 
-    apart = [np.sqrt(squared_distances(*each)) for each in ((one, other), (one, one), (other,) * 2)]
-    excess: Array = apart[0].mean((1, 2)) - among(apart[1]) / 2 - among(apart[2]) / 2
-    return excess
+    x, y = (np.sqrt((each**2).sum(-1)) for each in (one, other))
+    large, small = np.maximum(x[..., None], y[:, None]), np.minimum(x[..., None], y[:, None])
+    products = 2 * one @ other.swapaxes(1, 2) - small**2
+    sides = large + np.sqrt(squared_distances(one, other))
+    saved: Array = small + products / np.where(sides > 0, sides, 1.0)
+    return saved

@@ -21,6 +21,7 @@ class CRPSParts(Scorer):
     """
 
     name = "crps-parts"
+    version = "2"
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
@@ -65,9 +66,11 @@ class CRPSParts(Scorer):
         # Inside, the share of the gap that the outcome is below; outside, how often it is there,
         # and a gap as wide as it is far out when it is.
         width = (above + below) / xr.ones_like(out).where(inside, out.where(out > 0, 1.0))
-        share = (below / width.where(width > 0, 1.0)).where(inside, out.where(place == 0, 1 - out))
+        some = width.where(width > 0, 1.0)
+        share = (below / some).where(inside, out.where(place == 0, 1 - out))
+        rest = (above / some).where(inside, out.where(place > 0, 1 - out))  # 1 - share, as exact
         terms = {
             "CRPS reliability": width * (share - place / count) ** 2,
-            "potential CRPS": width * share * (1 - share),
+            "potential CRPS": width * share * rest,
         }
         return xr.Dataset({name: each.sum("gap", skipna=False) for name, each in terms.items()})

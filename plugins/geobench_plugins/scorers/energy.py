@@ -15,12 +15,13 @@ class Energy(Scorer):
     climatological standard deviation (the root of the mean variance over sea cells); with one cell
     it is the CRPS. Proper for the joint law (Gneiting & Raftery, 2007,
     doi:10.1198/016214506000001437), and its expectation does not depend on the number of members.
+    A single member's is its distance from the outcome.
     It does see dependence, unlike the CRPS, but little of that shows in its value: on a ring of 40
     sites, correlated over 4, shuffling the members at every site costs 0.8 %. Compare case by case.
     """
 
     name = "energy"
-    version = "2"
+    version = "3"
     fair = True
     proper = True
     units = "1"
@@ -34,13 +35,13 @@ class Energy(Scorer):
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
-        """Return `error`, the mean |x - y|, and `spread`, the fair mean of |x - x'| / 2."""
+        """Return the fair `energy` score of each case."""
         from geobench_plugins.kernels import ensembles
 
         members, outcome, weights = ensembles.fields(forecast, truth, context)
-        error, spread = ensembles.distances(members, outcome, weights, context)
-        return ensembles.cases(forecast, error=error, spread=spread)
+        score = ensembles.energy_score(members, outcome, weights, context)
+        return ensembles.cases(forecast, energy=score)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
-        """Return the error less the spread."""
-        return (means["error"] - means["spread"]).to_dataset(name="energy score")
+        """Return the mean."""
+        return means.rename(energy="energy score")

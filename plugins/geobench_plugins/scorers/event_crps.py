@@ -23,6 +23,7 @@ class EventCRPS(Scorer):
     """
 
     name = "event-crps"
+    version = "2"
     fair = True
     proper = True
     units = "1"
@@ -39,7 +40,7 @@ class EventCRPS(Scorer):
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
-        """Return `error` and `spread`, as for `crps`, of each quantile."""
+        """Return the fair `crps` of each quantile."""
         import xarray as xr
 
         from geobench_plugins.kernels.ensembles import marginals, unlimited
@@ -47,7 +48,7 @@ class EventCRPS(Scorer):
         grid = self.grid(context)
         drawn = zip(*(self.numbers(each, context) for each in (forecast, truth)), strict=True)
         parts = [
-            marginals(members, outcome, unlimited(grid))[["error", "spread"]]
+            marginals(members, outcome, unlimited(grid))[["crps"]]
             for members, outcome in drawn
         ]
         return xr.concat(parts, context.thresholds["quantile"])
@@ -80,6 +81,6 @@ class EventCRPS(Scorer):
         return waiting.cumsum("lead_time").astype(float)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
-        """Return the error less the spread."""
+        """Return the mean."""
         of = self.of.replace("-", " ")
-        return (means["error"] - means["spread"]).to_dataset(name=f"CRPS of the {of}")
+        return means.rename(crps=f"CRPS of the {of}")

@@ -13,10 +13,12 @@ class LawCRPS(Scorer):
 
     What the fair CRPS of the members exceeds that of the law by, in expectation, without the noise
     of one outcome: half the energy distance of the marginals (Székely & Rizzo, 2013,
-    doi:10.1016/j.jspi.2013.03.018). Unbiased, so it may come out a little below 0.
+    doi:10.1016/j.jspi.2013.03.018). Unbiased, so it may come out a little below 0. Every member and
+    every draw is read; a single member is a point mass, and draws are two at the least.
     """
 
     name = "law-crps"
+    version = "2"
     fair = True
     proper = True
     needs_law = True
@@ -27,8 +29,7 @@ class LawCRPS(Scorer):
         """Return the `excess` of each case."""
         from geobench_plugins.kernels import ensembles
 
-        law = ensembles.law_of(forecast, context)
-        return ensembles.excess_crps(forecast, law, context).to_dataset(name="excess")
+        return ensembles.law_marginals(forecast, context)[["excess"]]
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""
@@ -42,6 +43,7 @@ class LawEnergy(Scorer):
     """
 
     name = "law-energy"
+    version = "2"
     fair = True
     proper = True
     needs_law = True
@@ -54,13 +56,10 @@ class LawEnergy(Scorer):
         from geobench_plugins.kernels import ensembles
 
         law = ensembles.law_of(forecast, context)
-        spreads = []
-        for each in (forecast, law, ensembles.joined(forecast, law)):
-            members, outcome, weights = ensembles.fields(each, truth, context)
-            _, spread = ensembles.distances(members, outcome, weights, context)
-            spreads.append(ensembles.cases(forecast, spread=spread)["spread"])
-        counts = forecast.sizes["member"], law.sizes["member"]
-        return ensembles.excess(spreads, counts).to_dataset(name="excess")
+        members, outcome, weights = ensembles.fields(forecast, truth, context)
+        draws, _, _ = ensembles.fields(law, truth, context)
+        excess = ensembles.excess_energy(members, draws, outcome, weights)
+        return ensembles.cases(forecast, excess=excess)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""
@@ -75,6 +74,7 @@ class LawMean(Scorer):
     """
 
     name = "law-mean"
+    version = "2"
     fair = True
     proper = True
     needs_law = True
@@ -84,15 +84,11 @@ class LawMean(Scorer):
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return the debiased `squared` difference of each case."""
-        from geobench_plugins.kernels.ensembles import law_of
+        from geobench_plugins.kernels import ensembles
 
-        x, y = (each.astype(float) for each in (forecast, law_of(forecast, context)))
-        difference = x.mean("member", skipna=False) - y.mean("member", skipna=False)
-        sampled = [
-            each.var("member", ddof=1, skipna=False) / each.sizes["member"] for each in (x, y)
-        ]
-        squared = context.average(difference**2 - sampled[0] - sampled[1])
-        return (squared / context.average(context.std**2)).to_dataset(name="squared")
+        law = ensembles.law_of(forecast, context)
+        squared = context.average(ensembles.squared_difference(forecast, law))
+        return (squared / ensembles.typical_size(context) ** 2).to_dataset(name="squared")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""

@@ -28,27 +28,14 @@ class LawTailCRPS(Scorer):
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return the `excess` of each case and quantile."""
-        import xarray as xr
+        from geobench_plugins.kernels.ensembles import law_marginals
 
-        from geobench_plugins.kernels import ensembles
-
-        law = ensembles.law_of(forecast, context)
-        parts = []
-        for quantile in context.thresholds["quantile"].to_numpy():
-            limit = context.thresholds.sel(quantile=quantile, drop=True)
-            members, draws = (_cut(each, limit) for each in (forecast, law))
-            parts.append(ensembles.excess_crps(members, draws, context))
-        return xr.concat(parts, context.thresholds["quantile"]).to_dataset(name="excess")
+        found = law_marginals(forecast, context)["tail_excess"]
+        return found.to_dataset(name="excess")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""
         return means.rename(excess="excess twCRPS")
-
-
-def _cut(values: "xr.DataArray", limit: "xr.DataArray") -> "xr.DataArray":
-    """The larger of value and limit, with the dims of the values; NaN stays NaN."""
-    larger = values.where(~(values < limit), limit).astype(values.dtype)
-    return larger.transpose(*values.dims)
 
 
 class LawPooledCRPS(Scorer):

@@ -22,6 +22,7 @@ class LawCovariance(Scorer):
     """
 
     name = "law-covariance"
+    version = "2"
     fair = True
     proper = True
     needs_law = True
@@ -37,11 +38,11 @@ class LawCovariance(Scorer):
         from geobench_plugins.kernels import ensembles
 
         both = (forecast, ensembles.law_of(forecast, context))
-        x, y = (ensembles.scaled(each, truth, context) for each in both)
-        x, y = (each - each.mean(1, keepdims=True) for each in (x, y))
+        away = [ensembles.scaled(each, truth, context) for each in both]
+        x, y = (each - each.mean(1, keepdims=True) for each in away)
         freedom = (x.shape[1] - 1) * (y.shape[1] - 1)
         across = ((x @ y.swapaxes(1, 2)) ** 2).sum((1, 2)) / freedom
-        members, law = _squared(x), _squared(y)
+        members, law = (_squared(*each) for each in zip(away, (x, y), strict=True))
         law = np.where(np.isfinite(members), law, np.nan)
         return ensembles.cases(forecast, across=across, members=members, law=law)
 
@@ -218,16 +219,42 @@ class LawDependence(Scorer):
         return lost.where(enough).to_dataset(name="dependence lost")
 
 
-def _squared(centred: "_Array") -> "_Array":
-    """Estimate tr(C²) without bias from fields less their mean, `(case, member, point)`."""
+def _squared(fields: "_Array", centred: "_Array") -> "_Array":
+    """Estimate tr(C²) without bias from fields `(case, member, point)`, and from them centred."""
     import numpy as np
 
     n = centred.shape[1]
+    if n < 4:
+        return np.full(len(centred), np.nan)
     turned = centred.swapaxes(1, 2)
     smaller = centred @ turned if n <= centred.shape[2] else turned @ centred  # of equal norm
     own = (centred**2).sum(2)
     of_square = (smaller**2).sum((1, 2)) / (n - 1) ** 2
     of_fourth = (own**2).sum(1) / (n - 1)
     total = (n - 1) * (n - 2) * of_square + (own.sum(1) / (n - 1)) ** 2 - n * of_fourth
-    found: _Array = total * (n - 1) / (n * (n - 2) * (n - 3)) if n > 3 else total * np.nan
+    found: _Array = total * (n - 1) / (n * (n - 2) * (n - 3))
+    sizes = (fields**2).sum(2)
+    for case in np.nonzero(sizes.max(1) > 1e6 * np.median(sizes, 1))[0]:
+        found[case] = _far_squared(fields[case])
     return found
+
+
+def _far_squared(fields: "_Array") -> float:
+    """The same for fields `(member, point)` of which few are far away: no fourth powers of them.
+
+    By products of different members less one of them, over pairs, chains of three and two pairs:
+    mean (x_j·x_k)² - 2 mean (x_j·x_k)(x_k·x_l) + mean (x_j·x_k)(x_l·x_m), all indices different.
+    """
+    import numpy as np
+
+    from geobench_plugins.kernels.pairs import middle_of
+
+    n = len(fields)
+    away = fields - fields[middle_of(fields[None])[0]]
+    products = away @ away.T
+    np.fill_diagonal(products, 0.0)
+    sums = products.sum(1)
+    pairs, chains = (products**2).sum(), (sums**2).sum()
+    fours = sums.sum() ** 2 - 4 * chains + 2 * pairs
+    found = pairs - 2 * (chains - pairs) / (n - 2) + fours / ((n - 2) * (n - 3))
+    return float(found / (n * (n - 1)))

@@ -48,12 +48,12 @@ class MultivariateRanks(Scorer):
         import numpy as np
         import xarray as xr
 
-        from geobench_plugins.kernels.ensembles import case_keys, joined, lattice
+        from geobench_plugins.kernels.ensembles import case_keys, joined, lattice, typical_size
 
         grid = tuple(str(dim) for dim in context.sea.dims)
         chosen = lattice(context.sea, self.points)
         every = joined(truth.expand_dims("member"), forecast)  # the outcome stands first
-        unit = context.average(context.std**2) ** 0.5
+        unit = typical_size(context)
         every = (every / unit).transpose("init_time", "lead_time", "member", "variable", *grid)
         finite = every.where(context.sea, 0.0).notnull().all(("member", "variable", *grid))
         states = every.to_numpy().astype(np.float64)
@@ -129,8 +129,14 @@ def _energy(fields: "_Array", _: object, weights: "_Array | None") -> "_Array":
 
     from geobench_plugins.kernels.pairs import squared_distances
 
-    fields = fields if weights is None else fields * np.sqrt(weights)
-    found: _Array = np.sqrt(squared_distances(fields, fields)).sum(-1)
+    # Less the distances of the outcome, the same for all: fields far away leave the order alone.
+    away = fields - fields[:, :1]
+    away = away if weights is None else away * np.sqrt(weights)
+    products = away @ away.swapaxes(1, 2)
+    own = np.einsum("cmm->cm", products)
+    sides = np.sqrt(squared_distances(away, away)) + np.sqrt(own)[:, None]
+    farther = (own[..., None] - 2 * products) / np.where(sides > 0, sides, 1.0)
+    found: _Array = farther.sum(-1)
     return found
 
 
@@ -140,9 +146,11 @@ def _reference(
     import numpy as np
 
     noise = np.stack([each.standard_normal(fields.shape[-1]) for each in drawn])
-    reference = fields.mean(1) + fields.std(1) * noise
-    squares = (fields - reference[:, None]) ** 2
-    found: _Array = (squares if weights is None else squares * weights).sum(-1)
+    away = fields - fields[:, :1]
+    reference = away.mean(1) + away.std(1) * noise
+    # |x - r|² less that of the outcome, the same for all.
+    farther = away * (away - 2 * reference[:, None])
+    found: _Array = (farther if weights is None else farther * weights).sum(-1)
     return found
 
 

@@ -20,6 +20,7 @@ class PathCRPS(Scorer):
     """
 
     name = "path-crps"
+    version = "2"
     fair = True
     proper = True
     whole_paths = True
@@ -35,15 +36,15 @@ class PathCRPS(Scorer):
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
-        """Return `error` and `spread`, as for `crps`, of the numbers taken."""
+        """Return the fair `crps` of the numbers taken."""
         from geobench_plugins.kernels.ensembles import marginals, unlimited
 
         members, outcome = (taken(each, self.of) for each in (forecast, truth))
-        return marginals(members, outcome, unlimited(context))[["error", "spread"]]
+        return marginals(members, outcome, unlimited(context))[["crps"]]
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
-        """Return the error less the spread."""
-        return (means["error"] - means["spread"]).to_dataset(name=f"CRPS of the {self.of} in time")
+        """Return the mean."""
+        return means.rename(crps=f"CRPS of the {self.of} in time")
 
 
 def taken(values: "xr.DataArray", of: Literal["change", "mean", "maximum"]) -> "xr.DataArray":

@@ -22,6 +22,7 @@ class PooledCRPS(Scorer):
     """
 
     name = "pooled-crps"
+    version = "2"
     fair = True
     proper = True
     cells_by_area = False
@@ -38,7 +39,7 @@ class PooledCRPS(Scorer):
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
-        """Return `error` and `spread`, as for `crps`, of the pooled values."""
+        """Return the fair `crps` of the pooled values."""
         from geobench_plugins.kernels.ensembles import marginals, unlimited
         from geobench_plugins.kernels.windows import coarse, pooled
 
@@ -48,11 +49,9 @@ class PooledCRPS(Scorer):
         windows = coarse(unlimited(context), self.window)
         found = marginals(members, outcome, windows)
         # A failed value counts wherever it stands: also in the rest, and where it is no maximum.
-        finite = marginals(forecast, truth, context)["error"].notnull()
-        return found[["error", "spread"]].where(finite)
+        finite = marginals(forecast, truth, context)["crps"].notnull()
+        return found[["crps"]].where(finite)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
-        """Return the error less the spread."""
-        return (means["error"] - means["spread"]).to_dataset(
-            name=f"CRPS of {self.pool} over {self.window}"
-        )
+        """Return the mean."""
+        return means.rename(crps=f"CRPS of {self.pool} over {self.window}")

@@ -12,12 +12,14 @@ class RMSE(Scorer):
     """Root-mean-square error of the ensemble mean, debiased for the number of members.
 
     A mean of M members carries their sampling error, variance / M, which is subtracted before the
-    root; the root is taken after averaging. `xskillscore.rmse` has neither, and takes one root per
-    case.
+    root; the root is taken after averaging. The difference is the mean of (x_j - y) (x_k - y) over
+    pairs of members, and is computed as such where members are far apart: no digits are lost. The
+    variance of a single member is not known: its score is that of a point forecast.
+    `xskillscore.rmse` has neither, and takes one root per case.
     """
 
     name = "rmse"
-    version = "2"
+    version = "3"
     fair = True
     proper = True
 
@@ -30,13 +32,11 @@ class RMSE(Scorer):
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
-        """Return the `squared` error of the mean and the sampling `variance` of the mean."""
+        """Return the `debiased` squared error of the mean of each case."""
         from geobench_plugins.kernels.ensembles import marginals
 
-        found = marginals(forecast, truth, context)[["squared", "variance"]]
-        return found.assign(variance=found["variance"] / forecast.sizes["member"])
+        return marginals(forecast, truth, context)[["debiased"]]
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Take the root; a debiased square that chance took below zero counts as 0."""
-        debiased = (means["squared"] - means["variance"]).clip(min=0)
-        return (debiased**0.5).to_dataset(name="RMSE")
+        return (means["debiased"].clip(min=0) ** 0.5).to_dataset(name="RMSE")

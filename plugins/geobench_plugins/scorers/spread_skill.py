@@ -18,7 +18,7 @@ class SpreadSkill(Scorer):
     """
 
     name = "spread-skill"
-    version = "2"
+    version = "3"
     better = "one"
     fair = True
     units = "1"

@@ -21,6 +21,7 @@ class Structure(Scorer):
     """
 
     name = "structure"
+    version = "2"
     better = "one"
     fair = True
     units = "1"
@@ -55,7 +56,7 @@ class Structure(Scorer):
                 continue
             both = (context.sea & context.sea.roll({dim: distance})).isel({dim: here})
             steps = (values - values.roll({dim: distance})).isel({dim: here})
-            raised = (abs(steps) ** self.power).where(both, 0.0)
+            raised = (abs(steps.astype(float)) ** self.power).where(both, 0.0)
             if context.areas is None:
                 weight += int(both.sum())
             else:

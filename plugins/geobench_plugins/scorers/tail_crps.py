@@ -17,6 +17,7 @@ class TailCRPS(Scorer):
     """
 
     name = "tail-crps"
+    version = "2"
     fair = True
     proper = True
 
@@ -29,11 +30,11 @@ class TailCRPS(Scorer):
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
-        """Return `tail_error` and `tail_spread` of each case and quantile."""
+        """Return the `tail_crps` of each case and quantile."""
         from geobench_plugins.kernels.ensembles import marginals
 
-        return marginals(forecast, truth, context)[["tail_error", "tail_spread"]]
+        return marginals(forecast, truth, context)[["tail_crps"]]
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
-        """Return the error less the spread."""
-        return (means["tail_error"] - means["tail_spread"]).to_dataset(name="twCRPS")
+        """Return the mean."""
+        return means.rename(tail_crps="twCRPS")

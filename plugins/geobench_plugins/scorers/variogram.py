@@ -24,6 +24,7 @@ class Variogram(Scorer):
     """
 
     name = "variogram"
+    version = "2"
     fair = True
     proper = True
     units = "1"
@@ -50,7 +51,7 @@ class Variogram(Scorer):
         chosen = ensembles.lattice(context.sea, self.points)
         pairs = np.stack(np.triu_indices(len(chosen), 1), -1)
         weights = ensembles.pair_weights(context, chosen[pairs])
-        typical = context.average(context.std**2) ** 0.5
+        typical = ensembles.typical_size(context)
         parts = []
         for name in forecast["variable"].to_numpy():
             unit = float(typical.sel(variable=name))
@@ -66,7 +67,7 @@ class Variogram(Scorer):
                 context,
             )
             parts.append(ensembles.cases(forecast, variogram=fair))
-        finite = ensembles.marginals(forecast, truth, context)["error"].notnull()
+        finite = ensembles.marginals(forecast, truth, context)["crps"].notnull()
         return xr.concat(parts, forecast["variable"]).where(finite)  # also of cells left out
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
