@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from geobench.interfaces.scorer import IDEALS, Orientation, Scorer
 from geobench.leaderboard import confidence_set, pairs
 from geobench.leaderboard.estimates import LEVEL, Estimate, estimate, estimates
-from geobench.leaderboard.seeds import Summary, joined, summaries
+from geobench.leaderboard.seeds import Mean, Summary, means, summaries
 from geobench_catalog import Entry
 from geobench_catalog.adoption import FOREIGN
 
@@ -42,6 +42,16 @@ class Competitor:
 
     read: "dict[int, xr.Dataset]" = field(default_factory=dict, repr=False)
     """Statistics that have been read, by place in `scores`."""
+
+    @property
+    def knows_law(self) -> bool:
+        """Whether it is given the true distribution: it is then no candidate."""
+        return bool(self.forecaster.record.summary["knows_law"])
+
+    @property
+    def trained(self) -> bool:
+        """Whether it has parameters, which a training with another seed would change."""
+        return bool(self.forecaster.record.summary.get("parameters"))
 
     @property
     def runs(self) -> "list[Competitor]":
@@ -100,7 +110,8 @@ class Row:
 
     label: str
     seed: int
-    rank: int
+    rank: int | None
+    """Place by excess, from 1; None: it knows the true distribution, and is no candidate."""
     excess: Estimate
     failed: int
     knows_law: bool
@@ -125,6 +136,14 @@ class Row:
     """Whether somebody brought the forecast: how it was made is not known here."""
     device: str = "cpu"
     """Where it was trained; of trainings on several, all: their mean seconds say little."""
+    rank_range: tuple[int, int] | None = None
+    """The ranks that it may have, at 95 % for all rows at once."""
+    missing_seeds: list[int] = field(default_factory=list)
+    """Seeds of the study that the mean should hold and does not."""
+    degenerate: str = ""
+    """What is wrong with its members, if they are copies of one another."""
+    deterministic: bool = False
+    """Whether it has a single member, or says itself that all are equal."""
 
 
 @dataclass
@@ -146,6 +165,8 @@ class Board:
     """What the bootstrap draws, in words."""
     models: list[Summary] = field(default_factory=list)
     """Those with several seeds, best first: the excess that ranks, over cases and seeds."""
+    draws: int = 0
+    """Draws of the bootstrap."""
 
     @property
     def seeds(self) -> list[int]:
@@ -183,6 +204,7 @@ def compare(
     base = 1 + list(competitors).index(baseline)
     columns: list[Column] = []
     ranking: list[Draws] = []
+    placing: list[Mean] = []
     each_run: list[Draws] = []
     flags = np.zeros(len(competitors), bool)
     lead_hours: list[float] = []
@@ -212,7 +234,8 @@ def compare(
         if not ranking:
             first_run = sum(len(each.runs) for each in every[:base])
             each_run = _ranking(singles, first_run)
-            ranking = _joined(competitors, each_run, resampling.degrees)
+            placing = _means(competitors, each_run, resampling.degrees)
+            ranking = [own.draws for own in placing]
     flags |= _better_than_law(np.stack(ranking)[..., None], mean_errors)[:, 0]
     if dataset.record.summary.get("inexact_law"):
         flags[:] = False  # a model may well be better than what stands for the law
@@ -220,23 +243,25 @@ def compare(
         sum(int(run.forecast.record.summary["failed_members"]) for run in each.runs)
         for each in competitors
     ]
-    ranks = pairs.ranks(ranking, failed, resampling.degrees)
+    counted = [not each.knows_law for each in competitors]
+    ranks = pairs.ranks(placing, list(map(bool, failed)), resampling.degrees, counted=counted)
     rows = [
         _row(each, rank, excess, failed=bad, suspicious=bool(flag))
         for each, rank, excess, bad, flag in zip(
             competitors, ranks, ranking, failed, flags, strict=True
         )
     ]
-    _mark_the_set(rows, ranking, resampling.degrees)
+    _mark_the_set(rows, placing, resampling.degrees)
     mine = runs[1:]
     finished = [
         np.nan * own if run.forecast.record.summary["failed_members"] else own
         for own, run in zip(each_run, mine, strict=True)
     ]
     labels, seeds = ([getattr(run, key) for run in mine] for key in ("label", "seed"))
-    # Ties keep the order of the estimate; failed entries stand last.
+    trained = [run.trained for run in mine]
     order = sorted(
-        range(len(rows)), key=lambda i: (ranks[i], np.nan_to_num(ranking[i][0], nan=np.inf))
+        range(len(rows)),
+        key=lambda i: (failed[i] > 0, np.nan_to_num(ranking[i][0], nan=np.inf)),
     )
     for own in columns:
         own.cells = [own.cells[i] for i in order]
@@ -264,7 +289,8 @@ def compare(
             *_inexact(dataset),
         ],
         resampled=resampling.described(),
-        models=summaries(labels, seeds, finished, resampling.degrees),
+        models=summaries(labels, seeds, finished, resampling.degrees, trained),
+        draws=len(resampling.weights) - 1,
     )
 
 
@@ -296,17 +322,19 @@ def resampled(
     return resampling.fitting(trajectory, position, leads, series)
 
 
-def _mark_the_set(rows: Sequence[Row], ranking: "Sequence[Draws]", degrees: float) -> None:
+def _mark_the_set(rows: Sequence[Row], placing: Sequence[Mean], degrees: float) -> None:
     """Say which rows are in the model confidence set of those that are models, and finished."""
     import numpy as np
 
     own = [
         place
         for place, row in enumerate(rows)
-        if not (row.knows_law or row.failed) and np.isfinite(ranking[place]).all()
+        if not (row.knows_law or row.failed) and np.isfinite(placing[place].draws).all()
     ]
-    found = confidence_set.p_values([ranking[place] for place in own], degrees)
-    for place, p in zip(own, found, strict=True):
+    if not own:
+        return
+    found = pairs.differences([placing[place] for place in own], degrees)
+    for place, p in zip(own, confidence_set.p_values(found), strict=True):
         rows[place].set_p, rows[place].in_set = p, p > 1 - LEVEL
 
 
@@ -428,16 +456,21 @@ def _cells(
 
 def _joined(every: Sequence[Competitor], draws: "Sequence[Draws]", degrees: float) -> "list[Draws]":
     """Join draws of all runs into those of the competitors."""
+    return [own.draws for own in _means(every, draws, degrees)]
+
+
+def _means(every: Sequence[Competitor], draws: "Sequence[Draws]", degrees: float) -> list[Mean]:
+    """Means over seeds of the competitors, of draws of all runs."""
     import numpy as np
 
     left = iter(draws)
-    return [
-        joined(np.stack([next(left) for _ in each.runs]), degrees, place)
-        for place, each in enumerate(every)
-    ]
+    stacked = [np.stack([next(left) for _ in each.runs]) for each in every]
+    return means(stacked, degrees, [each.trained for each in every])
 
 
-def _row(each: Competitor, rank: int, excess: "Draws", *, failed: int, suspicious: bool) -> Row:
+def _row(
+    each: Competitor, rank: pairs.Rank | None, excess: "Draws", *, failed: int, suspicious: bool
+) -> Row:
     fitted, drawn = each.forecaster.record, each.forecast.record
 
     def mean(told: Callable[[Competitor], Any]) -> float:
@@ -446,10 +479,11 @@ def _row(each: Competitor, rank: int, excess: "Draws", *, failed: int, suspiciou
     return Row(
         label=each.label,
         seed=each.seed,
-        rank=rank,
+        rank=rank and rank.number,
+        rank_range=rank and (rank.low, rank.high),
         excess=estimate(excess),
         failed=failed,
-        knows_law=bool(fitted.summary["knows_law"]),
+        knows_law=each.knows_law,
         suspicious=suspicious,
         parameters=fitted.summary.get("parameters"),
         sample_passes=fitted.summary.get("sample_passes"),
