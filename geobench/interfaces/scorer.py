@@ -19,6 +19,22 @@ Blaming = Callable[[str], AbstractContextManager[None]]
 Orientation = Literal["lower", "higher", "one", "zero"]
 IDEALS: "Mapping[str, int]" = {"one": 1, "zero": 0}
 """Of scores of which neither lower nor higher is better: the best value."""
+Units = Literal["of the variable", "of the variable, squared", "1"]
+UNITS: "Mapping[str, int]" = {"of the variable": 1, "of the variable, squared": 2, "1": 0}
+"""What a scorer may declare, and the power of the variable's units that it stands for."""
+
+
+def excess(better: Orientation, values: Any, law: Any) -> Any:
+    """How much worse `values` are than the scores of the law, numbers or arrays; below 0: better.
+
+    values - law where lower scores are better, law - values where higher ones are. Where scores
+    near an ideal of 1 or 0 are better, |values - ideal| - |law - ideal|: a ratio of 0.5 is worse
+    than the law's 1.0 by 0.5, and so is 1.5.
+    """
+    if better in IDEALS:
+        ideal = IDEALS[better]
+        return abs(values - ideal) - abs(law - ideal)
+    return law - values if better == "higher" else values - law
 
 
 Region = tuple[tuple[float, float], ...] | None
@@ -113,12 +129,29 @@ class Scorer(Plugin):
     """Whether it compares with draws of the law (`context.law`); it is then zero at the law."""
     whole_paths: ClassVar[bool] = False
     """Whether a case depends on lead times before its own, which must then be read with it."""
-    units: ClassVar[str] = "of the variable"
-    """'of the variable', or '1' if it has none."""
+    units: ClassVar[Units] = "of the variable"
+    """'of the variable', 'of the variable, squared', or '1' if it has none.
+
+    A score of several variables together has none.
+    """
+    least_members: ClassVar[int] = 1
+    """With fewer members than these there is no score: the framework makes it NaN.
+
+    A single member is a point mass. Its CRPS is the distance from the outcome; a score of the
+    spread needs 2.
+    """
 
     within: Region = Field(
         None, description="part of the grid: bounds along each dim as shares of its length"
     )
+
+    @classmethod
+    def no_score(cls, members: int) -> str | None:
+        """Say why a forecast of so few members has no score; None if it has one."""
+        if members >= cls.least_members:
+            return None
+        what = "a single member has no spread" if members == 1 else f"there are {members}"
+        return f"{cls.name} needs {cls.least_members} members or more, and {what}"
 
     @model_validator(mode="after")
     def _bounds_rise(self) -> Self:

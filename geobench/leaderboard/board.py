@@ -1,17 +1,20 @@
-"""The board: every score with its interval, its excess over the reference, its share of the gap.
+"""The board: every score with its interval, its excess over the reference, its skill.
 
 The excess is paired: model and reference are resampled with the same cases, so what both find hard
-cancels. The share is 0 for the baseline (climatology) and 1 for the reference (the law). Ranks and
-the model confidence set are of the mean excess that ranks, and hold for all entries at once.
+cancels. The skill is 0 for the baseline (climatology) and 1 for the reference (the true
+distribution). Rows are numbered by the mean excess of the first score; rank ranges and the model
+confidence set are of it, too, and hold for all entries at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from geobench.interfaces.scorer import IDEALS, Orientation, Scorer
-from geobench.leaderboard import confidence_set, pairs
+from geobench.interfaces.scorer import excess as _excess
+from geobench.leaderboard import confidence_set, pairs, soundness
 from geobench.leaderboard.estimates import LEVEL, Estimate, estimate, estimates
 from geobench.leaderboard.seeds import Mean, Summary, means, summaries
 from geobench_catalog import Entry
@@ -39,6 +42,8 @@ class Competitor:
     scores: Sequence[Entry]
     others: "Sequence[Competitor]" = ()
     """Further seeds of the model, of which it stands for the mean."""
+    joined: bool = False
+    """Whether it stands for all seeds of its model, be there one or several."""
 
     read: "dict[int, xr.Dataset]" = field(default_factory=dict, repr=False)
     """Statistics that have been read, by place in `scores`."""
@@ -52,6 +57,20 @@ class Competitor:
     def trained(self) -> bool:
         """Whether it has parameters, which a training with another seed would change."""
         return bool(self.forecaster.record.summary.get("parameters"))
+
+    @cached_property
+    def copies(self) -> str:
+        """Which members are copies of one another, by seed; "" if none."""
+        found = {run.seed: soundness.copies(run.forecast) for run in self.runs}
+        told = {seed: text for seed, text in found.items() if text}
+        if len(set(told.values())) == 1 and len(told) == len(found):
+            return next(iter(told.values()))
+        return "; ".join(f"seed {seed}: {text}" for seed, text in told.items())
+
+    def read_all(self, like: "Competitor") -> None:
+        """Read the statistics of every score; `CatalogError` if any is damaged."""
+        for place in range(len(self.scores)):
+            self.statistics(place, like=like)
 
     @property
     def runs(self) -> "list[Competitor]":
@@ -78,16 +97,16 @@ def over_seeds(competitors: Sequence[Competitor]) -> list[Competitor]:
     by_label: dict[str, list[Competitor]] = {}
     for each in competitors:
         by_label.setdefault(each.label, []).append(each)
-    return [replace(first, others=rest) for first, *rest in by_label.values()]
+    return [replace(first, others=rest, joined=True) for first, *rest in by_label.values()]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One score of one model at one lead time. `share` is None where there is no gap to close."""
+    """One score of one model at one lead time. `skill` is None where climatology has no excess."""
 
     score: Estimate
     excess: Estimate
-    share: Estimate | None
+    skill: Estimate | None
 
 
 @dataclass
@@ -189,10 +208,14 @@ def compare(
     baseline: Competitor,
     competitors: Sequence[Competitor],
     cases: "Sequence[int] | None" = None,
+    seeds_of: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    deterministic: Collection[str] = (),
 ) -> Board:
     """Compare `competitors` (the baseline among them) with `reference`; default: on all cases.
 
     What several seeds joined (`over_seeds`) is the mean of their scores, over cases and seeds.
+    `seeds_of`: those that such a mean should hold, by label. `deterministic`: labels of the models
+    that say themselves that all their members are equal.
     """
     import numpy as np
 
@@ -252,6 +275,7 @@ def compare(
         )
     ]
     _mark_the_set(rows, placing, resampling.degrees)
+    _mark_the_unsound(rows, competitors, seeds_of, deterministic)
     mine = runs[1:]
     finished = [
         np.nan * own if run.forecast.record.summary["failed_members"] else own
@@ -275,8 +299,8 @@ def compare(
         ranked_by=(
             f"mean excess {first[0]} over the oracle"
             if len(first) == 1
-            else f"mean excess over the oracle in {', '.join(first)}, each as a share of what "
-            f"{baseline.label} exceeds it by"
+            else f"mean excess over the oracle in {', '.join(first)}, each divided by that of "
+            f"{baseline.label}"
         ),
         cases=resampling.weights.shape[1],
         lead_hours=lead_hours,
@@ -284,6 +308,7 @@ def compare(
         columns=columns,
         notes=[
             *_few(resampling),
+            *soundness.described(rows, scorers),
             *_one_seed(rows),
             *_pieces(dataset),
             *_inexact(dataset),
@@ -336,6 +361,21 @@ def _mark_the_set(rows: Sequence[Row], placing: Sequence[Mean], degrees: float) 
     found = pairs.differences([placing[place] for place in own], degrees)
     for place, p in zip(own, confidence_set.p_values(found), strict=True):
         rows[place].set_p, rows[place].in_set = p, p > 1 - LEVEL
+
+
+def _mark_the_unsound(
+    rows: Sequence[Row],
+    competitors: Sequence[Competitor],
+    seeds_of: Mapping[str, Sequence[int]],
+    deterministic: Collection[str],
+) -> None:
+    """Say which rows lack a seed, and whose members are copies of one another."""
+    for row, each in zip(rows, competitors, strict=True):
+        if len(row.seeds) > 1 or each.joined:
+            row.missing_seeds = sorted({*seeds_of.get(row.label, ())} - {*row.seeds})
+        row.deterministic = row.members == 1 or row.label in deterministic
+        if not (row.deterministic or row.knows_law):
+            row.degenerate = each.copies
 
 
 def _calls(scorers: Sequence[Scorer]) -> list[str]:
@@ -429,11 +469,6 @@ def _pieces(dataset: Entry) -> list[str]:
     return [told]
 
 
-def _excess(better: Orientation, values: Any, law: Any) -> Any:
-    """How much worse than the law; for a score that should be one, just the difference."""
-    return law - values if better == "higher" else values - law
-
-
 def _cells(
     better: Orientation, values: Any, law: Any, base: Any, *, centred: bool = False
 ) -> list[list[Cell]]:
@@ -508,5 +543,8 @@ def _device(run: Competitor) -> str:
 
 
 def _training_seconds(run: Competitor) -> float:
+    """Seconds of its training; NaN of a forecast that was imported: nobody knows."""
     record = run.forecaster.record
+    if record.recipe["model"].get("use") == FOREIGN:
+        return float("nan")
     return float(record.summary.get("training_seconds", record.seconds))

@@ -19,12 +19,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from geobench.leaderboard.estimates import LEVEL
-from geobench.leaderboard.seeds import Mean, joint_degrees
+from geobench.leaderboard.seeds import Mean
 
 if TYPE_CHECKING:
     from geobench.leaderboard.estimates import Draws
 
-_DRAWS = 4000  # of the null distribution; a level of 0.05 has a standard error of 0.0034
+_DRAWS = 4096  # of the null distribution; a level of 0.05 has a standard error of 0.0034
+_POINTS = 128  # that an unknown variance between seeds is integrated over
 _KEY = 20261129
 
 
@@ -38,26 +39,49 @@ class Rank(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Differences:
-    """All pairs of entries: normal scores, and the null distribution with their correlations.
+    """All pairs of entries: normal scores, and what they would be if all were equal.
 
     `scores[one, other]` is positive where `one` is worse; infinite where two entries differ by the
-    same in every resample, NaN where nothing is known. `null` `(draw, entry)` over `errors`
-    `(one, other)` gives scores of equal entries.
+    same in every resample, NaN where nothing is known. `null` are draws `(draw, entry)` of equal
+    entries; `variances` `(entry, entry)` those of differences over cases, `extra` `(point, entry)`
+    what seeds may add to the variance of each entry, all points being as likely.
     """
 
     scores: "Draws"
-    errors: "Draws"
     null: "Draws"
+    variances: "Draws"
+    extra: "Draws"
 
     def of_equals(self, one: int, others: Sequence[int]) -> "Draws":
         """Largest absolute score of one entry against others, were all equal `(draw,)`."""
         import numpy as np
 
-        apart = abs(self.null[:, [one]] - self.null[:, list(others)])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found = apart / self.errors[one, list(others)]
-        largest: Draws = np.where(np.isfinite(found), found, 0).max(1)
+        largest = np.zeros(len(self.null))
+        for other in others:
+            sizes = abs(self.null[:, one] - self.null[:, other])
+            spread = self.variances[one, other] + self.extra[:, one] + self.extra[:, other]
+            if not np.isfinite(spread).all() or not spread.any():
+                continue
+            largest = np.maximum(largest, normal_scores(sizes, spread))
         return largest
+
+
+def normal_scores(sizes: "Draws", variances: "Draws") -> "Draws":
+    """Normal scores of absolute differences, whose variance is any of `variances`, as likely each.
+
+    The tail is that of a mixture of normal laws. It is computed at a few sizes, and interpolated.
+    """
+    import numpy as np
+    from scipy import special
+
+    errors = np.sqrt(variances)
+    if np.ptp(errors) <= 1e-9 * errors[0]:
+        return np.asarray(sizes / errors[0])
+    if np.ndim(sizes) == 0:
+        return np.asarray(-special.ndtri(special.ndtr(-sizes / errors).mean()))
+    grid = np.append(0, np.geomspace(0.01 * errors.min(), max(sizes.max(), errors.min()), 24))
+    tails = special.ndtr(-grid[:, None] / errors).mean(1)
+    return np.interp(sizes, grid, -special.ndtri(tails))
 
 
 def differences(means: Sequence[Mean], degrees: float = float("inf")) -> Differences:
@@ -69,36 +93,56 @@ def differences(means: Sequence[Mean], degrees: float = float("inf")) -> Differe
 
     values = np.array([float(each.over_cases[0]) for each in means])
     draws = np.stack([each.over_cases[1:] for each in means]) / student(degrees)
-    extra = np.array([float(each.extra) for each in means])
-    freedom = np.array([each.degrees for each in means])
-    paired = np.stack([(draws - own).var(1) for own in draws])
-    seeds = extra[:, None] + extra
-    joint = seeds**2 / (extra**2 / freedom + (extra**2 / freedom)[:, None] + (seeds == 0))
-    free = joint_degrees(paired, seeds, degrees, np.where(seeds > 0, joint, 1.0))
-    errors = np.sqrt(paired + seeds)
-    gaps = values[:, None] - values
-    # What differs by the same in every resample is sure; rounding is no difference.
+    variances = np.stack([(draws - own).var(1) for own in draws])
     tiny = 1e-12 * abs(values).max(initial=0)
-    errors[errors <= tiny] = 0
-    with np.errstate(invalid="ignore", divide="ignore"):
-        tails = special.stdtr(free, -abs(gaps / errors))
-        scores = np.copysign(-special.ndtri(tails), gaps)
-    sure = np.where(abs(gaps) > tiny, np.copysign(np.inf, gaps), 0)
-    scores = np.where(errors == 0, sure, scores)
-    return Differences(scores, errors, _normal(np.atleast_2d(np.cov(draws, bias=True)) + np.diag(extra)))
+    variances[variances <= tiny**2] = 0  # the same difference in every resample, but for rounding
+    uniform = _uniform(_POINTS, 1 + len(means))
+    extra = np.stack([own.extra(uniform[:, i]) for i, own in enumerate(means)], 1)
+    # Few blocks leave open how large a variance over cases is, as Student's distribution has it.
+    unsure = degrees / special.chdtri(degrees, uniform[:, -1]) if degrees < 1e6 else 1.0
+    gaps = values[:, None] - values
+    scores = np.zeros_like(variances)
+    for one, other in zip(*np.tril_indices(len(means), -1), strict=True):
+        gap, seeds = gaps[one, other], extra[:, one] + extra[:, other]
+        if not np.isfinite(variances[one, other]) or np.isnan(seeds).any():
+            score = np.nan
+        elif variances[one, other] == 0 and not seeds.any():
+            score = np.copysign(np.inf, gap) if abs(gap) > tiny else 0.0
+        elif not seeds.any():
+            tail = special.stdtr(min(degrees, 1e9), -abs(gap) / variances[one, other] ** 0.5)
+            score = np.copysign(-special.ndtri(tail), gap)
+        else:
+            spread = np.broadcast_to(variances[one, other] * unsure + seeds, _POINTS)
+            score = np.copysign(normal_scores(abs(gap), spread), gap)
+        scores[one, other], scores[other, one] = score, -score
+    return Differences(scores, _equals(draws, extra), variances, extra)
 
 
-def _normal(covariance: "Draws") -> "Draws":
-    """Normal numbers `(draw, entry)` with this covariance, the same in every run."""
+def _equals(draws: "Draws", extra: "Draws") -> "Draws":
+    """Means of equal entries `(draw, entry)`, over cases and seeds; the same in every run."""
     import numpy as np
 
     generator = np.random.Generator(np.random.Philox(key=_KEY))
-    drawn = generator.standard_normal((_DRAWS, len(covariance)))
+    shape = (_DRAWS, len(draws))
+    over_cases, over_seeds = generator.standard_normal((2, *shape))
+    covariance = np.atleast_2d(np.cov(draws, bias=True))
     if not np.isfinite(covariance).all():
-        return np.full_like(drawn, np.nan)
+        return np.full(shape, np.nan)
     values, vectors = np.linalg.eigh(covariance)
-    found: Draws = drawn @ (vectors * np.sqrt(np.maximum(0, values))).T
+    found: Draws = over_cases @ (vectors * np.sqrt(np.maximum(0, values))).T
+    if extra.any():
+        point = generator.permuted(np.tile(np.arange(_DRAWS) % _POINTS, (len(draws), 1)), axis=1)
+        found += np.sqrt(np.take_along_axis(extra, point.T, 0)) * over_seeds
     return found
+
+
+def _uniform(count: int, columns: int) -> "Draws":
+    """Evenly spaced numbers between 0 and 1 in each column, in a random order; always the same."""
+    import numpy as np
+
+    generator = np.random.Generator(np.random.Philox(key=[_KEY, count]))
+    even = np.tile((np.arange(count) + 0.5) / count, (columns, 1))
+    return np.asarray(generator.permuted(even, axis=1).T)
 
 
 def p_values(found: Differences) -> "Draws":

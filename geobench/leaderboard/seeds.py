@@ -18,8 +18,9 @@ What seeds add to the variance of a mean of S seeds is then max(0, φ c² - v) /
 has the variance of cases and that of seeds, with Satterthwaite's (1946) degrees of freedom.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from geobench.leaderboard.estimates import Estimate, estimate
@@ -27,6 +28,7 @@ from geobench.leaderboard.estimates import Estimate, estimate
 if TYPE_CHECKING:
     from geobench.leaderboard.estimates import Draws
 
+_POINTS = 256  # that an unknown variance is integrated over
 _TINY = 1e-24  # of a variance, relative to a square: rounding
 
 
@@ -34,17 +36,42 @@ _TINY = 1e-24  # of a variance, relative to a square: rounding
 class Mean:
     """Draws `(draw, …)` of a model's mean over its seeds; the first is the estimate.
 
-    `draws` are over cases and seeds, `over_cases` over cases alone. `extra` `(…)` is what seeds
-    add to the variance, with so many `degrees` of freedom. `between` and `within` `(…)` are the
-    variance between means of seeds, and what the cases add to it.
+    `draws` are over cases and seeds, `over_cases` over cases alone. `between` and `within` `(…)`
+    are the variance between means of `seeds` seeds, and the part of it that cases add; the former
+    is known with so many `degrees` of freedom.
     """
 
     draws: "Draws"
     over_cases: "Draws"
-    extra: "Draws"
-    degrees: float
-    between: "Draws"
-    within: "Draws"
+    seeds: int = 1
+    between: "Draws | float" = 0.0
+    within: "Draws | float" = 0.0
+    degrees: float = float("inf")
+
+    def extra(self, chance: "Draws") -> "Draws":
+        """What seeds may add to the variance of the mean, `(chance, …)`.
+
+        The true variance between seeds has `chance` (0 to 1) of being smaller.
+        """
+        return added(self.between, self.within, self.degrees, self.seeds, chance)
+
+
+def added(
+    between: "Draws | float",
+    within: "Draws | float",
+    degrees: float,
+    seeds: int,
+    chance: "Draws",
+) -> "Draws":
+    """Quantiles `(chance, …)` of what seeds add to the variance of a mean of so many seeds."""
+    import numpy as np
+    from scipy import special
+
+    shape = (-1, *[1] * np.ndim(between))
+    if seeds == 1:
+        return np.zeros((len(chance), *np.shape(between)))
+    scale = (degrees / special.chdtri(degrees, chance)).reshape(shape)
+    return np.asarray(np.maximum(0, between * scale - within) / seeds)
 
 
 @dataclass(frozen=True)
@@ -65,9 +92,7 @@ class Summary:
     seed_sd_below: float
 
 
-def means(
-    excesses: "Sequence[Draws]", degrees: float, alike: Sequence[object] = ()
-) -> list[Mean]:
+def means(excesses: "Sequence[Draws]", degrees: float, alike: Sequence[object] = ()) -> list[Mean]:
     """Mean over seeds of each model, of draws `(seed, draw, …)`, resampled alike.
 
     `degrees` of freedom: those of the bootstrap. Models with equal marks in `alike` are those whose
@@ -159,45 +184,46 @@ def _mean(own: "Draws", degrees: float, ratio: float, freedom: float, model: int
     """Join the seeds of a model. `ratio` is its φ, with `freedom`; `model` numbers its noise."""
     import numpy as np
 
-    from geobench.resampling import error
+    from geobench.resampling import error, student
 
     cases: Draws = own.mean(0)
-    count, nothing = len(own), np.zeros(own.shape[2:])
+    count = len(own)
     if count == 1:
-        return Mean(cases, cases, nothing, np.inf, nothing, nothing)
+        return Mean(cases, cases)
     raw, within, scale = _scales(own, degrees)
-    fixed = scale <= _TINY * cases[0] ** 2  # alike in every resample: its seeds speak for themselves
+    fixed = scale <= _TINY * cases[0] ** 2  # alike in every resample: its seeds alone count
     between = np.where(fixed, raw, ratio * scale)
-    extra = np.maximum(0, between - within) / count
     variance = error(np.moveaxis(cases, 0, -1), degrees) ** 2
-    wide = widening(variance, extra, degrees, freedom) ** 2 * (variance + extra)
-    noise = np.sqrt(np.maximum(0, wide - widening(variance, nothing, degrees, 1) ** 2 * variance))
+    wide = widened(variance, student(degrees), partial(added, between, within, freedom, count))
+    noise = np.sqrt(np.maximum(0, wide**2 - student(degrees) ** 2 * variance))
     draws = cases.copy()
     draws[1:] += noise * _normal(len(cases) - 1, model).reshape(-1, *[1] * (cases.ndim - 1))
-    return Mean(draws, cases, extra, freedom, between, within)
+    return Mean(draws, cases, count, between, within, freedom)
 
 
-def widening(cases: "Draws", seeds: "Draws", degrees: float, freedom: float) -> "Draws":
-    """Student's 97.5 % quantile over the normal one, for variances of cases and of seeds.
+def widened(variance: "Draws", factor: float, extra: "Callable[[Draws], Draws]") -> "Draws":
+    """Standard deviation of the normal law whose 95 % interval is that of a mean over seeds.
 
-    They have `degrees` and `freedom` degrees of freedom; those of their sum are Satterthwaite's.
+    Its variance is `variance` over cases, widened by `factor` as few blocks want, and what seeds
+    add: `extra`, of which quantiles are given. The interval is that of the mixture, found by
+    Newton's method.
     """
     import numpy as np
     from scipy import special
 
-    found = special.stdtrit(joint_degrees(cases, seeds, degrees, freedom), 0.975)
-    return np.asarray(found / special.ndtri(0.975))
-
-
-def joint_degrees(
-    cases: "Draws", seeds: "Draws", degrees: "float | Draws", freedom: "float | Draws"
-) -> "Draws":
-    """Degrees of freedom of a sum of two variances (Satterthwaite, 1946); at most 1e6."""
-    import numpy as np
-
+    chance = (np.arange(_POINTS) + 0.5) / _POINTS
+    errors = np.sqrt(factor**2 * variance + extra(chance))
+    tail, found = special.ndtri(0.975), np.sqrt((errors**2).mean(0))
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = (cases + seeds) ** 2 / (cases**2 / degrees + seeds**2 / freedom)
-    return np.where(seeds > 0, np.minimum(found, 1e6), np.minimum(degrees, 1e6))
+        for _ in range(60):
+            scaled = tail * found / errors
+            miss = special.ndtr(-scaled).mean(0) - 0.025
+            slope = tail * (np.exp(-(scaled**2) / 2) / errors).mean(0) / np.sqrt(2 * np.pi)
+            # Steps from above may overshoot, where the tail is flat: never below a third.
+            found = np.maximum(found / 3, found + np.where(slope > 0, miss / slope, 0))
+            if not (abs(miss) > 1e-9).any():
+                break
+    return np.where(errors.max(0) > 0, found, 0.0)
 
 
 def _normal(count: int, model: int) -> "Draws":
