@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from geobench.interfaces.scorer import IDEALS
-from geobench.leaderboard.board import Board, Column, Row
+from geobench.leaderboard.board import Board, Row
 from geobench.leaderboard.charts import Chart, Figure, Line, Number, finite
 from geobench.leaderboard.estimates import Estimate
 from geobench.leaderboard.looks import title

@@ -112,11 +112,11 @@ def described(rows: Sequence["Row"], scorers: Sequence[Scorer]) -> list[str]:
     for count in sorted({row.members for row in rows}):
         names = list(dict.fromkeys(row.label for row in rows if row.members == count))
         reasons = [reason for scorer in scorers if (reason := scorer.no_score(count))]
-        single = "a point forecast, whose CRPS is its absolute error. " if count == 1 else ""
-        dashes = f"A dash: {'; '.join(dict.fromkeys(reasons))}." if reasons else ""
-        if single or dashes:
-            members = "a single member" if count == 1 else f"{count} members"
-            told.append(f"{', '.join(names)}: {members}, {single}{dashes}".strip().rstrip(","))
+        if count == 1:
+            verb = "has one member: a point forecast" if len(names) == 1 else "have one member each"
+            told.append(f"{', '.join(names)} {verb}, whose CRPS is the absolute error.")
+        if reasons:
+            told.append(f"{', '.join(names)}, a dash: {'; '.join(dict.fromkeys(reasons))}.")
     return told
 
 

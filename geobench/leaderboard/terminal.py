@@ -33,8 +33,8 @@ def ranking(board: Board) -> str:
     leads = headline_leads(board)
     table = Table(
         title=f"{board.name}: {board.ranked_by}, {board.cases} cases",
-        caption=f"{placing(board)} day N: skill in {first.name}, 0 is {board.baseline}, 1 is the true "
-        "distribution." + "".join(f"\n{note}" for note in board.notes),
+        caption=f"{placing(board)} day N: skill in {first.name}, 0 is {board.baseline}, 1 is the "
+        "true distribution." + "".join(f"\n{note}" for note in board.notes),
         box=box.SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
@@ -77,8 +77,8 @@ def _over_seeds(board: Board) -> "Table":
 
     table = Table(
         title="Over seeds, of training and members",
-        caption="excess: mean over seeds, with its interval over cases and seeds (Student's). sd: "
-        "standard deviation between seeds, without what the cases add; below: its upper 95 % limit.",
+        caption="excess: mean over seeds, with its interval over cases and seeds. sd: standard "
+        "deviation between seeds, without what the cases add; below: its upper 95 % limit.",
         box=box.SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
