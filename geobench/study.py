@@ -128,6 +128,7 @@ class Runner:
             raise GeobenchError(f"a model cannot be labelled '{REFERENCE}': rename it.")
         self.scorers = [registry.scorer(recipe) for recipe in study.scorers]
         self.forms = Forms(self.scorers, registry)
+        self._registry = registry
         reference = study.reference
         law = registry.model(reference.use)
         _check(study, self.scorers, law)
@@ -184,6 +185,7 @@ class Runner:
             try:
                 dataset = steps.simulate(name, experiment)
                 competitors = self._compete(steps, name, dataset, outcome)
+                competitors = self._readable(name, competitors, outcome)
                 outcome.boards.append(self._board(name, experiment, dataset, competitors))
             except GeobenchError as error:
                 outcome.failures.append(_of(name, error))
@@ -229,6 +231,7 @@ class Runner:
                     f"the catalogue {steps.catalog.url} holds no scores of the reference and the "
                     f"baseline of '{name}'. Run the study first: geobench run."
                 )
+            competitors = self._readable(name, competitors, outcome)
             if by_model:
                 competitors = over_seeds(competitors)
             if binned is None:
@@ -418,6 +421,7 @@ class Runner:
         cases: list[int] | None = None,
     ) -> Board:
         reference, *others = competitors
+        seeds = self.study.seeds
         return compare(
             name,
             experiment.title,
@@ -428,7 +432,35 @@ class Runner:
             competitors=others,
             cases=cases,
             forms=self.forms.forms if _exact(dataset) else (),
+            seeds_of=dict.fromkeys((c.label for c in self.cells if isinstance(c, Cell)), seeds),
+            deterministic={each.label for each in others if self._deterministic(each)},
         )
+
+    def _deterministic(self, competitor: Competitor) -> bool:
+        """Whether the model says itself that all its members are equal."""
+        recipe = competitor.forecaster.record.recipe["model"]
+        if recipe.get("use") == FOREIGN:
+            return False
+        try:
+            return self._registry.model(recipe).deterministic
+        except GeobenchError:  # a model of a plugin that is not here any more
+            return False
+
+    def _readable(
+        self, name: str, competitors: list[Competitor], outcome: Outcome
+    ) -> list[Competitor]:
+        """Read all scores; a model of which one is damaged is named, and left out."""
+        kept = []
+        for each in competitors:
+            try:
+                each.read_all(like=competitors[1])
+                kept.append(each)
+            except GeobenchError as error:
+                if each.label in (REFERENCE, self.study.baseline):
+                    raise
+                left = GeobenchError(f"{each.label} (seed {each.seed}) is left out: {error}")
+                outcome.failures.append(_of(name, left))
+        return kept
 
 
 def read_study(path: Path, nfe: tuple[int, ...] = ()) -> Study:

@@ -160,6 +160,16 @@ class ModelConformance(ABC):
             self._members(fitted, training, rows), self._members(restored, training, rows)
         )
 
+    def test_members_are_equal_only_if_the_model_says_so(self) -> None:
+        fitted, training = self._fitted()
+        one, other = self._members(fitted, training, [(0, 0), (0, 1)])
+        assert torch.equal(one, other) or not self.model().deterministic, (
+            "the model says that its members are equal, and they are not"
+        )
+        assert fitted.deterministic == self.model().deterministic, (
+            "the model and its forecaster differ in whether members are equal"
+        )
+
     def test_members_do_not_depend_on_batch_order_or_number(self) -> None:
         fitted, training = self._fitted()
         everything = [(init, member) for init in range(18) for member in range(7)]

@@ -1,16 +1,18 @@
 """geobench leaderboard: the comparison, in a terminal, as a page, as a site, as text for papers."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from geobench.cli.settings import Settings, nfe_option, pass_settings
+from geobench.cli.settings import EXIT_CODES, Settings, finish, nfe_option, pass_settings
 from geobench.errors import GeobenchError
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from geobench.leaderboard.board import Board
     from geobench.leaderboard.rooms import Room
     from geobench.study import Outcome
@@ -50,7 +52,7 @@ by_model_option = click.option(
 )
 
 
-@leaderboard.command()
+@leaderboard.command(epilog=EXIT_CODES)
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page to this file.")
 @click.option(
@@ -66,7 +68,7 @@ by_model_option = click.option(
     type=click.Choice(FORMATS),
     default="table",
     show_default=True,
-    help="csv holds every number; latex is for booktabs.",
+    help="csv holds every number, each with its interval and units; latex is for booktabs.",
 )
 @click.option(
     "--figures",
@@ -117,6 +119,7 @@ def show(
         _draw(outcome, figures)
     if form != "table" or not html:
         _print(outcome.boards, form)
+    finish(bool(outcome.failures), outcome.boards)
 
 
 def _print(boards: "list[Board]", form: str) -> None:
@@ -140,7 +143,7 @@ def _draw(outcome: "Outcome", folder: Path) -> None:
     click.echo(f"{len(files)} figures in {folder.absolute().as_uri()}", err=True)
 
 
-@leaderboard.command()
+@leaderboard.command(epilog=EXIT_CODES)
 @click.argument("studies", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder to write the site into."
@@ -209,11 +212,23 @@ def build(
     page = (out / "index.html").absolute().as_uri()
     if as_json:
         documents.show({"page": page, "changes": told["changes"], "notes": notes})
-        return
-    click.echo(page)
-    if not told["first"]:
-        count = len(told["changes"])
-        click.echo(f"{count or 'no'} change{'' if count == 1 else 's'} since the last build")
+    else:
+        click.echo(page)
+        click.echo(_since(told), nl=False)
+    finish(bool(notes), sound=all(room.sound for room in rooms))
+
+
+def _since(told: "Mapping[str, Any]") -> str:
+    """What is to be said of the last build into the folder, if there was one: a line."""
+    if told["replaced"]:
+        return (
+            f"the last build was made by an older geobench (schema {told['replaced']}): it was "
+            f"replaced, and is not compared with this one\n"
+        )
+    if told["first"]:
+        return ""
+    count = len(told["changes"])
+    return f"{count or 'no'} change{'' if count == 1 else 's'} since the last build\n"
 
 
 def _write(path: Path, text: str) -> None:

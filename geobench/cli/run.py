@@ -1,6 +1,5 @@
 """geobench run: a whole study."""
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geobench.cli.settings import Settings, nfe_option, pass_settings
+from geobench.cli.settings import EXIT_CODES, Settings, finish, nfe_option, pass_settings
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import json_option
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from geobench_catalog import Entry
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Show what is done and what is to do; do nothing.")
 @nfe_option
@@ -54,8 +53,7 @@ def run(
             click.echo(terminal.ranking(board))
     for failure in outcome.failures:
         settings.tell(failure)
-    if outcome.failures:
-        sys.exit(2)
+    finish(bool(outcome.failures), outcome.boards)
 
 
 def _left(steps: Sequence[tuple[str, bool]]) -> str:

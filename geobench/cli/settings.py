@@ -1,7 +1,8 @@
 """What the options before the command say, and the objects that follow from them."""
 
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,10 +20,16 @@ if TYPE_CHECKING:
     from geobench.interfaces.experiment import Experiment
     from geobench.interfaces.law import Law
     from geobench.interfaces.model import Progress
+    from geobench.leaderboard.board import Board
     from geobench.registry import Registry
     from geobench.steps import Steps, Watch
     from geobench_catalog import Catalog
 
+EXIT_CODES = (
+    "Exit code: 0 if every row is complete and sound; 2 if something failed, is missing or cannot "
+    "be read, which is named; 3 if all is there, but a row is incomplete or degenerate: members "
+    "failed, a seed is missing, or members are copies of one another."
+)
 _WORTH_A_LINE = 10.0  # seconds, for the many and quick scores
 
 
@@ -186,6 +193,16 @@ class Counts(click.ParamType[tuple[int, ...]]):
         if not all(word.strip().isdigit() and int(word) > 0 for word in words):
             self.fail(f"{value!r} is not a list of numbers from 1, such as 2,4,8.", param, ctx)
         return tuple(int(word) for word in words)
+
+
+def finish(failed: bool, boards: "Sequence[Board]" = (), *, sound: bool = True) -> None:
+    """End a command that made boards, with the exit code that `EXIT_CODES` tells."""
+    from geobench.leaderboard.soundness import all_sound
+
+    if failed:
+        sys.exit(2)
+    if not (sound and all_sound(boards)):
+        sys.exit(3)
 
 
 nfe_option = click.option(

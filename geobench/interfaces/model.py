@@ -236,6 +236,14 @@ class EnsembleModel(Plugin):
     knows_law: ClassVar[bool] = False
     """Whether it is given the simulator itself; it is then marked as no competitor."""
 
+    @property
+    def deterministic(self) -> bool:
+        """Whether all its members are equal, and are meant to be.
+
+        Boards mark equal members of other models as degenerate.
+        """
+        return False
+
     def check(self, _task: Task) -> None:
         """Raise `GeobenchError` if this model cannot have such a task: before any training."""
         return

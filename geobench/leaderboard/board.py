@@ -1,21 +1,23 @@
-"""The board: every score with its interval, its excess over the reference, its share of the gap.
+"""The board: every score with its interval, its excess over the reference, its skill.
 
 The excess is paired: model and reference are resampled with the same cases, so what both find hard
-cancels. The share is 0 for the baseline (climatology) and 1 for the reference (the law). Ranks and
-the model confidence set are of the mean excess that ranks, and hold for all entries at once.
+cancels. The skill is 0 for the baseline (climatology) and 1 for the reference (the true
+distribution). Rows are numbered by the mean excess of the first score; rank ranges and the model
+confidence set are of it, too, and hold for all entries at once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from geobench.interfaces.scorer import IDEALS, Orientation, Scorer
 from geobench.interfaces.scorer import excess as _excess
-from geobench.leaderboard import confidence_set, pairs
+from geobench.leaderboard import confidence_set, pairs, soundness
 from geobench.leaderboard import excess as excesses
 from geobench.leaderboard.estimates import LEVEL, Estimate, estimate, estimates
-from geobench.leaderboard.seeds import Summary, joined, summaries
+from geobench.leaderboard.seeds import Mean, Summary, means, summaries
 from geobench_catalog import Entry
 from geobench_catalog.adoption import FOREIGN
 
@@ -41,12 +43,41 @@ class Competitor:
     scores: Sequence[Entry]
     others: "Sequence[Competitor]" = ()
     """Further seeds of the model, of which it stands for the mean."""
+    joined: bool = False
+    """Whether it stands for all seeds of its model, be there one or several."""
 
     against_law: Mapping[int, Entry] = field(default_factory=dict)
     """Scores by the law forms of the board's scorers, by place in `scores`."""
 
     read: "dict[tuple[int, bool], xr.Dataset]" = field(default_factory=dict, repr=False)
     """Statistics that have been read, by place in `scores`, and whether by the law form."""
+
+    @property
+    def knows_law(self) -> bool:
+        """Whether it is given the true distribution: it is then no candidate."""
+        return bool(self.forecaster.record.summary["knows_law"])
+
+    @property
+    def trained(self) -> bool:
+        """Whether it has parameters, which a training with another seed would change."""
+        return bool(self.forecaster.record.summary.get("parameters"))
+
+    @cached_property
+    def copies(self) -> str:
+        """Which members are copies of one another, by seed; "" if none."""
+        found = {run.seed: soundness.copies(run.forecast) for run in self.runs}
+        told = {seed: text for seed, text in found.items() if text}
+        if len(set(told.values())) == 1 and len(told) == len(found):
+            return next(iter(told.values()))
+        return "; ".join(f"seed {seed}: {text}" for seed, text in told.items())
+
+    def read_all(self, like: "Competitor") -> None:
+        """Read the statistics of every score; `CatalogError` if any is damaged."""
+        for place in range(len(self.scores)):
+            self.statistics(place, like=like)
+        for place in self.against_law:
+            known = like if place in like.against_law else None
+            self.statistics(place, like=known, against_law=True)
 
     @property
     def runs(self) -> "list[Competitor]":
@@ -79,16 +110,16 @@ def over_seeds(competitors: Sequence[Competitor]) -> list[Competitor]:
     by_label: dict[str, list[Competitor]] = {}
     for each in competitors:
         by_label.setdefault(each.label, []).append(each)
-    return [replace(first, others=rest) for first, *rest in by_label.values()]
+    return [replace(first, others=rest, joined=True) for first, *rest in by_label.values()]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One score of one model at one lead time. `share` is None where there is no gap to close."""
+    """One score of one model at one lead time. `skill` is None where climatology has no excess."""
 
     score: Estimate
     excess: Estimate
-    share: Estimate | None
+    skill: Estimate | None
 
 
 @dataclass
@@ -113,7 +144,8 @@ class Row:
 
     label: str
     seed: int
-    rank: int
+    rank: int | None
+    """Place by excess, from 1; None: it knows the true distribution, and is no candidate."""
     excess: Estimate
     failed: int
     knows_law: bool
@@ -138,6 +170,14 @@ class Row:
     """Whether somebody brought the forecast: how it was made is not known here."""
     device: str = "cpu"
     """Where it was trained; of trainings on several, all: their mean seconds say little."""
+    rank_range: tuple[int, int] | None = None
+    """The ranks that it may have, at 95 % for all rows at once."""
+    missing_seeds: list[int] = field(default_factory=list)
+    """Seeds of the study that the mean should hold and does not."""
+    degenerate: str = ""
+    """What is wrong with its members, if they are copies of one another."""
+    deterministic: bool = False
+    """Whether it has a single member, or says itself that all are equal."""
 
 
 @dataclass
@@ -159,6 +199,8 @@ class Board:
     """What the bootstrap draws, in words."""
     models: list[Summary] = field(default_factory=list)
     """Those with several seeds, best first: the excess that ranks, over cases and seeds."""
+    draws: int = 0
+    """Draws of the bootstrap."""
 
     @property
     def seeds(self) -> list[int]:
@@ -182,11 +224,15 @@ def compare(
     competitors: Sequence[Competitor],
     cases: "Sequence[int] | None" = None,
     forms: "Sequence[Scorer | None]" = (),
+    seeds_of: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    deterministic: Collection[str] = (),
 ) -> Board:
     """Compare `competitors` (the baseline among them) with `reference`; default: on all cases.
 
     What several seeds joined (`over_seeds`) is the mean of their scores, over cases and seeds.
     `forms`: the law form of each scorer, from which its excess comes where all have such scores.
+    `seeds_of`: those that such a mean should hold, by label. `deterministic`: labels of the models
+    that say themselves that all their members are equal.
     """
     import numpy as np
 
@@ -199,6 +245,7 @@ def compare(
     base = 1 + list(competitors).index(baseline)
     columns: list[Column] = []
     ranking: list[Draws] = []
+    placing: list[Mean] = []
     each_run: list[Draws] = []
     too_good: list[list[Draws]] = []
     flags = np.zeros(len(competitors), bool)
@@ -229,42 +276,46 @@ def compare(
             columns.append(own)
             if scorer.fair and scorer.better not in IDEALS:
                 for each in told.too_good():
-                    tested = np.stack(_joined(every, list(each), resampling.degrees))
-                    flags |= _better_than_law(tested[1:], cell_errors).any(-1)
+                    cells = np.stack(_joined(every, list(each), resampling.degrees))
+                    flags |= _better_than_law(cells[1:], cell_errors).any(-1)
         if not ranking:
             first_run = sum(len(each.runs) for each in every[:base])
             singles = [told.runs for told in own_excesses]
             each_run = _ranking(singles, first_run)
-            ranking = _joined(competitors, each_run, resampling.degrees)
+            placing = _means(competitors, each_run, resampling.degrees)
+            ranking = [own.draws for own in placing]
             too_good = [
                 _joined(competitors, _ranking(list(one), first_run, singles), resampling.degrees)
                 for one in zip(*(told.too_good() for told in own_excesses), strict=True)
             ]
-    for means in too_good:
-        flags |= _better_than_law(np.stack(means)[..., None], mean_errors)[:, 0]
+    for tested in too_good:
+        flags |= _better_than_law(np.stack(tested)[..., None], mean_errors)[:, 0]
     if dataset.record.summary.get("inexact_law"):
         flags[:] = False  # a model may well be better than what stands for the law
     failed = [
         sum(int(run.forecast.record.summary["failed_members"]) for run in each.runs)
         for each in competitors
     ]
-    ranks = pairs.ranks(ranking, failed, resampling.degrees)
+    counted = [not each.knows_law for each in competitors]
+    ranks = pairs.ranks(placing, list(map(bool, failed)), resampling.degrees, counted=counted)
     rows = [
         _row(each, rank, excess, failed=bad, suspicious=bool(flag))
         for each, rank, excess, bad, flag in zip(
             competitors, ranks, ranking, failed, flags, strict=True
         )
     ]
-    _mark_the_set(rows, ranking, resampling.degrees)
+    _mark_the_set(rows, placing, resampling.degrees)
+    _mark_the_unsound(rows, competitors, seeds_of, deterministic)
     mine = runs[1:]
     finished = [
         np.nan * own if run.forecast.record.summary["failed_members"] else own
         for own, run in zip(each_run, mine, strict=True)
     ]
     labels, seeds = ([getattr(run, key) for run in mine] for key in ("label", "seed"))
-    # Ties keep the order of the estimate; failed entries stand last.
+    trained = [run.trained for run in mine]
     order = sorted(
-        range(len(rows)), key=lambda i: (ranks[i], np.nan_to_num(ranking[i][0], nan=np.inf))
+        range(len(rows)),
+        key=lambda i: (failed[i] > 0, np.nan_to_num(ranking[i][0], nan=np.inf)),
     )
     for own in columns:
         own.cells = [own.cells[i] for i in order]
@@ -278,8 +329,8 @@ def compare(
         ranked_by=(
             f"mean excess {first[0]} over the oracle"
             if len(first) == 1
-            else f"mean excess over the oracle in {', '.join(first)}, each as a share of what "
-            f"{baseline.label} exceeds it by"
+            else f"mean excess over the oracle in {', '.join(first)}, each divided by that of "
+            f"{baseline.label}"
         ),
         cases=resampling.weights.shape[1],
         lead_hours=lead_hours,
@@ -287,6 +338,7 @@ def compare(
         columns=columns,
         notes=[
             *_few(resampling),
+            *soundness.described(rows, scorers),
             *_one_seed(rows),
             *_pieces(dataset),
             *_inexact(dataset),
@@ -301,7 +353,8 @@ def compare(
             ),
         ],
         resampled=resampling.described(),
-        models=summaries(labels, seeds, finished, resampling.degrees),
+        models=summaries(labels, seeds, finished, resampling.degrees, trained),
+        draws=len(resampling.weights) - 1,
     )
 
 
@@ -341,18 +394,35 @@ def resampled(
     return resampling.fitting(trajectory, position, leads, series)
 
 
-def _mark_the_set(rows: Sequence[Row], ranking: "Sequence[Draws]", degrees: float) -> None:
+def _mark_the_set(rows: Sequence[Row], placing: Sequence[Mean], degrees: float) -> None:
     """Say which rows are in the model confidence set of those that are models, and finished."""
     import numpy as np
 
     own = [
         place
         for place, row in enumerate(rows)
-        if not (row.knows_law or row.failed) and np.isfinite(ranking[place]).all()
+        if not (row.knows_law or row.failed) and np.isfinite(placing[place].draws).all()
     ]
-    found = confidence_set.p_values([ranking[place] for place in own], degrees)
-    for place, p in zip(own, found, strict=True):
+    if not own:
+        return
+    found = pairs.differences([placing[place] for place in own], degrees)
+    for place, p in zip(own, confidence_set.p_values(found), strict=True):
         rows[place].set_p, rows[place].in_set = p, p > 1 - LEVEL
+
+
+def _mark_the_unsound(
+    rows: Sequence[Row],
+    competitors: Sequence[Competitor],
+    seeds_of: Mapping[str, Sequence[int]],
+    deterministic: Collection[str],
+) -> None:
+    """Say which rows lack a seed, and whose members are copies of one another."""
+    for row, each in zip(rows, competitors, strict=True):
+        if len(row.seeds) > 1 or each.joined:
+            row.missing_seeds = sorted({*seeds_of.get(row.label, ())} - {*row.seeds})
+        row.deterministic = row.members == 1 or row.label in deterministic
+        if not (row.deterministic or row.knows_law):
+            row.degenerate = each.copies
 
 
 def _calls(scorers: Sequence[Scorer]) -> list[str]:
@@ -486,16 +556,21 @@ def _cells(
 
 def _joined(every: Sequence[Competitor], draws: "Sequence[Draws]", degrees: float) -> "list[Draws]":
     """Join draws of all runs into those of the competitors."""
+    return [own.draws for own in _means(every, draws, degrees)]
+
+
+def _means(every: Sequence[Competitor], draws: "Sequence[Draws]", degrees: float) -> list[Mean]:
+    """Means over seeds of the competitors, of draws of all runs."""
     import numpy as np
 
     left = iter(draws)
-    return [
-        joined(np.stack([next(left) for _ in each.runs]), degrees, place)
-        for place, each in enumerate(every)
-    ]
+    stacked = [np.stack([next(left) for _ in each.runs]) for each in every]
+    return means(stacked, degrees, [each.trained for each in every])
 
 
-def _row(each: Competitor, rank: int, excess: "Draws", *, failed: int, suspicious: bool) -> Row:
+def _row(
+    each: Competitor, rank: pairs.Rank | None, excess: "Draws", *, failed: int, suspicious: bool
+) -> Row:
     fitted, drawn = each.forecaster.record, each.forecast.record
 
     def mean(told: Callable[[Competitor], Any]) -> float:
@@ -504,10 +579,11 @@ def _row(each: Competitor, rank: int, excess: "Draws", *, failed: int, suspiciou
     return Row(
         label=each.label,
         seed=each.seed,
-        rank=rank,
+        rank=rank and rank.number,
+        rank_range=rank and (rank.low, rank.high),
         excess=estimate(excess),
         failed=failed,
-        knows_law=bool(fitted.summary["knows_law"]),
+        knows_law=each.knows_law,
         suspicious=suspicious,
         parameters=fitted.summary.get("parameters"),
         sample_passes=fitted.summary.get("sample_passes"),
@@ -532,5 +608,8 @@ def _device(run: Competitor) -> str:
 
 
 def _training_seconds(run: Competitor) -> float:
+    """Seconds of its training; NaN of a forecast that was imported: nobody knows."""
     record = run.forecaster.record
+    if record.recipe["model"].get("use") == FOREIGN:
+        return float("nan")
     return float(record.summary.get("training_seconds", record.seconds))

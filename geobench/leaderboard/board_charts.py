@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable, Sequence
 
 from geobench.interfaces.scorer import IDEALS
-from geobench.leaderboard.board import Board, Column, Row
+from geobench.leaderboard.board import Board, Row
 from geobench.leaderboard.charts import Chart, Figure, Line, Number, finite
 from geobench.leaderboard.estimates import Estimate
 from geobench.leaderboard.looks import title
+from geobench.leaderboard.text import units
 
 _COSTS: Sequence[tuple[str, str, Callable[[Row], float]]] = (
     ("time per member", "time per member, ms", lambda row: 1e3 * row.seconds_per_member),
@@ -59,7 +60,7 @@ def _excess(board: Board, place: int) -> Chart:
         lines.append(_line(board, row, each, shown=clear, most=most))
     return Chart(
         "lead time, days",
-        f"excess {column.name}{_units(column)}",
+        f"excess {column.name}{units(column)}",
         lines,
         y_log=True,
         x_ticks=ticks(board),
@@ -91,7 +92,7 @@ def _values(board: Board, place: int) -> Chart:
     ]
     return Chart(
         "lead time, days",
-        f"{column.name}{_units(column)}",
+        f"{column.name}{units(column)}",
         lines,
         x_ticks=ticks(board),
         ideal=float(IDEALS[column.better]),
@@ -158,10 +159,6 @@ def _line(
         drawn([own.high for own in each]),
         most,
     )
-
-
-def _units(column: Column) -> str:
-    return f", units {column.units}" if column.units != "1" else ""
 
 
 def _figure(

@@ -8,9 +8,9 @@ from typing import Any
 
 from geobench.errors import GeobenchError
 
-SCHEMA = 2
+SCHEMA = 3
 NAME = "board.json"
-CELL = {"cell": ["score", "excess", "share"], "estimate": ["value", "low", "high"]}
+CELL = {"cell": ["score", "excess", "skill"], "estimate": ["value", "low", "high"]}
 """What stands in a cell of a column, and in each of the three."""
 
 _KEPT = 20  # builds that changed something
@@ -20,21 +20,26 @@ _SHOWN = 200  # scores of one build
 def document(
     title: str, boards: Sequence[tuple[str, Mapping[str, Any]]], before: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Return all numbers of a site, and what changed; `boards` are (page, board as JSON)."""
+    """Return all numbers of a site, and what changed; `boards` are (page, board as JSON).
+
+    `replaced`: the older schema of the build that this one replaces; nothing is compared with it.
+    """
     told = {
         "schema_version": SCHEMA,
         "title": title,
         **CELL,
         "boards": [{"page": page, **board} for page, board in boards],
     }
+    older = before["schema_version"] if before and before["schema_version"] < SCHEMA else None
     history = list(before.get("history", [])) if before else []
-    if before is None:
+    if before is None or older:
         changes: list[dict[str, Any]] = []
     else:
         changes = compared(before, told)
         if changes:
             history = [changes, *history][:_KEPT]
-    return {**told, "first": before is None, "changes": changes, "history": history}
+    first = before is None or older is not None
+    return {**told, "first": first, "replaced": older, "changes": changes, "history": history}
 
 
 def compared(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -60,9 +65,9 @@ def _entries(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, A
     for name in dict.fromkeys([*rows[0], *rows[1]]):
         at = {"experiment": new["name"], "entry": name}
         if name not in rows[0]:
-            found.append({"what": "new entry", **at, "now": rows[1][name][1]["rank"]})
+            found.append({"what": "new entry", **at, "now": _rank(rows[1][name][1])})
         elif name not in rows[1]:
-            found.append({"what": "entry removed", **at, "then": rows[0][name][1]["rank"]})
+            found.append({"what": "entry removed", **at, "then": _rank(rows[0][name][1])})
         else:
             found += _entry(at, old, new, rows[0][name], rows[1][name])
     return found
@@ -77,7 +82,7 @@ def _entry(
 ) -> list[dict[str, Any]]:
     pairs = [
         ("other forecast", *(row["entries"]["forecast"] for _, row in (then, now))),
-        ("other rank", *(row["rank"] for _, row in (then, now))),
+        ("other rank", *(_rank(row) for _, row in (then, now))),
     ]
     found = [{"what": w, **at, "then": a, "now": b} for w, a, b in pairs if a != b]
     scores = [_scores(board, place) for board, (place, _) in ((old, then), (new, now))]
@@ -87,6 +92,14 @@ def _entry(
             what = "new score" if a is None else "score removed" if b is None else "other score"
             found.append({"what": what, **at, "score": name, "then": a, "now": b})
     return found[:_SHOWN]
+
+
+def _rank(row: Mapping[str, Any]) -> str | None:
+    """Place of a row and its rank range; None: it has none."""
+    if row["rank"] is None:
+        return None
+    low, high = row["rank_range"]
+    return f"{row['rank']} ({low} to {high})"
 
 
 def _name(row: Mapping[str, Any]) -> str:
@@ -118,7 +131,8 @@ def _same(a: float | None, b: float | None) -> bool:
 def last_build(folder: Path) -> dict[str, Any] | None:
     """Return what the last build into a folder wrote; None: there was none.
 
-    A folder with other things in it is not written to.
+    A folder with other things in it is not written to. A site of an older schema is replaced: of
+    its build only `schema_version` is returned, since its numbers have other names.
     """
     path = folder / NAME
     if not path.exists():
@@ -130,11 +144,13 @@ def last_build(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         told = json.loads(path.read_text("utf-8"))
+        if told["schema_version"] in range(1, SCHEMA):
+            return {"schema_version": told["schema_version"]}
         if told["schema_version"] != SCHEMA:
             raise ValueError(f"its schema is {told['schema_version']}")
         return dict(told)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GeobenchError(
-            f"{path} cannot be read ({error}), so what changed cannot be told. Remove it and the "
-            f"rest of the folder, or name another folder."
+            f"{path} cannot be read ({error}), so changes since the last build "
+            f"cannot be listed. Remove the folder, or name another one."
         ) from error

@@ -1,48 +1,35 @@
 """The model confidence set: the entries that may be the best (Hansen, Lunde & Nason, 2011).
 
-While the entries left are not alike, beyond doubt, the worst steps out. The best of all is among
-those that stay with 95 %. The statistic is the largest difference of two excesses in standard
-errors; its law under equality comes from the resamples that the board's intervals are made of, so
-that set and intervals share their weights and the dependence between cases. Resamples of few
-blocks have lighter tails than Student's t: a difference counts as what is as improbable for a
-normal law.
+While the entries left differ significantly, the worst leaves. The best of all is among those that
+stay with 95 %. The statistic is the largest score of two entries; its distribution under equality
+is that of `pairs`, so that the set and the rank ranges share it.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from geobench.leaderboard.estimates import Draws
+    from geobench.leaderboard.pairs import Differences
 
 
-def p_values(excesses: "Sequence[Draws]", degrees: float = float("inf")) -> list[float]:
-    """Of each entry: the level at which it just leaves the set; 1 for the best.
-
-    `excesses` are draws of mean losses, the first of each being the estimate; `degrees` of freedom
-    are those of the bootstrap.
-    """
+def p_values(found: "Differences") -> list[float]:
+    """Of each entry: the level at which it just leaves the set; 1 for the best."""
     import numpy as np
-    from scipy import special
 
-    from geobench.resampling import student
-
-    if not excesses:
-        return []
-    draws = np.stack(excesses)
-    gaps = draws[:, None] - draws[None]  # (worse, better, draw)
-    errors, tiny = gaps[..., 1:].std(-1), 1e-12 * abs(draws[:, 0]).max()
-    fixed = errors <= tiny  # in every resample alike, or apart by the same
-    scale = np.where(fixed, 1, errors)
-    sure = np.where(abs(gaps[..., 0]) > tiny, np.copysign(np.inf, gaps[..., 0]), 0)
-    apart = np.where(fixed, sure, gaps[..., 0] / scale * student(degrees))
-    null = abs(gaps[..., 1:] - gaps[..., :1]) / scale[..., None]
-    left, found, reached = list(range(len(draws))), [1.0] * len(draws), 0.0
+    left, leaving, largest = list(range(len(found.scores))), [], []
     while len(left) > 1:
-        own = np.ix_(left, left)
-        worst, _ = np.unravel_index(np.argmax(apart[own]), apart[own].shape)
-        largest = -special.ndtri(special.stdtr(degrees, -apart[own].max()))
-        beyond = (null[own].max((0, 1)) >= largest).sum()
-        reached = max(reached, float((1 + beyond) / (1 + null.shape[-1])))
-        found[left[worst]] = reached
-        del left[int(worst)]
-    return found
+        own = np.nan_to_num(found.scores[np.ix_(left, left)], nan=0.0, posinf=np.inf)
+        worst = left[int(np.unravel_index(np.argmax(own), own.shape)[0])]
+        leaving.append(worst)
+        largest.append(own.max())
+        left.remove(worst)
+    # From the last two upwards, entries come back, and with each the pairs that it is in.
+    null, levels = np.zeros(len(found.null)), []
+    for worst, score in zip(reversed(leaving), reversed(largest), strict=True):
+        null = np.maximum(null, found.of_equals(worst, left))
+        levels.append((1 + int((null >= score).sum())) / (1 + len(null)))
+        left.append(worst)
+    p, reached = [1.0] * len(found.scores), 0.0
+    for worst, level in zip(leaving, reversed(levels), strict=True):
+        reached = max(reached, level)
+        p[worst] = reached
+    return p

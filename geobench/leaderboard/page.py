@@ -7,7 +7,17 @@ from typing import Any
 from geobench.interfaces.scorer import IDEALS
 from geobench.leaderboard import figures
 from geobench.leaderboard.board import Board
-from geobench.leaderboard.text import decimals, headline_leads, number, set_p, with_interval
+from geobench.leaderboard.soundness import marks
+from geobench.leaderboard.text import (
+    decimals,
+    headline_leads,
+    number,
+    rank,
+    rank_range,
+    seed_sd,
+    units,
+    with_interval,
+)
 
 
 def environment() -> Any:
@@ -24,7 +34,11 @@ def environment() -> Any:
     made.filters |= {
         "number": number,
         "with_interval": with_interval,
-        "set_p": set_p,
+        "rank": rank,
+        "rank_range": rank_range,
+        "seed_sd": seed_sd,
+        "units": units,
+        "marks": marks,
         "day": lambda hours: f"{hours / 24:g}",
         "position": position,
         "p_value": lambda p: number(p) if p >= 0.001 else "<0.001",

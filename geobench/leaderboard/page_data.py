@@ -91,7 +91,7 @@ def _column(board: Board, place: int) -> dict[str, Any]:
 
 
 def _whole(cell: Cell, scales: Sequence[int]) -> Iterator[int | None]:
-    told: Sequence[Estimate | None] = cell.score, cell.excess, cell.share
+    told: Sequence[Estimate | None] = cell.score, cell.excess, cell.skill
     for own, scale in zip(told, scales, strict=True):
         if own and all(map(math.isfinite, (own.value, own.low, own.high))):
             value, low, high = (round(each * 10**scale) for each in (own.value, own.low, own.high))

@@ -5,12 +5,20 @@ from dataclasses import dataclass
 
 from geobench.leaderboard.board import Board, Row
 from geobench.leaderboard.looks import title
-from geobench.leaderboard.text import headline_leads, number, set_p, with_interval
+from geobench.leaderboard.soundness import marks
+from geobench.leaderboard.text import (
+    headline_leads,
+    number,
+    placing,
+    rank,
+    rank_range,
+    with_interval,
+)
 
 
 @dataclass(frozen=True)
 class Text:
-    """What stands in a cell. `best`: the best of the models in its column, or tied with it."""
+    """What stands in a cell. `best`: it may be the best of the models, or has the largest skill."""
 
     text: str
     best: bool = False
@@ -18,7 +26,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Headings, and a row of texts for each entry; the first two columns are rank and model."""
+    """Headings, and a row of texts for each entry."""
 
     caption: str
     headings: Sequence[str]
@@ -26,17 +34,17 @@ class Ranking:
 
 
 def ranking(board: Board) -> Ranking:
-    """Return ranks (shared ones marked “=”), excess, shares of the gap closed, and cost."""
+    """Return ranks with their ranges, excess, skill, and cost."""
     first, leads = board.columns[0], headline_leads(board)
-    shares = [[cells[lead].share for cells in first.cells] for lead in leads]
-    told = [[each.value if each else None for each in column] for column in shares]
+    skills = [[cells[lead].skill for cells in first.cells] for lead in leads]
+    told = [[each.value if each else None for each in column] for column in skills]
     columns: list[tuple[str, list[Text]]] = [
-        ("rank", [_rank(board, row) for row in board.rows]),
+        ("rank", _texts(board, rank)),
+        ("rank range", [Text(rank_range(row), row.in_set) for row in board.rows]),
         ("model", [Text(_name(board, place)) for place in range(len(board.rows))]),
-        ("excess [95 %]", [_excess(board, row) for row in board.rows]),
-        ("set p", [Text(set_p(row).strip()) for row in board.rows]),
+        ("excess [95 %]", [_excess(row) for row in board.rows]),
         *(
-            (f"day {board.lead_hours[lead] / 24:g}", _best_share(board, values))
+            (f"day {board.lead_hours[lead] / 24:g}", _best_skill(board, values))
             for lead, values in zip(leads, told, strict=True)
         ),
         ("parameters", _texts(board, lambda row: f"{row.parameters:,}" if row.parameters else "–")),
@@ -47,10 +55,9 @@ def ranking(board: Board) -> Ranking:
         ("ms/member", _texts(board, lambda row: number(1e3 * row.seconds_per_member, 2))),
     ]
     caption = (
-        f"{board.title or board.name}: {board.ranked_by}, {board.cases} cases. Equal ranks (=) are "
-        f"not told apart at 95 %; day N: share of the {first.name} gap from {board.baseline} (0) "
-        f"to the truth (1) that is closed; • may be the best model; * is given the law itself. "
-        f"Bold: the best of the models, and what ties with it."
+        f"{board.title or board.name}: {board.ranked_by}, {board.cases} cases. {placing(board)} "
+        f"day N: skill in {first.name}, 0 is {board.baseline}, 1 is the true distribution. "
+        f"Bold: models that may be the best, and the largest skill of a column."
     )
     headings = [heading for heading, _ in columns]
     return Ranking(caption, headings, list(zip(*(own for _, own in columns), strict=True)))
@@ -64,28 +71,19 @@ def _models(board: Board) -> list[Row]:
     return [row for row in board.rows if not (row.knows_law or row.failed)]
 
 
-def _leads(board: Board, row: Row) -> bool:
-    """Whether it shares the best rank among models."""
-    ranks = [each.rank for each in _models(board)]
-    return row in _models(board) and row.rank == min(ranks)
-
-
-def _rank(board: Board, row: Row) -> Text:
-    tied = sum(each.rank == row.rank for each in board.rows) > 1
-    return Text(f"{row.rank}{'=' if tied else ''}", _leads(board, row))
-
-
 def _name(board: Board, place: int) -> str:
     row = board.rows[place]
-    told = title(board, place) + "*" * row.knows_law
-    return told + " (imported)" * row.imported + f" ({row.failed} failed)" * bool(row.failed)
+    told = [*(["imported"] if row.imported else []), *marks(row)]
+    if row.suspicious:
+        told.append("better than the true distribution: a leak or a bug")
+    return title(board, place) + "*" * row.knows_law + f" ({'; '.join(told)})" * bool(told)
 
 
-def _excess(board: Board, row: Row) -> Text:
-    return Text("failed" if row.failed else with_interval(row.excess, 4), _leads(board, row))
+def _excess(row: Row) -> Text:
+    return Text("failed" if row.failed else with_interval(row.excess, 4), row.in_set)
 
 
-def _best_share(board: Board, values: Sequence[float | None]) -> list[Text]:
+def _best_skill(board: Board, values: Sequence[float | None]) -> list[Text]:
     models = _models(board)
     own = [v for v, row in zip(values, board.rows, strict=True) if v is not None and row in models]
     most = number(max(own)) if own else ""

@@ -18,6 +18,7 @@ from geobench.leaderboard.pages import Exact, Sheet
 from geobench.leaderboard.plain import plain
 from geobench.leaderboard.provenance import newest
 from geobench.leaderboard.slugs import slug
+from geobench.leaderboard.soundness import all_sound
 
 _DIGITS = 6  # of a number in board.json: what moves it is told as a change
 
@@ -48,6 +49,8 @@ class Room:
     sheets: Sequence[Sheet]
     pictures: Mapping[str, bytes]
     """By path in the site."""
+    sound: bool = True
+    """Whether no row is incomplete or degenerate."""
 
 
 def page_of(study: str, experiment: str) -> str:
@@ -73,6 +76,7 @@ def room(study: str, title: str, exhibit: Exhibit, exact: Exact) -> Room:
         _told(board),
         list(pages.sheets(wall)),
         {f"gallery/{page}/{file}": png for file, png in _pictures(seen)},
+        all_sound([board]),
     )
 
 
@@ -82,7 +86,7 @@ def _told(board: Board) -> dict[str, Any]:
     told: dict[str, Any] = plain(replace(board, columns=bare).as_dict(), _DIGITS)
     for column, own in zip(told["columns"], board.columns, strict=True):
         column["cells"] = [
-            [[_numbers(each) for each in (cell.score, cell.excess, cell.share)] for cell in cells]
+            [[_numbers(each) for each in (cell.score, cell.excess, cell.skill)] for cell in cells]
             for cells in own.cells
         ]
     return told

@@ -2,8 +2,8 @@
 
 A difference is paired, case by case, in per cent of the other's score, with Student's p-value over
 the same blocks of cases as the board's intervals. 95 % of single cells, not of all at once: a card
-shows patterns, and of many cells some are told apart by chance. Of several seeds it is the mean of
-these seeds.
+shows patterns, and of many cells some differ significantly by chance. Of several seeds it is the
+mean of these seeds.
 """
 
 from collections.abc import Sequence

@@ -7,14 +7,23 @@ import sys
 from typing import TYPE_CHECKING
 
 from geobench.leaderboard.board import Board, Row
-from geobench.leaderboard.text import headline_leads, number, set_p, with_interval
+from geobench.leaderboard.soundness import marks
+from geobench.leaderboard.text import (
+    headline_leads,
+    number,
+    placing,
+    rank,
+    rank_range,
+    seed_sd,
+    with_interval,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
 def ranking(board: Board) -> str:
-    """Rank, excess, share of the gap closed at some lead times, and cost."""
+    """Rank range, excess, skill at some lead times, and cost."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -24,30 +33,28 @@ def ranking(board: Board) -> str:
     leads = headline_leads(board)
     table = Table(
         title=f"{board.name}: {board.ranked_by}, {board.cases} cases",
-        caption=f"day N: share of the {first.name} gap from {board.baseline} (0) to the truth (1) "
-        "that is closed. Equal ranks: not told apart at 95 %, over all pairs. set p: above 0.05 "
-        "(•) it may be the best model. * is given the law itself."
-        + "".join(f"\n{note}" for note in board.notes),
+        caption=f"{placing(board)} day N: skill in {first.name}, 0 is {board.baseline}, 1 is the "
+        "true distribution." + "".join(f"\n{note}" for note in board.notes),
         box=box.SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
     )
     table.add_column("rank", justify="right")
+    table.add_column("rank range", justify="right")
     table.add_column("model")
     table.add_column("excess [95 %]", justify="right")
-    table.add_column("set p", justify="right")
     for lead in leads:
         table.add_column(f"day {board.lead_hours[lead] / 24:g}", justify="right")
     for heading in ("parameters", "evaluations", "ms/member"):
         table.add_column(heading, justify="right")
     for row, cells in zip(board.rows, first.cells, strict=True):
-        shares = [cells[lead].share for lead in leads]
+        skills = [cells[lead].skill for lead in leads]
         table.add_row(
-            str(row.rank),
+            rank(row),
+            rank_range(row),
             Text(model(board, row)),
             "failed" if row.failed else with_interval(row.excess, 4),
-            set_p(row),
-            *(number(share.value) if share else "–" for share in shares),
+            *(number(skill.value) if skill else "–" for skill in skills),
             "–" if row.parameters is None else f"{row.parameters:,}",
             "–" if math.isnan(row.evaluations) else f"{row.evaluations:g}",
             number(1e3 * row.seconds_per_member, 2),
@@ -70,8 +77,8 @@ def _over_seeds(board: Board) -> "Table":
 
     table = Table(
         title="Over seeds, of training and members",
-        caption="excess: mean over seeds, with its interval over cases and seeds (Student's). sd: "
-        "between seeds, without what the cases add.",
+        caption="excess: mean over seeds, with its interval over cases and seeds. sd: standard "
+        "deviation between seeds, without what the cases add; below: its upper 95 % limit.",
         box=box.SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
@@ -85,7 +92,7 @@ def _over_seeds(board: Board) -> "Table":
             str(len(each.seeds)),
             with_interval(each.excess, 4),
             with_interval(each.over_cases, 4),
-            number(each.seed_sd, 4),
+            seed_sd(each),
         )
     return table
 
@@ -94,7 +101,6 @@ def model(board: Board, row: Row) -> str:
     """A row's name, with its seed where there are several, and its marks."""
     several = sum(each.label == row.label for each in board.rows) > 1
     name = f"{row.label} (seed {row.seed})" if several else row.label
-    failed = f" – {row.failed} members failed" if row.failed else ""
-    suspicious = " – better than the truth: a leak or a bug" if row.suspicious else ""
-    imported = " – imported" if row.imported else ""
-    return f"{name}{'*' if row.knows_law else ''}{imported}{failed}{suspicious}"
+    suspicious = ["better than the true distribution: a leak or a bug"] if row.suspicious else []
+    told = [*(["imported"] if row.imported else []), *marks(row), *suspicious]
+    return " – ".join([name + "*" * row.knows_law, *told])

@@ -4,6 +4,7 @@ import math
 
 from geobench.leaderboard.board import Board, Column, Row
 from geobench.leaderboard.estimates import Estimate
+from geobench.leaderboard.seeds import Summary
 
 _HEADLINE_DAYS = (1, 3, 5, 10)
 
@@ -16,12 +17,49 @@ def number(value: float, digits: int = 3) -> str:
     return text.replace("-", "−") if float(text.replace(",", "")) else text.lstrip("-")
 
 
-def set_p(row: Row) -> str:
-    """Write the p-value of the model confidence set, marked where the entry is in it."""
-    if row.set_p is None:
+def rank(row: Row) -> str:
+    """Write the place of a row; what knows the true distribution has none."""
+    return "–" if row.rank is None else str(row.rank)
+
+
+def rank_range(row: Row) -> str:
+    """Write the ranks that a row may have, marked where it may be the best model."""
+    if row.rank_range is None:
         return "–"
-    told = number(row.set_p) if row.set_p >= 0.001 else "<0.001"
-    return f"{told}{' •' if row.in_set else '  '}"
+    low, high = row.rank_range
+    return f"{low}–{high}" + " •" * row.in_set if low < high else f"{low}" + " •" * row.in_set
+
+
+def seed_sd(summary: Summary) -> str:
+    """Write the standard deviation between seeds, or its upper limit where it may be zero."""
+    if summary.seed_sd is None:
+        return f"below {small(summary.seed_sd_below)}"
+    return small(summary.seed_sd)
+
+
+def small(value: float) -> str:
+    """Write a number that may be small: four decimals, or more for two significant digits."""
+    if not math.isfinite(value) or value == 0:
+        return number(value, 4)
+    return number(value, max(4, 1 - math.floor(math.log10(abs(value)))))
+
+
+def units(column: Column) -> str:
+    """Write the units of a score, after a comma; nothing if it has none."""
+    if column.units == "1":
+        return ""
+    own = column.units
+    return f", units {own}" if own.startswith("of ") else f", {own}"
+
+
+def placing(board: Board) -> str:
+    """Say, in sentences, how rows are placed and what intervals are made of."""
+    return (
+        f"Rows are numbered by their excess. Rank range: the ranks that a model may have, at 95 % "
+        f"for all rows at once; models that know the true distribution (*) are not counted. "
+        f"• may be the best model. Intervals: 95 %, {board.draws:,} bootstrap draws of "
+        f"{board.resampled}."
+    )
 
 
 def with_interval(value: Estimate, digits: int = 3) -> str:

@@ -1,4 +1,4 @@
-"""The board: intervals that cover, ranks that tie, shares that read 0 and 1; and its page."""
+"""The board: intervals that cover, rank ranges, skill that reads 0 and 1; and its page."""
 
 import re
 from html.parser import HTMLParser
@@ -12,6 +12,7 @@ from geobench.interfaces import scorer
 from geobench.leaderboard import board as b
 from geobench.leaderboard import page, pairs, terminal
 from geobench.leaderboard.estimates import estimates
+from geobench.leaderboard.seeds import Mean
 from geobench.leaderboard.text import number
 from geobench.registry import Registry
 from geobench.scoring import Resampling
@@ -67,25 +68,42 @@ def _excesses(*values: float, error: float = 1.0) -> list[np.ndarray]:
     ]
 
 
-def test_entries_that_cannot_be_told_apart_share_a_rank() -> None:
-    assert pairs.ranks(_excesses(0, 0.5, 10, 10.2, 30), [0] * 5) == [1, 1, 3, 3, 5]
-    assert pairs.ranks(_excesses(30, 0, 10), [0] * 3) == [3, 1, 2]
+def _ranges(excesses: list[np.ndarray], failed: list[bool] | None = None) -> list[object]:
+    found = pairs.ranks([Mean(each, each) for each in excesses], failed or [False] * len(excesses))
+    return [each and tuple(each) for each in found]
 
 
-def test_an_uncertain_entry_does_not_rank_ahead_of_a_better_one() -> None:
+def test_a_rank_range_counts_the_significantly_better_and_worse_ones() -> None:
+    # Numbered by excess; those 0.5 or 0.2 errors apart may change places.
+    found = _ranges(_excesses(0, 0.5, 10, 10.2, 30))
+    assert found == [(1, 1, 2), (2, 1, 2), (3, 3, 4), (4, 3, 4), (5, 5, 5)]
+    assert _ranges(_excesses(30, 0, 10)) == [(3, 3, 3), (1, 1, 1), (2, 2, 2)]
+
+
+def test_an_uncertain_entry_has_a_wide_range_and_the_number_of_its_excess() -> None:
     best, good = _excesses(0, 10)
     (unsure,) = _excesses(12, error=20)
-    assert pairs.ranks([best, unsure], [0] * 2) == [1, 1]
-    assert pairs.ranks([unsure, good, best], [0] * 3) == [2, 2, 1]
+    assert _ranges([best, unsure]) == [(1, 1, 2), (2, 1, 2)]
+    assert _ranges([unsure, good, best]) == [(3, 1, 3), (2, 2, 3), (1, 1, 2)]
 
 
 def test_failed_entries_rank_below_all_that_finish() -> None:
-    assert pairs.ranks(_excesses(np.nan, 1, 0.5), [1, 0, 0]) == [3, 1, 1]
+    assert _ranges(_excesses(np.nan, 1, 0.5), [True, False, False]) == [
+        (3, 3, 3),
+        (2, 1, 2),
+        (1, 1, 2),
+    ]
     # Also when the failure left the score finite: an event score can be blind to it.
-    assert pairs.ranks(_excesses(0, 1, 10), [1, 0, 0]) == [3, 1, 2]
+    assert _ranges(_excesses(0, 1, 10), [True, False, False]) == [(3, 3, 3), (1, 1, 1), (2, 2, 2)]
 
 
-def test_several_columns_rank_as_shares_of_the_baselines_excess() -> None:
+def test_what_knows_the_law_has_no_rank_and_is_not_counted() -> None:
+    own = [Mean(each, each) for each in _excesses(0, 10, 20)]
+    found = pairs.ranks(own, [False] * 3, counted=[False, True, True])
+    assert found == [None, (1, 1, 1), (2, 2, 2)]
+
+
+def test_several_columns_rank_relative_to_the_baselines_excess() -> None:
     # (row, draw, lead): the law, then the baseline, then a model half as bad in one column and a
     # quarter as bad in another, whose units are 100 times larger.
     first = np.array([0.0, 4.0, 2.0])[:, None, None] * np.ones((3, 5, 2))
@@ -118,18 +136,18 @@ def test_few_trajectories_are_warned_of() -> None:
 def test_what_all_find_hard_does_not_blur_a_rank() -> None:
     # Both go up and down together by 10; one is worse by 0.1 in every draw: paired, that is clear.
     shared = _excesses(0, error=10)[0]
-    assert pairs.ranks([shared, shared + 0.1], [0, 0]) == [1, 2]
+    assert _ranges([shared, shared + 0.1]) == [(1, 1, 1), (2, 2, 2)]
 
 
 @pytest.mark.parametrize("better", ["lower", "higher"])
-def test_the_share_is_0_for_the_baseline_and_1_for_the_law(better: b.Orientation) -> None:
+def test_the_skill_is_0_for_the_baseline_and_1_for_the_law(better: b.Orientation) -> None:
     sign = 1 if better == "lower" else -1
     law, base = (sign * np.stack(_excesses(value, value, error=0.1)).T for value in (1.0, 5.0))
     for values, share, expected in ((law, 1, 0), (base, 0, 4), ((law + base) / 2, 0.5, 2)):
         excess, gap = (scorer.excess(better, each, law) for each in (values, base))
         for cell in b._cells(better, values[None], excess[None], gap)[0]:
-            assert cell.share is not None
-            assert cell.share.value == pytest.approx(share, abs=1e-12)
+            assert cell.skill is not None
+            assert cell.skill.value == pytest.approx(share, abs=1e-12)
             assert cell.excess.value == pytest.approx(expected, abs=1e-12)
 
 
@@ -155,12 +173,12 @@ def test_intervals_end_at_numpys_quantiles() -> None:
     np.testing.assert_allclose([each.high for each in found], high, 1e-12)
 
 
-def test_there_is_no_share_where_there_is_no_gap() -> None:
+def test_there_is_no_skill_where_climatology_has_no_excess() -> None:
     law = np.ones((1001, 1))
     unclear, clear = (law + np.stack(_excesses(gap, error=1.0)).T for gap in (0.5, 5.0))
     none = 0 * law[None]
-    assert b._cells("lower", law[None], none, unclear - law)[0][0].share is None
-    assert b._cells("lower", law[None], none, clear - law)[0][0].share is not None
+    assert b._cells("lower", law[None], none, unclear - law)[0][0].skill is None
+    assert b._cells("lower", law[None], none, clear - law)[0][0].skill is not None
 
 
 @pytest.mark.parametrize(
@@ -179,6 +197,7 @@ def _board(label: str = "fgn", *, failed: int = 0, suspicious: bool = False) -> 
             label=name,
             seed=0,
             rank=rank,
+            rank_range=(rank, 2),
             excess=nothing if bad else estimate,
             failed=bad,
             knows_law=False,
@@ -264,7 +283,7 @@ def test_failed_and_suspicious_entries_are_marked_on_the_page_and_in_the_termina
     board = _board(failed=3, suspicious=True)
     text = page.render([board], title="t")
     assert "3 members failed" in text
-    assert "better than the truth: a leak or a bug" in text
+    assert "better than the true distribution: a leak or a bug" in text
     assert "nan" not in re.sub(r"<style>.*?</style>", "", text, flags=re.S).lower()
     assert "3 members failed" in terminal.model(board, board.rows[1])
     assert "a leak or a bug" in terminal.model(board, board.rows[0])

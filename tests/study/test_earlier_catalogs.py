@@ -1,8 +1,8 @@
 """A catalog that an earlier version wrote: verified, found, and only what was mended made anew.
 
 tests/study/earlier holds a catalog that version 0.1.0 wrote (commit 244f383, `geobench run`), before
-the scores were put in forms without cancellation. Its forecasts are the right ones; scores of
-scorers whose version was raised are computed again, and the old ones stay.
+scores were put in forms without cancellation. Scores of scorers whose version was raised since are
+computed again, and the old ones stay.
 """
 
 import json

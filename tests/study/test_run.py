@@ -406,7 +406,7 @@ def test_two_variables_on_a_plane_with_two_seeds_and_two_experiments(tmp_path: P
         assert names[:2] == ["CRPS u", "CRPS h"]
         assert {row["label"] for row in board["rows"][:2]} == {"oracle"}
         assert [row["seed"] for row in board["rows"]].count(1) == 3
-        assert "CRPS u, CRPS h, each as a share" in board["ranked_by"]
+        assert "CRPS u, CRPS h, each divided by that of climatology" in board["ranked_by"]
     page = tmp_path / "page.html"
     assert _geobench(catalog, *words[:-1], "--html", page).exit_code == 0
     assert "oracle (seed 1)" in page.read_text("utf-8")
@@ -428,14 +428,16 @@ def test_failures_can_be_kept_and_rank_last(tmp_path: Path, study: Path) -> None
     study.write_text("keep_failures: true\n" + study.read_text().replace("models:\n", bad))
     catalog = tmp_path / "catalog"
     result = _geobench(catalog, "--plugin", plugin, "run", study)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 3, result.output
     assert "bad – 1 members failed" in " ".join(result.stdout.split())
     board = json.loads(
         _geobench(catalog, "--plugin", plugin, "leaderboard", study, "--json").stdout
     )[0]
     last = board["rows"][-1]
     assert (last["label"], last["failed"], last["excess"]["value"]) == ("bad", 1, None)
-    assert last["rank"] == len(board["rows"])
+    # The oracle has no rank.
+    assert last["rank"] == len(board["rows"]) - 1
+    assert last["rank_range"] == [last["rank"], last["rank"]]
 
 
 def test_a_member_that_ran_away_can_be_kept_and_ranks_last(tmp_path: Path, study: Path) -> None:

@@ -165,13 +165,19 @@ def test_a_score_that_moved_is_told() -> None:
     def told(value: float, rank: int) -> dict[str, Any]:
         cell = [[value, value - 1, value + 1], [0.0, -1.0, 1.0], None]
         column = {"name": "CRPS", "scorer": "crps", "version": "2", "cells": [[cell, cell]]}
-        row = {"label": "fgn", "seed": 0, "rank": rank, "entries": {"forecast": "forecast/a@1"}}
+        row = {
+            "label": "fgn",
+            "seed": 0,
+            "rank": rank,
+            "rank_range": [1, rank],
+            "entries": {"forecast": "forecast/a@1"},
+        }
         board = {"page": "p", "name": "tiny", "rows": [row], "columns": [column]}
         return {"boards": [board]}
 
     at = {"experiment": "tiny", "entry": "fgn (seed 0)"}
     assert compared(told(1.0, 1), told(1.5, 2)) == [
-        {"what": "other rank", **at, "then": 1, "now": 2},
+        {"what": "other rank", **at, "then": "1 (1 to 1)", "now": "2 (1 to 2)"},
         {"what": "other score", **at, "score": "CRPS (crps 2)", "then": 1.0, "now": 1.5},
     ]
     assert compared(told(1.0, 1), told(1.0 + 1e-9, 1)) == []
@@ -270,15 +276,16 @@ def test_the_ranking_as_markdown_latex_and_csv(folder: Path) -> None:
         return _told(folder / "catalog", *words)
 
     markdown = form("markdown")
-    assert "| rank | model | excess \\[95 %\\] |" in markdown
+    assert "| rank | rank range | model | excess \\[95 %\\] |" in markdown
     assert "A \\<b\\>twin\\</b\\>" in markdown
     latex = form("latex")
     assert latex.count(r"\toprule") == latex.count(r"\end{tabular}") == 1
     assert r"\textbf{" in latex
-    assert re.search(r"\d=", latex)  # persistence does not depend on the seed: both share a rank
+    assert r" 1--2 $\bullet$" in latex  # the seeds of climatology or of analogs may change places
+    assert "2,000 bootstrap draws of 20 independent test trajectories" in latex
     assert r"A \textless{}b\textgreater{}twin" in latex
     lines = form("csv").splitlines()
-    assert lines[0].startswith("experiment,rank,model,seed")
+    assert lines[0].startswith("experiment,rank,rank_low,rank_high,model,seed")
     assert len({line.count(",") for line in lines if '"' not in line}) == 1
     (board,) = json.loads(form("json"))
     cells = sum(len(own) for column in board["columns"] for own in column["cells"])
@@ -436,7 +443,7 @@ def test_tables_show_one_variable_until_all_are_asked_for(page: Any, site: Path)
 def test_tables_show_another_lead_time_and_the_excess(page: Any, site: Path) -> None:
     _open(page, _experiment(site))
     document = json.loads((site / "board.json").read_text("utf-8"))
-    assert document["cell"] == ["score", "excess", "share"]
+    assert document["cell"] == ["score", "excess", "skill"]
     assert document["estimate"] == ["value", "low", "high"]
     board = document["boards"][0]
     cell = page.locator("td[data-column='0']").first

@@ -55,6 +55,11 @@ class AIFS(Emulator):
         description="budget and schedule",
     )
 
+    @property
+    def deterministic(self) -> bool:
+        """Only where members start from the same states."""
+        return super().deterministic and self.ensemble == "none"
+
     def trained(self) -> EnsembleModel:
         """One network for all three kinds of ensemble: without one."""
         fields = type(self).model_fields

@@ -72,6 +72,12 @@ class Emulator(EnsembleModel):
             )
         return self
 
+    @property
+    def deterministic(self) -> bool:
+        """Without noise, members of one network, or of the mean of several, are equal."""
+        alone = self.seeds == 1 or self.combination == "mean"
+        return self.conditioning.deterministic and alone
+
     def fit(self, training: "Training", run: "Run") -> Forecaster:
         """Minimise the objective of small ensembles over random windows of the train split."""
         from geobench_plugins.networks.linear import initialise

@@ -16,6 +16,11 @@ class Persistence(EnsembleModel):
 
     name = "persistence"
 
+    @property
+    def deterministic(self) -> bool:
+        """All members are the state at init time."""
+        return True
+
     def fit(self, training: "Training", run: "Run") -> Forecaster:
         """Learn nothing."""
         return _Persistence()
@@ -26,6 +31,8 @@ class Persistence(EnsembleModel):
 
 
 class _Persistence(Forecaster):
+    deterministic = True
+
     def weights(self) -> "Mapping[str, Tensor]":
         return {}
 

@@ -48,8 +48,7 @@ class EventCRPS(Scorer):
         grid = self.grid(context)
         drawn = zip(*(self.numbers(each, context) for each in (forecast, truth)), strict=True)
         parts = [
-            marginals(members, outcome, unlimited(grid))[["crps"]]
-            for members, outcome in drawn
+            marginals(members, outcome, unlimited(grid))[["crps"]] for members, outcome in drawn
         ]
         return xr.concat(parts, context.thresholds["quantile"])
 
