@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from geobench.errors import GeobenchError
+from geobench.interfaces.experiment import Control, Event
 from geobench.steps import Steps
 from geobench_catalog import Entry, difference, scratch
 from geobench_catalog.adoption import FOREIGN
@@ -97,6 +98,10 @@ def _again(steps: Steps, entry: Entry) -> Entry:
         )
     if record.kind == "events":
         return steps.events(parents["forecast"])
+    if record.kind == "control":
+        event = Event.model_validate({"name": "measured", **recipe["event"]})
+        run = Control(states=recipe["states"], seed=recipe["seed"])
+        return steps.control(parents["dataset"], [event], run)[0]
     return steps.score(parents["forecast"], steps.registry.scorer(recipe), parents.get("law"))
 
 

@@ -186,8 +186,13 @@ def joined(scorer: Scorer, parts: "Sequence[tuple[Piece, xr.Dataset]]") -> "xr.D
         xr.concat(own, "lead_time", **how) if len(own) > 1 else own[0] for own in by_inits.values()
     ]
     found = xr.concat(rows, "init_time", **how) if len(rows) > 1 else rows[0]
-    _check_metric(scorer, scorer.metric(found.mean("init_time", skipna=False)))
+    _check_metric(scorer, scorer.metric(means(found)))
     return found
+
+
+def means(found: "xr.Dataset") -> "xr.Dataset":
+    """Means of statistics over all cases; how many init times they are of is an attribute."""
+    return found.mean("init_time", skipna=False).assign_attrs(cases=found.sizes["init_time"])
 
 
 def statistics(
@@ -341,7 +346,7 @@ def contributions(scorer: Scorer, found: "Sequence[xr.Dataset]") -> "dict[str, D
 
 def overall(scorer: Scorer, found: "xr.Dataset") -> dict[str, list[float]]:
     """Score over all cases, by column and lead time; no interval."""
-    metric = scorer.metric(found.mean("init_time", skipna=False)).expand_dims("draw")
+    metric = scorer.metric(means(found)).expand_dims("draw")
     return {name: values.to_numpy()[0].tolist() for name, values in columns(metric)}
 
 

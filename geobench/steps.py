@@ -3,6 +3,7 @@
 A step whose computation (recipe and parents) is in the catalogue is not done again.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from geobench.defects import Power
     from geobench.exchange import Verdict
+    from geobench.interfaces.experiment import Control, Event
     from geobench.interfaces.scorer import Context
     from geobench.planning import Aim, Plan
     from geobench.rounding import Rounding
@@ -94,6 +96,8 @@ class Steps:
     """Address of a dask scheduler, whose workers score; default: it is done here."""
 
     def __post_init__(self) -> None:
+        # Thresholds of events, by dataset, event and control run.
+        self._limits_known: dict[tuple[str, Event, Control | None], xr.DataArray] = {}
         self._ends: dict[str, tuple[float | None, float | None]] = {}
         # The test split, inits and context of the dataset scored last.
         self._known: dict[str, tuple[xr.Dataset, xr.Dataset, Context]] = {}
@@ -435,8 +439,14 @@ class Steps:
     ) -> list[Entry | None]:
         """Return the score of this forecast by each scorer, where it is there."""
         parents = self._score_parents(forecast)
-        wanted = [(own.recipe(), parents | _lawful(own, law)) for own in scorers]
-        return self.catalog.find_all("score", wanted)
+        controls = [self.find_controls(parents["dataset"], own) for own in scorers]
+        wanted = [
+            (own.recipe(), parents | _lawful(own, law) | runs)
+            for own, runs in zip(scorers, controls, strict=True)
+            if runs is not None
+        ]
+        found = iter(self.catalog.find_all("score", wanted))
+        return [None if runs is None else next(found) for runs in controls]
 
     def score(self, forecast: Entry, scorer: Scorer, law: Entry | None = None) -> Entry:
         """Apply a scorer to every case of a forecast."""
@@ -458,6 +468,9 @@ class Steps:
         if law and law.id != forecast.id and any(scorer.needs_law for scorer in scorers):
             self._check_law(forecast, law)
         made = []
+        dataset = self._score_parents(forecast)["dataset"]
+        for scorer in scorers:
+            self.controls(dataset, scorer)
         with self.watch(f"score {forecast.record.name}") as progress:
             every = self._statistics(forecast, scorers, law, progress)
             for scorer, statistics in zip(scorers, every, strict=True):
@@ -474,11 +487,12 @@ class Steps:
         from geobench import scoring
 
         leads = statistics["lead_time"].to_numpy() / np.timedelta64(1, "h")
+        parents = self._score_parents(forecast)
         with self.catalog.draft(
             "score",
             f"{forecast.record.name}.{scorer.name}",
             recipe=scorer.recipe(),
-            parents=self._score_parents(forecast) | _lawful(scorer, law),
+            parents=parents | _lawful(scorer, law) | self.controls(parents["dataset"], scorer),
             labels={**forecast.record.labels, "scorer": scorer.name},
         ) as draft:
             draft.write(statistics)
@@ -559,7 +573,7 @@ class Steps:
             task.piece,
             forecast.open(),
             truth,
-            self._known[dataset.id][-1],
+            replace(self._known[dataset.id][-1], limits=self._limits(dataset, task.scorers)),
             law=law.open() if law else None,
             reading=forecast.reading,
             reading_law=law.reading if law else nullcontext,
@@ -593,7 +607,7 @@ class Steps:
                 members,
                 draws,
                 truth,
-                self.context(dataset),
+                self.context(dataset, scorers),
                 exchanges=exchanges,
                 inits=dataset.load("inits") if classify else None,
                 blaming=blaming,
@@ -646,7 +660,7 @@ class Steps:
                 draws,
                 members,
                 truth,
-                self.context(dataset),
+                self.context(dataset, scorers),
                 dataset.load("inits")["trajectory"].to_numpy(),
                 blaming,
                 progress,
@@ -679,7 +693,7 @@ class Steps:
                 drawn,
                 draws,
                 truth,
-                self.context(dataset),
+                self.context(dataset, [scorer]),
                 dataset.load("inits"),
                 aim=aim,
                 members=members,
@@ -722,6 +736,109 @@ class Steps:
             )
             draft.write(counted)
             return draft.publish({"members": int(counted.attrs["members"])})
+
+    # -- control runs
+
+    def find_controls(self, dataset: Entry, scorer: Scorer) -> dict[str, Entry] | None:
+        """Return the control runs that a scorer's thresholds are from, by role.
+
+        Of a scorer without such thresholds there are none. None: one of them is not there.
+        """
+        events, run = scorer.events_counted(), scorer.control_run()
+        if run is None or not events:
+            return {}
+        found = self.find_control(dataset, events, run)
+        named = zip(events, found, strict=True)
+        there = {f"control.{event.name}": entry for event, entry in named if entry}
+        return there if len(there) == len(events) else None
+
+    def controls(self, dataset: Entry, scorer: Scorer) -> dict[str, Entry]:
+        """Return what `find_controls` returns, after making what is not there."""
+        events, run = scorer.events_counted(), scorer.control_run()
+        if run is None or not events:
+            return {}
+        made = self.control(dataset, events, run)
+        return {f"control.{event.name}": each for event, each in zip(events, made, strict=True)}
+
+    def find_control(
+        self, dataset: Entry, events: "Sequence[Event]", run: "Control"
+    ) -> list[Entry | None]:
+        """Return the control run of each event, where it is there."""
+        experiment = self._experiment(dataset)
+        wanted = [(_control_recipe(experiment, each, run), {"dataset": dataset}) for each in events]
+        return self.catalog.find_all("control", wanted)
+
+    def control(self, dataset: Entry, events: "Sequence[Event]", run: "Control") -> list[Entry]:
+        """Run a dataset's simulator freely, and keep counts of what each of the events measures.
+
+        What is not there is counted in one run. Nothing else of the dataset is used.
+        """
+        from geobench import control
+
+        experiment, simulator = self._experiment(dataset), self._simulator(dataset)
+        recipes = [_control_recipe(experiment, each, run) for each in events]
+        missing = {
+            json.dumps(recipe): event
+            for recipe, event, entry in zip(
+                recipes, events, self.find_control(dataset, events, run), strict=True
+            )
+            if entry is None
+        }
+        if missing:
+            states = control.states_of(experiment, run.states)
+            rows = control.rows_of(experiment, states)
+            name = dataset.record.name
+            with (
+                self.watch(f"control run of {name}") as progress,
+                blaming(f"the simulator {simulator.name}"),
+            ):
+                counted = control.count(
+                    [*missing.values()],
+                    experiment,
+                    simulator,
+                    states=states,
+                    rows=rows,
+                    seed=run.seed,
+                    progress=progress,
+                )
+            for recipe, event, each in zip(missing, missing.values(), counted, strict=True):
+                with self.catalog.draft(
+                    "control",
+                    ".".join([name, event.of] + [event.reduce] * (event.reduce != "local")),
+                    recipe=json.loads(recipe),
+                    parents={"dataset": dataset},
+                    labels={"dataset": name},
+                ) as draft:
+                    draft.write(each)
+                    draft.publish({"states": rows * -(-states // rows), "trajectories": rows})
+        return [entry for entry in self.find_control(dataset, events, run) if entry]
+
+    def _limits(
+        self, dataset: Entry, scorers: Sequence[Scorer]
+    ) -> "dict[tuple[Event, Control | None], xr.DataArray]":
+        """Thresholds of the events that scorers count; control runs that are not there are made."""
+        found = {}
+        for scorer in scorers:
+            run, controls = scorer.control_run(), self.controls(dataset, scorer)
+            for event in scorer.events_counted():
+                key = dataset.id, event, run
+                if key not in self._limits_known:
+                    entry = controls.get(f"control.{event.name}")
+                    self._limits_known[key] = self._limit(dataset, event, entry)
+                found[event, run] = self._limits_known[key]
+        return found
+
+    def _limit(self, dataset: Entry, event: "Event", control: Entry | None) -> "xr.DataArray":
+        """Thresholds of an event by a control run; without one, by the train split."""
+        from geobench.field_events import FieldEvents
+
+        experiment = self._experiment(dataset)
+        measure = FieldEvents(self._simulator(dataset), experiment.shown)
+        if control is None:
+            return measure.limits_of_train(event, dataset.load(_truth(experiment, "train")))
+        return measure.limits_of_control(
+            event, control.load(), int(control.record.summary["states"])
+        )
 
     # -- what the steps share
 
@@ -799,10 +916,11 @@ class Steps:
         position = torch.from_numpy(inits["position"].to_numpy())
         return states[which[:, None], position[:, None] + torch.arange(1 - frames, 1)]
 
-    def context(self, dataset: Entry) -> "Context":
-        """What scorers may know of a dataset."""
+    def context(self, dataset: Entry, scorers: Sequence[Scorer] = ()) -> "Context":
+        """What scorers may know of a dataset, with the thresholds that `scorers` ask for."""
         import xarray as xr
 
+        from geobench.field_events import FieldEvents
         from geobench.interfaces.scorer import Context
 
         spec = self.spec(dataset)
@@ -818,7 +936,17 @@ class Steps:
             std.to_dataarray("variable"),
             periodic=tuple(dim.name for dim in spec.dims if dim.periodic),
             device=self.device,
+            measure=FieldEvents(self._simulator(dataset), self._experiment(dataset).shown),
+            limits=self._limits(dataset, scorers),
         )
+
+
+def _control_recipe(experiment: Experiment, event: "Event", run: "Control") -> dict[str, Any]:
+    """What decides the counts of a control run; raise `version` when counts change."""
+    from geobench import control
+
+    states = control.states_of(experiment, run.states)
+    return {"version": "1", "event": event.measure(), "states": states, "seed": run.seed}
 
 
 def _lawful(scorer: Scorer, law: Entry | None) -> dict[str, Entry]:

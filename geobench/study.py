@@ -146,6 +146,7 @@ class Runner:
             dataset = steps.find_dataset(experiment) if steps else None
             law: Entry | None = None
             yield "dataset", name, dataset
+            yield from self._control_runs(steps, name, dataset)
             for cell in self.cells:
                 full = f"{name}.{cell.label}.s{cell.seed}"
                 fitted = drawn = None
@@ -162,6 +163,24 @@ class Runner:
                 found = steps.find_scores(drawn, self.scorers, law) if steps and drawn else ()
                 for scorer, score in zip_longest(self.scorers, found):
                     yield "score", f"{full}.{scorer.name}", score
+
+    def _control_runs(
+        self, steps: Steps | None, name: str, dataset: Entry | None
+    ) -> Iterator[tuple[str, str, Entry | None]]:
+        """Control runs that thresholds of the scorers' events are from, each once."""
+        known = set()
+        for scorer in self.scorers:
+            run, events = scorer.control_run(), scorer.events_counted()
+            for event in events if run else ():
+                key = json.dumps([event.measure(), run and run.model_dump()])
+                if key not in known:
+                    known.add(key)
+                    found = (
+                        steps.find_control(dataset, [event], run)
+                        if steps and dataset and run
+                        else [None]
+                    )
+                    yield "control", f"{name}.{event.name}", found[0]
 
     def _drawn(self, steps: Steps, fitted: Entry, cell: Cell) -> Entry | None:
         return steps.find_forecast(fitted, cell.members, cell.seed, self.study.keep_bits)

@@ -14,6 +14,8 @@ from geobench.interfaces.plugin import Plugin
 if TYPE_CHECKING:
     import xarray as xr
 
+    from geobench.interfaces.experiment import Control, Event
+
 Blaming = Callable[[str], AbstractContextManager[None]]
 """What names the owner of code that fails within it."""
 Orientation = Literal["lower", "higher", "one", "zero"]
@@ -40,6 +42,10 @@ class Context:
     law: draws of the true law of the same cases, with the dims of the forecast, for scorers that
     need it.
     periodic: names of the grid dims that close on themselves.
+    measure: gives the values of an event `(…, place)` on fields `(…, variable, *grid)`, by the
+    simulator's diagnostics. The coordinate `area` weighs the places; their mean is 1.
+    limits: thresholds `(quantile, place)` of the events that the scorers given here count
+    (`Scorer.events_counted`), by event and control run.
     device: where compiled work is done: "cpu", or an accelerator that a scorer may use.
 
     What several scorers need of the same cases is computed once (`shared`).
@@ -51,6 +57,8 @@ class Context:
     law: "xr.DataArray | None" = None
     periodic: tuple[str, ...] = ()
     device: str = "cpu"
+    measure: "Callable[[Event, xr.DataArray], xr.DataArray] | None" = None
+    limits: "Mapping[tuple[Event, Control | None], xr.DataArray]" = field(default_factory=dict)
     _kept: "dict[tuple[str, int, int], tuple[object, object, xr.Dataset]]" = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -113,6 +121,8 @@ class Scorer(Plugin):
     """Whether it compares with draws of the law (`context.law`); it is then zero at the law."""
     whole_paths: ClassVar[bool] = False
     """Whether a case depends on lead times before its own, which must then be read with it."""
+    orientations: ClassVar["Mapping[str, Orientation]"] = {}
+    """Which values are better of scores that differ from `better`, by how their names begin."""
     units: ClassVar[str] = "of the variable"
     """'of the variable', or '1' if it has none."""
 
@@ -130,6 +140,19 @@ class Scorer(Plugin):
         """Everything that decides this scorer's numbers; everywhere is not told."""
         told = super().recipe()
         return told if self.within else {k: v for k, v in told.items() if k != "within"}
+
+    def orientation(self, column: str) -> Orientation:
+        """Which values of one of its scores are better, by the score's name."""
+        own = (way for start, way in self.orientations.items() if column.startswith(start))
+        return next(own, self.better)
+
+    def events_counted(self) -> "tuple[Event, ...]":
+        """Events whose thresholds it asks for (`context.limits`)."""
+        return ()
+
+    def control_run(self) -> "Control | None":
+        """The control run that those thresholds are taken from; None: the train split."""
+        return None
 
     @abstractmethod
     def statistics(

@@ -36,6 +36,9 @@ class Dimension(Fields):
     spacing: float = Field(1.0, gt=0, description="distance between neighbours, in `units`")
     units: str = "1"
     periodic: bool = False
+    homogeneous: bool = Field(
+        False, description="whether all its cells have the same climate, so that they may be pooled"
+    )
 
 
 class StateSpec(Fields):

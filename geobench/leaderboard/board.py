@@ -192,22 +192,21 @@ def compare(
         lead_hours = (found[0]["lead_time"].to_numpy() / np.timedelta64(3600, "s")).tolist()
         singles = []
         for column, single in scoring.scores(scorer, found, resampling).items():
+            better = scorer.orientation(column)
             values = np.stack(_joined(every, list(single), resampling.degrees))
             own = Column(
                 column + called,
                 scorer.name,
                 scorer.version,
-                scorer.better,
+                better,
                 scorer.fair,
                 scorer.units,
             )
-            own.cells = _cells(
-                scorer.better, values[1:], values[0], values[base], centred=not scorer.fair
-            )
+            own.cells = _cells(better, values[1:], values[0], values[base], centred=not scorer.fair)
             columns.append(own)
-            singles.append(_excess(scorer.better, single, single[0]))
-            if scorer.fair and scorer.better not in IDEALS:
-                excess = _excess(scorer.better, values, values[0])
+            singles.append(_excess(better, single, single[0]))
+            if scorer.fair and better not in IDEALS:
+                excess = _excess(better, values, values[0])
                 flags |= _better_than_law(excess[1:], cell_errors).any(-1)
         if not ranking:
             first_run = sum(len(each.runs) for each in every[:base])

@@ -34,7 +34,7 @@ _GROUPS = (
         ),
         (
             "tail-crps", "brier", "rps", "law-brier", "law-exceedance", "economic-value",
-            "law-value", "law-return-level", "event-crps", "roc", "sedi",
+            "law-value", "law-return-level", "law-events", "event-crps", "roc", "sedi",
         ),
     ),
     (

@@ -78,6 +78,7 @@ def geobench_scorers() -> "list[type[Scorer]]":
     from geobench_plugins.scorers.event_crps import EventCRPS
     from geobench_plugins.scorers.kernel_score import KernelScore, LawMMD
     from geobench_plugins.scorers.law import LawCRPS, LawEnergy, LawMean, LawSpread
+    from geobench_plugins.scorers.law_events import LawEvents
     from geobench_plugins.scorers.law_extremes import (
         LawBrier,
         LawExceedance,
@@ -145,6 +146,7 @@ def geobench_scorers() -> "list[type[Scorer]]":
         LawExceedance,
         LawValue,
         LawReturnLevel,
+        LawEvents,
     ]
 
 

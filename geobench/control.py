@@ -1,0 +1,249 @@
+"""Control runs: long free runs of a simulator, kept as counts of what events measure.
+
+The run is counted while it goes on, so memory and storage do not grow with its length. Thresholds
+at any quantile follow from the counts, and so does how many states each of them rests on.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from geobench import events
+from geobench.errors import GeobenchError
+from geobench.interfaces.experiment import Event, Experiment
+from geobench.interfaces.model import Progress, silent
+from geobench.interfaces.noise import Noise
+from geobench.interfaces.simulator import Simulator
+from geobench.intervals import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+TIMES = 5  # states of a control run over those of the train split, where nothing else is asked
+FEWEST = 50
+"""Separate exceedances that a threshold has to rest on: its rate is then known to some 15 %."""
+_CELLS = 2**22  # counters of an event, at most
+_BINS = (2**9, 2**16)
+_ROWS = (4, 512)
+_BLOCK = 2**22  # values that are counted at once
+
+
+def states_of(experiment: Experiment, states: int | None) -> int:
+    """States that a control run counts; default: `TIMES` those of the train split."""
+    train = experiment.train
+    return states or TIMES * train.trajectories * train.steps
+
+
+def rows_of(experiment: Experiment, states: int) -> int:
+    """Independent trajectories of a control run: as many as keep the spin-up a third of the work.
+
+    A whole run of `states` has them in equal parts.
+    """
+    most = states // max(1, 2 * experiment.spin_up)
+    return min(states, max(_ROWS[0], min(_ROWS[1], most)))
+
+
+def blocks(
+    simulator: Simulator,
+    *,
+    spin_up: int,
+    states: int,
+    rows: int,
+    seed: int,
+    progress: Progress = silent,
+) -> Iterator[Tensor]:
+    """Run freely: states `(row, time, channel, *grid)`, some steps at a time.
+
+    The first `spin_up` steps are thrown away. The rows are independent, and nothing is kept.
+    """
+    noise = Noise.rows(seed, "control", rows)
+    state = simulator.initial(noise)
+    steps = spin_up + math.ceil(states / rows)
+    size = max(1, _BLOCK // (rows * math.prod(simulator.spec.shape)))
+    kept: list[Tensor] = []
+    for step in range(steps):
+        if step:
+            state = simulator.advance(state, 1, noise.at(step))
+        if not bool(state.isfinite().all()):
+            raise GeobenchError(
+                f"the control run of {simulator.name} blew up after {step} output steps. Use a "
+                f"shorter time step or weaker forcing."
+            )
+        if step >= spin_up:
+            kept.append(state.to(torch.float32))
+        if len(kept) == size or (kept and step == steps - 1):
+            yield torch.stack(kept, 1)
+            kept = []
+        progress(step + 1, steps, "")
+
+
+class Tally:
+    """Counts of an event's values, by climate: in equal bins, those beyond the ends in the outer.
+
+    Bins span three times the range of the first values. `above` counts how often a value rises past
+    the upper edge of a bin, `below` how often it falls past the lower one, from one output step to
+    the next in one place: separate exceedances.
+    """
+
+    def __init__(self, first: Array, climates: "np.ndarray[Any, np.dtype[np.int64]]") -> None:
+        self.climates = climates
+        count = int(climates.max()) + 1
+        low, high = (
+            np.array([pick(first[..., climates == each]) for each in range(count)], np.float64)
+            for pick in (np.min, np.max)
+        )
+        size = np.where(high > low, high - low, 1.0)
+        self.bins = max(_BINS[0], min(_BINS[1], 2 ** int(math.log2(_CELLS / count))))
+        self.low, self.width = low - size, 3 * size / self.bins
+        self.counts, self.rises, self.falls = (
+            np.zeros((count, self.bins), np.int64) for _ in range(3)
+        )
+        self._last: np.ndarray[Any, np.dtype[np.int64]] | None = None
+
+    def add(self, values: Array) -> None:
+        """Count values `(row, time, place)` that go on with the last ones."""
+        low, width = self.low[self.climates], self.width[self.climates]
+        index = np.clip((values - low) // width, 0, self.bins - 1).astype(np.int64)
+        flat = index + self.climates * self.bins
+        self.counts += self._of(flat)
+        series = flat if self._last is None else np.concatenate([self._last, flat], 1)
+        before, after = series[:, :-1], series[:, 1:]
+        rising, falling = before < after, before > after
+        self.rises += self._of(before[rising]) - self._of(after[rising])
+        self.falls += self._of(before[falling]) - self._of(after[falling])
+        self._last = flat[:, -1:]
+
+    def _of(self, flat: "np.ndarray[Any, np.dtype[np.int64]]") -> Any:
+        size = self.counts.size
+        return np.bincount(flat.ravel(), minlength=size).reshape(self.counts.shape)
+
+    def dataset(self) -> "xr.Dataset":
+        """Everything that thresholds follow from."""
+        import xarray as xr
+
+        def told(text: str) -> dict[str, str]:
+            return {"long_name": text}
+
+        dims = ("climate", "bin")
+        return xr.Dataset(
+            {
+                "count": (dims, self.counts, told("values in the bin")),
+                "rises": (dims, self.rises.cumsum(1), told("rises past the bin's upper edge")),
+                "falls": (dims, -self.falls.cumsum(1), told("falls past the bin's upper edge")),
+                "low": (dims[:1], self.low, told("lower edge of the first bin")),
+                "width": (dims[:1], self.width, told("width of a bin")),
+                "climate_of": ("place", self.climates, told("climate of each place")),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Thresholds of an event, and what they rest on, each `(quantile, climate)`.
+
+    `exceedances` are the values of the run that pass the threshold, of `values` in all; `separate`
+    how often the run came to pass it from the other side, which it can do once in two steps at the
+    most. Neighbouring places that pass it together count one by one.
+    """
+
+    event: Event
+    limits: Array
+    exceedances: Array
+    separate: Array
+    values: Array
+    climates: "np.ndarray[Any, np.dtype[np.int64]]"
+
+    @property
+    def few(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+        """Which quantiles rest on too little in some climate `(quantile,)`."""
+        found: np.ndarray[Any, np.dtype[np.bool_]] = (self.separate < FEWEST).any(1)
+        return found
+
+    def check(self, states: int) -> "Thresholds":
+        """Raise if a threshold rests on too few separate exceedances; the run had `states`."""
+        for place in np.nonzero(self.few)[0]:
+            separate = int(self.separate[place].min())
+            needed = _rounded(1.5 * states * FEWEST / max(1, separate))
+            quantile = 100 * self.event.quantiles[place]
+            raise GeobenchError(
+                f"event '{self.event.name}': the threshold at {quantile:g} % rests on {separate} "
+                f"separate exceedances in a control run of {states:,} states; {FEWEST} is the "
+                f"least. Use control: {{states: {needed}}} or a lower quantile."
+            )
+        return self
+
+    def at_places(self) -> Tensor:
+        """Thresholds `(quantile, place)`."""
+        return torch.from_numpy(self.limits[:, self.climates])
+
+
+def _rounded(states: float) -> int:
+    """Round up to two digits."""
+    unit = 10 ** max(0, int(math.log10(states)) - 1)
+    return math.ceil(states / unit) * unit
+
+
+def thresholds(event: Event, counted: "xr.Dataset") -> Thresholds:
+    """Thresholds of an event from the counts of what it measures.
+
+    A threshold is the edge of a bin, the one with an exceedance rate closest to the quantile's: the
+    rate in the run is known exactly, also of values that are whole numbers. Where `side` is below,
+    the q-quantile of the lower tail is the (1 - q)-quantile.
+    """
+    counts = counted["count"].to_numpy()
+    below = counts.cumsum(1)  # the upper edge of each bin
+    total = below[:, -1:]
+    above = event.side == "above"
+    beyond = total - below if above else below
+    passing = counted["rises" if above else "falls"].to_numpy()
+    low, width = counted["low"].to_numpy(), counted["width"].to_numpy()
+    rows = np.arange(len(counts))
+    found = []
+    for quantile in event.quantiles:
+        away = np.abs(beyond[:, :-1] - (1 - quantile) * total)
+        edge = away.argmin(1)
+        limit = low + width * (edge + 1)
+        found.append((limit, beyond[rows, edge], passing[rows, edge]))
+    limits, exceedances, separate = (np.stack(each) for each in zip(*found, strict=True))
+    climates = counted["climate_of"].to_numpy()
+    return Thresholds(event, limits, exceedances, separate, total[:, 0], climates)
+
+
+def count(
+    wanted: Sequence[Event],
+    experiment: Experiment,
+    simulator: Simulator,
+    *,
+    states: int,
+    rows: int,
+    seed: int,
+    progress: Progress = silent,
+) -> "list[xr.Dataset]":
+    """Run the simulator once, and count what each of the events measures."""
+    tallies: list[Tally | None] = [None] * len(wanted)
+    for block in blocks(
+        simulator,
+        spin_up=experiment.spin_up,
+        states=states,
+        rows=rows,
+        seed=seed,
+        progress=progress,
+    ):
+        for which, event in enumerate(wanted):
+            values = events.measure(event, simulator, block.flatten(0, 1)).double()
+            values = values.unflatten(0, block.shape[:2])
+            if not bool(values.isfinite().all()):
+                raise GeobenchError(
+                    f"event '{event.name}': '{event.of}' is not finite on the control run."
+                )
+            tally = tallies[which]
+            if tally is None:
+                climates = events.alike(event, simulator, values.shape[-1]).numpy()
+                tally = tallies[which] = Tally(values.numpy(), climates)
+            tally.add(values.numpy())
+    return [tally.dataset() for tally in tallies if tally]
