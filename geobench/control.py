@@ -24,6 +24,7 @@ from geobench.intervals import Array
 if TYPE_CHECKING:
     import xarray as xr
 
+Places = np.ndarray[Any, np.dtype[np.int64]]
 TIMES = 5  # states of a control run over those of the train split, where nothing else is asked
 FEWEST = 50
 """Separate exceedances that a threshold has to rest on: its rate is then known to some 15 %."""
@@ -83,42 +84,65 @@ def blocks(
 
 
 class Tally:
-    """Counts of an event's values, by climate: in equal bins, those beyond the ends in the outer.
+    """Counts of an event's values, by climate, in equal bins.
 
-    Bins span three times the range of the first values. `above` counts how often a value rises past
-    the upper edge of a bin, `below` how often it falls past the lower one, from one output step to
-    the next in one place: separate exceedances.
+    Bins span twice the range of the first values. What lies beyond makes them twice as wide, as
+    often as it takes. `rises` tells how often a value passed the upper edge of a bin on its way
+    up, from one output step to the next in one place, `falls` on its way down: separate
+    exceedances.
     """
 
-    def __init__(self, first: Array, climates: "np.ndarray[Any, np.dtype[np.int64]]") -> None:
+    def __init__(self, first: Array, climates: Places) -> None:
         self.climates = climates
         count = int(climates.max()) + 1
-        low, high = (
-            np.array([pick(first[..., climates == each]) for each in range(count)], np.float64)
-            for pick in (np.min, np.max)
-        )
+        low, high = self._ends(first, count)
         size = np.where(high > low, high - low, 1.0)
         self.bins = max(_BINS[0], min(_BINS[1], 2 ** int(math.log2(_CELLS / count))))
-        self.low, self.width = low - size, 3 * size / self.bins
+        self.low, self.width = low - size / 2, 2 * size / self.bins
         self.counts, self.rises, self.falls = (
             np.zeros((count, self.bins), np.int64) for _ in range(3)
         )
-        self._last: np.ndarray[Any, np.dtype[np.int64]] | None = None
+        self._last = first[:, :0]
+
+    def _ends(self, values: Array, count: int) -> tuple[Array, Array]:
+        """Lowest and highest value of each climate."""
+        places = values.min((0, 1)), values.max((0, 1))
+        low, high = np.full(count, np.inf), np.full(count, -np.inf)
+        np.minimum.at(low, self.climates, places[0])
+        np.maximum.at(high, self.climates, places[1])
+        return low, high
 
     def add(self, values: Array) -> None:
         """Count values `(row, time, place)` that go on with the last ones."""
-        low, width = self.low[self.climates], self.width[self.climates]
-        index = np.clip((values - low) // width, 0, self.bins - 1).astype(np.int64)
-        flat = index + self.climates * self.bins
-        self.counts += self._of(flat)
-        series = flat if self._last is None else np.concatenate([self._last, flat], 1)
-        before, after = series[:, :-1], series[:, 1:]
+        self._make_room(*self._ends(values, len(self.low)))
+        series = np.concatenate([self._last, values], 1)
+        index = (series - self.low[self.climates]) // self.width[self.climates]
+        flat = index.astype(np.int64) + self.climates * self.bins
+        before, after = flat[:, :-1], flat[:, 1:]
         rising, falling = before < after, before > after
+        self.counts += self._of(flat[:, self._last.shape[1] :])
         self.rises += self._of(before[rising]) - self._of(after[rising])
-        self.falls += self._of(before[falling]) - self._of(after[falling])
-        self._last = flat[:, -1:]
+        self.falls += self._of(after[falling]) - self._of(before[falling])
+        self._last = values[:, -1:]
 
-    def _of(self, flat: "np.ndarray[Any, np.dtype[np.int64]]") -> Any:
+    def _make_room(self, low: Array, high: Array) -> None:
+        """Double the width of bins until all values are inside; two neighbours become one."""
+        half = self.bins // 2
+        for climate in range(len(self.low)):
+            while True:
+                below = low[climate] < self.low[climate]
+                inside = (high[climate] - self.low[climate]) // self.width[climate] < self.bins
+                if inside and not below:
+                    break
+                if below:
+                    self.low[climate] -= self.bins * self.width[climate]
+                self.width[climate] *= 2
+                for kept in (self.counts, self.rises, self.falls):
+                    joined = kept[climate].reshape(half, 2).sum(1)
+                    kept[climate] = 0
+                    kept[climate, half * below : half * below + half] = joined
+
+    def _of(self, flat: Places) -> Any:
         size = self.counts.size
         return np.bincount(flat.ravel(), minlength=size).reshape(self.counts.shape)
 
@@ -134,7 +158,7 @@ class Tally:
             {
                 "count": (dims, self.counts, told("values in the bin")),
                 "rises": (dims, self.rises.cumsum(1), told("rises past the bin's upper edge")),
-                "falls": (dims, -self.falls.cumsum(1), told("falls past the bin's upper edge")),
+                "falls": (dims, self.falls.cumsum(1), told("falls past the bin's upper edge")),
                 "low": (dims[:1], self.low, told("lower edge of the first bin")),
                 "width": (dims[:1], self.width, told("width of a bin")),
                 "climate_of": ("place", self.climates, told("climate of each place")),
@@ -156,13 +180,12 @@ class Thresholds:
     exceedances: Array
     separate: Array
     values: Array
-    climates: "np.ndarray[Any, np.dtype[np.int64]]"
+    climates: Places
 
     @property
     def few(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
         """Which quantiles rest on too little in some climate `(quantile,)`."""
-        found: np.ndarray[Any, np.dtype[np.bool_]] = (self.separate < FEWEST).any(1)
-        return found
+        return np.asarray((self.separate < FEWEST).any(1))
 
     def check(self, states: int) -> "Thresholds":
         """Raise if a threshold rests on too few separate exceedances; the run had `states`."""
@@ -185,7 +208,7 @@ class Thresholds:
 def _rounded(states: float) -> int:
     """Round up to two digits."""
     unit = 10 ** max(0, int(math.log10(states)) - 1)
-    return math.ceil(states / unit) * unit
+    return int(math.ceil(states / unit) * unit)
 
 
 def thresholds(event: Event, counted: "xr.Dataset") -> Thresholds:
@@ -236,7 +259,7 @@ def count(
     ):
         for which, event in enumerate(wanted):
             values = events.measure(event, simulator, block.flatten(0, 1)).double()
-            values = values.unflatten(0, block.shape[:2])
+            values = values.reshape(*block.shape[:2], -1)
             if not bool(values.isfinite().all()):
                 raise GeobenchError(
                     f"event '{event.name}': '{event.of}' is not finite on the control run."

@@ -111,8 +111,8 @@ def alike(event: Event, simulator: Simulator, count: int) -> Tensor:
     for axis, dim in enumerate(spec.dims):
         own = torch.arange(dim.size) * (not dim.homogeneous)
         index = index * dim.size + own.view(-1, *[1] * (len(spec.dims) - 1 - axis))
-    found: Tensor = index.flatten()[first_cells(event, simulator)].unique(return_inverse=True)[1]
-    return found
+    own = index.flatten()[first_cells(event, simulator)]
+    return torch.from_numpy(np.unique(own.numpy(), return_inverse=True)[1])
 
 
 def region(event: Event, simulator: Simulator) -> Tensor:

@@ -39,7 +39,7 @@ class FieldEvents:
         outer = [dim for dim in given.dims if dim not in inner]
         array = np.nan_to_num(given.to_numpy().astype(np.float32), posinf=np.inf, neginf=-np.inf)
         states = self._whole.widened(torch.from_numpy(array).flatten(0, len(outer) - 1))
-        pieces = states.split(max(1, _BLOCK // states[:1].numel()))
+        pieces = torch.split(states, max(1, _BLOCK // states[:1].numel()))
         values = torch.cat([events.measure(event, self.simulator, piece) for piece in pieces])
         self.check(event, values)
         found = values.double().numpy().reshape(*(given.sizes[dim] for dim in outer), -1)
@@ -57,13 +57,15 @@ class FieldEvents:
 
     def limits_of_train(self, event: Event, train: "xr.Dataset") -> "xr.DataArray":
         """Thresholds `(quantile, place)`, quantiles of a train split; alike places are pooled."""
+        import numpy as np
+
         states = self._whole.states(train).flatten(0, 1)
-        pieces = states.split(max(1, _BLOCK // states[:1].numel()))
+        pieces = torch.split(states, max(1, _BLOCK // states[:1].numel()))
         values = torch.cat([events.measure(event, self.simulator, piece) for piece in pieces])
         self.check(event, values)
         climates = events.alike(event, self.simulator, values.shape[1])
         limits = torch.empty(len(event.quantiles), values.shape[1], dtype=torch.float64)
-        for climate in climates.unique():
+        for climate in np.unique(climates.numpy()):
             own = values[:, climates == climate].reshape(1, -1, 1)
             limits[:, climates == climate] = events.thresholds(event, own)
         return labelled(event, limits)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from geobench.cases import Cases
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Control, Event
 from geobench.steps import Steps
@@ -95,6 +96,7 @@ def _again(steps: Steps, entry: Entry) -> Entry:
             label=label,
             keep_failures=bool(record.summary.get("failed_members")),
             keep_bits=recipe.get("keep_bits"),
+            cases=Cases.of(entry),
         )
     if record.kind == "events":
         return steps.events(parents["forecast"])

@@ -34,7 +34,7 @@ def verifying(
         trajectory=xr.DataArray(inits["trajectory"].values, dims="init_time"),
         time=xr.DataArray(position, dims=("init_time", "lead_time")),
     )
-    cut = cut.drop_vars(["trajectory", "time", "start"])
+    cut = cut.drop_vars(["trajectory", "time", "start"], errors="ignore")
     return cut.assign_coords(init_time=inits["init_time"].values, lead_time=lead * step)
 
 

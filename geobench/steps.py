@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from geobench.cases import Cases, check_same
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.law import Law
@@ -99,8 +100,8 @@ class Steps:
         # Thresholds of events, by dataset, event and control run.
         self._limits_known: dict[tuple[str, Event, Control | None], xr.DataArray] = {}
         self._ends: dict[str, tuple[float | None, float | None]] = {}
-        # The test split, inits and context of the dataset scored last.
-        self._known: dict[str, tuple[xr.Dataset, xr.Dataset, Context]] = {}
+        # The truth, inits and context of the dataset and cases scored last.
+        self._known: dict[tuple[str, Cases], tuple[xr.Dataset, xr.Dataset, Context]] = {}
         if self.device != "cpu":
             _check_device(self.device)
 
@@ -331,10 +332,15 @@ class Steps:
     # -- forecasts
 
     def find_forecast(
-        self, forecaster: Entry, members: int, seed: int, keep_bits: int | None = None
+        self,
+        forecaster: Entry,
+        members: int,
+        seed: int,
+        keep_bits: int | None = None,
+        cases: Cases | None = None,
     ) -> Entry | None:
         """Return the forecast with these members, if it is there."""
-        recipe = _forecast_recipe(members, seed, keep_bits)
+        recipe = _forecast_recipe(members, seed, keep_bits) | (cases or Cases()).recipe()
         return self.catalog.find("forecast", recipe, {"forecaster": forecaster})
 
     def forecast(
@@ -346,8 +352,9 @@ class Steps:
         label: str = "",
         keep_failures: bool = False,
         keep_bits: int | None = None,
+        cases: Cases | None = None,
     ) -> Entry:
-        """Draw `members` members for every init time and lead time of the test split.
+        """Draw `members` members for every init and lead time of `cases`; default: the test split.
 
         `seed` is that of the noise; default: the one of the forecaster's training.
         A member that is not finite is an error, unless `keep_failures`: then it is stored as it is,
@@ -356,7 +363,10 @@ class Steps:
         the scores stands in the record.
         """
         seed = int(forecaster.record.recipe["seed"]) if seed is None else seed
-        found = self.find_forecast(forecaster, members, seed, keep_bits)
+        dataset = self.catalog.parent(forecaster, "dataset")
+        experiment = self._experiment(dataset)
+        cases = (cases or Cases()).settled(experiment, dataset)
+        found = self.find_forecast(forecaster, members, seed, keep_bits, cases)
         if found:
             return found
         from geobench import forecasting
@@ -364,19 +374,19 @@ class Steps:
 
         labels = dict(forecaster.record.labels)
         labels["model"] = label or labels["model"]
-        dataset = self.catalog.parent(forecaster, "dataset")
-        experiment = self._experiment(dataset)
         restored, task = self.restore(forecaster)
-        inits = dataset.load("inits")
+        inits, leads = cases.chosen(experiment, dataset), cases.steps_of(experiment)
+        _check_start(cases, task, dataset)
         name = f"{labels['dataset']}.{labels['model']}.s{forecaster.record.recipe['seed']}"
         if seed != forecaster.record.recipe["seed"]:
             name += f".noise{seed}"
-        recipe = _forecast_recipe(members, seed, keep_bits)
+        name += cases.label()
+        recipe = _forecast_recipe(members, seed, keep_bits) | cases.recipe()
         shape, batch = _forecast_blocks(
-            task.spec, experiment.leads, members, inits.sizes["init_time"], self.memory
+            task.spec, leads, members, inits.sizes["init_time"], self.memory
         )
-        coords = _forecast_coords(inits, experiment.leads, members, task)
-        rounding = self._rounding(dataset, keep_bits) if keep_bits else None
+        coords = _forecast_coords(inits, leads, members, task)
+        rounding = self._rounding(dataset, keep_bits, cases) if keep_bits else None
         cost = forecasting.Cost()
         with self.catalog.draft(
             "forecast", name, recipe=recipe, parents={"forecaster": forecaster}, labels=labels
@@ -388,48 +398,58 @@ class Steps:
             ):
                 blocks = forecasting.forecast(
                     restored,
-                    self._histories(dataset, task, restored.history, experiment),
+                    self._histories(dataset, task, restored.history, experiment, cases),
                     count=members,
-                    leads=experiment.leads,
+                    leads=leads,
                     seed=seed,
                     spec=task.spec,
                     batch=batch,
                     cost=cost,
                     device=self.device,
                     progress=progress,
+                    stream=cases.stream(),
+                    chosen=range(*cases.inits) if cases.inits else None,
                 )
                 for piece in _repeatable(blocks):
                     writer.put(*piece)
             return draft.publish(
                 {
-                    **cost.summary(experiment.leads),
+                    **cost.summary(leads),
                     "failed_members": sum(writer.failed.values()),
                     "members": members * inits.sizes["init_time"],
                     **({"rounding": rounding.summary()} if rounding else {}),
                 }
             )
 
-    def _rounding(self, dataset: Entry, bits: int) -> "Rounding":
+    def _rounding(self, dataset: Entry, bits: int, cases: Cases) -> "Rounding":
         from geobench.rounding import Rounding, bits_of
 
         names = [variable.name for variable in self.spec(dataset).variables]
         kept = bits_of(dataset.load("climatology"), names, bits)
         scorers = [self.registry.scorer(name) for name in ROUNDED_SCORES]
-        return Rounding(kept, scorers, self.outcome(dataset), self.context(dataset))
+        return Rounding(kept, scorers, self.outcome(dataset, cases=cases), self.context(dataset))
 
-    def outcome(self, dataset: Entry, piece: "Piece | None" = None) -> "xr.Dataset":
-        """What happened after each init, `(init_time, lead_time, *grid)`; default: of all."""
+    def outcome(
+        self, dataset: Entry, piece: "Piece | None" = None, cases: Cases | None = None
+    ) -> "xr.Dataset":
+        """What happened after each init, `(init_time, lead_time, *grid)`; default: of all.
+
+        `piece`: of some of the `cases`, which are by default those of the test split.
+        """
         from geobench import scoring
 
-        experiment = self._experiment(dataset)
+        cases, experiment = cases or Cases(), self._experiment(dataset)
         names = [variable.name for variable in self.spec(dataset).variables]
-        if dataset.id not in self._known:
-            test = dataset.load(_truth(experiment, "test"))
-            self._known = {dataset.id: (test, dataset.load("inits"), self.context(dataset))}
-        test, inits, _ = self._known[dataset.id]
-        whole = piece or scoring.Piece((0, inits.sizes["init_time"]), (0, experiment.leads))
+        key = dataset.id, cases
+        if key not in self._known:
+            truth = dataset.load(_truth(experiment, cases.split))
+            own = cases.chosen(experiment, dataset)
+            self._known = {key: (truth, own, self.context(dataset))}
+        truth, inits, _ = self._known[key]
+        leads = cases.steps_of(experiment)
+        whole = piece or scoring.Piece((0, inits.sizes["init_time"]), (0, leads))
         chosen = inits.isel(init_time=slice(*whole.inits))
-        found = scoring.verifying(test, chosen, experiment.leads, names)
+        found = scoring.verifying(truth, chosen, leads, names)
         return found.isel(lead_time=slice(*whole.leads))
 
     # -- scores
@@ -520,7 +540,7 @@ class Steps:
         lawful = any(scorer.needs_law for scorer in scorers)
         draws = law.open() if law and lawful else None
         dataset = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
-        scoring.check(scorers, members, self._frame(dataset), draws)
+        scoring.check(scorers, members, self._frame(dataset, Cases.of(forecast)), draws)
         cases = {dim: members.sizes[dim] for dim in scoring.CASE_DIMS}
         opened = [each for each in (members, draws) if each is not None]
         size = sum(each.nbytes for data in opened for each in data.data_vars.values())
@@ -551,13 +571,14 @@ class Steps:
             own_parts.clear()  # what several scorers share is held until the last has copied it
             yield whole
 
-    def _frame(self, dataset: Entry) -> "xr.Dataset":
+    def _frame(self, dataset: Entry, cases: Cases) -> "xr.Dataset":
         """Coordinates of the outcomes, with values for the first init alone."""
         from geobench import scoring
 
-        leads = int(dataset.record.recipe["leads"])
-        first = self.outcome(dataset, scoring.Piece((0, 1), (0, leads)))
-        inits = dataset.load("inits")["init_time"].to_numpy()
+        experiment = self._experiment(dataset)
+        piece = scoring.Piece((0, 1), (0, cases.steps_of(experiment)))
+        first = self.outcome(dataset, piece, cases)
+        inits = cases.chosen(experiment, dataset)["init_time"].to_numpy()
         return first.isel(init_time=0, drop=True).assign_coords(init_time=("init_time", inits))
 
     def piece(self, task: "PieceTask") -> "list[list[tuple[Piece, xr.Dataset]]]":
@@ -567,13 +588,14 @@ class Steps:
         forecast = self.catalog.get(task.forecast, "forecast")
         law = self.catalog.get(task.law, "forecast") if task.law else None
         dataset = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
-        truth = self.outcome(dataset, task.piece)
+        cases = Cases.of(forecast)
+        truth = self.outcome(dataset, task.piece, cases)
         return scoring.of_piece(
             task.scorers,
             task.piece,
             forecast.open(),
             truth,
-            replace(self._known[dataset.id][-1], limits=self._limits(dataset, task.scorers)),
+            replace(self._known[dataset.id, cases][-1], limits=self._limits(dataset, task.scorers)),
             law=law.open() if law else None,
             reading=forecast.reading,
             reading_law=law.reading if law else nullcontext,
@@ -596,8 +618,8 @@ class Steps:
         """
         from geobench import exchange
 
-        dataset = self._check_law(forecast, law)
-        truth = self.outcome(dataset)
+        dataset, cases = self._check_law(forecast, law), Cases.of(forecast)
+        truth = self.outcome(dataset, cases=cases)
         names = list(truth.data_vars)
         with forecast.reading(), law.reading():
             members, draws = (each.open()[names].load() for each in (forecast, law))
@@ -609,7 +631,7 @@ class Steps:
                 truth,
                 self.context(dataset, scorers),
                 exchanges=exchanges,
-                inits=dataset.load("inits") if classify else None,
+                inits=self._inits(dataset, cases) if classify else None,
                 blaming=blaming,
                 progress=progress,
             )
@@ -617,6 +639,7 @@ class Steps:
     def _check_law(self, forecast: Entry, law: Entry) -> Entry:
         """Return the dataset of both; refuse a law that is none, or that shares its noise."""
         dataset = self._of_law(law)
+        check_same(forecast, law)
         fitted = self.catalog.parent(forecast, "forecaster")
         own = self.catalog.parent(fitted, "dataset")
         if own.id != dataset.id:
@@ -650,8 +673,8 @@ class Steps:
         """
         from geobench import defects
 
-        dataset = self._of_law(law)
-        truth = self.outcome(dataset)
+        dataset, cases = self._of_law(law), Cases.of(law)
+        truth = self.outcome(dataset, cases=cases)
         with law.reading():
             draws = law.open()[list(truth.data_vars)].load()
         with self.watch(f"power {law.record.name}") as progress:
@@ -661,7 +684,7 @@ class Steps:
                 members,
                 truth,
                 self.context(dataset, scorers),
-                dataset.load("inits")["trajectory"].to_numpy(),
+                self._inits(dataset, cases)["trajectory"].to_numpy(),
                 blaming,
                 progress,
             )
@@ -682,8 +705,8 @@ class Steps:
         """
         from geobench import planning
 
-        dataset = self._check_law(forecast, law)
-        truth = self.outcome(dataset)
+        dataset, cases = self._check_law(forecast, law), Cases.of(forecast)
+        truth = self.outcome(dataset, cases=cases)
         names = list(truth.data_vars)
         with forecast.reading(), law.reading():
             drawn, draws = (each.open()[names].load() for each in (forecast, law))
@@ -694,7 +717,7 @@ class Steps:
                 draws,
                 truth,
                 self.context(dataset, [scorer]),
-                dataset.load("inits"),
+                self._inits(dataset, cases),
                 aim=aim,
                 members=members,
                 law_members=law_members,
@@ -897,21 +920,28 @@ class Steps:
         device = processes.device(self.device)
         return Training(task, *(split.to(device) for split in splits))
 
+    def _inits(self, dataset: Entry, cases: Cases) -> "xr.Dataset":
+        """Trajectory and position of each init of the cases."""
+        return cases.chosen(self._experiment(dataset), dataset)
+
     def known(self, dataset: Entry) -> "tuple[Law, Tensor]":
         """Return the law of a dataset, and the last frame that models are given at each init."""
         experiment, law = self._experiment(dataset), self._law(dataset)
         task = Task(self.spec(dataset), law.simulator.output_step, experiment.history)
-        return law, self._histories(dataset, task, 1, experiment)[:, 0]
+        return law, self._histories(dataset, task, 1, experiment, Cases())[:, 0]
 
     def _histories(
-        self, dataset: Entry, task: Task, frames: int, experiment: Experiment
+        self, dataset: Entry, task: Task, frames: int, experiment: Experiment, cases: Cases
     ) -> "Tensor":
-        """Cut from the test split the frames up to each init time: `(init, frame, channel, …)`."""
+        """Cut the frames up to each init time from a split: `(init, frame, channel, …)`.
+
+        Of all inits of the split, also where the cases are some of them.
+        """
         import torch
 
         _check_history(frames, experiment.history)
-        inits = dataset.load("inits")
-        states = torch.from_numpy(task.spec.values(dataset.load("test")))
+        inits = cases.every_init(experiment, dataset)
+        states = torch.from_numpy(task.spec.values(dataset.load(cases.split)))
         which = torch.from_numpy(inits["trajectory"].to_numpy())
         position = torch.from_numpy(inits["position"].to_numpy())
         return states[which[:, None], position[:, None] + torch.arange(1 - frames, 1)]
@@ -1104,6 +1134,14 @@ def _check_history(frames: int, given: int) -> None:
         raise GeobenchError(
             f"it needs {frames} past frames, and the experiment gives {given}. Raise the "
             f"experiment's history, or give the model fewer frames."
+        )
+
+
+def _check_start(cases: Cases, task: Task, dataset: Entry) -> None:
+    if cases.split != "test" and task.law is not None and task.law.states is not None:
+        raise GeobenchError(
+            f"the law of {dataset.reference} starts from whole states, which are stored for the "
+            f"test split alone. Leave out --split {cases.split}."
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from geobench import bins
+from geobench.cases import check_whole
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.model import EnsembleModel
@@ -285,6 +286,7 @@ class Runner:
 
     def _add(self, forecast: Entry) -> None:
         """Make a cell of a forecast, unless it has one; under a label of its own."""
+        check_whole(forecast)
         reference = str(forecast.reference)
         brought = [each for each in self.cells if isinstance(each, Brought)]
         if any(reference in each.forecasts for each in brought):
@@ -475,6 +477,7 @@ def _of_dataset(steps: Steps, dataset: Entry, cell: Brought) -> Entry | None:
     """Return the one of the forecasts that is of this dataset, if there is one."""
     for reference in cell.forecasts:
         entry = steps.catalog.get(reference, "forecast")
+        check_whole(entry)
         forecaster = steps.catalog.parent(entry, "forecaster")
         if steps.catalog.parent(forecaster, "dataset").id == dataset.id:
             return entry

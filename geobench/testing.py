@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from geobench.field_events import FieldEvents
 from geobench.forecasting import members
 from geobench.interfaces.assimilation import Assimilation, Network
 from geobench.interfaces.law import Law
@@ -28,6 +29,8 @@ from geobench.simulating import trajectories
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from geobench.interfaces.experiment import Control, Event
 
 
 class Decay(Simulator):
@@ -279,7 +282,7 @@ class ScorerConformance(ABC):
                 each.where(sea, value)
                 for each in (forecast, truth, context.law, context.std, context.thresholds)
             )
-            own = replace(context, thresholds=limits, sea=sea, std=std, law=law)
+            own = replace(context, thresholds=limits, sea=sea, std=std, law=law, measure=_ring(sea))
             dims = forecast.dims, truth.dims
             found.append(
                 self.scorer().statistics(
@@ -298,6 +301,7 @@ class ScorerConformance(ABC):
             thresholds=8 * context.thresholds,
             std=8 * context.std,
             law=8 * context.law,
+            limits=AnyLimit(8),
         )
         plain, large = (
             self.scorer().metric(self.scorer().statistics(*case).mean("init_time"))
@@ -383,7 +387,40 @@ def small_case(inits: int = 6, count: int = 5) -> "tuple[xr.DataArray, xr.DataAr
     forecast, law = (
         each.assign_coords(member=7 + np.arange(each.sizes["member"])) for each in (forecast, law)
     )
-    return forecast, truth, Context(thresholds, sea, std, law)
+    context = Context(thresholds, sea, std, law, measure=_ring(sea), limits=AnyLimit(1))
+    return forecast, truth, context
+
+
+class AnyLimit(dict[Any, "xr.DataArray"]):
+    """Thresholds for whatever events a scorer asks for: `size` times half the quantile."""
+
+    def __init__(self, size: float) -> None:
+        super().__init__()
+        self._size = size
+
+    def __missing__(self, key: "tuple[Event, Control | None]") -> "xr.DataArray":
+        """Make them."""
+        import xarray as xr
+
+        quantiles = list(key[0].quantiles)
+        return xr.DataArray([self._size * q / 2 for q in quantiles], {"quantile": quantiles})
+
+
+class _Ring(Decay):
+    """The ring with land on it."""
+
+    land: tuple[int, ...] = ()
+
+    @property
+    def spec(self) -> StateSpec:
+        whole = super().spec
+        return StateSpec(variables=whole.variables, dims=whole.dims, land=self.land)
+
+
+def _ring(sea: "xr.DataArray") -> FieldEvents:
+    """Measure events on a ring of which some cells are land."""
+    land = tuple(int(cell) for cell in (~sea).to_numpy().nonzero()[0])
+    return FieldEvents(_Ring(sites=sea.size, land=land))
 
 
 @cache
@@ -429,7 +466,9 @@ def _world(count: int) -> "tuple[xr.DataArray, xr.DataArray, Context]":
     climate = xr.DataArray(np.full((1, sites), 2**0.5), {"variable": ["q"]}, ("variable", "x"))
     limits = xr.concat([0 * climate, 2 * climate], xr.DataArray([0.5, 0.977], dims="quantile"))
     limits = limits.assign_coords(quantile=[0.5, 0.977])
-    context = Context(limits, sea, climate, law, periodic=("x",))
+    context = Context(
+        limits, sea, climate, law, periodic=("x",), measure=_ring(sea), limits=AnyLimit(1)
+    )
     return forecast, truth.isel(member=0, drop=True), context
 
 

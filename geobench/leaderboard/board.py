@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from geobench.cases import check_whole
 from geobench.interfaces.scorer import IDEALS, Orientation, Scorer
 from geobench.leaderboard import confidence_set, pairs
 from geobench.leaderboard.estimates import LEVEL, Estimate, estimate, estimates
@@ -179,6 +180,8 @@ def compare(
 
     every = [reference, *competitors]
     runs = [run for each in every for run in each.runs]
+    for run in runs:
+        check_whole(run.forecast)
     resampling = resampled(dataset, scorers[0], every, cases)
     base = 1 + list(competitors).index(baseline)
     columns: list[Column] = []

@@ -125,11 +125,11 @@ class LawEvents(Scorer):
         seen = q.where(q > 0, least[1])
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = (p / seen).where(known)
-            logarithm = np.log(p.where(p > 0, least[0]) / seen).where(known)
+            logarithm = xr.DataArray(np.log(p.where(p > 0, least[0]) / seen))
             variance = means["square"] - q**2
             explained = (1 - means["squared"] / variance).where(variance > 0)
         kinds = {
-            "log p/p*": logarithm.where(~itself, 0.0),
+            "log p/p*": logarithm.where(known).where(~itself, 0.0),
             "p/p*": ratio.where(~itself, 1.0),
             "squared error of p": means["squared"],
             "explained variance of p*": explained.where(~itself, 1.0),
