@@ -89,7 +89,7 @@ class Tally:
     Bins span twice the range of the first values. What lies beyond makes them twice as wide, as
     often as it takes. `rises` tells how often a value passed the upper edge of a bin on its way
     up, from one output step to the next in one place, `falls` on its way down: separate
-    exceedances.
+    exceedances. A trajectory that begins beyond the edge counts as one more.
     """
 
     def __init__(self, first: Array, climates: Places) -> None:
@@ -99,8 +99,8 @@ class Tally:
         size = np.where(high > low, high - low, 1.0)
         self.bins = max(_BINS[0], min(_BINS[1], 2 ** int(math.log2(_CELLS / count))))
         self.low, self.width = low - size / 2, 2 * size / self.bins
-        self.counts, self.rises, self.falls = (
-            np.zeros((count, self.bins), np.int64) for _ in range(3)
+        self.counts, self.begun, self.rises, self.falls = (
+            np.zeros((count, self.bins), np.int64) for _ in range(4)
         )
         self._last = first[:, :0]
 
@@ -118,6 +118,8 @@ class Tally:
         series = np.concatenate([self._last, values], 1)
         index = (series - self.low[self.climates]) // self.width[self.climates]
         flat = index.astype(np.int64) + self.climates * self.bins
+        if not self._last.size:
+            self.begun += self._of(flat[:, :1])
         before, after = flat[:, :-1], flat[:, 1:]
         rising, falling = before < after, before > after
         self.counts += self._of(flat[:, self._last.shape[1] :])
@@ -137,7 +139,7 @@ class Tally:
                 if below:
                     self.low[climate] -= self.bins * self.width[climate]
                 self.width[climate] *= 2
-                for kept in (self.counts, self.rises, self.falls):
+                for kept in (self.counts, self.begun, self.rises, self.falls):
                     joined = kept[climate].reshape(half, 2).sum(1)
                     kept[climate] = 0
                     kept[climate, half * below : half * below + half] = joined
@@ -153,12 +155,14 @@ class Tally:
         def told(text: str) -> dict[str, str]:
             return {"long_name": text}
 
-        dims = ("climate", "bin")
+        dims, begun = ("climate", "bin"), self.begun.cumsum(1)
+        rises = self.rises.cumsum(1) + begun[:, -1:] - begun
+        falls = self.falls.cumsum(1) + begun
         return xr.Dataset(
             {
                 "count": (dims, self.counts, told("values in the bin")),
-                "rises": (dims, self.rises.cumsum(1), told("rises past the bin's upper edge")),
-                "falls": (dims, self.falls.cumsum(1), told("falls past the bin's upper edge")),
+                "rises": (dims, rises, told("rises past the bin's upper edge")),
+                "falls": (dims, falls, told("falls past the bin's upper edge")),
                 "low": (dims[:1], self.low, told("lower edge of the first bin")),
                 "width": (dims[:1], self.width, told("width of a bin")),
                 "climate_of": ("place", self.climates, told("climate of each place")),
