@@ -327,6 +327,28 @@ def test_the_commands_take_the_options(steps: Steps, fitted: Entry) -> None:
     assert (told.exit_code, "write N, the first N inits, or A:B" in told.output) == (2, True)
 
 
+def test_the_example_in_the_docs_is_one(steps: Steps) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "scoring.md").read_text("utf-8")
+    section = text.partition("## Events of whole fields")[2]
+    (fields,) = [
+        each
+        for each in yaml.safe_load(section.partition("```yaml\n")[2].partition("```")[0])["scorers"]
+        if isinstance(each, dict)
+    ]
+    fields["control"] = {"states": 4000}
+    ring = steps.registry.experiment({**TINY, "simulator": {"sites": 12}}, "ring")
+    dataset = steps.simulate("ring", ring)
+    scorer = steps.registry.scorer(fields)
+    made = steps.control(dataset, scorer.events_counted(), scorer.control_run() or Control())
+    assert [each.record.recipe["event"]["reduce"] for each in made] == [
+        "local",
+        "mean",
+        "max",
+        "count",
+        "local",
+    ]
+
+
 def test_the_quick_study_counts_events_of_the_ring_and_of_a_site() -> None:
     path = Path(__file__).parents[2] / "studies" / "quick.yaml"
     scorers = yaml.safe_load(path.read_text())["scorers"]
