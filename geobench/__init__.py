@@ -13,7 +13,14 @@ from geobench.hookspecs import hookimpl
 if TYPE_CHECKING:
     from geobench.interfaces.assimilation import Assimilation, Filter, Network
     from geobench.interfaces.compiled_noise import LANES, normal_lanes
-    from geobench.interfaces.experiment import Event, Experiment, Observation, Split, TestSplit
+    from geobench.interfaces.experiment import (
+        Control,
+        Event,
+        Experiment,
+        Observation,
+        Split,
+        TestSplit,
+    )
     from geobench.interfaces.law import Law
     from geobench.interfaces.model import Batch, EnsembleModel, Forecaster, Run, Task, Training
     from geobench.interfaces.noise import Noise
@@ -28,6 +35,7 @@ _HOME = {
     "Assimilation": "interfaces.assimilation",
     "Batch": "interfaces.model",
     "Context": "interfaces.scorer",
+    "Control": "interfaces.experiment",
     "Dimension": "interfaces.state",
     "EnsembleModel": "interfaces.model",
     "Event": "interfaces.experiment",
@@ -60,6 +68,7 @@ __all__ = [
     "Assimilation",
     "Batch",
     "Context",
+    "Control",
     "Dimension",
     "EnsembleModel",
     "Event",

@@ -188,7 +188,7 @@ def measure(
     for place, (defect, change) in enumerate(DEFECTS.items()):
         wrong = [draws(each) for each in ensembles(change(stacked).to_dataset("variable"))]
         for key in right[0]:
-            better = own[key[0]].better
+            better = own[key[0]].orientation(key[1])
             gaps = np.stack(
                 [
                     wrong[one][key] - right[other][key]

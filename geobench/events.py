@@ -1,6 +1,7 @@
 """Events of an experiment: how they are measured on states, and how probable they are."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +17,9 @@ from geobench.intervals import Array, wilson
 def measure(event: Event, simulator: Simulator, states: Tensor) -> Tensor:
     """The numbers that have to pass a threshold: `(row, place)` for states `(row, channel, *grid)`.
 
-    One place for each cell of the region at sea, or a single one: the reduction over them, or a
-    diagnostic that is one number anyhow. `mean` weighs cells by their areas.
+    One place for each cell of the region at sea, one for each window of them, or a single one: the
+    reduction over the region, or a diagnostic that is one number anyhow. `mean` weighs cells by
+    their areas.
     """
     diagnostics = simulator.diagnostics(states)
     if event.of not in diagnostics:
@@ -28,15 +30,92 @@ def measure(event: Event, simulator: Simulator, states: Tensor) -> Tensor:
     field = diagnostics[event.of]
     if field.ndim == 1:
         return field[:, None]
+    if event.window is not None:
+        return _by_window(event, simulator, field)
     inside = field.flatten(1)[:, region(event, simulator)]
     if event.reduce == "local":
         return inside
+    if event.reduce == "count":
+        return _counted(event, inside).sum(1, keepdim=True)
     if event.reduce == "mean":
         areas = places(event, simulator)
         if areas is None:
             return inside.mean(1, keepdim=True)
         return (inside * areas.to(inside)).mean(1, keepdim=True)
     return (inside.amax if event.reduce == "max" else inside.amin)(1, keepdim=True)
+
+
+def first_cells(event: Event, simulator: Simulator) -> Tensor:
+    """Flat cell of each place of an event that has several: its cell, or its window's first one."""
+    whole = region(event, simulator)
+    if event.window is None:
+        return whole.nonzero()[:, 0]
+    return _windows_inside(event, simulator, whole).nonzero()[:, 0]
+
+
+def _counted(event: Event, field: Tensor) -> Tensor:
+    """1 for each cell above the event's level, 0 for others; NaN stays NaN."""
+    assert event.level is not None  # noqa: S101 # Event sees to it
+    return (field > event.level).to(field).where(~field.isnan(), field)
+
+
+def _by_window(event: Event, simulator: Simulator, field: Tensor) -> Tensor:
+    """Reduce a field `(row, *grid)` over every window in the region: `(row, place)`."""
+    if event.reduce == "count":
+        found = _slid(event, _counted(event, field), torch.add)
+    elif event.reduce == "mean":
+        found = _slid(event, field, torch.add) / math.prod(event.window or ())
+    else:
+        found = _slid(event, field, torch.maximum if event.reduce == "max" else torch.minimum)
+    return found.flatten(1)[:, first_cells(event, simulator)]
+
+
+def _slid(event: Event, field: Tensor, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Join each cell of `(row, *grid)` with the others of the window that begins at it.
+
+    Dim by dim, and going round the ends: windows that may not do so are left out later.
+    """
+    for axis, length in enumerate(event.window or (), 1):
+        field, alone = field.clone(), field
+        for shift in range(1, length):
+            field = join(field, alone.roll(-shift, axis))
+    return field
+
+
+def _windows_inside(event: Event, simulator: Simulator, whole: Tensor) -> Tensor:
+    """Whether the window that begins at a cell lies in the region, at sea, and in one piece."""
+    spec, window = simulator.spec, event.window or ()
+    if len(window) != len(spec.dims):
+        raise GeobenchError(
+            f"event '{event.name}' has a window along {len(window)} dims of {len(spec.dims)}. Give "
+            f"one length for each of {', '.join(spec.grid_dims)}."
+        )
+    inside = _slid(event, whole.view(1, *spec.grid), torch.logical_and)[0]
+    for axis, (dim, length) in enumerate(zip(spec.dims, window, strict=True)):
+        begins = torch.arange(dim.size) <= dim.size - (1 if dim.periodic else length)
+        begins = begins & (length <= dim.size)
+        inside = inside & begins.view(-1, *[1] * (len(spec.dims) - 1 - axis))
+    if not bool(inside.any()):
+        raise GeobenchError(
+            f"no window of event '{event.name}' fits into its region. Make it smaller."
+        )
+    return inside.flatten()
+
+
+def alike(event: Event, simulator: Simulator, count: int) -> Tensor:
+    """Number of the climate that each of `count` places has `(place,)`: those alike are pooled.
+
+    Places that differ only along homogeneous dims have one climate.
+    """
+    spec = simulator.spec
+    if count == 1:
+        return torch.zeros(1, dtype=torch.long)
+    index = torch.zeros(spec.grid, dtype=torch.long)
+    for axis, dim in enumerate(spec.dims):
+        own = torch.arange(dim.size) * (not dim.homogeneous)
+        index = index * dim.size + own.view(-1, *[1] * (len(spec.dims) - 1 - axis))
+    own = index.flatten()[first_cells(event, simulator)]
+    return torch.from_numpy(np.unique(own.numpy(), return_inverse=True)[1])
 
 
 def region(event: Event, simulator: Simulator) -> Tensor:

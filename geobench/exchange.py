@@ -92,8 +92,9 @@ def verdicts(
             told.append((name, values[0], 0.5, _p("lower", np.array(values))))
             continue
         scorer = scorers[place]
-        of_law = 0.0 if scorer.needs_law else lawful[place, name]
-        told.append((name, values[0], of_law, _p(scorer.better, np.array(values))))
+        better = scorer.orientation(name)
+        of_law = float(IDEALS.get(better, 0)) if scorer.needs_law else lawful[place, name]
+        told.append((name, values[0], of_law, _p(better, np.array(values))))
     # A score that failed says nothing: NaN, and the others are judged without it.
     p = np.array([each[-1] for each in told])
     q = np.full(len(p), np.nan)
@@ -161,9 +162,7 @@ def _scores(
     return {
         (place, name): float(values.mean("lead_time", skipna=False)[0])
         for place, (scorer, each) in enumerate(zip(scorers, found, strict=True))
-        for name, values in scoring.columns(
-            scorer.metric(each.mean("init_time", skipna=False)).expand_dims("draw")
-        )
+        for name, values in scoring.columns(scorer.metric(scoring.means(each)).expand_dims("draw"))
     }
 
 

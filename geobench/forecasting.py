@@ -55,11 +55,12 @@ def members(
     spec: StateSpec,
     cost: Cost | None = None,
     device: str = "cpu",
+    stream: str = "forecast",
 ) -> Tensor:
     """Draw the trajectories `(row, lead, channel, *grid)` of `rows`, pairs (init, member).
 
     `histories` is `(init, frame, channel, *grid)`: the frames up to each init time and nothing
-    later. The rows may be any subset in any order.
+    later. The rows may be any subset in any order. `stream` names their noise.
     """
     cost = cost or Cost()
     histories = histories[:, -forecaster.history :]
@@ -71,7 +72,7 @@ def members(
         slots = torch.arange(TILE[0] * TILE[1])
         which = (tile[0] * TILE[0] + slots // TILE[1]).clamp_max(len(histories) - 1)
         numbers = tile[1] * TILE[1] + slots % TILE[1]
-        noise = Noise(seed, "forecast", which, numbers).to(device)
+        noise = Noise(seed, stream, which, numbers).to(device)
         began = time.perf_counter()
         with torch.inference_mode():
             drawn = forecaster.trajectory(histories[which].to(device), noise, leads)
@@ -96,19 +97,23 @@ def forecast(
     cost: Cost,
     device: str = "cpu",
     progress: Progress = silent,
+    stream: str = "forecast",
+    chosen: range | None = None,
 ) -> Iterator[tuple[slice, slice, Tensor]]:
     """Draw `count` members of every init, `batch` inits x members at a time.
 
     Gives (inits, members, `(init, lead, member, channel, *grid)`): what is drawn is not kept, so
-    memory does not grow with the forecast.
+    memory does not grow with the forecast. `chosen`: of these inits alone, each with the members
+    that it has among all; they are numbered from 0 on.
     """
-    inits = len(histories)
+    wanted = chosen if chosen is not None else range(len(histories))
+    inits = len(wanted)
     with cost.evaluations.of(forecaster.network):
         pieces = itertools.product(range(0, inits, batch[0]), range(0, count, batch[1]))
         for first, least in pieces:
             block = range(first, min(first + batch[0], inits))
             own = range(least, min(least + batch[1], count))
-            rows = [(init, member) for init in block for member in own]
+            rows = [(wanted[init], member) for init in block for member in own]
             drawn = members(
                 forecaster,
                 histories,
@@ -118,6 +123,7 @@ def forecast(
                 spec=spec,
                 cost=cost,
                 device=device,
+                stream=stream,
             )
             drawn = drawn.reshape(len(block), len(own), *drawn.shape[1:]).transpose(1, 2)
             yield slice(block.start, block.stop), slice(own.start, own.stop), drawn

@@ -29,7 +29,10 @@ class Whole:
 
     def states(self, dataset: "xr.Dataset") -> Tensor:
         """States `(…, channel, *grid)` of the simulator's own spec."""
-        values = torch.from_numpy(self.spec.values(dataset))
+        return self.widened(torch.from_numpy(self.spec.values(dataset)))
+
+    def widened(self, values: Tensor) -> Tensor:
+        """States of the simulator's own spec, of values `(…, channel, *grid)` of what is shown."""
         if self._channels is None:
             return values
         axis = values.ndim - len(self.spec.grid) - 1

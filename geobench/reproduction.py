@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from geobench.cases import Cases
 from geobench.errors import GeobenchError
+from geobench.interfaces.experiment import Control, Event
 from geobench.steps import Steps
 from geobench_catalog import Entry, difference, scratch
 from geobench_catalog.adoption import FOREIGN
@@ -94,9 +96,14 @@ def _again(steps: Steps, entry: Entry) -> Entry:
             label=label,
             keep_failures=bool(record.summary.get("failed_members")),
             keep_bits=recipe.get("keep_bits"),
+            cases=Cases.of(entry),
         )
     if record.kind == "events":
         return steps.events(parents["forecast"])
+    if record.kind == "control":
+        event = Event.model_validate({"name": "measured", **recipe["event"]})
+        run = Control(states=recipe["states"], seed=recipe["seed"])
+        return steps.control(parents["dataset"], [event], run)[0]
     return steps.score(parents["forecast"], steps.registry.scorer(recipe), parents.get("law"))
 
 

@@ -112,7 +112,8 @@ def draws_of(found: "Sequence[xr.Dataset]", of: Callable[[Array], Array]) -> "xr
     Of each statistic `of` is given the values `(…, forecast, case)`, and returns `(…, draw)`: those
     of one forecast after those of another. Coordinates are those of the first.
     """
-    first = found[0].drop_vars("init_time", errors="ignore")
+    cases = found[0].sizes["init_time"]
+    first = found[0].drop_vars("init_time", errors="ignore").assign_attrs(cases=cases)
     made = {}
     for name, each in first.data_vars.items():
         dims = tuple(dim for dim in each.dims if dim != "init_time")

@@ -35,7 +35,7 @@ def verifying(
         trajectory=xr.DataArray(inits["trajectory"].values, dims="init_time"),
         time=xr.DataArray(position, dims=("init_time", "lead_time")),
     )
-    cut = cut.drop_vars(["trajectory", "time", "start"])
+    cut = cut.drop_vars(["trajectory", "time", "start"], errors="ignore")
     return cut.assign_coords(init_time=inits["init_time"].values, lead_time=lead * step)
 
 
@@ -202,8 +202,13 @@ def joined(scorer: Scorer, parts: "Sequence[tuple[Piece, xr.Dataset]]") -> "xr.D
         xr.concat(own, "lead_time", **how) if len(own) > 1 else own[0] for own in by_inits.values()
     ]
     found = xr.concat(rows, "init_time", **how) if len(rows) > 1 else rows[0]
-    _check_metric(scorer, scorer.metric(found.mean("init_time", skipna=False)))
+    _check_metric(scorer, scorer.metric(means(found)))
     return found
+
+
+def means(found: "xr.Dataset") -> "xr.Dataset":
+    """Means of statistics over all cases; how many init times they are of is an attribute."""
+    return found.mean("init_time", skipna=False).assign_attrs(cases=found.sizes["init_time"])
 
 
 def statistics(
@@ -357,7 +362,7 @@ def contributions(scorer: Scorer, found: "Sequence[xr.Dataset]") -> "dict[str, D
 
 def overall(scorer: Scorer, found: "xr.Dataset") -> dict[str, list[float]]:
     """Score over all cases, by column and lead time; no interval."""
-    metric = scorer.metric(found.mean("init_time", skipna=False)).expand_dims("draw")
+    metric = scorer.metric(means(found)).expand_dims("draw")
     return {name: values.to_numpy()[0].tolist() for name, values in columns(metric)}
 
 

@@ -3,12 +3,14 @@
 A step whose computation (recipe and parents) is in the catalogue is not done again.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from geobench.cases import Cases, check_same
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.law import Law
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from geobench.defects import Power
     from geobench.exchange import Verdict
+    from geobench.interfaces.experiment import Control, Event
     from geobench.interfaces.scorer import Context
     from geobench.planning import Aim, Plan
     from geobench.rounding import Rounding
@@ -95,9 +98,11 @@ class Steps:
     """Address of a dask scheduler, whose workers score; default: it is done here."""
 
     def __post_init__(self) -> None:
+        # Thresholds of events, by dataset, event and control run.
+        self._limits_known: dict[tuple[str, Event, Control | None], xr.DataArray] = {}
         self._ends: dict[str, tuple[float | None, float | None]] = {}
-        # The test split, inits and context of the dataset scored last.
-        self._known: dict[str, tuple[xr.Dataset, xr.Dataset, Context]] = {}
+        # The truth, inits and context of the dataset and cases scored last.
+        self._known: dict[tuple[str, Cases], tuple[xr.Dataset, xr.Dataset, Context]] = {}
         if self.device != "cpu":
             _check_device(self.device)
 
@@ -328,10 +333,15 @@ class Steps:
     # -- forecasts
 
     def find_forecast(
-        self, forecaster: Entry, members: int, seed: int, keep_bits: int | None = None
+        self,
+        forecaster: Entry,
+        members: int,
+        seed: int,
+        keep_bits: int | None = None,
+        cases: Cases | None = None,
     ) -> Entry | None:
         """Return the forecast with these members, if it is there."""
-        recipe = _forecast_recipe(members, seed, keep_bits)
+        recipe = _forecast_recipe(members, seed, keep_bits) | (cases or Cases()).recipe()
         return self.catalog.find("forecast", recipe, {"forecaster": forecaster})
 
     def forecast(
@@ -343,8 +353,9 @@ class Steps:
         label: str = "",
         keep_failures: bool = False,
         keep_bits: int | None = None,
+        cases: Cases | None = None,
     ) -> Entry:
-        """Draw `members` members for every init time and lead time of the test split.
+        """Draw `members` members for every init and lead time of `cases`; default: the test split.
 
         `seed` is that of the noise; default: the one of the forecaster's training.
         A member that failed (`geobench_catalog.failures`) is an error, unless `keep_failures`:
@@ -354,7 +365,10 @@ class Steps:
         the scores stands in the record.
         """
         seed = int(forecaster.record.recipe["seed"]) if seed is None else seed
-        found = self.find_forecast(forecaster, members, seed, keep_bits)
+        dataset = self.catalog.parent(forecaster, "dataset")
+        experiment = self._experiment(dataset)
+        cases = (cases or Cases()).settled(experiment, dataset)
+        found = self.find_forecast(forecaster, members, seed, keep_bits, cases)
         if found:
             return found
         from geobench import forecasting
@@ -362,19 +376,19 @@ class Steps:
 
         labels = dict(forecaster.record.labels)
         labels["model"] = label or labels["model"]
-        dataset = self.catalog.parent(forecaster, "dataset")
-        experiment = self._experiment(dataset)
         restored, task = self.restore(forecaster)
-        inits = dataset.load("inits")
+        inits, leads = cases.chosen(experiment, dataset), cases.steps_of(experiment)
+        _check_start(cases, task, dataset)
         name = f"{labels['dataset']}.{labels['model']}.s{forecaster.record.recipe['seed']}"
         if seed != forecaster.record.recipe["seed"]:
             name += f".noise{seed}"
-        recipe = _forecast_recipe(members, seed, keep_bits)
+        name += cases.label()
+        recipe = _forecast_recipe(members, seed, keep_bits) | cases.recipe()
         shape, batch = _forecast_blocks(
-            task.spec, experiment.leads, members, inits.sizes["init_time"], self.memory
+            task.spec, leads, members, inits.sizes["init_time"], self.memory
         )
-        coords = _forecast_coords(inits, experiment.leads, members, task)
-        rounding = self._rounding(dataset, keep_bits) if keep_bits else None
+        coords = _forecast_coords(inits, leads, members, task)
+        rounding = self._rounding(dataset, keep_bits, cases) if keep_bits else None
         cost = forecasting.Cost()
         with self.catalog.draft(
             "forecast", name, recipe=recipe, parents={"forecaster": forecaster}, labels=labels
@@ -387,21 +401,23 @@ class Steps:
             ):
                 blocks = forecasting.forecast(
                     restored,
-                    self._histories(dataset, task, restored.history, experiment),
+                    self._histories(dataset, task, restored.history, experiment, cases),
                     count=members,
-                    leads=experiment.leads,
+                    leads=leads,
                     seed=seed,
                     spec=task.spec,
                     batch=batch,
                     cost=cost,
                     device=self.device,
                     progress=progress,
+                    stream=cases.stream(),
+                    chosen=range(*cases.inits) if cases.inits else None,
                 )
                 for piece in _repeatable(blocks):
                     writer.put(*piece)
             return draft.publish(
                 {
-                    **cost.summary(experiment.leads),
+                    **cost.summary(leads),
                     "failed_members": writer.failures.total(),
                     **({"failures": dict(writer.failures)} if writer.failures else {}),
                     "members": members * inits.sizes["init_time"],
@@ -409,27 +425,35 @@ class Steps:
                 }
             )
 
-    def _rounding(self, dataset: Entry, bits: int) -> "Rounding":
+    def _rounding(self, dataset: Entry, bits: int, cases: Cases) -> "Rounding":
         from geobench.rounding import Rounding, bits_of
 
         names = [variable.name for variable in self.spec(dataset).variables]
         kept = bits_of(dataset.load("climatology"), names, bits)
         scorers = [self.registry.scorer(name) for name in ROUNDED_SCORES]
-        return Rounding(kept, scorers, self.outcome(dataset), self.context(dataset))
+        return Rounding(kept, scorers, self.outcome(dataset, cases=cases), self.context(dataset))
 
-    def outcome(self, dataset: Entry, piece: "Piece | None" = None) -> "xr.Dataset":
-        """What happened after each init, `(init_time, lead_time, *grid)`; default: of all."""
+    def outcome(
+        self, dataset: Entry, piece: "Piece | None" = None, cases: Cases | None = None
+    ) -> "xr.Dataset":
+        """What happened after each init, `(init_time, lead_time, *grid)`; default: of all.
+
+        `piece`: of some of the `cases`, which are by default those of the test split.
+        """
         from geobench import scoring
 
-        experiment = self._experiment(dataset)
+        cases, experiment = cases or Cases(), self._experiment(dataset)
         names = [variable.name for variable in self.spec(dataset).variables]
-        if dataset.id not in self._known:
-            test = dataset.load(_truth(experiment, "test"))
-            self._known = {dataset.id: (test, dataset.load("inits"), self.context(dataset))}
-        test, inits, _ = self._known[dataset.id]
-        whole = piece or scoring.Piece((0, inits.sizes["init_time"]), (0, experiment.leads))
+        key = dataset.id, cases
+        if key not in self._known:
+            truth = dataset.load(_truth(experiment, cases.split))
+            own = cases.chosen(experiment, dataset)
+            self._known = {key: (truth, own, self.context(dataset))}
+        truth, inits, _ = self._known[key]
+        leads = cases.steps_of(experiment)
+        whole = piece or scoring.Piece((0, inits.sizes["init_time"]), (0, leads))
         chosen = inits.isel(init_time=slice(*whole.inits))
-        found = scoring.verifying(test, chosen, experiment.leads, names)
+        found = scoring.verifying(truth, chosen, leads, names)
         return found.isel(lead_time=slice(*whole.leads))
 
     # -- scores
@@ -439,8 +463,14 @@ class Steps:
     ) -> list[Entry | None]:
         """Return the score of this forecast by each scorer, where it is there."""
         parents = self._score_parents(forecast)
-        wanted = [(own.recipe(), parents | _lawful(own, law)) for own in scorers]
-        return self.catalog.find_all("score", wanted)
+        controls = [self.find_controls(parents["dataset"], own) for own in scorers]
+        wanted = [
+            (own.recipe(), parents | _lawful(own, law) | runs)
+            for own, runs in zip(scorers, controls, strict=True)
+            if runs is not None
+        ]
+        found = iter(self.catalog.find_all("score", wanted))
+        return [None if runs is None else next(found) for runs in controls]
 
     def score(self, forecast: Entry, scorer: Scorer, law: Entry | None = None) -> Entry:
         """Apply a scorer to every case of a forecast."""
@@ -462,6 +492,9 @@ class Steps:
         if law and law.id != forecast.id and any(scorer.needs_law for scorer in scorers):
             self._check_law(forecast, law)
         made = []
+        dataset = self._score_parents(forecast)["dataset"]
+        for scorer in scorers:
+            self.controls(dataset, scorer)
         with self.watch(f"score {forecast.record.name}") as progress:
             every = self._statistics(forecast, scorers, law, progress)
             for scorer, statistics in zip(scorers, every, strict=True):
@@ -478,11 +511,12 @@ class Steps:
         from geobench import scoring
 
         leads = statistics["lead_time"].to_numpy() / np.timedelta64(1, "h")
+        parents = self._score_parents(forecast)
         with self.catalog.draft(
             "score",
             f"{forecast.record.name}.{scorer.name}",
             recipe=scorer.recipe(),
-            parents=self._score_parents(forecast) | _lawful(scorer, law),
+            parents=parents | _lawful(scorer, law) | self.controls(parents["dataset"], scorer),
             labels={**forecast.record.labels, "scorer": scorer.name},
         ) as draft:
             draft.write(statistics)
@@ -510,7 +544,7 @@ class Steps:
         lawful = any(scorer.needs_law for scorer in scorers)
         draws = law.open() if law and lawful else None
         dataset = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
-        scoring.check(scorers, members, self._frame(dataset), draws)
+        scoring.check(scorers, members, self._frame(dataset, Cases.of(forecast)), draws)
         cases = {dim: members.sizes[dim] for dim in scoring.CASE_DIMS}
         opened = [each for each in (members, draws) if each is not None]
         size = sum(each.nbytes for data in opened for each in data.data_vars.values())
@@ -541,13 +575,14 @@ class Steps:
             own_parts.clear()  # what several scorers share is held until the last has copied it
             yield whole
 
-    def _frame(self, dataset: Entry) -> "xr.Dataset":
+    def _frame(self, dataset: Entry, cases: Cases) -> "xr.Dataset":
         """Coordinates of the outcomes, with values for the first init alone."""
         from geobench import scoring
 
-        leads = int(dataset.record.recipe["leads"])
-        first = self.outcome(dataset, scoring.Piece((0, 1), (0, leads)))
-        inits = dataset.load("inits")["init_time"].to_numpy()
+        experiment = self._experiment(dataset)
+        piece = scoring.Piece((0, 1), (0, cases.steps_of(experiment)))
+        first = self.outcome(dataset, piece, cases)
+        inits = cases.chosen(experiment, dataset)["init_time"].to_numpy()
         return first.isel(init_time=0, drop=True).assign_coords(init_time=("init_time", inits))
 
     def piece(self, task: "PieceTask") -> "list[list[tuple[Piece, xr.Dataset]]]":
@@ -557,13 +592,14 @@ class Steps:
         forecast = self.catalog.get(task.forecast, "forecast")
         law = self.catalog.get(task.law, "forecast") if task.law else None
         dataset = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
-        truth = self.outcome(dataset, task.piece)
+        cases = Cases.of(forecast)
+        truth = self.outcome(dataset, task.piece, cases)
         return scoring.of_piece(
             task.scorers,
             task.piece,
             forecast.open(),
             truth,
-            self._known[dataset.id][-1],
+            replace(self._known[dataset.id, cases][-1], limits=self._limits(dataset, task.scorers)),
             law=law.open() if law else None,
             reading=forecast.reading,
             reading_law=law.reading if law else nullcontext,
@@ -586,8 +622,8 @@ class Steps:
         """
         from geobench import exchange
 
-        dataset = self._check_law(forecast, law)
-        truth = self.outcome(dataset)
+        dataset, cases = self._check_law(forecast, law), Cases.of(forecast)
+        truth = self.outcome(dataset, cases=cases)
         names = list(truth.data_vars)
         with forecast.reading(), law.reading():
             members, draws = (each.open()[names].load() for each in (forecast, law))
@@ -597,9 +633,9 @@ class Steps:
                 members,
                 draws,
                 truth,
-                self.context(dataset),
+                self.context(dataset, scorers),
                 exchanges=exchanges,
-                inits=dataset.load("inits") if classify else None,
+                inits=self._inits(dataset, cases) if classify else None,
                 blaming=blaming,
                 progress=progress,
             )
@@ -607,6 +643,7 @@ class Steps:
     def _check_law(self, forecast: Entry, law: Entry) -> Entry:
         """Return the dataset of both; refuse a law that is none, or that shares its noise."""
         dataset = self._of_law(law)
+        check_same(forecast, law)
         fitted = self.catalog.parent(forecast, "forecaster")
         own = self.catalog.parent(fitted, "dataset")
         if own.id != dataset.id:
@@ -640,8 +677,8 @@ class Steps:
         """
         from geobench import defects
 
-        dataset = self._of_law(law)
-        truth = self.outcome(dataset)
+        dataset, cases = self._of_law(law), Cases.of(law)
+        truth = self.outcome(dataset, cases=cases)
         with law.reading():
             draws = law.open()[list(truth.data_vars)].load()
         with self.watch(f"power {law.record.name}") as progress:
@@ -650,8 +687,8 @@ class Steps:
                 draws,
                 members,
                 truth,
-                self.context(dataset),
-                dataset.load("inits")["trajectory"].to_numpy(),
+                self.context(dataset, scorers),
+                self._inits(dataset, cases)["trajectory"].to_numpy(),
                 blaming,
                 progress,
             )
@@ -672,8 +709,8 @@ class Steps:
         """
         from geobench import planning
 
-        dataset = self._check_law(forecast, law)
-        truth = self.outcome(dataset)
+        dataset, cases = self._check_law(forecast, law), Cases.of(forecast)
+        truth = self.outcome(dataset, cases=cases)
         names = list(truth.data_vars)
         with forecast.reading(), law.reading():
             drawn, draws = (each.open()[names].load() for each in (forecast, law))
@@ -683,8 +720,8 @@ class Steps:
                 drawn,
                 draws,
                 truth,
-                self.context(dataset),
-                dataset.load("inits"),
+                self.context(dataset, [scorer]),
+                self._inits(dataset, cases),
                 aim=aim,
                 members=members,
                 law_members=law_members,
@@ -726,6 +763,109 @@ class Steps:
             )
             draft.write(counted)
             return draft.publish({"members": int(counted.attrs["members"])})
+
+    # -- control runs
+
+    def find_controls(self, dataset: Entry, scorer: Scorer) -> dict[str, Entry] | None:
+        """Return the control runs that a scorer's thresholds are from, by role.
+
+        Of a scorer without such thresholds there are none. None: one of them is not there.
+        """
+        events, run = scorer.events_counted(), scorer.control_run()
+        if run is None or not events:
+            return {}
+        found = self.find_control(dataset, events, run)
+        named = zip(events, found, strict=True)
+        there = {f"control.{event.name}": entry for event, entry in named if entry}
+        return there if len(there) == len(events) else None
+
+    def controls(self, dataset: Entry, scorer: Scorer) -> dict[str, Entry]:
+        """Return what `find_controls` returns, after making what is not there."""
+        events, run = scorer.events_counted(), scorer.control_run()
+        if run is None or not events:
+            return {}
+        made = self.control(dataset, events, run)
+        return {f"control.{event.name}": each for event, each in zip(events, made, strict=True)}
+
+    def find_control(
+        self, dataset: Entry, events: "Sequence[Event]", run: "Control"
+    ) -> list[Entry | None]:
+        """Return the control run of each event, where it is there."""
+        experiment = self._experiment(dataset)
+        wanted = [(_control_recipe(experiment, each, run), {"dataset": dataset}) for each in events]
+        return self.catalog.find_all("control", wanted)
+
+    def control(self, dataset: Entry, events: "Sequence[Event]", run: "Control") -> list[Entry]:
+        """Run a dataset's simulator freely, and keep counts of what each of the events measures.
+
+        What is not there is counted in one run. Nothing else of the dataset is used.
+        """
+        from geobench import control
+
+        experiment, simulator = self._experiment(dataset), self._simulator(dataset)
+        recipes = [_control_recipe(experiment, each, run) for each in events]
+        missing = {
+            json.dumps(recipe): event
+            for recipe, event, entry in zip(
+                recipes, events, self.find_control(dataset, events, run), strict=True
+            )
+            if entry is None
+        }
+        if missing:
+            states = control.states_of(experiment, run.states)
+            rows = control.rows_of(experiment, states)
+            name = dataset.record.name
+            with (
+                self.watch(f"control run of {name}") as progress,
+                blaming(f"the simulator {simulator.name}"),
+            ):
+                counted = control.count(
+                    [*missing.values()],
+                    experiment,
+                    simulator,
+                    states=states,
+                    rows=rows,
+                    seed=run.seed,
+                    progress=progress,
+                )
+            for recipe, event, each in zip(missing, missing.values(), counted, strict=True):
+                with self.catalog.draft(
+                    "control",
+                    ".".join([name, event.of] + [event.reduce] * (event.reduce != "local")),
+                    recipe=json.loads(recipe),
+                    parents={"dataset": dataset},
+                    labels={"dataset": name},
+                ) as draft:
+                    draft.write(each)
+                    draft.publish({"states": rows * -(-states // rows), "trajectories": rows})
+        return [entry for entry in self.find_control(dataset, events, run) if entry]
+
+    def _limits(
+        self, dataset: Entry, scorers: Sequence[Scorer]
+    ) -> "dict[tuple[Event, Control | None], xr.DataArray]":
+        """Thresholds of the events that scorers count; control runs that are not there are made."""
+        found = {}
+        for scorer in scorers:
+            run, controls = scorer.control_run(), self.controls(dataset, scorer)
+            for event in scorer.events_counted():
+                key = dataset.id, event, run
+                if key not in self._limits_known:
+                    entry = controls.get(f"control.{event.name}")
+                    self._limits_known[key] = self._limit(dataset, event, entry)
+                found[event, run] = self._limits_known[key]
+        return found
+
+    def _limit(self, dataset: Entry, event: "Event", control: Entry | None) -> "xr.DataArray":
+        """Thresholds of an event by a control run; without one, by the train split."""
+        from geobench.field_events import FieldEvents
+
+        experiment = self._experiment(dataset)
+        measure = FieldEvents(self._simulator(dataset), experiment.shown)
+        if control is None:
+            return measure.limits_of_train(event, dataset.load(_truth(experiment, "train")))
+        return measure.limits_of_control(
+            event, control.load(), int(control.record.summary["states"])
+        )
 
     # -- what the steps share
 
@@ -784,29 +924,37 @@ class Steps:
         device = processes.device(self.device)
         return Training(task, *(split.to(device) for split in splits))
 
+    def _inits(self, dataset: Entry, cases: Cases) -> "xr.Dataset":
+        """Trajectory and position of each init of the cases."""
+        return cases.chosen(self._experiment(dataset), dataset)
+
     def known(self, dataset: Entry) -> "tuple[Law, Tensor]":
         """Return the law of a dataset, and the last frame that models are given at each init."""
         experiment, law = self._experiment(dataset), self._law(dataset)
         task = Task(self.spec(dataset), law.simulator.output_step, experiment.history)
-        return law, self._histories(dataset, task, 1, experiment)[:, 0]
+        return law, self._histories(dataset, task, 1, experiment, Cases())[:, 0]
 
     def _histories(
-        self, dataset: Entry, task: Task, frames: int, experiment: Experiment
+        self, dataset: Entry, task: Task, frames: int, experiment: Experiment, cases: Cases
     ) -> "Tensor":
-        """Cut from the test split the frames up to each init time: `(init, frame, channel, …)`."""
+        """Cut the frames up to each init time from a split: `(init, frame, channel, …)`.
+
+        Of all inits of the split, also where the cases are some of them.
+        """
         import torch
 
         _check_history(frames, experiment.history)
-        inits = dataset.load("inits")
-        states = torch.from_numpy(task.spec.values(dataset.load("test")))
+        inits = cases.every_init(experiment, dataset)
+        states = torch.from_numpy(task.spec.values(dataset.load(cases.split)))
         which = torch.from_numpy(inits["trajectory"].to_numpy())
         position = torch.from_numpy(inits["position"].to_numpy())
         return states[which[:, None], position[:, None] + torch.arange(1 - frames, 1)]
 
-    def context(self, dataset: Entry) -> "Context":
-        """What scorers may know of a dataset."""
+    def context(self, dataset: Entry, scorers: Sequence[Scorer] = ()) -> "Context":
+        """What scorers may know of a dataset, with the thresholds that `scorers` ask for."""
         import xarray as xr
 
+        from geobench.field_events import FieldEvents
         from geobench.interfaces.scorer import Context
         from geobench.interfaces.state import AREA
 
@@ -826,7 +974,17 @@ class Steps:
             periodic=tuple(dim.name for dim in spec.dims if dim.periodic),
             device=self.device,
             areas=None if spec.equal_areas else areas,
+            measure=FieldEvents(self._simulator(dataset), self._experiment(dataset).shown),
+            limits=self._limits(dataset, scorers),
         )
+
+
+def _control_recipe(experiment: Experiment, event: "Event", run: "Control") -> dict[str, Any]:
+    """What decides the counts of a control run; raise `version` when counts change."""
+    from geobench import control
+
+    states = control.states_of(experiment, run.states)
+    return {"version": "1", "event": event.measure(), "states": states, "seed": run.seed}
 
 
 def _lawful(scorer: Scorer, law: Entry | None) -> dict[str, Entry]:
@@ -987,6 +1145,14 @@ def _check_history(frames: int, given: int) -> None:
         raise GeobenchError(
             f"it needs {frames} past frames, and the experiment gives {given}. Raise the "
             f"experiment's history, or give the model fewer frames."
+        )
+
+
+def _check_start(cases: Cases, task: Task, dataset: Entry) -> None:
+    if cases.split != "test" and task.law is not None and task.law.states is not None:
+        raise GeobenchError(
+            f"the law of {dataset.reference} starts from whole states, which are stored for the "
+            f"test split alone. Leave out --split {cases.split}."
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from geobench import bins
+from geobench.cases import check_whole
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.model import EnsembleModel
@@ -149,6 +150,7 @@ class Runner:
             dataset = steps.find_dataset(experiment) if steps else None
             law: Entry | None = None
             yield "dataset", name, dataset
+            yield from self._control_runs(steps, name, dataset)
             for cell in self.cells:
                 full = f"{name}.{cell.label}.s{cell.seed}"
                 fitted = drawn = None
@@ -174,6 +176,24 @@ class Runner:
         """
         added = self.forms.added if exact and cell.label != REFERENCE else []
         return [*self.scorers, *added]
+
+    def _control_runs(
+        self, steps: Steps | None, name: str, dataset: Entry | None
+    ) -> Iterator[tuple[str, str, Entry | None]]:
+        """Control runs that thresholds of the scorers' events are from, each once."""
+        known = set()
+        for scorer in self.scorers:
+            run, events = scorer.control_run(), scorer.events_counted()
+            for event in events if run else ():
+                key = json.dumps([event.measure(), run and run.model_dump()])
+                if key not in known:
+                    known.add(key)
+                    found = (
+                        steps.find_control(dataset, [event], run)
+                        if steps and dataset and run
+                        else [None]
+                    )
+                    yield "control", f"{name}.{event.name}", found[0]
 
     def _drawn(self, steps: Steps, fitted: Entry, cell: Cell) -> Entry | None:
         return steps.find_forecast(fitted, cell.members, cell.seed, self.study.keep_bits)
@@ -280,6 +300,7 @@ class Runner:
 
     def _add(self, forecast: Entry) -> None:
         """Make a cell of a forecast, unless it has one; under a label of its own."""
+        check_whole(forecast)
         reference = str(forecast.reference)
         brought = [each for each in self.cells if isinstance(each, Brought)]
         if any(reference in each.forecasts for each in brought):
@@ -526,6 +547,7 @@ def _of_dataset(steps: Steps, dataset: Entry, cell: Brought) -> Entry | None:
     """Return the one of the forecasts that is of this dataset, if there is one."""
     for reference in cell.forecasts:
         entry = steps.catalog.get(reference, "forecast")
+        check_whole(entry)
         forecaster = steps.catalog.parent(entry, "forecaster")
         if steps.catalog.parent(forecaster, "dataset").id == dataset.id:
             return entry

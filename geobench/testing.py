@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from geobench.field_events import FieldEvents
 from geobench.forecasting import members
 from geobench.interfaces.assimilation import Assimilation, Network
 from geobench.interfaces.law import Law
@@ -28,6 +29,8 @@ from geobench.simulating import trajectories
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from geobench.interfaces.experiment import Control, Event
 
 
 class Decay(Simulator):
@@ -327,7 +330,7 @@ class ScorerConformance(ABC):
                 each.where(sea, value)
                 for each in (forecast, truth, context.law, context.std, context.thresholds)
             )
-            own = replace(context, thresholds=limits, sea=sea, std=std, law=law)
+            own = replace(context, thresholds=limits, sea=sea, std=std, law=law, measure=_ring(sea))
             dims = forecast.dims, truth.dims
             found.append(
                 self.scorer().statistics(
@@ -522,7 +525,40 @@ def small_case(
     forecast, law = (
         each.assign_coords(member=7 + np.arange(each.sizes["member"])) for each in (forecast, law)
     )
-    return forecast, truth, Context(thresholds, sea, std, law)
+    context = Context(thresholds, sea, std, law, measure=_ring(sea), limits=AnyLimit(1))
+    return forecast, truth, context
+
+
+class AnyLimit(dict[Any, "xr.DataArray"]):
+    """Thresholds for whatever events a scorer asks for: `size` times half the quantile."""
+
+    def __init__(self, size: float) -> None:
+        super().__init__()
+        self._size = size
+
+    def __missing__(self, key: "tuple[Event, Control | None]") -> "xr.DataArray":
+        """Make them."""
+        import xarray as xr
+
+        quantiles = list(key[0].quantiles)
+        return xr.DataArray([self._size * q / 2 for q in quantiles], {"quantile": quantiles})
+
+
+class _Ring(Decay):
+    """The ring with land on it."""
+
+    land: tuple[int, ...] = ()
+
+    @property
+    def spec(self) -> StateSpec:
+        whole = super().spec
+        return StateSpec(variables=whole.variables, dims=whole.dims, land=self.land)
+
+
+def _ring(sea: "xr.DataArray") -> FieldEvents:
+    """Measure events on a ring of which some cells are land."""
+    land = tuple(int(cell) for cell in (~sea).to_numpy().nonzero()[0])
+    return FieldEvents(_Ring(sites=sea.size, land=land))
 
 
 def _double_case(count: int) -> "tuple[xr.DataArray, xr.DataArray, Context]":
@@ -541,7 +577,8 @@ def _scaled(
     assert context.law is not None
     scaled = (by * each for each in (context.thresholds, context.std, context.law))
     limits, std, law = scaled
-    return by * forecast, by * truth, replace(context, thresholds=limits, std=std, law=law)
+    own = replace(context, thresholds=limits, std=std, law=law, limits=AnyLimit(by))
+    return by * forecast, by * truth, own
 
 
 def _two(
@@ -630,7 +667,9 @@ def _world(count: int) -> "tuple[xr.DataArray, xr.DataArray, Context]":
     climate = xr.DataArray(np.full((1, sites), 2**0.5), {"variable": ["q"]}, ("variable", "x"))
     limits = xr.concat([0 * climate, 2 * climate], xr.DataArray([0.5, 0.977], dims="quantile"))
     limits = limits.assign_coords(quantile=[0.5, 0.977])
-    context = Context(limits, sea, climate, law, periodic=("x",))
+    context = Context(
+        limits, sea, climate, law, periodic=("x",), measure=_ring(sea), limits=AnyLimit(1)
+    )
     return forecast, truth.isel(member=0, drop=True), context
 
 

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, Self, get_args
 
 from geobench_catalog.errors import CatalogError
 
-Kind = Literal["dataset", "forecaster", "forecast", "score", "events"]
+Kind = Literal["dataset", "forecaster", "forecast", "score", "events", "control"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 LATEST = "latest"
 

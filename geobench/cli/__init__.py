@@ -9,6 +9,7 @@ import click
 
 from geobench.cli.catalog import catalog
 from geobench.cli.completion import completion
+from geobench.cli.control import control
 from geobench.cli.doctor import doctor
 from geobench.cli.leaderboard import leaderboard
 from geobench.cli.plan import plan
@@ -86,6 +87,6 @@ def main(
     ctx.obj = Settings(catalog_url, plugin, device, memory, scheduler, quiet=quiet, debug=debug)
 
 
-_STEPS = (run, leaderboard, simulate, train, forecast, score, test, plan, events)
+_STEPS = (run, leaderboard, simulate, train, forecast, score, test, plan, events, control)
 for _command in (*_STEPS, catalog, plugins, scorers, simulator, reproduce, doctor, completion):
     main.add_command(_command)

@@ -114,6 +114,30 @@ def train(
     type=click.IntRange(1, 23),
     help="Store rounded to so many bits of the climate's standard deviation, e.g. 12.",
 )
+@click.option(
+    "--split",
+    type=click.Choice(["test", "validation"]),
+    default="test",
+    show_default=True,
+    help="Split whose states are forecast from. Models have seen the validation split while they "
+    "were trained, if only to choose their weights.",
+)
+@click.option(
+    "--inits",
+    metavar="N|A:B",
+    help="Only the first N inits of the split, or those from A to before B; default: all.",
+)
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    help="Output steps between two inits of the validation split; default: so many that lead "
+    "times of two inits share no valid time.",
+)
+@click.option(
+    "--leads",
+    type=click.IntRange(min=1),
+    help="Only the first so many lead times; default: all of the experiment.",
+)
 @json_option
 @pass_settings
 def forecast(
@@ -122,6 +146,10 @@ def forecast(
     members: int,
     seed: int | None,
     keep_bits: int | None,
+    split: str,
+    inits: str | None,
+    every: int | None,
+    leads: int | None,
     *,
     keep_failures: bool,
     as_json: bool,
@@ -129,11 +157,23 @@ def forecast(
     """Draw members of FORECASTER for every init time of its dataset's test split.
 
     For example: geobench forecast forecaster/lorenz95.fgn.s0@1 --members 64
+
+    Of other cases the forecast is an entry of its own. It can be scored, and is on no board:
+    geobench forecast forecaster/lorenz95.fgn.s0@1 --split validation --leads 5
     """
+    from geobench.cases import Cases, from_text
+
     steps = settings.steps()
     fitted = steps.catalog.get(forecaster, "forecaster")
+    chosen = from_text(inits) if inits is not None else None
+    cases = Cases.model_validate({"split": split, "every": every, "leads": leads, "inits": chosen})
     made = steps.forecast(
-        fitted, members=members, seed=seed, keep_failures=keep_failures, keep_bits=keep_bits
+        fitted,
+        members=members,
+        seed=seed,
+        keep_failures=keep_failures,
+        keep_bits=keep_bits,
+        cases=cases,
     )
     _tell(made, as_json=as_json)
     if as_json:

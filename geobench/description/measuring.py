@@ -275,7 +275,9 @@ def _levels(series: Tensor, simulator: Simulator) -> ReturnLevels:
 def _place(event: Event, simulator: Simulator, middle: int, places: int) -> str:
     if places == 1:
         return "The whole region"
-    cell = int(events.region(event, simulator).nonzero()[middle])
+    cell = int(events.first_cells(event, simulator)[middle])
     index = np.unravel_index(cell, simulator.spec.grid)
     dims = zip(simulator.spec.grid_dims, index, strict=True)
-    return "At the cell " + ", ".join(f"{dim} = {place}" for dim, place in dims)
+    return ("At the cell " if event.window is None else "In the window from ") + ", ".join(
+        f"{dim} = {place}" for dim, place in dims
+    )

@@ -2,7 +2,13 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from geobench.interfaces.plugin import Fields
 
@@ -55,11 +61,21 @@ class Event(Fields):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     of: str = Field(description="a variable, or a diagnostic of the simulator")
-    reduce: Literal["local", "max", "min", "mean"] = Field(
-        "local", description="each cell by itself, or one number for the region"
+    reduce: Literal["local", "max", "min", "mean", "count"] = Field(
+        "local",
+        description="each cell by itself, or one number for the region or for each window; count: "
+        "how many cells exceed `level`",
     )
     region: tuple[tuple[float, float], ...] | None = Field(
         None, description="bounds along each dim as shares of its length; default: everywhere"
+    )
+    window: tuple[PositiveInt, ...] | None = Field(
+        None,
+        description="cells along each dim: every such window of the region is an event of its own, "
+        "with the number that `reduce` makes of it",
+    )
+    level: float | None = Field(
+        None, description="what a cell must exceed to be counted, in units of `of`; for count"
     )
     side: Literal["above", "below"] = "above"
     quantiles: tuple[float, ...] = Field(
@@ -76,7 +92,39 @@ class Event(Fields):
             raise ValueError(f"event {self.name}: quantiles must rise and lie between 0 and 1")
         if any(not 0 <= low < high <= 1 for low, high in self.region or ()):
             raise ValueError(f"event {self.name}: bounds of a region must rise, within 0 and 1")
+        if self.window is not None and self.reduce == "local":
+            raise ValueError(
+                f"event {self.name}: a window needs reduce: mean, max, min or count; local is each "
+                f"cell by itself"
+            )
+        if (self.reduce == "count") != (self.level is not None):
+            raise ValueError(
+                f"event {self.name}: count and level go together; level is what a counted cell "
+                f"exceeds"
+            )
         return self
+
+    @model_serializer(mode="wrap")
+    def _told(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out later fields that have their default: older identities stay as they were."""
+        fields: dict[str, Any] = whole(self)
+        return {k: v for k, v in fields.items() if not (k in ("window", "level") and v is None)}
+
+    def measure(self) -> dict[str, Any]:
+        """What is measured, whatever the event is called and whichever quantile it has to pass."""
+        told = self.model_dump(mode="json")
+        return {k: v for k, v in told.items() if k not in ("name", "side", "quantiles")}
+
+
+class Control(Fields):
+    """A long free run of the simulator: the climate that thresholds of events are taken from."""
+
+    states: int | None = Field(
+        None,
+        gt=0,
+        description="states that the run counts; default: five times those of the train split",
+    )
+    seed: int = Field(0, ge=0, description="of the run's noise; independent of every split's")
 
 
 class TestSplit(_Trajectories):

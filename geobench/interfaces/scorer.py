@@ -14,6 +14,8 @@ from geobench.interfaces.plugin import Plugin
 if TYPE_CHECKING:
     import xarray as xr
 
+    from geobench.interfaces.experiment import Control, Event
+
 Blaming = Callable[[str], AbstractContextManager[None]]
 """What names the owner of code that fails within it."""
 Orientation = Literal["lower", "higher", "one", "zero"]
@@ -57,6 +59,10 @@ class Context:
     need it.
     periodic: names of the grid dims that close on themselves.
     areas: of the cells, `(*grid)`, of which only ratios count; None: all are equally large.
+    measure: gives the values of an event `(…, place)` on fields `(…, variable, *grid)`, by the
+    simulator's diagnostics. The coordinate `area` weighs the places; their mean is 1.
+    limits: thresholds `(quantile, place)` of the events that the scorers given here count
+    (`Scorer.events_counted`), by event and control run.
     device: where compiled work is done: "cpu", or an accelerator that a scorer may use.
 
     What several scorers need of the same cases is computed once (`shared`).
@@ -69,6 +75,8 @@ class Context:
     periodic: tuple[str, ...] = ()
     device: str = "cpu"
     areas: "xr.DataArray | None" = None
+    measure: "Callable[[Event, xr.DataArray], xr.DataArray] | None" = None
+    limits: "Mapping[tuple[Event, Control | None], xr.DataArray]" = field(default_factory=dict)
     _kept: "dict[tuple[str, int, int], tuple[object, object, xr.Dataset]]" = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -146,6 +154,8 @@ class Scorer(Plugin):
     """Whether a case depends on lead times before its own, which must then be read with it."""
     cells_by_area: ClassVar[bool] = True
     """Whether a cell counts by its area alone: two halves with its values are as good as it."""
+    orientations: ClassVar["Mapping[str, Orientation]"] = {}
+    """Which values are better of scores that differ from `better`, by how their names begin."""
     units: ClassVar[Units] = "of the variable"
     """'of the variable', 'of the variable, squared', or '1' if it has none.
 
@@ -191,6 +201,19 @@ class Scorer(Plugin):
         intervals and ranks come from it, with far less noise. Kernel scores have one (CRPS,
         energy, Brier, variogram). Return a scorer or its recipe; None: there is none.
         """
+        return None
+
+    def orientation(self, column: str) -> Orientation:
+        """Which values of one of its scores are better, by the score's name."""
+        own = (way for start, way in self.orientations.items() if column.startswith(start))
+        return next(own, self.better)
+
+    def events_counted(self) -> "tuple[Event, ...]":
+        """Events whose thresholds it asks for (`context.limits`)."""
+        return ()
+
+    def control_run(self) -> "Control | None":
+        """The control run that those thresholds are taken from; None: the train split."""
         return None
 
     @abstractmethod

@@ -42,6 +42,10 @@ class Dimension(Fields):
     start: float = Field(0.0, description="coordinate of the first cell, in `units`")
     standard_name: str = Field("", description="CF standard name, such as latitude")
 
+    homogeneous: bool = Field(
+        False, description="whether all its cells have the same climate, so that they may be pooled"
+    )
+
     @cached_property
     def is_latitude(self) -> bool:
         """Whether it is a latitude, by its units, its standard name or its name."""

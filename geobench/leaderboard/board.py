@@ -12,6 +12,7 @@ from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from geobench.cases import check_whole
 from geobench.interfaces.scorer import IDEALS, Orientation, Scorer
 from geobench.interfaces.scorer import excess as _excess
 from geobench.leaderboard import confidence_set, pairs, soundness
@@ -240,6 +241,8 @@ def compare(
 
     every = [reference, *competitors]
     runs = [run for each in every for run in each.runs]
+    for run in runs:
+        check_whole(run.forecast)
     forms = forms or [None] * len(scorers)
     resampling = resampled(dataset, scorers[0], every, cases, forms[0])
     base = 1 + list(competitors).index(baseline)
@@ -259,22 +262,21 @@ def compare(
             scorer, forms[place], place, every, scored, resampling, cases
         )
         for (column, single), told in zip(scored.items(), own_excesses, strict=True):
+            better = scorer.orientation(column)
             values = np.stack(_joined(every, list(single), resampling.degrees))
             own = Column(
                 column + called,
                 scorer.name,
                 scorer.version,
-                scorer.better,
+                better,
                 scorer.fair,
                 scorer.units,
             )
             own.excess_from = told.source
-            joint = _joint(told, scorer, every, values, resampling.degrees)
-            own.cells = _cells(
-                scorer.better, values[1:], joint[1:], joint[base], centred=not scorer.fair
-            )
+            joint = _joint(told, better, every, values, resampling.degrees)
+            own.cells = _cells(better, values[1:], joint[1:], joint[base], centred=not scorer.fair)
             columns.append(own)
-            if scorer.fair and scorer.better not in IDEALS:
+            if scorer.fair and better not in IDEALS:
                 for each in told.too_good():
                     cells = np.stack(_joined(every, list(each), resampling.degrees))
                     flags |= _better_than_law(cells[1:], cell_errors).any(-1)
@@ -521,13 +523,17 @@ def _pieces(dataset: Entry) -> list[str]:
 
 
 def _joint(
-    told: excesses.Excess, scorer: Scorer, every: Sequence[Competitor], values: Any, degrees: float
+    told: excesses.Excess,
+    better: Orientation,
+    every: Sequence[Competitor],
+    values: Any,
+    degrees: float,
 ) -> Any:
     """Excess of the competitors `(row, draw, lead)`, their seeds joined, the reference first."""
     import numpy as np
 
     if told.source == excesses.OUTCOME:
-        return _excess(scorer.better, values, values[0])
+        return _excess(better, values, values[0])
     return np.stack(_joined(every, list(told.runs), degrees))
 
 

@@ -62,7 +62,7 @@ def excesses(
 
     `every` begins with the reference; `scores` are draws `(run, draw, lead_time)`.
     """
-    outcome = [excess(scorer.better, own, own[0]) for own in scores.values()]
+    outcome = [excess(scorer.orientation(column), own, own[0]) for column, own in scores.items()]
     if form is None or not complete(place, every[1:]):
         return [Excess(OUTCOME, own) for own in outcome]
     found = _by_law(form, place, every, resampling, cases)

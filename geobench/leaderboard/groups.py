@@ -29,12 +29,13 @@ _GROUPS = (
         "extremes",
         "Extremes",
         (
-            "Exceedances of climatological quantiles of each site. Squared error of p, "
-            "value lost, return levels: against the true law, without the noise of one outcome."
+            "Exceedances of climatological quantiles, of each site and of whole fields. Squared "
+            "error of p, p/p*, value lost, return levels: against the true law, without the noise "
+            "of one outcome."
         ),
         (
             "tail-crps", "brier", "rps", "law-brier", "law-exceedance", "economic-value",
-            "law-value", "law-return-level", "event-crps", "roc", "sedi",
+            "law-value", "law-return-level", "law-events", "event-crps", "roc", "sedi",
             "law-tail-crps", "law-rps", "law-event-crps",
         ),
     ),

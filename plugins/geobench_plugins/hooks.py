@@ -84,6 +84,7 @@ def geobench_scorers() -> "list[type[Scorer]]":
         LawPooledCRPS,
         LawTailCRPS,
     )
+    from geobench_plugins.scorers.law_events import LawEvents
     from geobench_plugins.scorers.law_extremes import (
         LawBrier,
         LawExceedance,
@@ -162,6 +163,7 @@ def geobench_scorers() -> "list[type[Scorer]]":
         LawEventCRPS,
         LawVariogram,
         LawKernelScore,
+        LawEvents,
     ]
 
 

@@ -21,6 +21,15 @@ _VARIANTS = [
     {"use": "variogram", "points": 3, "power": 1},
     {"use": "structure", "power": 4},
     {"use": "law-parts", "window": 1},
+    {"use": "law-events", "events": [{"name": "high", "of": "q", "quantiles": [0.5, 0.9]}]},
+    {"use": "law-events", "events": [{"name": "mean", "of": "q", "reduce": "mean"}]},
+    {
+        "use": "law-events",
+        "events": [
+            {"name": "low", "of": "q", "reduce": "min", "side": "below", "quantiles": [0.5]},
+            {"name": "pair", "of": "q", "reduce": "max", "window": [2], "quantiles": [0.5]},
+        ],
+    },
 ]
 
 

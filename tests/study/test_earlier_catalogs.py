@@ -1,8 +1,8 @@
 """A catalog that an earlier version wrote: verified, found, and only what was mended made anew.
 
-tests/study/earlier holds a catalog that version 0.1.0 wrote (commit 244f383, `geobench run`), before
-scores were put in forms without cancellation. Scores of scorers whose version was raised since are
-computed again, and the old ones stay.
+tests/study/earlier holds a catalog that version 0.1.0 wrote (commit 244f383, `geobench run`). Its
+scores were computed before they had forms without cancellation. Where the version of a scorer was
+raised since, scores are computed again, and the old ones stay.
 """
 
 import json

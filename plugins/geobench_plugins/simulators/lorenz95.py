@@ -80,8 +80,15 @@ class Lorenz95(Simulator):
         """One variable on a ring."""
         return StateSpec(
             variables=(Variable(name="q", long_name="Lorenz95 variable X"),),
-            dims=(Dimension(name="x", size=self.sites, periodic=True),),
+            dims=(
+                Dimension(name="x", size=self.sites, periodic=True, homogeneous=self._homogeneous),
+            ),
         )
+
+    @property
+    def _homogeneous(self) -> bool:
+        """Whether all sites are alike: unless the rank cuts a pair of modes, cosine and sine."""
+        return self.rank is None or self.rank % 2 == 1 or self.rank == self.sites
 
     @property
     def output_step(self) -> timedelta:

@@ -49,7 +49,7 @@ class OrnsteinUhlenbeck(Simulator):
         """One variable on a ring."""
         return StateSpec(
             variables=(Variable(name="q", long_name="linear stochastic field"),),
-            dims=(Dimension(name="x", size=self.sites, periodic=True),),
+            dims=(Dimension(name="x", size=self.sites, periodic=True, homogeneous=True),),
         )
 
     @property

@@ -63,7 +63,7 @@ class TwoScale(Simulator):
         )
         return StateSpec(
             variables=(Variable(name="q", long_name="slow variable X"), *fast),
-            dims=(Dimension(name="x", size=self.sites, periodic=True),),
+            dims=(Dimension(name="x", size=self.sites, periodic=True, homogeneous=True),),
         )
 
     @property
