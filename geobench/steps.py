@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from geobench import numerics
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.law import Law
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from geobench.planning import Aim, Plan
     from geobench.rounding import Rounding
     from geobench.scoring import Piece
+    from geobench_catalog.draft import Draft
+    from geobench_catalog.references import Kind
 
 Watch = Callable[[str], AbstractContextManager[Progress]]
 """Called with what is about to be done; gives the progress to report to."""
@@ -72,6 +75,8 @@ class PieceTask:
     law: str | None
     piece: "Piece"
     scorers: Sequence[Scorer]
+    threads: int | None = None
+    """Threads to compute with, wherever it is done; default: as many as torch is allowed there."""
 
 
 @dataclass
@@ -93,12 +98,26 @@ class Steps:
     scheduler: str | None = None
     """Address of a dask scheduler, whose workers score; default: it is done here."""
 
+    threads: int | None = None
+    """Threads to compute with; default: as many as torch is allowed when a step begins.
+
+    The last bits of sums depend on it, so the record of each entry names it."""
+
     def __post_init__(self) -> None:
         self._ends: dict[str, tuple[float | None, float | None]] = {}
         # The test split, inits and context of the dataset scored last.
         self._known: dict[str, tuple[xr.Dataset, xr.Dataset, Context]] = {}
         if self.device != "cpu":
             _check_device(self.device)
+
+    @contextmanager
+    def _draft(self, kind: "Kind", name: str, **how: Any) -> "Iterator[Draft]":
+        """Begin an entry that is computed with the threads of these steps; its record names them."""
+        with (
+            numerics.settled(self.threads) as threads,
+            self.catalog.draft(kind, name, environment={"threads": threads}, **how) as draft,
+        ):
+            yield draft
 
     # -- datasets
 
@@ -120,7 +139,7 @@ class Steps:
         )
         labels = {"dataset": name, "title": experiment.title}
         recipe = _experiment_recipe(experiment)
-        with self.catalog.draft("dataset", name, recipe=recipe, labels=labels) as draft:
+        with self._draft("dataset", name, recipe=recipe, labels=labels) as draft:
             owner = f"the simulator {simulator.name}"
             if assimilation:
                 owner += f", followed by {assimilation.name}"
@@ -202,7 +221,11 @@ class Steps:
             else:
                 training = self._training(dataset, model)
                 run = self._run(dataset, model, seed, training)
-                with blaming(f"the model {label}"), _own_randomness():
+                with (
+                    numerics.settled(self.threads),
+                    blaming(f"the model {label}"),
+                    _own_randomness(),
+                ):
                     model.fit(training, run)
             reference = processes.first(found, self.device)
         return self.catalog.get(str(reference))
@@ -216,7 +239,7 @@ class Steps:
         from geobench.training import cost
 
         name = f"{dataset.record.name}.{label}.s{seed}"
-        with self.catalog.draft(
+        with self._draft(
             "forecaster",
             name,
             recipe={"model": model.recipe(), "seed": seed},
@@ -258,7 +281,7 @@ class Steps:
 
         name = f"{dataset.record.name}.{label}.s{seed}"
         recipe = {"model": model.recipe(), "seed": seed}
-        with self.catalog.draft(
+        with self._draft(
             "forecaster",
             name,
             recipe=recipe,
@@ -318,7 +341,10 @@ class Steps:
         model = self.registry.model(forecaster.record.recipe["model"])
         dataset = self.catalog.parent(forecaster, "dataset")
         task = self._task(dataset, model)
-        with blaming(f"the model {forecaster.record.labels['model']}"):
+        with (
+            numerics.settled(self.threads),
+            blaming(f"the model {forecaster.record.labels['model']}"),
+        ):
             restored = _restored(model, forecaster.content(_WEIGHTS), task)
         if restored.network is not None:
             restored.network.to(self.device)
@@ -374,7 +400,7 @@ class Steps:
         coords = _forecast_coords(inits, experiment.leads, members, task)
         rounding = self._rounding(dataset, keep_bits) if keep_bits else None
         cost = forecasting.Cost()
-        with self.catalog.draft(
+        with self._draft(
             "forecast", name, recipe=recipe, parents={"forecaster": forecaster}, labels=labels
         ) as draft:
             writer = Writer(draft, task.spec, coords, shape, rounding, keep_failures)
@@ -458,7 +484,10 @@ class Steps:
         if law and law.id != forecast.id and any(scorer.needs_law for scorer in scorers):
             self._check_law(forecast, law)
         made = []
-        with self.watch(f"score {forecast.record.name}") as progress:
+        with (
+            numerics.settled(self.threads),
+            self.watch(f"score {forecast.record.name}") as progress,
+        ):
             every = self._statistics(forecast, scorers, law, progress)
             for scorer, statistics in zip(scorers, every, strict=True):
                 if scorer.needs_law and law and law.id == forecast.id:
@@ -474,7 +503,7 @@ class Steps:
         from geobench import scoring
 
         leads = statistics["lead_time"].to_numpy() / np.timedelta64(1, "h")
-        with self.catalog.draft(
+        with self._draft(
             "score",
             f"{forecast.record.name}.{scorer.name}",
             recipe=scorer.recipe(),
@@ -499,6 +528,8 @@ class Steps:
         progress: Progress,
     ) -> "Iterator[xr.Dataset]":
         """Score piece by piece, here or on the workers of a scheduler; the numbers are the same."""
+        import torch
+
         from geobench import scoring
         from geobench.spreading import spread
 
@@ -522,6 +553,7 @@ class Steps:
                 str(law.reference) if law and lawful else None,
                 piece,
                 [scorers[place] for place in own],
+                torch.get_num_threads(),
             )
             for own, piece in work
         ]
@@ -710,7 +742,7 @@ class Steps:
         states = probabilities.Whole(simulator, experiment.shown)
         name, labels = forecast.record.name, dict(forecast.record.labels)
         with (
-            self.catalog.draft(
+            self._draft(
                 "events", name, recipe={"events": wanted}, parents=parents, labels=labels
             ) as draft,
             self.watch(f"events {name}") as progress,
