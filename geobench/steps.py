@@ -112,7 +112,7 @@ class Steps:
 
     @contextmanager
     def _draft(self, kind: "Kind", name: str, **how: Any) -> "Iterator[Draft]":
-        """Begin an entry that is computed with the threads of these steps; its record names them."""
+        """Begin an entry, computed with the threads of these steps; its record names them."""
         with (
             numerics.settled(self.threads) as threads,
             self.catalog.draft(kind, name, environment={"threads": threads}, **how) as draft,

@@ -131,9 +131,7 @@ class Catalog:
                 f"{kind}/{name}: its recipe cannot be recorded ({error}). Use finite numbers."
             ) from error
         self.upgrade()
-        return Draft(
-            self.store, kind, name, recipe, parents or {}, labels or {}, environment or {}
-        )
+        return Draft(self.store, kind, name, recipe, parents or {}, labels or {}, environment or {})
 
     # -- reading
 
