@@ -216,7 +216,10 @@ class Steps:
                 if processes.rank() == 0:
                     self._derive(dataset, model, seed, label, weights)
             elif processes.rank() == 0:
-                with self.catalog.work("forecaster", recipe, {"dataset": dataset}) as folder:
+                with (
+                    self.catalog.work("forecaster", recipe, {"dataset": dataset}) as folder,
+                    numerics.settled(_threads_begun_with(folder)),
+                ):
                     self._train(dataset, model, seed, label, folder)
             else:
                 training = self._training(dataset, model)
@@ -851,6 +854,18 @@ class Steps:
             periodic=tuple(dim.name for dim in spec.dims if dim.periodic),
             device=self.device,
         )
+
+
+def _threads_begun_with(folder: "Path") -> int:
+    """Threads of the training at work in `folder`: one that was interrupted goes on with as many."""
+    import torch
+
+    kept = folder / "threads"
+    text = kept.read_text("utf-8") if kept.exists() else ""
+    if not text.isdigit():  # the first time, or a write that was interrupted
+        text = str(torch.get_num_threads())
+        kept.write_text(text, "utf-8")
+    return int(text)
 
 
 def _lawful(scorer: Scorer, law: Entry | None) -> dict[str, Entry]:

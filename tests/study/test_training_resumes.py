@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import small_network
+import torch
 from small_network import SmallNetwork
 
-from geobench import GeobenchError, Noise, Optimisation
+from geobench import Forecaster, GeobenchError, Noise, Optimisation, Run, Training
+from geobench.numerics import settled
 from geobench.registry import Registry
 from geobench.steps import Steps
 from geobench_catalog import Catalog, CatalogError, Entry
@@ -88,6 +90,30 @@ def test_a_training_killed_at_any_moment_goes_on_bit_by_bit(own: Steps, tmp_path
     resumed = own.train(dataset, model)
     assert resumed.content_digest == expected.content_digest  # weights and all logs
     assert not _work(own)
+
+
+def test_it_goes_on_with_the_threads_it_began_with(
+    own: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, fit = _dataset(own), SmallNetwork.fit
+    threads: list[int] = []
+
+    def interrupted(*_: object) -> None:
+        threads.append(torch.get_num_threads())
+        raise KeyboardInterrupt
+
+    def resumed(self: SmallNetwork, training: Training, run: Run) -> Forecaster:
+        threads.append(torch.get_num_threads())
+        return fit(self, training, run)
+
+    monkeypatch.setattr(SmallNetwork, "fit", interrupted)
+    with settled(2), pytest.raises(KeyboardInterrupt):
+        own.train(dataset, SmallNetwork())
+    monkeypatch.setattr(SmallNetwork, "fit", resumed)
+    with settled(1):
+        made = own.train(dataset, SmallNetwork())
+    assert threads == [2, 2]
+    assert made.record.environment["threads"] == made.record.summary["threads"] == 2
 
 
 def _saved(steps: Steps) -> list[Path]:
