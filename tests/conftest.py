@@ -4,10 +4,12 @@ import inspect
 import os
 import re
 import shutil
+import sys
 import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -95,9 +97,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Mark tests that say how often chance fails them; keep together those that share."""
     counts: Counter[Path] = Counter()
     for item in items:
-        if isinstance(item, pytest.Function) and _SAYS_IT_IS_STATISTICAL.search(_text(item)):
+        if isinstance(item, pytest.Function) and _is_statistical(item.function):
             item.add_marker(pytest.mark.statistical)
-        if not _TOGETHER.search("".join(_lines(item.path))):
+        if not _share(item.path):
             counts[item.path] += 1
         part = counts[item.path] // _AT_ONCE
         item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}{part or ''}"))
@@ -138,20 +140,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.config.cache.set(_SECONDS, earlier | dict(_measured))
 
 
-def _text(item: pytest.Function) -> str:
-    """The source of a test, and the docstring of its module."""
-    lines = _lines(item.path)
-    block = inspect.getblock(lines[item.function.__code__.co_firstlineno - 1 :])
-    return "".join([*block, item.module.__doc__ or ""])
+@cache
+def _is_statistical(test: Callable[..., None]) -> bool:
+    """Whether its source, or the docstring of its module, speaks of chance."""
+    code = test.__code__
+    block = inspect.getblock(_lines(code.co_filename)[code.co_firstlineno - 1 :])
+    told = "".join([*block, sys.modules[test.__module__].__doc__ or ""])
+    return _SAYS_IT_IS_STATISTICAL.search(told) is not None
 
 
-_READ: dict[Path, list[str]] = {}
+@cache
+def _share(path: Path) -> bool:
+    return _TOGETHER.search("".join(_lines(str(path)))) is not None
 
 
-def _lines(path: Path) -> list[str]:
-    if path not in _READ:
-        _READ[path] = path.read_text("utf-8").splitlines(keepends=True)
-    return _READ[path]
+@cache
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text("utf-8").splitlines(keepends=True)
 
 
 # -- what is made once
