@@ -135,9 +135,11 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if _measured and "PYTEST_XDIST_WORKER" not in os.environ and session.config.cache:
-        earlier = session.config.cache.get(_SECONDS, {})
-        session.config.cache.set(_SECONDS, earlier | dict(_measured))
+    config = session.config
+    if "PYTEST_XDIST_WORKER" in os.environ or not config.pluginmanager.hasplugin("cacheprovider"):
+        return
+    if _measured:
+        config.cache.set(_SECONDS, config.cache.get(_SECONDS, {}) | dict(_measured))
 
 
 @cache
