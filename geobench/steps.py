@@ -857,7 +857,7 @@ class Steps:
 
 
 def _threads_begun_with(folder: "Path") -> int:
-    """Threads of the training at work in `folder`: one that was interrupted goes on with as many."""
+    """Threads of the training at work in `folder`: after a stop it goes on with as many."""
     import torch
 
     kept = folder / "threads"
