@@ -1,11 +1,14 @@
 # Two commands need nothing but Python 3.11 or newer: make demo, make test.
+# make coverage, make test-busy: see CONTRIBUTING.md.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STUDY ?= studies/quick.yaml
 OUT ?= demo
+# All cores; tests that share what is costly run in the same process.
+PYTEST = $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
-.PHONY: demo test check clean
+.PHONY: demo test coverage test-busy check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/geobench --catalog $(OUT)/catalog run $(STUDY)
@@ -13,7 +16,15 @@ demo: $(VENV)/.installed
 	$(BIN)/geobench --catalog $(OUT)/catalog leaderboard build $(STUDY) --out $(OUT)/site
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+coverage: $(VENV)/.installed-dev
+	$(PYTEST) --cov=geobench --cov=geobench_plugins --cov=geobench_catalog --cov-branch --cov-report=
+	$(BIN)/coverage json --quiet -o .coverage.json
+	$(BIN)/python tests/coverage_of_packages.py .coverage.json
+
+test-busy: $(VENV)/.installed-dev
+	$(BIN)/python tests/busy.py 8 $(PYTEST) --slowest 200
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

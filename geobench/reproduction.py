@@ -1,8 +1,9 @@
 """An entry made again from its recipe and its parents, and compared with what is stored."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geobench.cases import Cases
 from geobench.errors import GeobenchError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _WEIGHTS = "weights.safetensors"
 _CIRCUMSTANCES = ("recipe.", "environment.", "summary.device", "summary.threads")
 """What may be why numbers differ: another reading of the recipe, machine or software."""
+_PROCESSOR = ("processor", "machine", "instructions", "library_settings")
+"""Fields of the environment that say which instructions the libraries choose."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Reproduction:
     """Arrays whose numbers differ, the most different first."""
     circumstances: list[Change]
     """What is recorded of how it was made, where it is otherwise now."""
+    explanations: list[str]
+    """Why the numbers may differ although nothing is wrong, and what to do: whole sentences."""
     seconds: float
 
     @property
@@ -44,23 +49,79 @@ def reproduce(steps: Steps, entry: Entry, tolerance: float = 0.0) -> Reproductio
     """Make an entry again in a scratch catalogue, from the parents it was made from; compare both.
 
     `tolerance`: how much an array may differ, relative to its largest value. The catalogue of
-    `steps` is only read.
+    `steps` is only read. As many threads compute as did then, if the record says how many.
     """
     _check_own(steps, entry)
     with scratch.without(entry, steps.catalog) as aside:
-        made = _again(replace(steps, catalog=aside), entry)
+        made = _again(replace(steps, catalog=aside, threads=threads_of(entry)), entry)
         same = made.content_digest == entry.content_digest
         found = [] if same else [*difference.data(entry, made), *_tensors(entry, made)]
         found += _scores(entry, made)
-        changes = difference.configuration(entry, made)
+        differences = sorted((x for x in found if x.relative), key=lambda x: -x.relative)
         return Reproduction(
             str(entry.reference),
             tolerance,
             same,
-            sorted((each for each in found if each.relative), key=lambda each: -each.relative),
-            [each for each in changes if each.field.startswith(_CIRCUMSTANCES)],
+            differences,
+            [*_circumstances(entry, made)],
+            [*_explanations(entry, made, differences)] if differences else [],
             made.record.seconds,
         )
+
+
+def threads_of(entry: Entry) -> int | None:
+    """The number of threads that computed an entry, if its record says."""
+    record = entry.record
+    return record.environment.get("threads") or record.summary.get("threads")
+
+
+def _circumstances(entry: Entry, made: Entry) -> Iterator[Change]:
+    """What was otherwise when the entry was made, where its record says."""
+    unsaid = [f"environment.{key}" for key in made.record.environment]
+    for change in difference.configuration(entry, made):
+        if change.field.startswith(_CIRCUMSTANCES) and not (
+            change.first is None and change.field in unsaid
+        ):
+            yield change
+
+
+def _explanations(entry: Entry, made: Entry, differences: list[ArrayChange]) -> Iterator[str]:
+    """Causes that lie outside the project, each with its evidence and its cure."""
+    then, now = (_processor(each) for each in (entry, made))
+    if any(then[key] not in (None, now[key]) for key in _PROCESSOR):
+        largest = max(each.relative for each in differences)
+        allow = ""
+        if largest < 1:
+            allow = f", or allow for the difference with --tolerance {_rounded_up(largest)}"
+        yield (
+            f"the processor is another one: {_told(then)} then, {_told(now)} now. Libraries add up "
+            f"in another order on another processor, so last bits differ, and a training enlarges "
+            f"that. Reproduce it on the processor of the record{allow}."
+        )
+    if threads_of(entry) is None:
+        yield (
+            f"the record does not say how many threads computed it, and the order of sums depends "
+            f"on that: {threads_of(made)} did now. Try other numbers: set OMP_NUM_THREADS before "
+            f"the command."
+        )
+
+
+def _processor(entry: Entry) -> dict[str, Any]:
+    environment = {"library_settings": {}} | entry.record.environment
+    return {key: environment.get(key) for key in _PROCESSOR}
+
+
+def _told(processor: dict[str, Any]) -> str:
+    """A processor in words: its name, and in parentheses what else is known of it."""
+    name = processor["processor"] or processor["machine"] or "an unnamed processor"
+    settings = processor["library_settings"]
+    told = [*(processor["instructions"] or ()), *(f"{key}={settings[key]}" for key in settings)]
+    return f"{name} ({' '.join(told)})" if told else str(name)
+
+
+def _rounded_up(number: float) -> str:
+    """The next power of ten that is not smaller."""
+    return f"1e{math.ceil(math.log10(number))}"
 
 
 def _check_own(steps: Steps, entry: Entry) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geobench import numerics
 from geobench.errors import GeobenchError
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ def _piece(
     if key not in _STEPS:
         _STEPS[key] = Steps(Catalog(url), Registry([Path(file) for file in files]), memory=memory)
     steps = _STEPS[key]
-    return steps.piece(replace(task, scorers=[steps.registry.scorer(each) for each in recipes]))
+    own = replace(task, scorers=[steps.registry.scorer(each) for each in recipes])
+    with numerics.settled(task.threads):
+        return steps.piece(own)
 
 
 _STEPS: dict[tuple[Any, ...], "Steps"] = {}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from geobench import numerics
 from geobench.cases import Cases, check_same
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from geobench.planning import Aim, Plan
     from geobench.rounding import Rounding
     from geobench.scoring import Piece
+    from geobench_catalog.draft import Draft
+    from geobench_catalog.references import Kind
 
 Watch = Callable[[str], AbstractContextManager[Progress]]
 """Called with what is about to be done; gives the progress to report to."""
@@ -76,6 +79,8 @@ class PieceTask:
     law: str | None
     piece: "Piece"
     scorers: Sequence[Scorer]
+    threads: int | None = None
+    """Threads to compute with, wherever it is done; default: as many as torch is allowed there."""
 
 
 @dataclass
@@ -97,6 +102,11 @@ class Steps:
     scheduler: str | None = None
     """Address of a dask scheduler, whose workers score; default: it is done here."""
 
+    threads: int | None = None
+    """Threads to compute with; default: as many as torch is allowed when a step begins.
+
+    The last bits of sums depend on it, so the record of each entry names it."""
+
     def __post_init__(self) -> None:
         # Thresholds of events, by dataset, event and control run.
         self._limits_known: dict[tuple[str, Event, Control | None], xr.DataArray] = {}
@@ -105,6 +115,15 @@ class Steps:
         self._known: dict[tuple[str, Cases], tuple[xr.Dataset, xr.Dataset, Context]] = {}
         if self.device != "cpu":
             _check_device(self.device)
+
+    @contextmanager
+    def _draft(self, kind: "Kind", name: str, **how: Any) -> "Iterator[Draft]":
+        """Begin an entry, computed with the threads of these steps; its record names them."""
+        with (
+            numerics.settled(self.threads) as threads,
+            self.catalog.draft(kind, name, environment={"threads": threads}, **how) as draft,
+        ):
+            yield draft
 
     # -- datasets
 
@@ -126,7 +145,7 @@ class Steps:
         )
         labels = {"dataset": name, "title": experiment.title}
         recipe = _experiment_recipe(experiment)
-        with self.catalog.draft("dataset", name, recipe=recipe, labels=labels) as draft:
+        with self._draft("dataset", name, recipe=recipe, labels=labels) as draft:
             owner = f"the simulator {simulator.name}"
             if assimilation:
                 owner += f", followed by {assimilation.name}"
@@ -203,12 +222,19 @@ class Steps:
                 if processes.rank() == 0:
                     self._derive(dataset, model, seed, label, weights)
             elif processes.rank() == 0:
-                with self.catalog.work("forecaster", recipe, {"dataset": dataset}) as folder:
+                with (
+                    self.catalog.work("forecaster", recipe, {"dataset": dataset}) as folder,
+                    numerics.settled(_threads_begun_with(folder)),
+                ):
                     self._train(dataset, model, seed, label, folder)
             else:
                 training = self._training(dataset, model)
                 run = self._run(dataset, model, seed, training)
-                with blaming(f"the model {label}"), _own_randomness():
+                with (
+                    numerics.settled(self.threads),
+                    blaming(f"the model {label}"),
+                    _own_randomness(),
+                ):
                     model.fit(training, run)
             reference = processes.first(found, self.device)
         return self.catalog.get(str(reference))
@@ -222,7 +248,7 @@ class Steps:
         from geobench.training import cost
 
         name = f"{dataset.record.name}.{label}.s{seed}"
-        with self.catalog.draft(
+        with self._draft(
             "forecaster",
             name,
             recipe={"model": model.recipe(), "seed": seed},
@@ -264,7 +290,7 @@ class Steps:
 
         name = f"{dataset.record.name}.{label}.s{seed}"
         recipe = {"model": model.recipe(), "seed": seed}
-        with self.catalog.draft(
+        with self._draft(
             "forecaster",
             name,
             recipe=recipe,
@@ -324,7 +350,10 @@ class Steps:
         model = self.registry.model(forecaster.record.recipe["model"])
         dataset = self.catalog.parent(forecaster, "dataset")
         task = self._task(dataset, model)
-        with blaming(f"the model {forecaster.record.labels['model']}"):
+        with (
+            numerics.settled(self.threads),
+            blaming(f"the model {forecaster.record.labels['model']}"),
+        ):
             restored = _restored(model, forecaster.content(_WEIGHTS), task)
         if restored.network is not None:
             restored.network.to(self.device)
@@ -390,7 +419,7 @@ class Steps:
         coords = _forecast_coords(inits, leads, members, task)
         rounding = self._rounding(dataset, keep_bits, cases) if keep_bits else None
         cost = forecasting.Cost()
-        with self.catalog.draft(
+        with self._draft(
             "forecast", name, recipe=recipe, parents={"forecaster": forecaster}, labels=labels
         ) as draft:
             limits = Limits.of(dataset, only_finite=task.law is not None)
@@ -495,7 +524,10 @@ class Steps:
         dataset = self._score_parents(forecast)["dataset"]
         for scorer in scorers:
             self.controls(dataset, scorer)
-        with self.watch(f"score {forecast.record.name}") as progress:
+        with (
+            numerics.settled(self.threads),
+            self.watch(f"score {forecast.record.name}") as progress,
+        ):
             every = self._statistics(forecast, scorers, law, progress)
             for scorer, statistics in zip(scorers, every, strict=True):
                 if scorer.needs_law and law and law.id == forecast.id:
@@ -512,7 +544,7 @@ class Steps:
 
         leads = statistics["lead_time"].to_numpy() / np.timedelta64(1, "h")
         parents = self._score_parents(forecast)
-        with self.catalog.draft(
+        with self._draft(
             "score",
             f"{forecast.record.name}.{scorer.name}",
             recipe=scorer.recipe(),
@@ -537,6 +569,8 @@ class Steps:
         progress: Progress,
     ) -> "Iterator[xr.Dataset]":
         """Score piece by piece, here or on the workers of a scheduler; the numbers are the same."""
+        import torch
+
         from geobench import scoring
         from geobench.spreading import spread
 
@@ -560,6 +594,7 @@ class Steps:
                 str(law.reference) if law and lawful else None,
                 piece,
                 [scorers[place] for place in own],
+                torch.get_num_threads(),
             )
             for own, piece in work
         ]
@@ -751,7 +786,7 @@ class Steps:
         states = probabilities.Whole(simulator, experiment.shown)
         name, labels = forecast.record.name, dict(forecast.record.labels)
         with (
-            self.catalog.draft(
+            self._draft(
                 "events", name, recipe={"events": wanted}, parents=parents, labels=labels
             ) as draft,
             self.watch(f"events {name}") as progress,
@@ -829,7 +864,7 @@ class Steps:
                     progress=progress,
                 )
             for recipe, event, each in zip(missing, missing.values(), counted, strict=True):
-                with self.catalog.draft(
+                with self._draft(
                     "control",
                     ".".join([name, event.of] + [event.reduce] * (event.reduce != "local")),
                     recipe=json.loads(recipe),
@@ -985,6 +1020,18 @@ def _control_recipe(experiment: Experiment, event: "Event", run: "Control") -> d
 
     states = control.states_of(experiment, run.states)
     return {"version": "1", "event": event.measure(), "states": states, "seed": run.seed}
+
+
+def _threads_begun_with(folder: "Path") -> int:
+    """Threads of the training at work in `folder`: after a stop it goes on with as many."""
+    import torch
+
+    kept = folder / "threads"
+    text = kept.read_text("utf-8") if kept.exists() else ""
+    if not text.isdigit():  # the first time, or a write that was interrupted
+        text = str(torch.get_num_threads())
+        kept.write_text(text, "utf-8")
+    return int(text)
 
 
 def _lawful(scorer: Scorer, law: Entry | None) -> dict[str, Entry]:

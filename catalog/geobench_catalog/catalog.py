@@ -118,8 +118,12 @@ class Catalog:
         recipe: Mapping[str, Any],
         parents: Mapping[str, Entry] | None = None,
         labels: Mapping[str, str] | None = None,
+        environment: Mapping[str, Any] | None = None,
     ) -> Draft:
-        """Begin an entry made by `recipe` from `parents` (role -> entry)."""
+        """Begin an entry made by `recipe` from `parents` (role -> entry).
+
+        `environment`: what its record says of the place it is made in, beside what is found here.
+        """
         try:
             identity(kind, recipe, {})
         except ValueError as error:
@@ -127,7 +131,7 @@ class Catalog:
                 f"{kind}/{name}: its recipe cannot be recorded ({error}). Use finite numbers."
             ) from error
         self.upgrade()
-        return Draft(self.store, kind, name, recipe, parents or {}, labels or {})
+        return Draft(self.store, kind, name, recipe, parents or {}, labels or {}, environment or {})
 
     # -- reading
 

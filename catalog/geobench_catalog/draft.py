@@ -43,6 +43,7 @@ class Draft:
         recipe: Mapping[str, Any],
         parents: Mapping[str, Entry],
         labels: Mapping[str, str],
+        environment: Mapping[str, Any],
     ) -> None:
         self._store, self._names = store, Names(store)
         self._kind: Kind = kind
@@ -50,6 +51,7 @@ class Draft:
         self._recipe = dict(recipe)
         self._parents = dict(parents)
         self._labels = dict(labels)
+        self._environment = dict(environment)
         self._began = time.perf_counter()
         self._files: manifest.Manifest = {}
         self._filled: dict[str, tuple[list[str], NDArray[np.bool_]]] = {}
@@ -220,7 +222,7 @@ class Draft:
             summary=dict(summary),
             created=datetime.now(UTC),
             seconds=time.perf_counter() - self._began,
-            environment=environment.describe(),
+            environment=environment.describe() | self._environment,
             size=manifest.size(self._files),
             content=manifest.content_digest(self._files),
         )

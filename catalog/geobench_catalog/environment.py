@@ -10,6 +10,14 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGES = ("geobench-twin", "numpy", "numcodecs", "torch", "xarray", "xskillscore", "zarr")
+_INSTRUCTIONS = (
+    "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16",
+    "amx_int8", "amx_fp16", "asimd", "sve", "sve2",
+)  # fmt: skip
+_SETTINGS = (
+    "ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS",
+    "NUMBA_CPU_FEATURES", "NUMBA_CPU_NAME", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE",
+)  # fmt: skip
 _PLUGINS = "geobench"  # the group of entry points
 
 
@@ -61,11 +69,29 @@ def _processor() -> str:
     return next(named, platform.processor())
 
 
+@functools.cache
+def _instructions() -> list[str]:
+    """Sets of instructions, of those that numerical libraries choose their kernels by."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return []
+    named = (line.partition(":")[2] for line in lines if line.startswith(("flags", "Features")))
+    there = set(next(named, "").split())
+    return [each for each in _INSTRUCTIONS if each in there]
+
+
+def _library_settings() -> dict[str, str]:
+    """Variables by which somebody has told the libraries which instructions to use."""
+    return {key: os.environ[key] for key in _SETTINGS if key in os.environ}
+
+
 def describe() -> dict[str, Any]:
     """Everything about the place an entry is made in that can matter to its numbers or cost.
 
     Of the code, its state when this process first asked: what it has loaded does not change.
     """
+    settings = _library_settings()
     return {
         "python": platform.python_version(),
         "packages": versions(),
@@ -73,6 +99,8 @@ def describe() -> dict[str, Any]:
         "platform": platform.platform(),
         "machine": platform.machine(),
         "processor": _processor(),
+        "instructions": _instructions(),
+        **({"library_settings": settings} if settings else {}),
         "cpus": os.cpu_count(),
         "byte_order": sys.byteorder,
     }

@@ -31,9 +31,9 @@ def reproduce(settings: Settings, reference: str, *, tolerance: float, as_json: 
     """Make an entry again, from its recipe and its parents, and compare.
 
     A dataset is simulated, a forecaster trained, a forecast drawn with the stored weights, a score
-    computed of the stored forecast: aside, and removed afterwards. Exits with code 1 if numbers
-    differ by more than the tolerance. Trainings on another processor, with other threads or
-    versions, may: what is otherwise now is told.
+    computed of the stored forecast: aside, and removed afterwards. As many threads compute as the
+    record names. Exits with code 1 if numbers differ by more than the tolerance. On another
+    processor or with other versions they may: the answer names what has changed.
 
     For example: geobench reproduce score/lorenz95.fgn.s0.crps@1
     """
@@ -63,6 +63,7 @@ def _document(found: "Reproduction") -> dict[str, Any]:
             {"field": each.field, "then": each.first, "now": each.second}
             for each in found.circumstances
         ],
+        "explanations": found.explanations,
         "seconds": found.seconds,
     }
 
@@ -77,6 +78,8 @@ def _tell(found: "Reproduction") -> None:
         click.echo(f"  and {len(found.differences) - _SHOWN} more")
     if found.same_bits and found.passed:
         return
+    for explanation in found.explanations:
+        click.echo(f"  {explanation}")
     for change in found.circumstances:
         click.echo(f"  {change.field}: {_value(change.first)} then, {_value(change.second)} now")
     if not found.circumstances:

@@ -74,7 +74,7 @@ class Logs:
         found = rows(log)
         names = dict.fromkeys(["passes", "loss", *(name for row in found for name in row)])
         aside = self._csv.with_name(f"{CSV}.new")
-        with aside.open("w", newline="") as file:
+        with aside.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(names), lineterminator="\n")
             writer.writeheader()
             writer.writerows(found)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,12 +28,20 @@ def _said(where: Catalog, *words: object, stdin: str = "") -> str:
     return result.stdout
 
 
-@pytest.fixture
-def full(catalog: Catalog) -> Catalog:
+@pytest.fixture(scope="module")
+def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset, three forecasters of it, their forecasts and scores."""
+    catalog = Catalog(tmp_path_factory.mktemp("families") / "catalog", create=True)
     twin = family(catalog, "climatology", crps=1.2)["dataset"]
     family(catalog, "oracle", twin=twin, crps=0.2, law=True)
     family(catalog, "fgn", twin=twin, crps=0.4)
-    return catalog
+    return catalog.path
+
+
+@pytest.fixture
+def full(families: Path, tmp_path: Path) -> Catalog:
+    """The families, in a catalog that a test may change."""
+    return Catalog(shutil.copytree(families, tmp_path / "catalog"))
 
 
 def test_it_works_without_torch_and_geobench(full: Catalog) -> None:

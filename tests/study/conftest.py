@@ -1,6 +1,11 @@
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from geobench.cli import main
 
 STUDY = """
 title: A tiny <study> & its test
@@ -31,3 +36,15 @@ def study(tmp_path: Path) -> Path:
     path = tmp_path / "study.yaml"
     path.write_text(STUDY)
     return path
+
+
+@pytest.fixture
+def ran(once: Callable[..., Path], tmp_path: Path, study: Path) -> Path:
+    """A catalog in which the study has run, which a test may change."""
+
+    def make(folder: Path) -> None:
+        words = ["--quiet", "--catalog", str(folder / "catalog"), "run", str(study)]
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == 0, result.output
+
+    return shutil.copytree(once("tiny-study", make) / "catalog", tmp_path / "ran")

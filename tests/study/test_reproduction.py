@@ -1,12 +1,16 @@
 """What was made is made again to the same bits; what was not is told, and nothing is touched."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import threadpoolctl
+import torch
 from click.testing import CliRunner, Result
 
+from geobench import numerics
 from geobench.cli import main
 from geobench.registry import Registry
 from geobench.reproduction import reproduce
@@ -28,10 +32,16 @@ TINY = {"backbone": {"kind": "resnet", "width": 8, "blocks": 1}, "training": {"p
 
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
-    """A dataset, a network, a model that shares its weights; forecasts, scores, events of them."""
+    """A dataset, a network, a model that shares its weights; forecasts, scores, events of them.
+
+    Two threads make them, and one thread makes them again: on some processors sums would differ.
+    """
     folder = tmp_path_factory.mktemp("reproduction")
-    registry = Registry()
-    steps = Steps(Catalog(folder / "catalog", create=True), registry)
+    return _made(Steps(Catalog(folder / "catalog", create=True), Registry(), threads=2))
+
+
+def _made(steps: Steps) -> Steps:
+    registry = steps.registry
     dataset = steps.simulate("small", registry.experiment(SMALL, "small"))
     flow = registry.model({"use": "flow-matching", **TINY})
     few = flow.with_evaluations(2)
@@ -44,18 +54,18 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
     return steps
 
 
-@pytest.mark.parametrize(
-    "reference",
-    [
-        "dataset/small@1",
-        "forecaster/small.flow-matching.s0@1",
-        "forecaster/small.few.s0@1",  # with the weights of the one before
-        "forecast/small.few.s0@1",
-        "score/small.few.s0.crps@1",
-        "score/small.few.s0.law-crps@1",
-        "events/small.few.s0@1",
-    ],
-)
+KINDS = [
+    "dataset/small@1",
+    "forecaster/small.flow-matching.s0@1",
+    "forecaster/small.few.s0@1",  # with the weights of the one before
+    "forecast/small.few.s0@1",
+    "score/small.few.s0.crps@1",
+    "score/small.few.s0.law-crps@1",
+    "events/small.few.s0@1",
+]
+
+
+@pytest.mark.parametrize("reference", KINDS)
 def test_every_kind_is_made_again_to_the_same_bits(steps: Steps, reference: str) -> None:
     before = _files(steps.catalog)
     debris = sweep_temporary(dry_run=True)
@@ -67,16 +77,80 @@ def test_every_kind_is_made_again_to_the_same_bits(steps: Steps, reference: str)
     assert sweep_temporary(dry_run=True) == debris
 
 
+def _threads() -> tuple[int, int]:
+    """Threads of torch, and of numpy's matrix products."""
+    pools = threadpoolctl.threadpool_info()
+    (blas,) = {pool["num_threads"] for pool in pools if "numpy" in pool["filepath"]}
+    return torch.get_num_threads(), blas
+
+
+@pytest.mark.parametrize(("then", "now"), [(2, 1), (1, 2)])
+def test_the_threads_of_the_record_compute_again(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: int, now: int
+) -> None:
+    steps = Steps(Catalog(tmp_path, create=True), registry)
+    seen: list[tuple[int, int]] = []
+    recipe = {"use": "flow-matching", **TINY}
+
+    def spying(target: type, name: str) -> None:
+        wrapped: Callable[..., Any] = getattr(target, name)
+
+        def spied(*arguments: Any, **named: Any) -> Any:
+            seen.append(_threads())
+            return wrapped(*arguments, **named)
+
+        monkeypatch.setattr(target, name, spied)
+
+    spying(type(registry.simulator("lorenz95")), "advance")
+    spying(type(registry.model(recipe)), "fit")
+    spying(type(registry.scorer("crps")), "statistics")
+    spying(type(registry.scorer("law-crps")), "statistics")
+    spying(type(registry.model(recipe)), "restore")
+    monkeypatch.setattr("geobench.probabilities.count", _counting(seen))
+    with numerics.settled(then):
+        _made(steps)
+    with numerics.settled(now):
+        for reference in KINDS:
+            seen.clear()
+            entry = steps.catalog.get(reference)
+            assert entry.record.environment["threads"] == then
+            assert reproduce(steps, entry).same_bits
+            assert set(seen) == {(then, then)}, reference
+            assert _threads() == (now, now)
+
+
+def _counting(seen: list[tuple[int, int]]) -> Callable[..., Any]:
+    from geobench import probabilities
+
+    count = probabilities.count
+
+    def counted(*arguments: Any) -> Any:
+        seen.append(_threads())
+        return count(*arguments)
+
+    return counted
+
+
 def _files(catalog: Catalog) -> dict[str, float]:
     return {str(path): path.stat().st_mtime for path in catalog.path.rglob("*") if path.is_file()}
 
 
-def _altered(steps: Steps, entry: Entry, by: float, summary: dict[str, Any]) -> str:
+def _altered(
+    steps: Steps,
+    entry: Entry,
+    by: float,
+    summary: dict[str, Any],
+    environment: dict[str, Any] | None = None,
+) -> str:
     """Publish another version of a forecast or score: the same recipe, and other numbers."""
     record = entry.record
-    parents = steps.catalog.parents(entry)
     with steps.catalog.draft(
-        record.kind, "altered", recipe=record.recipe, parents=parents, labels=record.labels
+        record.kind,
+        "altered",
+        recipe=record.recipe,
+        parents=steps.catalog.parents(entry),
+        labels=record.labels,
+        environment=environment,
     ) as draft:
         data = entry.load()
         data = data.assign({name: data[name] + by for name in data.data_vars})
@@ -126,6 +200,38 @@ def test_the_command_tells_what_was_otherwise(steps: Steps) -> None:
     assert 0 < told["differences"][0]["relative"] < 1
     changes = {each["field"]: each["then"] for each in told["circumstances"]}
     assert changes["summary.threads"] == 99
+
+
+def test_another_processor_is_named_with_the_cure(steps: Steps) -> None:
+    drawn = steps.catalog.get("forecast/small.few.s0@1")
+    xeon = {"processor": "Xeon", "instructions": ["avx512f", "amx_tile"], "threads": 2}
+    reference = _altered(steps, drawn, 1.0, {}, xeon)
+    failed = _geobench(steps.catalog, "reproduce", reference)
+    assert failed.exit_code == 1
+    (line,) = [x for x in failed.stdout.splitlines() if "the processor is another one" in x]
+    assert "Xeon (avx512f amx_tile) then, " in line
+    assert "Reproduce it on the processor of the record, or allow" in line
+    tolerance = line.rpartition(" ")[2].rstrip(".")
+    assert _geobench(steps.catalog, "reproduce", reference, "--tolerance", tolerance).exit_code == 0
+    told = json.loads(_geobench(steps.catalog, "reproduce", reference, "--json").stdout)
+    assert told["explanations"] == [line.strip()]
+
+
+def test_nothing_is_explained_where_bits_are_the_same(steps: Steps) -> None:
+    drawn = steps.catalog.get("forecast/small.few.s0@1")
+    reference = _altered(steps, drawn, 0.0, {}, {"processor": "Xeon", "threads": 2})
+    found = reproduce(steps, steps.catalog.get(reference))
+    assert found.differences == []
+    assert found.explanations == []
+
+
+def test_a_record_without_threads_is_told(steps: Steps) -> None:
+    drawn = steps.catalog.get("forecast/small.few.s0@1")
+    entry = steps.catalog.get(_altered(steps, drawn, 1.0, {}))
+    assert "threads" not in entry.record.environment
+    (line,) = reproduce(steps, entry).explanations
+    assert line.startswith("the record does not say how many threads computed it")
+    assert "set OMP_NUM_THREADS" in line
 
 
 def test_what_was_imported_cannot_be_made_again_but_scored(steps: Steps, tmp_path: Path) -> None:

@@ -329,7 +329,9 @@ def browser() -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         # Chromium's own sandbox does not start for root, and the pages are ours.
-        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        running = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox"], timeout=600_000
+        )
         yield running
         running.close()
 
@@ -338,6 +340,7 @@ def browser() -> Iterator[Any]:
 def page(browser: Any) -> Iterator[Any]:
     """A page; afterwards it has said nothing on the console, and asked for files alone."""
     context = browser.new_context(viewport={"width": 1200, "height": 900})
+    context.set_default_timeout(600_000)  # ms; the machine may be busy
     page = context.new_page()
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))

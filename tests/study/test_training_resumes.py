@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import small_network
+import torch
 from small_network import SmallNetwork
 
-from geobench import GeobenchError, Noise, Optimisation
+from geobench import Forecaster, GeobenchError, Noise, Optimisation, Run, Training
+from geobench.numerics import settled
 from geobench.registry import Registry
 from geobench.steps import Steps
 from geobench_catalog import Catalog, CatalogError, Entry
@@ -25,13 +27,20 @@ LONG = {
     "training": {"passes": 12_800, "rows": 32, "learning_rate": 0.02, "warm_up": 5},
 }
 SCRIPT = f"""
-import sys, torch
+import sys, time, torch
+from contextlib import contextmanager
 from pathlib import Path
 from geobench.registry import Registry
 from geobench.steps import Steps
 from geobench_catalog import Catalog
 torch.set_num_threads(1)
-steps = Steps(Catalog(sys.argv[1]), Registry((Path({str(PLUGIN)!r}),)), checkpoint_every=0.02)
+
+@contextmanager
+def slow(_title):  # however fast the processor is, it is killed before it is done
+    yield lambda *_: time.sleep(0.03)
+
+registry = Registry((Path({str(PLUGIN)!r}),))
+steps = Steps(Catalog(sys.argv[1]), registry, watch=slow, checkpoint_every=0.02)
 model = steps.registry.model({LONG!r})
 steps.train(steps.catalog.get("dataset/tiny@1"), model)
 """
@@ -68,7 +77,7 @@ def test_a_training_killed_at_any_moment_goes_on_bit_by_bit(own: Steps, tmp_path
         before = {path: path.stat().st_mtime for path in _saved(own)}
         command = [sys.executable, "-c", SCRIPT, str(own.catalog.path)]
         with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-            for _ in range(600):  # until it has gone on
+            for _ in range(12_000):  # until it has gone on
                 after = {path: path.stat().st_mtime for path in _saved(own)}
                 if after != before or process.poll() is not None:
                     break
@@ -81,6 +90,30 @@ def test_a_training_killed_at_any_moment_goes_on_bit_by_bit(own: Steps, tmp_path
     resumed = own.train(dataset, model)
     assert resumed.content_digest == expected.content_digest  # weights and all logs
     assert not _work(own)
+
+
+def test_it_goes_on_with_the_threads_it_began_with(
+    own: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, fit = _dataset(own), SmallNetwork.fit
+    threads: list[int] = []
+
+    def interrupted(*_: object) -> None:
+        threads.append(torch.get_num_threads())
+        raise KeyboardInterrupt
+
+    def resumed(self: SmallNetwork, training: Training, run: Run) -> Forecaster:
+        threads.append(torch.get_num_threads())
+        return fit(self, training, run)
+
+    monkeypatch.setattr(SmallNetwork, "fit", interrupted)
+    with settled(2), pytest.raises(KeyboardInterrupt):
+        own.train(dataset, SmallNetwork())
+    monkeypatch.setattr(SmallNetwork, "fit", resumed)
+    with settled(1):
+        made = own.train(dataset, SmallNetwork())
+    assert threads == [2, 2]
+    assert made.record.environment["threads"] == made.record.summary["threads"] == 2
 
 
 def _saved(steps: Steps) -> list[Path]:
@@ -174,7 +207,7 @@ def test_work_for_a_catalogue_that_is_elsewhere_is_in_the_cache(
     assert collect(catalog) == [(str(work), 0)]
 
 
-def _torchrun(steps: Steps, *words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+def _torchrun(steps: Steps, *words: str, seconds: float = 1200) -> subprocess.CompletedProcess[str]:
     launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     geobench = ["-m", "geobench", "--catalog", str(steps.catalog.path), "--plugin", str(PLUGIN)]
     return subprocess.run(
