@@ -22,6 +22,7 @@ from timing import interleaved, tell
 from geobench import Context, Scorer, scoring
 from geobench.leaderboard import board
 from geobench.leaderboard.estimates import estimates
+from geobench.leaderboard.excess import Excess
 from geobench.registry import Registry
 from geobench.resampling import Resampling
 
@@ -67,11 +68,11 @@ def one(scorer: Scorer, key: int, inits: int, resampling: Resampling) -> dict[st
     told: dict[str, list[Any]] = {"covers": [], "covers_lead": [], "flags": [], "width": []}
     by_outcome = scoring.scores(scorer, found, resampling).values()
     by_law = scoring.scores(form, against, resampling).values()
-    mean_errors, cell_errors = map(resampling.errors, (4.0, 5.0))
     flags = np.zeros(MODELS, bool)
     for outcome, excess in zip(by_outcome, by_law, strict=True):
         paired = outcome[1:] - outcome[0]
-        for tested in (excess, paired - excess):
+        for tested, further in Excess(form.name, excess, paired - excess).too_good():
+            mean_errors, cell_errors = map(resampling.errors, (4.0 + further, 5.0 + further))
             flags |= board._better_than_law(tested, cell_errors).any(-1)
             flags |= board._better_than_law(tested.mean(-1, keepdims=True), mean_errors)[:, 0]
         for own, other in zip(excess, paired, strict=True):

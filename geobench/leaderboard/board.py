@@ -250,10 +250,8 @@ def compare(
     ranking: list[Draws] = []
     placing: list[Mean] = []
     each_run: list[Draws] = []
-    too_good: list[list[Draws]] = []
     flags = np.zeros(len(competitors), bool)
     lead_hours: list[float] = []
-    mean_errors, cell_errors = map(resampling.errors, (_SUSPICIOUS_MEAN, _SUSPICIOUS_CELL))
     for place, (scorer, called) in enumerate(zip(scorers, _calls(scorers), strict=True)):
         found = [_some(run.statistics(place, like=every[1]), cases) for run in runs]
         lead_hours = (found[0]["lead_time"].to_numpy() / np.timedelta64(3600, "s")).tolist()
@@ -277,21 +275,21 @@ def compare(
             own.cells = _cells(better, values[1:], joint[1:], joint[base], centred=not scorer.fair)
             columns.append(own)
             if scorer.fair and better not in IDEALS:
-                for each in told.too_good():
-                    cells = np.stack(_joined(every, list(each), resampling.degrees))
-                    flags |= _better_than_law(cells[1:], cell_errors).any(-1)
+                for each, further in told.too_good():
+                    tested = np.stack(_joined(every, list(each), resampling.degrees))
+                    errors = resampling.errors(_SUSPICIOUS_CELL + further)
+                    flags |= _better_than_law(tested[1:], errors).any(-1)
         if not ranking:
             first_run = sum(len(each.runs) for each in every[:base])
             singles = [told.runs for told in own_excesses]
             each_run = _ranking(singles, first_run)
             placing = _means(competitors, each_run, resampling.degrees)
             ranking = [own.draws for own in placing]
-            too_good = [
-                _joined(competitors, _ranking(list(one), first_run, singles), resampling.degrees)
-                for one in zip(*(told.too_good() for told in own_excesses), strict=True)
-            ]
-    for tested in too_good:
-        flags |= _better_than_law(np.stack(tested)[..., None], mean_errors)[:, 0]
+            for tests in zip(*(told.too_good() for told in own_excesses), strict=True):
+                parts = _ranking([each for each, _ in tests], first_run, singles)
+                tested = np.stack(_joined(competitors, parts, resampling.degrees))[..., None]
+                errors = resampling.errors(_SUSPICIOUS_MEAN + tests[0][1])
+                flags |= _better_than_law(tested, errors)[:, 0]
     if dataset.record.summary.get("inexact_law"):
         flags[:] = False  # a model may well be better than what stands for the law
     failed = [
