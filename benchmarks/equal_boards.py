@@ -36,8 +36,7 @@ class Setting:
 
     tail: standard deviation of the logarithm of a case's difficulty; 0: none, and Gaussian excess.
     between: of the level of a training; `by_model`: of a model on a case, for all its seeds;
-    `by_seed`: of a seed on a case. `unlike`: by how much more
-    the seeds of every other model differ.
+    `by_seed`: of a seed on a case. unlike: how many times more seeds of every other model differ.
     """
 
     models: int = 8

@@ -97,8 +97,7 @@ def differences(means: Sequence[Mean], degrees: float = float("inf")) -> Differe
     tiny = 1e-12 * abs(values).max(initial=0)
     variances[variances <= tiny**2] = 0  # the same difference in every resample, but for rounding
     uniform = _uniform(_POINTS, 1 + len(means))
-    added = [own.extra(uniform[:, i]) for i, own in enumerate(means)]  # noqa: S610 # no Django
-    extra = np.stack(added, 1)
+    extra = np.stack([own.by_seeds(uniform[:, i]) for i, own in enumerate(means)], 1)
     # Few blocks leave open how large a variance over cases is, as Student's distribution has it.
     unsure = degrees / special.chdtri(degrees, uniform[:, -1]) if degrees < 1e6 else 1.0
     gaps = values[:, None] - values

@@ -48,7 +48,7 @@ class Mean:
     within: "Draws | float" = 0.0
     degrees: float = float("inf")
 
-    def extra(self, chance: "Draws") -> "Draws":
+    def by_seeds(self, chance: "Draws") -> "Draws":
         """What seeds may add to the variance of the mean, `(chance, …)`.
 
         The true variance between seeds has `chance` (0 to 1) of being smaller.
