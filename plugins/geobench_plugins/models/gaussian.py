@@ -51,7 +51,7 @@ class Gaussian(EnsembleModel):
         "else",
     )
     diagonal: float = Field(
-        0.5,
+        0.75,
         ge=0,
         lt=1,
         description="first share of the budget, in which mean and standard deviations learn without "
