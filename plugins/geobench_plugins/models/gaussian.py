@@ -54,8 +54,8 @@ class Gaussian(EnsembleModel):
         0.75,
         ge=0,
         lt=1,
-        description="first share of the budget, in which mean and standard deviations learn without "
-        "factors; then they are fixed. 0: everything learns together throughout",
+        description="first share of the budget, in which mean and standard deviations learn "
+        "without factors; then they are fixed. 0: everything learns together throughout",
     )
     training: Optimisation = Field(Optimisation(), description="budget and schedule")
 
