@@ -99,7 +99,7 @@ class Job(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """What a line of the file is found by."""
+        """What a line of the file is found by, beside its budget."""
         return self.preset, self.changed, self.seed
 
 
@@ -301,12 +301,16 @@ def _round(value: float) -> float:
 Rows = dict[tuple[str, str, int], dict[str, Any]]
 
 
-def read(file: Path) -> Rows:
-    """Return the lines of the file by preset, change and seed."""
+def read(file: Path, passes: int) -> Rows:
+    """Return the lines of the file with this budget, by preset, change and seed."""
     if not file.exists():
         return {}
     lines = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
-    return {(line["preset"], line["changed"], line["seed"]): line for line in lines}
+    return {
+        (line["preset"], line["changed"], line["seed"]): line
+        for line in lines
+        if line["passes"] == passes
+    }
 
 
 def loss(rows: Rows, preset: str, changed: str) -> tuple[float, float, int]:
@@ -379,9 +383,11 @@ def main() -> None:
     parser.add_argument("--file", type=Path, default=RESULTS, help="JSON lines, added to")
     parser.add_argument("--only", nargs="+", default=list(PRESETS), help="presets to try")
     parser.add_argument("--passes", type=int, default=100_000, help="sample-passes of a training")
-    parser.add_argument("--table", action="store_true", help="print the file as a table")
+    parser.add_argument(
+        "--table", action="store_true", help="print the lines with this budget as a table"
+    )
     given = parser.parse_args()
-    rows = read(given.file)
+    rows = read(given.file, given.passes)
     if given.table:
         print(table(rows))
         return
