@@ -5,7 +5,8 @@ python studies/report.py --check  # says whether it is what the tables give
 
 The text is docs/results/report.md.j2; every number in it is taken from the score tables
 docs/results/site/board.json, docs/results/{ablations,ocean_seeds}.json and studies/results/*.json,
-whose commands the report names. The template itself holds no measured number.
+whose commands the report names. The template itself holds no measured number. Rows that
+docs/results/withdrawn.json names are marked in every table of the study.
 """
 
 import json
@@ -28,8 +29,9 @@ Cell = dict[str, Any]
 class Board:
     """A board of a score table, asked by names."""
 
-    def __init__(self, told: dict[str, Any]) -> None:
+    def __init__(self, told: dict[str, Any], withdrawn: dict[str, str] | None = None) -> None:
         self.told = told
+        self.withdrawn = withdrawn or {}
         self.labels = [row["label"] for row in told["rows"]]
         self.columns = {column["name"]: column for column in told["columns"]}
 
@@ -37,6 +39,24 @@ class Board:
         """A model's row."""
         found: dict[str, Any] = self.told["rows"][self.labels.index(label)]
         return found
+
+    def named(self, label: str) -> str:
+        """How a table names a model: with the reason, if its row is withdrawn."""
+        reason = self.withdrawn.get(label)
+        return f"`{label}` (**withdrawn**: {reason})" if reason else f"`{label}`"
+
+    def ranked(self, label: str) -> str:
+        """The same after the rank of the row, which a withdrawn one does not have."""
+        rank = "–" if label in self.withdrawn else self.row(label)["rank"]
+        return f"{rank} {self.named(label)}"
+
+    def best_set(self) -> list[str]:
+        """Models that may be the best and compete, without the withdrawn ones."""
+        return [
+            row["label"]
+            for row in self.told["rows"]
+            if row["in_set"] and row["label"] not in self.withdrawn
+        ]
 
     def cell(self, label: str, column: str, day: float) -> Cell:
         """A score at a lead time: `score`, `excess`, `share`, each with value, low and high."""
@@ -108,7 +128,7 @@ def of_law(board: Board, labels: Sequence[str] = ()) -> str:
             board.cell(label, "spread/skill", day)["score"]["value"] for day in (first, later)
         ]
         rows.append([
-            f"{row['rank']} `{label}`",
+            board.ranked(label),
             interval(row["excess"], 4),
             number(board.seed_sd(label), 4),
             *(number((board.cell(label, "CRPS", day)["share"] or {}).get("value")) for day in days),
@@ -152,7 +172,7 @@ def of_extremes(
             interval(cell, digits, scale)
             for cell, (_, _, digits, scale, _) in zip(cells, EXTREMES, strict=True)
         ]
-        rows.append([f"`{label}`", *told])
+        rows.append([board.named(label), *told])
     return table(["model", *(heading for *_, heading in EXTREMES)], rows)
 
 
@@ -162,7 +182,7 @@ def of_price(board: Board, labels: Sequence[str]) -> str:
     for label in labels:
         row = board.row(label)
         rows.append([
-            f"`{label}`",
+            board.named(label),
             number(row["parameters"], 0),
             number(row["training_seconds"], 0),
             number(row["evaluations"], 0),
@@ -208,7 +228,7 @@ def of_ocean(board: Board, labels: Sequence[str] = ()) -> str:
         ]
         row = board.row(label)
         rows.append([
-            f"{row['rank']} `{label}`",
+            board.ranked(label),
             interval(row["excess"]),
             *shares,
             ", ".join(number(cell["score"]["value"], 2) for cell in cells["spread/skill eta"]),
@@ -292,7 +312,22 @@ def boards(file: str = "site/board.json") -> dict[str, Board]:
     told = json.loads((RESULTS / file).read_text("utf-8"))
     for column in (column for each in told["boards"] for column in each["columns"]):
         column["cells"] = [[_named(told, cell) for cell in cells] for cells in column["cells"]]
-    return {each["page"]: Board(each) for each in told["boards"]}
+    rows = json.loads((RESULTS / "withdrawn.json").read_text("utf-8"))
+    reasons = {
+        page: {
+            label: row["reason"]
+            for label, row in rows.items()
+            if row["boards"] is None or page in row["boards"]
+        }
+        for page in (each["page"] for each in told["boards"])
+    }
+    return {each["page"]: Board(each, reasons[each["page"]]) for each in told["boards"]}
+
+
+def of_withdrawn() -> str:
+    """List of the withdrawn rows, with their reasons."""
+    rows = json.loads((RESULTS / "withdrawn.json").read_text("utf-8"))
+    return "\n".join(f"- `{label}`{row['where']}: {row['reason']}." for label, row in rows.items())
 
 
 def _named(told: dict[str, Any], cell: Sequence[Sequence[float | None] | None]) -> Cell:
@@ -323,7 +358,7 @@ def render() -> str:
         "of_law": of_law, "of_extremes": of_extremes, "of_price": of_price,
         "of_larger": of_larger, "of_ocean": of_ocean, "of_trainings": of_trainings,
         "hours_of_training": hours_of_training, "training_seconds": training_seconds,
-        "times_as_long": times_as_long,
+        "times_as_long": times_as_long, "of_withdrawn": of_withdrawn,
     }  # fmt: skip
     return environment.get_template(TEMPLATE).render(
         boards=boards(),

@@ -27,7 +27,7 @@ def geobench_models() -> "list[type[EnsembleModel]]":
     from geobench_plugins.models.aifs_crps import AIFSCRPS
     from geobench_plugins.models.analog import Analog
     from geobench_plugins.models.archesweather import ArchesWeather
-    from geobench_plugins.models.archesweather_gen import ArchesWeatherGen
+    from geobench_plugins.models.archesweather_gen import ArchesWeatherGen, ArchesWeatherGenFour
     from geobench_plugins.models.climatology import Climatology
     from geobench_plugins.models.crps_lam import CRPSLAM
     from geobench_plugins.models.energy_net import EnergyNet
@@ -55,6 +55,7 @@ def geobench_models() -> "list[type[EnsembleModel]]":
         EnergyNet,
         FlowMatching,
         ArchesWeatherGen,
+        ArchesWeatherGenFour,
         GenCast,
         FlowMap,
     ]

@@ -21,6 +21,7 @@ from geobench import (
     Training,
     Variable,
 )
+from geobench.evaluations import Evaluations
 from geobench.forecasting import members
 from geobench.simulating import trajectories
 from geobench.testing import Decay, ModelConformance
@@ -185,17 +186,20 @@ class Kicked(Decay):
         return state
 
 
+def _data(simulator: Simulator) -> Training:
+    states = trajectories(simulator, Noise.rows(0, "data", 200), spin_up=0, steps=50)
+    return Training(Task(simulator.spec, simulator.output_step), states, states[:4])
+
+
 def _fitted_members(
     model: EnsembleModel, simulator: Simulator, count: int = 4000
 ) -> tuple[Tensor, Tensor]:
     """Members two steps ahead of one state, `(member, lead, channel, *grid)`, and the state."""
-    task = Task(simulator.spec, simulator.output_step)
-    states = trajectories(simulator, Noise.rows(0, "data", 200), spin_up=0, steps=50)
-    training = Training(task, states, states[:4])
+    training = _data(simulator)
     forecaster = model.fit(training, Run(seed=1))
     rows = [(0, member) for member in range(count)]
     history = training.validation[:1, :2]
-    drawn = members(forecaster, history, rows, leads=2, seed=2, spec=task.spec)
+    drawn = members(forecaster, history, rows, leads=2, seed=2, spec=simulator.spec)
     return drawn, history[0, -1]
 
 
@@ -231,6 +235,48 @@ def test_it_learns_how_neighbours_correlate(fields: dict[str, int]) -> None:
         found = correlation.roll(-apart, 1).diagonal()
         assert float(found.mean()) == pytest.approx(exact, abs=0.1), apart
     assert float(drawn[:, 0].std(0).mean()) == pytest.approx(0.6, rel=0.1)
+
+
+@pytest.mark.parametrize("place", ["", "part 2/"])
+def test_the_factors_leave_the_mean_as_it_was(place: str) -> None:
+    """Mean and diagonal are, bit for bit, those of the model without factors at that budget."""
+    training = _data(Kicked())
+    how = Optimisation(passes=1280, rows=32, learning_rate=5e-3)
+    half = Optimisation(passes=640, rows=32, learning_rate=5e-3)
+    small = ResNet(width=8, blocks=1)
+    whole = Gaussian(backbone=small, training=how, diagonal=0.5).fit(
+        training, Run(seed=3, place=place)
+    )
+    alone = Gaussian(backbone=small, training=half, rank=0, local=0).fit(
+        training, Run(seed=3, place=f"{place}part 0/")
+    )
+    weights, wanted = whole.weights(), alone.weights()
+    found = {key: value for key, value in weights.items() if key.startswith("diagonal.")}
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[key], wanted[key]) for key in found)
+    # And the factors have learned.
+    fresh = Gaussian(backbone=small)._network(training.task.spec).factors
+    assert fresh is not None
+    assert not torch.equal(weights["factors.inner.body.head.bias"], fresh.inner.body.head.bias)
+
+
+def test_the_budget_pays_for_the_fixed_network() -> None:
+    how = Optimisation(passes=6400, rows=32)
+    for fields in ({}, {"rank": 0, "local": 0}, {"diagonal": 0.5}, {"diagonal": 0.0}):
+        run = Run(seed=0)
+        model = Gaussian(backbone=ResNet(width=8, blocks=1), training=how, **fields)
+        model.fit(_data(Decay()), run)
+        assert run.spent["sample_passes"] == pytest.approx(6400, abs=64), fields
+
+
+def test_a_member_costs_an_evaluation_of_each_network() -> None:
+    training = _data(Decay())
+    for fields, wanted in (({}, 2), ({"rank": 0, "local": 0}, 1)):
+        model = Gaussian(backbone=ResNet(width=8, blocks=1), training=BRIEF, **fields)
+        fitted, counted = model.fit(training, Run(seed=0)), Evaluations()
+        with counted.of(fitted.network):
+            fitted.step(training.validation[:3, :2], Noise.rows(0, "any", 3).at(1))
+        assert counted.rows == 3 * wanted
 
 
 def test_land_and_walls_stay_as_they_are() -> None:

@@ -28,7 +28,7 @@ from geobench.forecasting import members
 from geobench.simulating import trajectories
 from geobench.testing import Decay, ModelConformance
 from geobench.training.cost import StepCost
-from geobench_plugins.models.archesweather_gen import ArchesWeatherGen
+from geobench_plugins.models.archesweather_gen import ArchesWeatherGen, ArchesWeatherGenFour
 from geobench_plugins.models.fgn import FGN
 from geobench_plugins.models.flow_map import FlowMap
 from geobench_plugins.models.flow_matching import FlowMatching
@@ -328,10 +328,11 @@ def test_processes_share_the_batch_that_one_has(processes: int) -> None:
         (FlowMatching(backbone=SMALL, training=BRIEF), 16),
         (GenCast(backbone=SMALL, training=BRIEF), 19),
         (GenCast(backbone=SMALL, training=BRIEF, sampler={"evaluations": 39}), 39),
-        (ArchesWeatherGen(backbone=SMALL, training=BRIEF), 25 + 4),
+        (ArchesWeatherGen(backbone=SMALL, training=BRIEF), 25 + 1),
+        (ArchesWeatherGenFour(backbone=SMALL, training=BRIEF), 25 + 4),
         (FlowMap(backbone=SMALL, training=BRIEF), 2),
     ],
-    ids=["flow-matching", "gencast", "gencast-39", "archesweather-gen", "flow-map"],
+    ids=["flow-matching", "gencast", "gencast-39", "archesweather-gen", "four", "flow-map"],
 )
 def test_evaluations_are_counted(model: EnsembleModel, evaluations: int) -> None:
     training = _training()

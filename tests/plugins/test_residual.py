@@ -7,7 +7,7 @@ import pytest
 import torch
 from basin import Basin
 
-from geobench import Dimension, Noise, Task, Training
+from geobench import Dimension, Noise, Task, Training, Variable
 from geobench.simulating import trajectories
 from geobench.testing import Decay
 from geobench_plugins.networks.residual import Scaling, low_pass
@@ -84,6 +84,53 @@ def test_walls_and_land_stay_as_they_are() -> None:
     assert torch.equal(drawn[:, ~basin.wet], state[:, ~basin.wet])
     assert bool((drawn[:, basin.wet] != state[:, basin.wet]).all())
     assert not bool(scaling.residual(state, state + 1)[:, ~basin.wet.movedim(0, -1)].any())
+
+
+def _waves(dropped: float) -> Training:
+    """Two channels on a ring of 16: waves 1 (kept by half a low pass) that turn, and waves 7.
+
+    A wave of amplitude 1 that turns by a right angle each step changes by sqrt(2) times its own
+    root mean square. In the first channel a steady wave 7 has `dropped` of that, in the second
+    there is none.
+    """
+    simulator = Decay(sites=16)
+    angle = 2 * math.pi / 16 * torch.arange(16, dtype=torch.float64)
+    turn = math.pi / 2 * torch.arange(9, dtype=torch.float64)[:, None]
+    slow = (angle - turn).cos()
+    first = slow + dropped * math.sqrt(2) * (7 * angle).cos()
+    states = torch.stack([first, slow], 1)[None].float()  # (trajectory, time, channel, site)
+    two = tuple(_named(simulator.spec.variables[0], name) for name in "qr")
+    spec = simulator.spec.model_copy(update={"variables": two})
+    return Training(Task(spec, simulator.output_step), states, states)
+
+
+def _named(variable: Variable, name: str) -> Variable:
+    return variable.model_copy(update={"name": name})
+
+
+@pytest.mark.parametrize(("size", "filtered"), [(0.05, True), (0.09, True), (0.12, False)])
+def test_only_variables_that_lose_little_are_filtered(size: float, filtered: bool) -> None:
+    training = _waves(size)
+    scaling = Scaling(training.task.spec, 0.5, 0.1)
+    scaling.learn(training)
+    assert scaling.dropped == pytest.approx([size, 0], abs=1e-5)
+    assert scaling.filtered.tolist() == [filtered, True]
+    state = training.train[0]
+    expected = _waves(0.0).train[0] if filtered else state
+    assert torch.allclose(scaling.reference(state), expected, atol=1e-5)
+    before, after = state[:-1], state[1:]
+    change = scaling.residual(before, after)
+    assert torch.allclose(scaling.apply_residual(before, change), after, atol=1e-5)
+    restored = Scaling(training.task.spec, 0.5, 0.1)
+    restored.load_state_dict(scaling.state_dict())
+    assert torch.equal(restored.reference(state), scaling.reference(state))
+
+
+def test_without_a_limit_everything_is_filtered() -> None:
+    training = _waves(10.0)
+    scaling = Scaling(training.task.spec, 0.5)
+    scaling.learn(training)
+    assert torch.allclose(scaling.reference(training.train[0]), _waves(0.0).train[0], atol=1e-4)
 
 
 def test_small_differences_between_members_are_not_lost() -> None:

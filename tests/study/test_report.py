@@ -1,5 +1,6 @@
 """The report of the study says what the committed score tables say, and nothing else."""
 
+import html
 import importlib.util
 import json
 import re
@@ -51,11 +52,80 @@ def test_another_table_gives_another_report(
     board["rows"][oracle]["excess"]["value"] += 1
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "board.json").write_text(json.dumps(told))
-    for name in ("report.md.j2", "ablations.json", "ocean_seeds.json"):
+    for name in ("report.md.j2", "ablations.json", "ocean_seeds.json", "withdrawn.json"):
         (tmp_path / name).write_bytes((report.RESULTS / name).read_bytes())
     before = report.render()
     monkeypatch.setattr(report, "RESULTS", tmp_path)
     assert report.render() != before
+
+
+def test_withdrawn_rows_are_marked_in_every_table(report: ModuleType) -> None:
+    """With their reason and without a rank; five models on the ocean, four on the other laws."""
+    rows = json.loads((report.RESULTS / "withdrawn.json").read_text("utf-8"))
+    text = report.REPORT.read_text("utf-8")
+    parts = dict(re.findall(r"\n## (.+?)\n(.*?)(?=\n## |\Z)", text, re.S))
+    marked = []
+    for heading in ("Extremes", "The whole law", "The price", "The ocean"):
+        for line in parts[heading].splitlines():
+            found = re.match(r"\| (?:(\S+) )?`([^`]+)`([^|]*)", line)
+            if not found or found[2] not in rows:
+                continue
+            if found[2] != "gaussian" or heading == "The ocean":
+                assert rows[found[2]]["reason"] in found[3], line
+                assert found[1] in (None, "–"), line
+                marked.append(found[2])
+            else:
+                assert "withdrawn" not in line
+    # Two tables of each of four laws, that of prices (which has no analog), two of the ocean.
+    assert {label: marked.count(label) for label in rows} == {
+        "aifs-crps": 11,
+        "mc-dropout": 11,
+        "archesweather-gen": 11,
+        "analog": 10,
+        "gaussian": 2,
+    }
+
+
+def test_no_sentence_uses_a_withdrawn_row(report: ModuleType) -> None:
+    """What a member costs may be told; of larger budgets no row is withdrawn."""
+    text = (report.RESULTS / report.TEMPLATE).read_text("utf-8")
+    used = re.findall(r"\b(\w+)\.(?:row|cell|seed_sd)\(\"([a-z-]+)\"[^}]*?\}", text)
+    rows = json.loads((report.RESULTS / "withdrawn.json").read_text("utf-8"))
+    boards = {"one": "lorenz95-lorenz95", "sea": "shallow-water-shallow-water"}
+    wrong = [
+        (board, label)
+        for board, label in used
+        if label in rows
+        and board not in ("abl", "gpu")
+        and (rows[label]["boards"] is None or boards.get(board) in rows[label]["boards"])
+    ]
+    assert wrong == [("sea", "archesweather-gen")]
+    assert 'sea.row("archesweather-gen").seconds_per_member' in text
+
+
+def test_the_site_says_what_is_withdrawn(report: ModuleType) -> None:
+    """On the overview, on the pages of each experiment, and on those of the entries."""
+    site = report.RESULTS / "site"
+    rows = json.loads((report.RESULTS / "withdrawn.json").read_text("utf-8"))
+    overview = (site / "index.html").read_text("utf-8")
+    assert all(html.escape(row["reason"]) in overview for row in rows.values())
+    for page in sorted((site / "experiments").glob("*.html")):
+        text = page.read_text("utf-8")
+        for label, row in rows.items():
+            here = row["boards"] is None or any(
+                page.stem.removesuffix("-scores") == board for board in row["boards"]
+            )
+            assert (html.escape(row["reason"]) in text) == here, (page, label)
+            heads = re.findall(
+                rf'<th scope="row"[^>]*>(?:<a [^>]*>)?<bdi>{label}</bdi>( <small>\(withdrawn)?',
+                text,
+            )
+            assert heads, (page, label)
+            assert all(bool(mark) == here for mark in heads), (page, label)
+    for label, row in rows.items():
+        for page in sorted((site / "entries").glob(f"*-{label}-s*.html")):
+            here = row["boards"] is None or "shallow-water" in page.name
+            assert ('id="withdrawn"' in page.read_text("utf-8")) == here, page
 
 
 def test_a_board_is_asked_by_names(report: ModuleType) -> None:

@@ -14,15 +14,19 @@ class AIFSCRPS(Emulator):
     https://arxiv.org/abs/2412.15832. Four noise channels per site go through an MLP with layer norm
     into the norms of the processor, as scale and shift from weights of exactly 0. Loss: almost fair
     CRPS, alpha = 0.95, of four members, whose optimum is 2.4 % too narrow. The change is added to
-    the lower half of the present state's wavenumbers; a flag tells the first step from later ones.
-    Rollouts of 1 step (80 % of the budget), 2 (16 %) and 3 to 12 (4 %: where the budget is small,
-    the longest take few optimiser steps, or none), at rates of 1, 1/100 and 1/1000. Departs from
-    the paper: averaged weights, rates with warm-up and cosine in every stage, weight decay of 0.05,
-    backbones of a laptop's size, whose convolutions make the noise of a site known to its
-    neighbours.
+    the lower half of the present state's wavenumbers, for variables of which the upper half is
+    small (`dropped`). A flag is 0 at the first step and 1 at later ones. Rollouts of 1 step (80 %
+    of the budget), 2 (16 %) and 3 to 12 (4 %: where the budget is small, the longest take few
+    optimiser steps, or none), at rates of 1, 1/100 and 1/1000. Departs from the paper: the flag
+    has no effect until it has learned, and half of the windows of one step carry it, because a
+    small budget leaves rollouts too few steps to teach it; variables that the filter would change
+    much are not filtered; averaged weights, rates with warm-up and cosine in every stage, weight
+    decay of 0.05, backbones of a laptop's size, whose convolutions spread the noise of a site to
+    its neighbours.
     """
 
     name = "aifs-crps"
+    version = "2"
 
     conditioning: Conditioning = Field(
         Conditioning(
@@ -44,7 +48,7 @@ class AIFSCRPS(Emulator):
         le=1,
         description="share of the wavenumbers of the present state to which the change is added",
     )
-    flag: bool = Field(True, description="whether it is told the first step from later ones")
+    flag: bool = Field(True, description="extra input: 0 at the first step, 1 at later ones")
     training: Optimisation = Field(
         Optimisation(
             stages=(

@@ -11,12 +11,13 @@ class CRPSLAM(Emulator):
 
     https://arxiv.org/abs/2510.09484. The noise of FGN, the almost fair CRPS (alpha = 0.95) of two
     members, whose optimum is 5 % too narrow, and a warm start: in the first half of the budget
-    single members learn by absolute error. Departs from the paper: the warm start is a part of the
-    same training, averaged weights, no boundary forcing (twins have none), backbones of a laptop's
-    size.
+    single members learn by absolute error. The learning rate warms up and decays in each half.
+    Departs from the paper: the warm start is a part of the same budget, averaged weights, no
+    boundary forcing (twins have none), backbones of a laptop's size.
     """
 
     name = "crps-lam"
+    version = "2"
 
     objective: Objective = Field(CRPS(alpha=0.95), description="what is minimised")
     alone: float = Field(

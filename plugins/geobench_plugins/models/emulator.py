@@ -1,11 +1,13 @@
 """The family of networks that step to the next state, with noise or without; models are presets."""
 
+import itertools
+import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from geobench import EnsembleModel, Forecaster, Optimisation, optimise
+from geobench import EnsembleModel, Forecaster, Optimisation, Stage, optimise
 from geobench_plugins.networks.backbones import Backbone
 from geobench_plugins.networks.conditioning import Conditioning
 from geobench_plugins.networks.objectives import CRPS, Objective
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
     from geobench import Noise, Run, StateSpec, Task, Training
     from geobench_plugins.networks.next_state import Networks, NextState
+
+_SLIVER = 1e-9  # shares of the budget below it are rounding
 
 
 class Emulator(EnsembleModel):
@@ -43,13 +47,31 @@ class Emulator(EnsembleModel):
         lt=1,
         description="first share of the budget, in which single members learn by absolute error",
     )
+    schedules: Literal["two", "one"] = Field(
+        "two",
+        description="with alone above 0. two: the learning rate warms up and decays before the "
+        "ensemble begins to learn, and again after; one: once over the whole budget",
+    )
     kept: float = Field(
         1.0,
         gt=0,
         le=1,
         description="share of the wavenumbers of the present state to which the change is added",
     )
-    flag: bool = Field(False, description="whether it is told the first step from later ones")
+    dropped: float | None = Field(
+        0.1,
+        ge=0,
+        description="with kept below 1: the most that the filter may drop of a variable, as a "
+        "share of the size of its change in one step, both over the train split. A variable that "
+        "would lose more is not filtered. null: all are",
+    )
+    flag: bool = Field(False, description="extra input: 0 at the first step, 1 at later ones")
+    flag_start: Literal["zero", "random"] = Field(
+        "zero",
+        description="with a flag. zero: its weights have no effect until they have learned, and "
+        "they learn from the start of the training; random: they start like all others, and learn "
+        "only in rollouts",
+    )
     seeds: int = Field(1, gt=0, description="networks, trained independently on shares of passes")
     combination: Literal["members", "mean"] = Field(
         "members",
@@ -78,32 +100,41 @@ class Emulator(EnsembleModel):
         alone = self.seeds == 1 or self.combination == "mean"
         return self.conditioning.deterministic and alone
 
+    def recipe(self) -> dict[str, Any]:
+        """Everything that decides this model's numbers: not fields that have no effect."""
+        idle = {"dropped": self.kept == 1, "flag_start": not self.flag, "schedules": not self.alone}
+        return {k: v for k, v in super().recipe().items() if not idle.get(k, False)}
+
     def fit(self, training: "Training", run: "Run") -> Forecaster:
         """Minimise the objective of small ensembles over random windows of the train split."""
         from geobench_plugins.networks.linear import initialise
         from geobench_plugins.networks.next_state import EnsembleLoss, Networks
 
-        share = self.training.passes // self.seeds
-        how = Optimisation.model_validate(dict(self.training) | {"passes": share})
         networks = []
         for index in range(self.seeds):
             part = run.part(index, self.seeds)
             network = self._network(training.task.spec).to(run.device)
             network.scaling.learn(training)
             initialise(network, part.noise("weights", 1))
-            loss = EnsembleLoss(
-                network,
-                training,
-                how,
-                frames=self.frames,
-                members=self.members,
-                objective=self.objective,
-                alone=self.alone,
-            )
-            # Single members may be equal; those of an ensemble need a while to come apart.
-            apart = max(0.5, (1 + self.alone) / 2)
-            optimise(loss, how, part, self._forecaster(Networks([network])), spread_from=apart)
+            forecaster = self._forecaster(Networks([network]))
+            phases = self._phases()
+            for place, (how, alone) in enumerate(phases):
+                loss = EnsembleLoss(
+                    network,
+                    training,
+                    how,
+                    frames=self.frames,
+                    members=self.members,
+                    objective=self.objective,
+                    alone=alone,
+                )
+                # Single members may be equal; those of an ensemble need a while to come apart.
+                apart = max(0.5, (1 + alone) / 2) if alone < 1 else math.inf
+                own = part.part(place, len(phases))
+                optimise(loss, how, own, forecaster, spread_from=apart)
             networks.append(network)
+            if self.kept < 1:
+                run.log["dropped"] = network.scaling.dropped
         return self._forecaster(Networks(networks))
 
     def restore(self, weights: "Mapping[str, Tensor]", task: "Task") -> Forecaster:
@@ -114,6 +145,17 @@ class Emulator(EnsembleModel):
         networks.load_state_dict(dict(weights))
         return self._forecaster(networks)
 
+    def _phases(self) -> list[tuple[Optimisation, float]]:
+        """Schedules of one network, each with the share of it in which members learn alone."""
+        passes = self.training.passes // self.seeds
+        if not self.alone or self.schedules == "one":
+            return [(_changed(self.training, passes=passes), self.alone)]
+        first, second = (
+            _changed(self.training, passes=max(1, round(share * passes)), stages=stages)
+            for share, stages in _cut(self.training.stages, self.alone)
+        )
+        return [(first, 1.0), (second, 0.0)]
+
     def _network(self, spec: "StateSpec") -> "NextState":
         from geobench_plugins.networks.next_state import NextState
 
@@ -123,11 +165,33 @@ class Emulator(EnsembleModel):
             backbone=self.backbone,
             conditioning=self.conditioning,
             kept=self.kept,
-            flag=self.flag,
+            dropped=self.dropped,
+            flag=self.flag_start if self.flag else "none",
         )
 
     def _forecaster(self, networks: "Networks") -> Forecaster:
         return StepByStep(networks, self)
+
+
+def _changed(training: Optimisation, **fields: Any) -> Optimisation:
+    return Optimisation.model_validate(dict(training) | fields)
+
+
+def _cut(stages: tuple[Stage, ...], at: float) -> "list[tuple[float, tuple[Stage, ...]]]":
+    """Cut the stages at a share of the budget: both parts' shares of it, and their stages.
+
+    A stage that goes across the cut is in both. The shares of a part's stages sum to 1.
+    """
+    bounds = [0.0, *itertools.accumulate(stage.share for stage in stages)]
+    parts = []
+    for low, high in ((0.0, at), (at, 1.0)):
+        own = [
+            stage.model_copy(update={"share": (min(end, high) - max(start, low)) / (high - low)})
+            for stage, (start, end) in zip(stages, itertools.pairwise(bounds), strict=True)
+            if min(end, high) - max(start, low) > _SLIVER
+        ]
+        parts.append((high - low, tuple(own)))
+    return parts
 
 
 class StepByStep(Forecaster):

@@ -10,24 +10,30 @@ from geobench import EnsembleModel, Forecaster, Optimisation, optimise
 from geobench_plugins.networks.backbones import Backbone
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from geobench import Noise, Run, StateSpec, Task, Training
     from geobench_plugins.networks.gaussian_law import NormalChange
 
 
+_COST = 4 / 3  # sample-passes of a row where the factors learn: their own, and an evaluation
+
+
 class Gaussian(EnsembleModel):
-    """Normal law of the next state: a network gives the mean and the covariance of the change.
+    """Normal law of the next state: networks give the mean and the covariance of the change.
 
     What any generative model must beat. The covariance is diag(d²) + V Vᵀ. V has `rank` global
     factors, the network's output as it is, and local ones around centres every `spacing` cells: a
     network that treats all places alike cannot give neighbours independent factors otherwise. With
     a centre in every cell the local part is a moving average of white noise whose coefficients
-    depend on the state. One evaluation gives the whole law; trained by one-step likelihood alone,
-    so no rollout and no ensemble.
+    depend on the state. One network learns the mean and d; it is then fixed, and a second of the
+    same size learns V and a factor of d. So the factors never explain what the mean has yet to
+    learn. Each has a schedule of its own. Trained by the likelihood of one step, so no rollout and
+    no ensemble. A member costs one evaluation of each network and step.
     """
 
     name = "gaussian"
+    version = "2"
 
     frames: int = Field(2, gt=0, description="past frames it sees")
     backbone: Backbone | None = Field(
@@ -45,7 +51,11 @@ class Gaussian(EnsembleModel):
         "else",
     )
     diagonal: float = Field(
-        0.5, ge=0, lt=1, description="first share of the budget, in which there are no factors"
+        0.75,
+        ge=0,
+        lt=1,
+        description="first share of the budget, in which mean and standard deviations learn "
+        "without factors; then they are fixed. 0: everything learns together throughout",
     )
     training: Optimisation = Field(Optimisation(), description="budget and schedule")
 
@@ -58,32 +68,62 @@ class Gaussian(EnsembleModel):
         return self
 
     def fit(self, training: "Training", run: "Run") -> Forecaster:
-        """Maximise the likelihood of the next state over random windows of the train split."""
+        """Maximise the likelihood of the next state over random windows of the train split.
+
+        First without factors; then the factors alone, mean and standard deviations being fixed.
+        """
         from geobench_plugins.networks.conditioned import initialise
-        from geobench_plugins.networks.gaussian_law import LikelihoodLoss
+        from geobench_plugins.networks.gaussian_law import NormalChange
 
         network = self._network(training.task.spec).to(run.device)
         network.scaling.learn(training)
-        initialise(network, run.noise("weights", 1))
-        loss = LikelihoodLoss(
-            network, training, self.training, frames=self.frames, diagonal=self.diagonal
-        )
-        forecaster = _Gaussian(network, self.frames)
-        optimise(loss, self.training, run, forecaster)
-        return forecaster
+        if network.factors is None:
+            initialise(network, run.noise("weights", 1))
+            self._maximise(network, training, self.training, run)
+            return _Gaussian(network, self.frames)
+        first, second = run.part(0, 2), run.part(1, 2)
+        initialise(network.diagonal, first.noise("weights", 1))
+        initialise(network.factors, second.noise("weights", 1))
+        share = self.diagonal
+        if share:
+            alone = NormalChange(network.diagonal, None)
+            self._maximise(alone, training, self._how(share), first)
+            network.diagonal.requires_grad_(False)
+        # Evaluating the fixed network costs a third of a sample-pass, which the budget pays for.
+        cost = _COST if share else 2.0
+        how = self._how((1 - share) / cost)
+        self._maximise(network, training, how, second)
+        run.spent["sample_passes"] += (cost - 1) * how.spent(how.steps)
+        return _Gaussian(network, self.frames)
 
     def restore(self, weights: "Mapping[str, Tensor]", task: "Task") -> Forecaster:
-        """Rebuild the network and load its weights."""
+        """Rebuild the networks and load their weights."""
         network = self._network(task.spec)
         network.load_state_dict(dict(weights))
         return _Gaussian(network, self.frames)
 
-    def _network(self, spec: "StateSpec") -> "NormalChange":
-        from geobench_plugins.networks.gaussian_law import NormalChange
+    def _how(self, share: float) -> Optimisation:
+        """Training with a share of the budget, and a schedule of its own."""
+        passes = max(1, round(share * self.training.passes))
+        return Optimisation.model_validate(dict(self.training) | {"passes": passes})
 
+    def _maximise(
+        self, network: "NormalChange", training: "Training", how: Optimisation, run: "Run"
+    ) -> None:
+        from geobench_plugins.networks.gaussian_law import LikelihoodLoss
+
+        loss = LikelihoodLoss(network, training, how, frames=self.frames)
+        optimise(loss, how, run, _Gaussian(network, self.frames))
+
+    def _network(self, spec: "StateSpec") -> "NormalChange":
+        from geobench_plugins.networks.gaussian_law import DiagonalChange, Factors, NormalChange
+
+        diagonal = DiagonalChange(spec, self.frames, self.backbone)
+        if not self.rank and not self.local:
+            return NormalChange(diagonal, None)
         line = len(spec.dims) == 1
         spacing = self.spacing or (1 if line else math.ceil(max(spec.grid) / 8))
-        return NormalChange(
+        factors = Factors(
             spec,
             self.frames,
             backbone=self.backbone,
@@ -92,16 +132,21 @@ class Gaussian(EnsembleModel):
             spacing=spacing,
             reach=self.reach or (4 if line else spacing),
         )
+        return NormalChange(diagonal, factors)
 
 
 class _Gaussian(Forecaster):
     def __init__(self, network: "NormalChange", frames: int) -> None:
         self.history = frames
-        self._network = network.eval()
+        import torch
+
+        self._network = network
+        parts = [network.diagonal, *([network.factors] if network.factors else [])]
+        self._parts = torch.nn.ModuleList(parts).eval()
 
     @property
-    def network(self) -> "NormalChange":
-        return self._network
+    def network(self) -> "nn.ModuleList":
+        return self._parts
 
     def weights(self) -> "Mapping[str, Tensor]":
         return self._network.state_dict()

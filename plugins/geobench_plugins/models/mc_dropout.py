@@ -11,12 +11,14 @@ class MCDropout(Emulator):
 
     As U-Cast (2026, https://arxiv.org/abs/2604.09041): most of the budget (80 %) goes into a
     network that learns by mean absolute error, the rest into the fair CRPS of two members that
-    differ by their masks. The cheap stochastic baseline: no noise enters but what dropout is.
+    differ by their masks. The learning rate warms up and decays in each of the two parts. The cheap
+    stochastic baseline: the masks are the only noise.
     Departs from the paper: masks in every residual block at a rate of 0.1, averaged weights,
     backbones of a laptop's size.
     """
 
     name = "mc-dropout"
+    version = "2"
 
     conditioning: Conditioning = Field(
         Conditioning(noise="none", how="dropout", dropout=0.1),

@@ -114,11 +114,40 @@ def _bumps(dim: Dimension, spacing: int, reach: int) -> tuple[Tensor, Tensor, in
     return weights.float(), (which % count)[:, used], count
 
 
-class NormalChange(nn.Module):
-    """Past states (row, frame, channel, *grid) in, the law of the normalised change out.
+class DiagonalChange(nn.Module):
+    """Past states (row, frame, channel, *grid) in, mean and std of the normalised change out.
 
-    Its numbers are the grid's, channels last. Cells that never change (walls, land) have a law of
-    their own, N(0, 1), that nobody looks at.
+    Both are (row, number): the numbers of the grid, channels last. Cells that never change (walls,
+    land) have mean 0 and standard deviation 1, and no score looks at them.
+    """
+
+    def __init__(self, spec: StateSpec, frames: int, backbone: "Backbone | None") -> None:
+        super().__init__()
+        channels = len(spec.variables)
+        self.scaling = Scaling(spec)
+        self.inner = Conditioned(
+            spec,
+            backbone,
+            Conditioning(noise="none"),
+            inputs=frames * channels,
+            outputs=2 * channels,
+        )
+
+    def forward(self, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation of what `Scaling.residual` gives, flattened."""
+        found = self.inner(self.scaling.inputs(past)).float()
+        mean, log_std = found.unflatten(-1, (-1, 2)).unbind(-1)
+        moving = self.scaling.moving
+        std = torch.where(moving, _FLOOR + log_std.exp(), 1.0)
+        return (mean * moving).flatten(1), std.flatten(1)
+
+
+class Factors(nn.Module):
+    """Normalised past states in, factors and a correction of the standard deviations out.
+
+    Factors are (row, number, factor), first the global ones, then those around each centre; the
+    correction (row, number) multiplies the standard deviation of the diagonal part. Both start
+    near nothing: no factors, a correction of 1.
     """
 
     def __init__(
@@ -133,12 +162,9 @@ class NormalChange(nn.Module):
         reach: int,
     ) -> None:
         super().__init__()
-        self._channels = len(spec.variables)
-        self._split = (1, 1, rank)
-        self._local = local
-        self.scaling = Scaling(spec)
+        self._channels, self._rank, self._local = len(spec.variables), rank, local
         self.bumps = Bumps(spec, spacing, reach)
-        each = 2 + rank + local * self.bumps.slots
+        each = 1 + rank + local * self.bumps.slots
         self.inner = Conditioned(
             spec,
             backbone,
@@ -147,43 +173,60 @@ class NormalChange(nn.Module):
             outputs=self._channels * each,
         )
 
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the correction and the factors of each row."""
+        found = self.inner(inputs).float()
+        found = found.view(*found.shape[:-1], self._channels, -1)
+        near = found.shape[-1] - 1 - self._rank
+        log_correction, common, near = found.split((1, self._rank, near), -1)
+        near = near.view(*near.shape[:-1], self.bumps.slots, self._local)
+        factors = torch.cat([common, self.bumps(near)], -1)
+        return log_correction[..., 0].exp().flatten(1), factors.flatten(1, -2)
+
+
+class NormalChange(nn.Module):
+    """Past states (row, frame, channel, *grid) in, the law of the normalised change out.
+
+    One network gives mean and standard deviations. Another gives the factors; without it the
+    covariance is diagonal. Nothing that the second learns can change the mean.
+    """
+
+    def __init__(self, diagonal: DiagonalChange, factors: Factors | None) -> None:
+        super().__init__()
+        self.diagonal = diagonal
+        self.factors = factors
+
+    @property
+    def scaling(self) -> Scaling:
+        """Of states and changes."""
+        return self.diagonal.scaling
+
     def forward(self, past: Tensor) -> LowRankNormal:
         """Return the law of what `Scaling.residual` gives, flattened, of each row."""
-        found = self.inner(self.scaling.inputs(past)).float()
-        found = found.view(*found.shape[:-1], self._channels, -1)
-        mean, log_std, common, near = found.split(
-            (*self._split, found.shape[-1] - sum(self._split)), -1
-        )
-        near = near.view(*near.shape[:-1], self.bumps.slots, self._local)
-        moving = self.scaling.moving[..., None]
-        factors = torch.cat([common, self.bumps(near)], -1) * moving
-        std = torch.where(moving, _FLOOR + log_std.exp(), 1.0)
-        return LowRankNormal((mean * moving).flatten(1), std.flatten(1), factors.flatten(1, -2))
+        mean, std = self.diagonal(past)
+        if self.factors is None:
+            return LowRankNormal(mean, std, std.new_empty(*std.shape, 0))
+        correction, factors = self.factors(self.scaling.inputs(past))
+        moving = self.scaling.moving.flatten()
+        wide = torch.where(moving, std * correction, 1.0)
+        return LowRankNormal(mean, wide, factors * moving[:, None])
 
 
 class LikelihoodLoss(nn.Module):
     """Minus the mean log likelihood of the next state, for each number that changes at all.
 
-    In the first share `diagonal` of the budget the factors are left out: they would explain what
-    the mean has not learned yet, and it would learn slowly. Cells count alike, whatever their
-    areas: a likelihood is of the whole state, not a mean over cells.
+    Cells count alike, whatever their areas: a likelihood is of the whole state, not a mean over
+    cells.
     """
 
     def __init__(
-        self,
-        network: NormalChange,
-        training: Training,
-        how: Optimisation,
-        *,
-        frames: int,
-        diagonal: float,
+        self, network: NormalChange, training: Training, how: Optimisation, *, frames: int
     ) -> None:
         super().__init__()
         self.network = network
         self._training = training
         self._rows = how.rows
         self._frames = frames
-        self._diagonal = diagonal
 
     def forward(self, batch: Batch) -> Tensor:
         """Mean over random windows of the train split."""
@@ -191,8 +234,6 @@ class LikelihoodLoss(nn.Module):
         scaling, before = self.network.scaling, states[:, self._frames - 1]
         change = scaling.residual(before, states[:, self._frames]).flatten(1)
         law: LowRankNormal = self.network(states[:, : self._frames])
-        if batch.done < self._diagonal:
-            law = law._replace(factors=law.factors[..., :0])
         moving = scaling.moving.sum()
         known = (change.shape[1] - moving) * 0.5 * math.log(2 * math.pi)
         return (law.negative_log_likelihood(change).mean() - known) / moving

@@ -1,6 +1,6 @@
 """Networks from past states to the next: scaled, with or without noise, one or several."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 class NextState(nn.Module):
     """Past states (row, frame, channel, *grid) in, normalised change (row, *grid, channel) out.
 
-    `flag`: a further input is 0 at the first step after init time, 1 at later ones (AIFS-CRPS).
+    `flag`: a further input is 0 at the first step after init time, at later ones 1 times a learned
+    gain that starts at 0 (AIFS-CRPS). So later steps start as repetitions of the first, however
+    little the weights behind the flag have learned. `flag` "random" leaves the gain out: the flag
+    then enters by the random initial weights of its column.
     """
 
     def __init__(
@@ -30,26 +33,29 @@ class NextState(nn.Module):
         backbone: "Backbone | None",
         conditioning: "Conditioning",
         kept: float = 1.0,
-        flag: bool = False,
+        dropped: float | None = None,
+        flag: Literal["none", "zero", "random"] = "none",
     ) -> None:
         super().__init__()
         channels = len(spec.variables)
-        self.scaling = Scaling(spec, kept)
-        self._flag = flag
-        self.inner = Conditioned(
-            spec, backbone, conditioning, inputs=frames * channels + flag, outputs=channels
-        )
+        self.scaling = Scaling(spec, kept, dropped)
+        self.flag = flag
+        inputs = frames * channels + (flag != "none")
+        self.inner = Conditioned(spec, backbone, conditioning, inputs=inputs, outputs=channels)
+        if flag == "zero":
+            self.gain = nn.Parameter(torch.zeros(()))
 
     def draw(self, noise: Noise) -> tuple[Tensor, ...]:
         """What one evaluation needs of noise, a row for each row."""
         return self.inner.draw(noise)
 
-    def forward(self, past: Tensor, draws: tuple[Tensor, ...], *, later: bool) -> Tensor:
-        """(row, frame, channel, *grid) to (row, *grid, channel)."""
+    def forward(self, past: Tensor, draws: tuple[Tensor, ...], *, later: bool | Tensor) -> Tensor:
+        """(row, frame, channel, *grid) to (row, *grid, channel); `later` may differ by row."""
         inputs = self.scaling.inputs(past)
-        if self._flag:
-            flag = inputs.new_full((*inputs.shape[:-1], 1), float(later))
-            inputs = torch.cat([inputs, flag], -1)
+        if self.flag != "none":
+            rows = torch.as_tensor(later, device=inputs.device).to(inputs.dtype)
+            flag = rows.view(-1, *[1] * (inputs.ndim - 1)).expand(*inputs.shape[:-1], 1)
+            inputs = torch.cat([inputs, flag * self.gain if self.flag == "zero" else flag], -1)
         change: Tensor = self.inner(inputs, draws)
         return change
 
@@ -82,7 +88,8 @@ class EnsembleLoss(nn.Module):
     Members start from the same past states, and each goes on from its own: gradients go through the
     whole rollout, and what is scored at every step are states, not changes (FGN shifts the changes
     of members by what they were apart before, which is the same). In the first `alone` of the
-    budget single members learn by mean absolute error.
+    budget single members learn by mean absolute error. Half of the windows of one step are flagged
+    as later steps, so that a flag learns from the start.
     """
 
     def __init__(
@@ -118,7 +125,8 @@ class EnsembleLoss(nn.Module):
         for lead in range(batch.leads):
             before, after = states[:, self._frames - 1 + lead], states[:, self._frames + lead]
             draws = self.network.draw(each.use(f"member/{lead}"))
-            change = self.network(past, draws, later=lead > 0).float()
+            later = self._later(noise, batch, lead, members)
+            change = self.network(past, draws, later=later).float()
             grouped = (-1, members, *change.shape[1:])
             ensemble = change.view(grouped)
             if lead:
@@ -131,3 +139,10 @@ class EnsembleLoss(nn.Module):
                 state = scaling.apply_residual(past[:, -1], change)
                 past = torch.cat([past[:, 1:], state[:, None]], 1)
         return torch.stack(losses).mean()
+
+    def _later(self, noise: Noise, batch: Batch, lead: int, members: int) -> bool | Tensor:
+        """The flag: of the steps of a rollout, or of windows of one step, chosen at random."""
+        if self.network.flag != "zero" or batch.leads > 1:
+            return lead > 0
+        chosen: Tensor = noise.use("later").uniform(1)[:, 0] < 0.5
+        return chosen.repeat_interleave(members)

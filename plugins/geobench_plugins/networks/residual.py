@@ -1,12 +1,16 @@
 """Normalised states in, normalised changes out: the scaling that every learned model shares."""
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from geobench import Dimension, StateSpec, Training
 from geobench_plugins.networks.objectives import Setting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _EPSILON = 1e-12  # far below any standard deviation: a larger one rescales quiet variables
 
@@ -16,9 +20,11 @@ class Scaling(nn.Module):
 
     The normalised change is (x_{t+1} - U(x_t)) / `change`, of variance one. U is the identity or,
     with `kept` below 1, a low pass that keeps this share of the wavenumbers along each dim (the
-    truncated reference state of AIFS-CRPS, Lang et al., 2024). Cells that never change in the train
-    split (walls, land) stay as they are. Cells count by their areas: `area` `(*grid, 1)` holds them
-    over their mean at sea, and is None where they are equal.
+    truncated reference state of AIFS-CRPS, Lang et al., 2024). A network has to make again what the
+    low pass drops, at every step. So U is the low pass only for channels in which what it drops is
+    at most `dropped` of a change, root mean squares over the train split (None: for all). Cells
+    that never change in the train split (walls, land) stay as they are. Cells count by their areas:
+    `area` `(*grid, 1)` holds them over their mean at sea, and is None where they are equal.
     """
 
     mean: Tensor
@@ -26,8 +32,9 @@ class Scaling(nn.Module):
     change: Tensor
     moving: Tensor
     area: Tensor | None
+    filtered: Tensor
 
-    def __init__(self, spec: StateSpec, kept: float = 1.0) -> None:
+    def __init__(self, spec: StateSpec, kept: float = 1.0, dropped: float | None = None) -> None:
         super().__init__()
         channels = len(spec.variables)
         for name in ("mean", "std", "change"):
@@ -37,6 +44,10 @@ class Scaling(nn.Module):
         area = None if equal else torch.from_numpy(spec.cell_areas).float()[..., None]
         self.register_buffer("area", area, persistent=False)
         self._passes = kept < 1
+        self._most_dropped = dropped
+        chosen = torch.ones(channels, dtype=torch.bool)
+        self.register_buffer("filtered", chosen, persistent=self._passes and dropped is not None)
+        self.dropped = [0.0] * channels
         self._periodic = tuple(dim.periodic for dim in spec.dims)
         for place, dim in enumerate(spec.dims):
             matrix = low_pass(dim, kept) if self._passes else None
@@ -53,20 +64,38 @@ class Scaling(nn.Module):
         self.std.copy_(torch.stack([std for _, std in found]) + _EPSILON)
         moving = (states.amax((0, 1)) != states.amin((0, 1))).movedim(0, -1)
         self.moving.copy_(moving)
+        cells = math.prod(moving.shape[:-1])
+        share = self.weigh(moving.double()).flatten(0, -2).sum(0) / cells
+        if self._passes:
+            self._choose(states, share)
+        mean, square = self._moments(states, share, lambda x: x[1:] - self.reference(x[:-1]))
+        change = (square - mean.square()).sqrt() + _EPSILON
+        self.change.copy_(torch.where(share > 0, change, 1.0))
+
+    def _choose(self, states: Tensor, share: Tensor) -> None:
+        """Filter the channels in which what the low pass drops is small beside a change."""
+        self.filtered.fill_(True)
+        _, change = self._moments(states, share, lambda x: x[1:] - x[:-1])
+        _, rest = self._moments(states, share, lambda x: x - self.reference(x))
+        ratio = (rest / change.clamp_min(_EPSILON**2)).sqrt()
+        self.dropped = ratio.tolist()
+        if self._most_dropped is not None:
+            self.filtered.copy_(ratio <= self._most_dropped)
+
+    def _moments(
+        self, states: Tensor, share: Tensor, of: "Callable[[Tensor], Tensor]"
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and mean square over the cells that move, per channel, of what `of` makes."""
         total = squares = torch.zeros(1, dtype=torch.float64, device=states.device)
         count = 0
         for trajectory in states:  # one at a time: the split may be large
-            change = self._last(trajectory[1:] - self.reference(trajectory[:-1])) * self.moving
-            change = change.double()
-            over = list(range(change.ndim - 1))
-            weighed = self.weigh(change)
-            total, squares = total + weighed.sum(over), squares + (weighed * change).sum(over)
-            count += math.prod(change.shape[:-1])
-        cells = math.prod(moving.shape[:-1])
-        share = self.weigh(moving.double()).flatten(0, -2).sum(0) / cells
+            values = (self._last(of(trajectory)) * self.moving).double()
+            over = list(range(values.ndim - 1))
+            weighed = self.weigh(values)
+            total, squares = total + weighed.sum(over), squares + (weighed * values).sum(over)
+            count += math.prod(values.shape[:-1])
         moved = (count * share).clamp_min(1)
-        change = (squares / moved - (total / moved).square()).sqrt() + _EPSILON
-        self.change.copy_(torch.where(share > 0, change, 1.0))
+        return total / moved, squares / moved
 
     def weigh(self, values: Tensor) -> Tensor:
         """Multiply values `(…, *grid, channel)` by the areas of their cells."""
@@ -105,11 +134,12 @@ class Scaling(nn.Module):
         """U(x) of (row, channel, *grid), never in half precision: states are not normalised."""
         if not self._passes:
             return state
+        whole = state
         with torch.autocast(state.device.type, enabled=False):
             for place in range(len(self._periodic)):
                 matrix = self.get_buffer(f"low_pass{place}")
                 state = (state.movedim(2 + place, -1) @ matrix).movedim(-1, 2 + place)
-        return state
+        return torch.where(self._on_grid(self.filtered), state, whole)
 
     def _on_grid(self, channels: Tensor) -> Tensor:
         return channels.view(-1, *[1] * len(self._periodic))
