@@ -75,7 +75,8 @@ class Limits:
         for name, variable in piece.data_vars.items():
             values = variable.to_numpy()
             for reason, bad in self._bad(str(name), values):
-                found[reason] = bad.any(axis=(1, *range(3, bad.ndim))) | found.get(reason, False)
+                members = bad.any(axis=(1, *range(3, bad.ndim)))
+                found[reason] = members | found[reason] if reason in found else members
                 if reason not in examples and bad.any():
                     init, lead, member, *_ = place = tuple(int(i[0]) for i in np.nonzero(bad))
                     examples[reason] = (

@@ -81,7 +81,8 @@ def normal_scores(sizes: "Draws", variances: "Draws") -> "Draws":
         return np.asarray(-special.ndtri(special.ndtr(-sizes / errors).mean()))
     grid = np.append(0, np.geomspace(0.01 * errors.min(), max(sizes.max(), errors.min()), 24))
     tails = special.ndtr(-grid[:, None] / errors).mean(1)
-    return np.interp(sizes, grid, -special.ndtri(tails))
+    found: Draws = np.interp(sizes, grid, -special.ndtri(tails))
+    return found
 
 
 def differences(means: Sequence[Mean], degrees: float = float("inf")) -> Differences:
@@ -179,8 +180,8 @@ def significantly_worse(found: Differences) -> "Draws":
     import numpy as np
 
     with np.errstate(invalid="ignore"):
-        worse: Draws = (p_values(found) <= 1 - LEVEL) & (found.scores > 0)
-    return worse
+        worse = (p_values(found) <= 1 - LEVEL) & (found.scores > 0)
+    return np.asarray(worse)
 
 
 def ranks(

@@ -232,7 +232,8 @@ def _normal(count: int, model: int) -> "Draws":
 
     generator = np.random.Generator(np.random.Philox(key=[20261126, model]))
     noise: Draws = generator.standard_normal(count)
-    return (noise - noise.mean()) / noise.std()
+    scaled: Draws = (noise - noise.mean()) / noise.std()
+    return scaled
 
 
 def joined(excesses: "Draws", degrees: float, model: int) -> "Draws":
@@ -281,6 +282,7 @@ def summaries(
 def summary(label: str, seeds: Sequence[int], mean: Mean) -> Summary:
     """Summarise one model over its seeds."""
     between, within = float(mean.between), float(mean.within)
+    sd: float | None
     if between != between or within != within:
         sd, limit = float("nan"), float("nan")
     else:

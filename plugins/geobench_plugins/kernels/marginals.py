@@ -126,7 +126,8 @@ def beyond(count: int, dtype: npt.DTypeLike) -> npt.NDArray[np.floating]:
     counts on either side.
     """
     below = np.arange(count) if count > 1 else np.ones(1)
-    return np.stack([below[::-1], below]).astype(dtype) * np.dtype(dtype).type(_unit(count))
+    scaled: npt.NDArray[np.floating] = np.stack([below[::-1], below]) * _unit(count)
+    return scaled.astype(dtype)
 
 
 def _unit(count: int) -> float:

@@ -197,7 +197,8 @@ class LawValue(Scorer):
         from geobench_plugins.kernels.splits import over_splits
 
         def of(group: "xr.DataArray", drawn: "list[xr.DataArray]") -> "xr.Dataset":
-            return self._expenses(group, *drawn, context)
+            draws, true = drawn
+            return self._expenses(group, draws, true, context)
 
         found = over_splits(self.name, forecast, context, 1, of)
         return found.assign_coords(cost_loss=list(self.cost_loss))

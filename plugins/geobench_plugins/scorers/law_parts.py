@@ -48,9 +48,10 @@ class LawParts(Scorer):
         """Return the excess `(…, mended)` of `members` and of `draws`, after 0 to 3 are mended."""
         from geobench_plugins.kernels.splits import over_splits
 
-        return over_splits(
-            self.name, forecast, context, 2, lambda *split: self._of(*split, context)
-        )
+        def of(group: "xr.DataArray", drawn: "list[xr.DataArray]") -> "xr.Dataset":
+            return self._of(group, drawn, context)
+
+        return over_splits(self.name, forecast, context, 2, of)
 
     def _of(
         self, group: "xr.DataArray", drawn: "list[xr.DataArray]", context: Context
