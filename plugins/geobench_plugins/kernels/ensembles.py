@@ -264,7 +264,7 @@ def squared_difference(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataAr
     x, y = x - origin, y - origin
     difference, sampled = (x.mean(0) - y.mean(0)) ** 2, _of_mean(x) + _of_mean(y)
     squared = np.asarray(difference - sampled)
-    lost = np.abs(squared) < 1e-6 * difference
+    lost = np.abs(squared) < 1e-4 * difference
     if lost.any():
         x, y = x[:, lost], y[:, lost]
         middle = np.median(y, 0)

@@ -287,13 +287,13 @@ def _differ(block, count, lane, y):
 
 @njit(nogil=True, cache=True)
 def _resolve(block, count, own, lanes, sums):
-    """Take bias and debiased square again where their parts cancel to less than a millionth."""
+    """Take bias and debiased square again where their parts cancel to little."""
     if count == 1:
         return
     for lane in range(lanes):
         squared = sums[_BIAS + lane] * sums[_BIAS + lane]
-        lost = abs(sums[_DEBIASED + lane]) < 1e-6 * squared
-        if lost or squared < 1e-12 * sums[_VARIANCE + lane]:
+        lost = abs(sums[_DEBIASED + lane]) < 1e-4 * squared
+        if lost or squared < 1e-8 * sums[_VARIANCE + lane]:
             y = np.float64(own[_Y + lane])
             sums[_BIAS + lane], sums[_DEBIASED + lane] = _differ(block, count, lane, y)
 
