@@ -158,7 +158,10 @@ def _variogram(x: Exact, y: Exact, _: Exact) -> Exact:
 def _kernel(x: Exact) -> Exact:
     squared = _norm(x) ** 2
     widths = [Decimal("0.1"), Decimal("0.3"), Decimal(1)]
-    return sum((-squared / (2 * width * width)).exp() for width in widths) / 3
+    exponents = [-squared / (2 * width * width) for width in widths]
+    with localcontext() as context:
+        context.prec = 40  # of the exponential: nothing small is the difference of large ones
+        return sum(each.exp() for each in exponents) / 3
 
 
 def _kernel_score(x: Exact, y: Exact, _: Exact) -> Exact:

@@ -26,7 +26,8 @@ Array = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.floating]
 
 LANES = 64
-_SUMS = {"contract", "nsz"}  # fused multiply-add; nothing that could reorder a sum
+_FUSED = {"contract"}  # multiply-add
+_SUMS = _FUSED | {"nsz"}  # and nothing that could reorder a sum
 # Numbers of a lane, each a row of LANES: in the precision of the data, and in double precision.
 _Y, _MIDDLE, _BELOW, _NEAREST, _LIMIT, _CUT, _ABOVE = (row * LANES for row in range(7))
 _CRPS, _DEBIASED, _TOTAL, _SQUARE, _BIAS = (row * LANES for row in range(5))
@@ -174,14 +175,20 @@ def _load(x, offsets, lanes, stride, count, block):
                 own[lane] = 0
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+# `x if x < y else y` put where x was is compiled to a store under a mask, which takes many times as
+# long as any other on some processors (AMD's). Added to zero, it is a minimum and a store; a sum
+# with zero must not be folded, so signed zeros count here.
+
+
+@njit(nogil=True, fastmath=_FUSED, cache=True)
 def _sort(block, pairs):
+    zero = block.dtype.type(0)
     for c in range(len(pairs)):
         a = block[pairs[c, 0] : pairs[c, 0] + LANES]
         b = block[pairs[c, 1] : pairs[c, 1] + LANES]
         for lane in range(LANES):
             one, two = a[lane], b[lane]
-            a[lane] = one if one < two else two
+            a[lane] = (one if one < two else two) + zero
             b[lane] = two if one < two else one
 
 
@@ -196,11 +203,11 @@ def _charged(d, above, below):
     return one if one > two else two
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(nogil=True, fastmath=_FUSED, cache=True)
 def _moments(block, count, shares, own, sums):
     """Of each lane: the CRPS, bias, M - 1 variances, debiased square of the bias, members below."""
     kind = block.dtype.type
-    pairs = count // 4 * 2
+    zero, pairs = kind(0), count // 4 * 2
     for lane in range(LANES):
         own[_MIDDLE + lane] = block[count // 2 * LANES + lane]
         own[_BELOW + lane] = 0
@@ -218,7 +225,7 @@ def _moments(block, count, shares, own, sums):
             own[_BELOW + lane] += (kind(a < y) + kind(b < y)) + (kind(c < y) + kind(d < y))
             to_y = a - y, b - y, c - y, d - y
             nearest = min(min(abs(to_y[0]), abs(to_y[1])), min(abs(to_y[2]), abs(to_y[3])))
-            own[_NEAREST + lane] = min(own[_NEAREST + lane], nearest)
+            own[_NEAREST + lane] = min(own[_NEAREST + lane], nearest) + zero
             outer = _charged(to_y[0], most, few) + _charged(to_y[3], few, most)
             inner = _charged(to_y[1], more, less) + _charged(to_y[2], less, more)
             sums[_CRPS + lane] += np.float64(outer + inner)
@@ -236,7 +243,7 @@ def _moments(block, count, shares, own, sums):
             sums[_TOTAL + lane] += distance
             sums[_SQUARE + lane] += distance * distance
             own[_BELOW + lane] += kind(x[lane] < y)
-            own[_NEAREST + lane] = min(own[_NEAREST + lane], abs(to_y))
+            own[_NEAREST + lane] = min(own[_NEAREST + lane], abs(to_y)) + zero
     sampled = 1 / (count * (count - 1)) if count > 1 else 0.0
     for lane in range(LANES):
         total = sums[_TOTAL + lane]
@@ -288,13 +295,13 @@ def _differ(block, count, lane, y):
 
 @njit(nogil=True, cache=True)
 def _resolve(block, count, own, lanes, sums):
-    """Take bias and debiased square again where their parts cancel to less than a millionth."""
+    """Take bias and debiased square again where their parts cancel to little."""
     if count == 1:
         return
     for lane in range(lanes):
         squared = sums[_BIAS + lane] * sums[_BIAS + lane]
-        lost = abs(sums[_DEBIASED + lane]) < 1e-6 * squared
-        if lost or squared < 1e-12 * sums[_VARIANCE + lane]:
+        lost = abs(sums[_DEBIASED + lane]) < 1e-4 * squared
+        if lost or squared < 1e-8 * sums[_VARIANCE + lane]:
             y = np.float64(own[_Y + lane])
             sums[_BIAS + lane], sums[_DEBIASED + lane] = _differ(block, count, lane, y)
 
