@@ -203,10 +203,10 @@ def _of_one(recipe: dict[str, object], draws: int = 9) -> tuple[dict[str, np.nda
         ("kernel-score", 1 - (np.exp(-200) + np.exp(-2 / 0.09) + np.exp(-2)) / 3),
         ("brier", 0.0),  # y and x are above 0.5; of the limit 1 below
         ("variogram", 0.0),  # both fields are constant
-        ("law-crps", 20 / 9 - 10 / 3 / 2),  # E|3 - k| less half the E|k - k'|, k of 0 to 8
+        ("law-crps", 21 / 9 - 10 / 3 / 2),  # E|3 - k| less half the E|k - k'|, k of 0 to 8
         ("law-wasserstein", None),
         ("law-mean", 1 - 7.5 / 9),  # (3 - 4)² less the variance of nine draws over nine
-        ("law-energy", 20 / 9 - 10 / 3 / 2),
+        ("law-energy", 21 / 9 - 10 / 3 / 2),
     ],
 )
 def test_a_single_member_is_a_point_mass(name: str, expected: float | None) -> None:
