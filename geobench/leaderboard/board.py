@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from geobench.resampling import Resampling
 
 # Standard errors better than the law. By chance: once in 30,000 rows for the mean that ranks, once
-# in 3 million for each lead time of each score.
+# in 3 million for each lead time of each score. Law forms are skewed: see `excess.SKEWED`.
 _SUSPICIOUS_MEAN, _SUSPICIOUS_CELL = 4.0, 5.0
 
 
@@ -286,8 +286,8 @@ def compare(
             placing = _means(competitors, each_run, resampling.degrees)
             ranking = [own.draws for own in placing]
             for tests in zip(*(told.too_good() for told in own_excesses), strict=True):
-                parts = _ranking([each for each, _ in tests], first_run, singles)
-                tested = np.stack(_joined(competitors, parts, resampling.degrees))[..., None]
+                overall = _ranking([each for each, _ in tests], first_run, singles)
+                tested = np.stack(_joined(competitors, overall, resampling.degrees))[..., None]
                 errors = resampling.errors(_SUSPICIOUS_MEAN + tests[0][1])
                 flags |= _better_than_law(tested, errors)[:, 0]
     if dataset.record.summary.get("inexact_law"):
