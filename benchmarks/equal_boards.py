@@ -22,7 +22,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from geobench.leaderboard import confidence_set, pairs
+from geobench.leaderboard import pairs
 from geobench.leaderboard.seeds import Mean, means
 from geobench.resampling import Resampling
 
@@ -62,16 +62,15 @@ class Setting:
 
 SETTINGS = (
     *(Setting(cases=cases, tail=tail) for cases in (64, 256) for tail in (0.0, 1.0)),
-    *(
-        Setting(seeds=3, cases=cases, tail=tail, between=between)
-        for cases in (64, 256)
-        for tail in (0.0, 1.0)
-        for between in (0.0, 0.05, 0.3)
-    ),
+    Setting(seeds=3, cases=64),
+    Setting(seeds=3, cases=64, between=0.3),
+    Setting(seeds=3, cases=64, tail=1.0, between=0.05),
+    Setting(seeds=3, cases=256, tail=1.0),
+    Setting(seeds=3, cases=256, tail=1.0, between=0.05),
+    Setting(seeds=3, cases=256, between=0.3),
     Setting(seeds=3, cases=256, tail=1.0, between=0.05, unlike=5.0),
-    Setting(models=17, cases=256, tail=1.0),
-    Setting(models=17, seeds=3, cases=256, tail=1.0, between=0.05),
     Setting(models=3, seeds=3, cases=64, tail=1.0, between=0.05),
+    Setting(models=17, cases=256, tail=1.0),
 )
 
 
@@ -120,18 +119,16 @@ def measured(setting: Setting, count: int, key: int) -> dict[str, object]:
     from scipy import stats
 
     own = resampling(setting.cases)
-    wrong = covered = dropped = 0
+    wrong = covered = 0
     shifts = (2.0, 4.0)
     found = dict.fromkeys(shifts, 0.0)
-    for excess in boards(setting, count, key):
+    for number, excess in enumerate(boards(setting, count, key)):
         placed = placing(excess)
         ranks = pairs.ranks(placed, [False] * setting.models, own.degrees)
         ends = [(each.low, each.high) for each in ranks if each]
         wrong += any(each != (1, setting.models) for each in ends)
         covered += all(each == (1, setting.models) for each in ends)
-        compared = pairs.differences(placed, own.degrees)
-        dropped += min(confidence_set.p_values(compared)) <= 0.05
-        for shift in shifts:
+        for shift in shifts if number % 3 == 0 else ():  # each board has several such pairs
             moved = [worsened(placed[0], shift * setting.error), *placed[1:]]
             worse = pairs.significantly_worse(pairs.differences(moved, own.degrees))
             found[shift] += float(worse[0, 1:].mean())
@@ -142,8 +139,7 @@ def measured(setting: Setting, count: int, key: int) -> dict[str, object]:
         "wrong": round(wrong / count, 4),
         "bounds": [round(each, 4) for each in bounds],
         "covered": round(covered / count, 4),
-        "left_the_set": round(dropped / count, 4),
-        "found": {f"{shift:g} errors": round(found[shift] / count, 3) for shift in shifts},
+        "found": {f"{shift:g} errors": round(found[shift] / len(range(0, count, 3)), 3) for shift in shifts},
     }
 
 
@@ -152,8 +148,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--boards", type=int, default=150, help="how many of each setting")
     parser.add_argument("--key", type=int, default=18, help="of the random numbers")
+    parser.add_argument("--first", type=int, default=0, help="setting to begin with")
+    parser.add_argument("--last", type=int, default=len(SETTINGS) - 1, help="and to end with")
     chosen = parser.parse_args()
-    for setting in SETTINGS:
+    for setting in SETTINGS[chosen.first : chosen.last + 1]:
         print(json.dumps(measured(setting, chosen.boards, chosen.key)), flush=True)
 
 

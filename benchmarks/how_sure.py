@@ -2,8 +2,8 @@
 
 Prints how often 95 % intervals cover the truth: of series of dependent cases with overlapping lead
 times, by blocks of the length that is chosen, of half of that (Politis & White's), and drawn one by
-one; and of means over seeds, by the arms of cases and seeds, by Satterthwaite's degrees of freedom,
-and by the cases alone. Then how often equal models are told apart, and leave the confidence set.
+one; and of means over seeds, as a board gives them, by Satterthwaite's degrees of freedom, and by the
+cases alone. How often equal models differ significantly is in equal_boards.py.
 """
 
 from functools import cache
@@ -12,9 +12,8 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
-from geobench.leaderboard import confidence_set, pairs
 from geobench.leaderboard.estimates import estimate
-from geobench.leaderboard.seeds import summary
+from geobench.leaderboard.seeds import means, summary
 from geobench.resampling import Resampling, block_length, error
 
 Array = npt.NDArray[np.float64]
@@ -85,7 +84,7 @@ def seeds(inits: int = 100) -> None:
     from scipy import stats
 
     resampling = Resampling(np.arange(inits), 500)
-    print("seeds between cases own   arms  Satterthwaite  cases alone")
+    print("seeds between cases own   board  Satterthwaite  cases alone")
     for count in (2, 3, 5):
         for between, hard, own in SEEDS:
             generator, covered = np.random.default_rng(2), np.zeros(3)
@@ -94,7 +93,7 @@ def seeds(inits: int = 100) -> None:
                 losses = losses + hard * generator.standard_normal((1, inits))
                 losses = losses + own * generator.standard_normal((count, inits))
                 draws = _draws(resampling, losses)
-                found = summary("", range(count), list(draws), resampling.degrees)
+                found = summary("", range(count), *means([draws], resampling.degrees))
                 covered[0] += found.excess.low < 0 < found.excess.high
                 covered[2] += found.over_cases.low < 0 < found.over_cases.high
                 by_seeds = draws[:, 0].var(ddof=1) / count
@@ -110,27 +109,6 @@ def seeds(inits: int = 100) -> None:
             print(f"{count:5} {between:7} {hard:5} {own:3}   {told}", flush=True)
 
 
-def families(models: int = 8) -> None:
-    """Print how often a board of equal models claims a difference."""
-    print("cases   any pair (Holm)  any pair, one by one  one left the set")
-    for cases in (40, 200):
-        resampling = Resampling(np.arange(cases), 2000)
-        generator, found = np.random.default_rng(3), np.zeros(3)
-        for _ in range(REPEATS):
-            losses = generator.standard_normal((1, cases))
-            draws = _draws(resampling, losses + generator.standard_normal((models, cases)))
-            ranks = pairs.ranks(list(draws), [0] * models, resampling.degrees)
-            single = min(
-                pairs.different(draws[i] - draws[j], resampling.degrees)
-                for i in range(models)
-                for j in range(i)
-            )
-            left = min(confidence_set.p_values(list(draws), resampling.degrees))
-            found += max(ranks) > 1, single <= 0.05, left <= 0.05
-        print(f"{cases:5}   " + "  ".join(f"{each:6.1%}" for each in found / REPEATS), flush=True)
-
-
 if __name__ == "__main__":
     blocks()
     seeds()
-    families()

@@ -82,7 +82,7 @@ def marks(row: "Row") -> list[str]:
     missing = ", ".join(map(str, row.missing_seeds))
     plural = "s" if len(row.missing_seeds) > 1 else ""
     return [
-        *([f"{row.failed} members failed"] if row.failed else []),
+        *([f"{row.failed} member{'s' * (row.failed > 1)} failed"] if row.failed else []),
         *([f"{count} of {wanted} seeds: no seed{plural} {missing}"] if missing else []),
         *([f"degenerate: {row.degenerate}"] if row.degenerate else []),
         *(["deterministic"] if row.deterministic else []),

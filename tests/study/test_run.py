@@ -427,7 +427,7 @@ def test_failures_can_be_kept_and_rank_last(tmp_path: Path, study: Path) -> None
     catalog = tmp_path / "catalog"
     result = _geobench(catalog, "--plugin", plugin, "run", study)
     assert result.exit_code == 3, result.output
-    assert "bad – 1 members failed" in " ".join(result.stdout.split())
+    assert "bad – 1 member failed" in " ".join(result.stdout.split())
     board = json.loads(
         _geobench(catalog, "--plugin", plugin, "leaderboard", study, "--json").stdout
     )[0]

@@ -152,7 +152,9 @@ def test_a_damaged_model_is_named_and_left_out(ran: Path, tmp_path: Path) -> Non
     catalog = tmp_path / "catalog"
     shutil.copytree(ran / "catalog", catalog)
     score = Catalog(catalog).get("score/tiny.analog.s1.spread-skill@1")
-    chunk = max((path for path in score.path.rglob("c/**/*") if path.is_file()), key=str)
+    statistic = next(iter(score.load().data_vars))
+    folder = score.path / "data.zarr" / str(statistic) / "c"
+    chunk = next(path for path in folder.rglob("*") if path.is_file())
     content = bytearray(chunk.read_bytes())
     content[len(content) // 2] ^= 1
     chunk.write_bytes(content)
@@ -187,7 +189,7 @@ def test_the_csv_holds_what_places_a_row_and_what_it_costs(
         else:
             expected = 1e3 * row["seconds_per_member"]
             assert float(line["ms_per_member"]) == pytest.approx(expected, rel=1e-6)
-            assert float(line["training_seconds"]) > 0
+            assert float(line["training_seconds"]) >= 0
     models = [row for row in board["rows"] if not row["knows_law"]]
     assert [row["rank"] for row in models] == list(range(1, len(models) + 1))
     for row in models:
