@@ -139,7 +139,10 @@ def measured(setting: Setting, count: int, key: int) -> dict[str, object]:
         "wrong": round(wrong / count, 4),
         "bounds": [round(each, 4) for each in bounds],
         "covered": round(covered / count, 4),
-        "found": {f"{shift:g} errors": round(found[shift] / len(range(0, count, 3)), 3) for shift in shifts},
+        "found": {
+            f"{shift:g} errors": round(found[shift] / len(range(0, count, 3)), 3)
+            for shift in shifts
+        },
     }
 
 

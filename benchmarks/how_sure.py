@@ -1,9 +1,9 @@
 """Coverage of intervals, by simulation: `python benchmarks/how_sure.py`; some minutes.
 
-Prints how often 95 % intervals cover the truth: of series of dependent cases with overlapping lead
-times, by blocks of the length that is chosen, of half of that (Politis & White's), and drawn one by
-one; and of means over seeds, as a board gives them, by Satterthwaite's degrees of freedom, and by the
-cases alone. How often equal models differ significantly is in equal_boards.py.
+Prints how often 95 % intervals cover the truth: of series of dependent cases with overlapping
+lead times, by blocks of the length that is chosen, of half of that (Politis & White's), and drawn
+one by one; and of means over seeds, as a board gives them, by Satterthwaite's degrees of freedom,
+and by the cases alone. How often equal models differ significantly is in equal_boards.py.
 """
 
 from functools import cache

@@ -84,10 +84,14 @@ def _open_zarr(place: Path) -> "xr.Dataset":
         check_node(json.loads(file.read_bytes()), file.relative_to(place).as_posix())
     # Not the consolidated metadata: what is read is then what has been checked, file by file.
     # Timedeltas are left to `conform`: xarray would also turn data in "seconds" into timedeltas.
-    opened: xr.Dataset = xr.open_zarr(
-        place, chunks=None, consolidated=False, decode_timedelta=False
-    )
-    return opened
+    stored = xr.open_zarr(place, chunks=None, consolidated=False, decode_cf=False)
+    if (place / ".zgroup").exists():
+        # In Zarr 2 the fill value says what chunks hold that are not stored, 0 by default. Where it
+        # is 0 it is a number like others, and no mark of what is missing, as xarray would read it.
+        for variable in stored.variables.values():
+            if variable.attrs.get("_FillValue") == 0:
+                del variable.attrs["_FillValue"]
+    return xr.decode_cf(stored, decode_timedelta=False)
 
 
 def _metadata(folder: str | Path, store: Path) -> Iterator[Path]:

@@ -717,3 +717,20 @@ def test_a_block_takes_the_memory_of_a_block(
     tracemalloc.stop()
     assert peak < 4 * 4 * 2**20, f"{peak / 2**20:.1f} MiB for blocks of 3 MiB out of 32"
     result.close()
+
+
+def test_zeros_of_zarr_2_are_zeros(tmp_path: Path) -> None:
+    """Its default fill value is 0, which marks nothing as missing."""
+    import zarr
+
+    group = zarr.open_group(tmp_path / "plain.zarr", mode="w", zarr_format=2)
+    for name, values in {"x": np.arange(4.0), "q": np.float32([0, 1, 0, 2])}.items():
+        array = group.create_array(name, data=values)
+        array.attrs.update({"_ARRAY_DIMENSIONS": ["x"]})
+        assert array.fill_value == 0
+    kept = group.create_array("r", data=np.float32([-9, 1, 0, 2]), fill_value=-9)
+    kept.attrs.update({"_ARRAY_DIMENSIONS": ["x"]})
+    opened = open_foreign(tmp_path / "plain.zarr")
+    assert opened["x"].values.tolist() == [0, 1, 2, 3]
+    assert opened["q"].values.tolist() == [0, 1, 0, 2]
+    np.testing.assert_array_equal(opened["r"], [np.nan, 1, 0, 2])  # another mark still counts

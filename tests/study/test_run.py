@@ -1,5 +1,6 @@
 """A study from an empty folder to a leaderboard: whole, resumed, killed, and with a bad model."""
 
+import io
 import json
 import os
 import signal
@@ -517,3 +518,18 @@ def test_a_leaderboard_before_its_study_is_told(tmp_path: Path, study: Path) -> 
     result = _geobench(catalog, "leaderboard", study)
     assert result.exit_code == 2
     assert "Run the study first: geobench run" in result.stderr
+
+
+def test_a_board_is_printed_in_any_encoding(
+    study: Path, ran: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for encoding in ("ascii", "cp1252", "latin-1", "gbk", "utf-8"):
+        written = io.BytesIO()
+        with monkeypatch.context() as own:
+            own.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
+            words = ["-q", "--catalog", str(ran), "leaderboard", str(study)]
+            main(words, standalone_mode=False)
+            sys.stdout.flush()
+            # Where it seems to be ASCII, click takes the settings for wrong, and writes UTF-8.
+            told = written.getvalue().decode("utf-8" if encoding == "ascii" else encoding)
+            assert "climatology" in told

@@ -1,6 +1,7 @@
 """Commands whose errors are one line: cause, evidence, cure."""
 
 import errno
+import io
 import sys
 from typing import Any
 
@@ -16,6 +17,13 @@ def tell(error: Exception) -> None:
 
 class OneLine(click.Group):
     """A group of commands that prints errors on one line and exits with code 2."""
+
+    def main(self, *args: Any, **how: Any) -> Any:
+        """Begin; a letter that the terminal or pipe cannot hold is written as a question mark."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        return super().main(*args, **how)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; with `--debug`, where there is such an option, errors are raised."""
