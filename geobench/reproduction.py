@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _WEIGHTS = "weights.safetensors"
 _CIRCUMSTANCES = ("recipe.", "environment.", "summary.device", "summary.threads")
 """What may be why numbers differ: another reading of the recipe, machine or software."""
+_ROUNDING = 0.01
+"""Of the largest value: what a tolerance is proposed for. More, and it would hide a fault."""
 _PROCESSOR = ("processor", "machine", "instructions", "library_settings")
 """Fields of the environment that say which instructions the libraries choose."""
 
@@ -91,12 +93,12 @@ def _explanations(entry: Entry, made: Entry, differences: list[ArrayChange]) -> 
     if any(then[key] not in (None, now[key]) for key in _PROCESSOR):
         largest = max(each.relative for each in differences)
         allow = ""
-        if largest < 1:
+        if largest < _ROUNDING:
             allow = f", or allow for the difference with --tolerance {_rounded_up(largest)}"
         yield (
-            f"the processor is another one: {_told(then)} then, {_told(now)} now. Libraries add up "
-            f"in another order on another processor, so last bits differ, and a training enlarges "
-            f"that. Reproduce it on the processor of the record{allow}."
+            f"the processor is another one, or its instructions: {_told(then)} then, {_told(now)} "
+            f"now. Libraries add up in another order there, so last bits differ, and a training "
+            f"enlarges that. Reproduce it as the record says{allow}."
         )
     if threads_of(entry) is None:
         yield (
