@@ -160,8 +160,8 @@ def against_the_law(name: str, draws: int = 64) -> None:
         name,
         {
             "outcome, 64": lambda: fields.energy_score(x, y, share),
-            "law, 64": lambda: law_fields.excess_energy(x, law, y, share),
-            "law, 16": lambda: law_fields.excess_energy(few, law, y, share),
+            "law, 64": lambda: law_fields.excess_energy(x, law, share),
+            "law, 16": lambda: law_fields.excess_energy(few, law, share),
         },
     )
 

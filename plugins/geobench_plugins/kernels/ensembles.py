@@ -216,16 +216,11 @@ def energy_score(
     return fields.energy_score(members, outcome, weights)
 
 
-def excess_energy(
-    members: "_Numbers",
-    draws: "_Numbers",
-    outcome: "_Numbers",
-    weights: "_Array",
-) -> "_Array":
+def excess_energy(members: "_Numbers", draws: "_Numbers", weights: "_Array") -> "_Array":
     """Excess energy score over the law: see `kernels.law_fields.excess_energy`."""
     from geobench_plugins.kernels import law_fields
 
-    return law_fields.excess_energy(members, draws, outcome, weights)
+    return law_fields.excess_energy(members, draws, weights)
 
 
 def squared_difference(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":

@@ -23,25 +23,25 @@ Numbers = npt.NDArray[np.floating]
 _POINTS = 128  # of all fields at once
 _UNIT = 8  # numbers: pieces are multiples, so that nothing is left over from wide registers
 _ROWS = 4  # fields: their number is rounded up to a multiple
-_FAR = 64  # times the middle distance from the outcome
+_FEW = 16  # points, of which the rounding of single precision does not average out
+_FAR = 64  # times the middle distance from that draw
 _SUMS = {"contract", "nsz"}
 _ANY_ORDER = {"contract", "nsz", "reassoc"}
 
 
-def excess_energy(members: Numbers, draws: Numbers, outcome: Numbers, weights: Array) -> Array:
+def excess_energy(members: Numbers, draws: Numbers, weights: Array) -> Array:
     """Excess of each case, `(case,)`: members `(case, M, point)`, draws `(case, K, point)`.
 
-    outcome `(case, point)` decides which draw fields are measured from, that of median distance
-    from it; weights as of `kernels.fields.energy_score`. A single member is a point mass. NaN where
-    a value is not finite, and with a single draw.
+    weights as of `kernels.fields.energy_score`. A single member is a point mass. NaN where a value
+    is not finite, and with a single draw.
     """
-    members, outcome = _same(members, outcome)
-    draws, _ = _same(draws, outcome)
-    cells = np.nonzero(weights)[0]
-    if draws.dtype != members.dtype:
+    if members.dtype != draws.dtype:
         members, draws = members.astype(np.float64), draws.astype(np.float64)
-    members, outcome, own = weighted(members, outcome.astype(members.dtype), weights[cells])
-    draws = draws.astype(members.dtype, copy=False)
+    members, draws = _same(members, draws)
+    cells = np.nonzero(weights)[0]
+    members, draws, own = weighted(members, draws, weights[cells])
+    if len(cells) < _FEW and members.dtype == np.float32:
+        members, draws, own = (each.astype(np.float64) for each in (members, draws, weights[cells]))
     count, every = members.shape[1], members.shape[1] + draws.shape[1]
     rounded = -(-every // _ROWS) * _ROWS
     piece = min(_POINTS, -(-max(1, len(cells)) // _UNIT) * _UNIT)
@@ -50,7 +50,7 @@ def excess_energy(members: Numbers, draws: Numbers, outcome: Numbers, weights: A
 
     def run(first: int, stop: int) -> None:
         rows = scratch(rounded * piece, members.dtype).reshape(rounded, piece)
-        _middle(draws, outcome, cells, own, origins, first, stop)
+        _middle(draws, cells, own, origins, first, stop)
         _excess_energy(members, draws, origins, cells, own, rows, found, squares, first, stop)
         norms = np.sqrt(squares[first:stop])
         middle = np.median(norms, 1)
@@ -78,12 +78,12 @@ def _squared(x, origin, cells, weights):
 
 
 @njit(nogil=True, cache=True)
-def _middle(draws, outcome, cells, weights, found, first, stop):
-    """Draw of median distance from the outcome: a few that are far away do not move it."""
+def _middle(draws, cells, weights, found, first, stop):
+    """Draw of median distance from the first: none of a few that are far away."""
     sizes = np.zeros(draws.shape[1])
     for case in range(first, stop):
         for draw in range(len(sizes)):
-            sizes[draw] = _squared(draws[case, draw], outcome[case], cells, weights)
+            sizes[draw] = _squared(draws[case, draw], draws[case, 0], cells, weights)
         found[case] = np.argsort(sizes)[(len(sizes) - 1) // 2]
 
 

@@ -123,7 +123,7 @@ def merging(one: int, other: int) -> tuple[Places, Places]:
 @njit(nogil=True, fastmath=_SUMS, cache=True)
 def _apart(block, order, sums):
     """Of each lane, Σ |x_j - x_k| over pairs: sorted numbers, two from either end at a time."""
-    kind, count = block.dtype.type, len(order)
+    count = len(order)
     middle = block[order[count // 2] : order[count // 2] + LANES]
     for lane in range(LANES):
         sums[lane] = 0 * np.float64(middle[lane])  # NaN if it is not finite
@@ -133,21 +133,21 @@ def _apart(block, order, sums):
         b = block[order[pair + 1] : order[pair + 1] + LANES]
         c = block[order[count - 2 - pair] : order[count - 2 - pair] + LANES]
         d = block[order[count - 1 - pair] : order[count - 1 - pair] + LANES]
-        outer, inner = kind(count - 1 - 2 * pair), kind(count - 3 - 2 * pair)
+        outer, inner = np.float64(count - 1 - 2 * pair), np.float64(count - 3 - 2 * pair)
         for lane in range(LANES):
-            apart = outer * (d[lane] - a[lane]) + inner * (c[lane] - b[lane])
-            sums[lane] += np.float64(apart)
+            far, near = np.float64(d[lane]) - a[lane], np.float64(c[lane]) - b[lane]
+            sums[lane] += outer * far + inner * near
     for pair in range(pairs, count // 2):
         a = block[order[pair] : order[pair] + LANES]
         d = block[order[count - 1 - pair] : order[count - 1 - pair] + LANES]
         for lane in range(LANES):
-            sums[lane] += (count - 1 - 2 * pair) * np.float64(d[lane] - a[lane])
+            sums[lane] += (count - 1 - 2 * pair) * (np.float64(d[lane]) - a[lane])
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
 def _apart_above(block, order, limit, sums):
     """As `_apart`, of numbers that are raised to the limit."""
-    kind, count = block.dtype.type, len(order)
+    count = len(order)
     sums[:LANES] = 0
     pairs = count // 4 * 2
     for pair in range(0, pairs, 2):
@@ -155,18 +155,18 @@ def _apart_above(block, order, limit, sums):
         b = block[order[pair + 1] : order[pair + 1] + LANES]
         c = block[order[count - 2 - pair] : order[count - 2 - pair] + LANES]
         d = block[order[count - 1 - pair] : order[count - 1 - pair] + LANES]
-        outer, inner = kind(count - 1 - 2 * pair), kind(count - 3 - 2 * pair)
+        outer, inner = np.float64(count - 1 - 2 * pair), np.float64(count - 3 - 2 * pair)
         for lane in range(LANES):
             t = limit[lane]
-            far = _larger(d[lane], t) - _larger(a[lane], t)
-            near = _larger(c[lane], t) - _larger(b[lane], t)
-            sums[lane] += np.float64(outer * far + inner * near)
+            far = np.float64(_larger(d[lane], t)) - _larger(a[lane], t)
+            near = np.float64(_larger(c[lane], t)) - _larger(b[lane], t)
+            sums[lane] += outer * far + inner * near
     for pair in range(pairs, count // 2):
         a = block[order[pair] : order[pair] + LANES]
         d = block[order[count - 1 - pair] : order[count - 1 - pair] + LANES]
         for lane in range(LANES):
-            far = _larger(d[lane], limit[lane]) - _larger(a[lane], limit[lane])
-            sums[lane] += (count - 1 - 2 * pair) * np.float64(far)
+            far = np.float64(_larger(d[lane], limit[lane])) - _larger(a[lane], limit[lane])
+            sums[lane] += (count - 1 - 2 * pair) * far
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)

@@ -56,9 +56,9 @@ class LawEnergy(Scorer):
         from geobench_plugins.kernels import ensembles
 
         law = ensembles.law_of(forecast, context)
-        members, outcome, weights = ensembles.fields(forecast, truth, context)
+        members, _, weights = ensembles.fields(forecast, truth, context)
         draws, _, _ = ensembles.fields(law, truth, context)
-        excess = ensembles.excess_energy(members, draws, outcome, weights)
+        excess = ensembles.excess_energy(members, draws, weights)
         return ensembles.cases(forecast, excess=excess)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
