@@ -28,15 +28,16 @@ from geobench.resampling import Resampling
 
 DIMS = ("init_time", "lead_time", "member", "variable", "x")
 SITES, LEADS, MEMBERS, DRAWS, MODELS = 8, 3, 16, 64, 3
+COST_INITS, COST_SITES = 200, 40
 SCORERS = ("crps", "energy", "brier", "variogram")
 
 
-def world(key: int, inits: int, counts: list[int]) -> list[xr.DataArray]:
+def world(key: int, inits: int, counts: list[int], sites: int = SITES) -> list[xr.DataArray]:
     """Ensembles of so many members, and the outcome first, of one law: the case's mean is known."""
     random = np.random.Generator(np.random.Philox(key=key))
 
     def smooth(members: int) -> Any:
-        white = random.standard_normal((inits, LEADS, members, 1, SITES), dtype=np.float32)
+        white = random.standard_normal((inits, LEADS, members, 1, sites), dtype=np.float32)
         white += np.roll(white, 1, -1)
         return white.cumsum(1) / np.sqrt(2 * np.arange(1, LEADS + 1))[:, None, None, None]
 
@@ -51,10 +52,10 @@ def world(key: int, inits: int, counts: list[int]) -> list[xr.DataArray]:
 
 def known(law: xr.DataArray) -> Context:
     """Thresholds at the 90 and 99 % quantiles of the climate, whose variance is 2."""
-    std = xr.DataArray(np.full((1, SITES), 2**0.5), {"variable": ["q"]}, ("variable", "x"))
+    std = xr.DataArray(np.full((1, law.sizes["x"]), 2**0.5), {"variable": ["q"]}, ("variable", "x"))
     limits = xr.concat([1.2816 * std, 2.3263 * std], xr.DataArray([0.9, 0.99], dims="quantile"))
-    sea = xr.DataArray(np.ones(SITES, bool), dims="x")
-    return Context(limits.assign_coords(quantile=[0.9, 0.99]), sea, std, law, ("x",))
+    sea = xr.DataArray(np.ones(law.sizes["x"], bool), dims="x")
+    return Context(limits.assign_coords(quantile=[0.9, 0.99]), sea, std, law, periodic=("x",))
 
 
 def one(scorer: Scorer, key: int, inits: int, resampling: Resampling) -> dict[str, list[Any]]:
@@ -108,7 +109,7 @@ def boards(name: str, inits: int, worlds: int) -> dict[str, Any]:
 
 def costs() -> Iterator[dict[str, Any]]:
     """CPU time of a law form over that of its outcome form."""
-    one, few, many, law = world(1, 256, [1, 16, 64, DRAWS])
+    one, few, many, law = world(1, COST_INITS, [1, 16, 64, DRAWS], COST_SITES)
     truth = one.isel(member=0, drop=True)
     registry = Registry()
     for kind, name in registry.offers:

@@ -50,7 +50,9 @@ def _form(scorer: Scorer) -> Scorer:
     return form
 
 
-def _two_variables(count: int) -> tuple[xr.DataArray, xr.DataArray, Context]:
+def _two_variables(
+    count: int, *, areas: bool = False
+) -> tuple[xr.DataArray, xr.DataArray, Context]:
     """Members unlike the law, of two variables with land, in double precision; 16 draws."""
     forecast, truth, context = small_case(4, count)
     assert context.law is not None
@@ -66,7 +68,8 @@ def _two_variables(count: int) -> tuple[xr.DataArray, xr.DataArray, Context]:
     std[{"variable": 1}] -= 10
     wrong = both(1.3 * forecast + 0.2) + 0.5 * both(forecast).roll(x=2)
     own = Context(both(context.thresholds), sea, std, law.transpose(*forecast.dims))
-    return wrong, both(truth), own
+    weights = xr.DataArray(1.0 + np.arange(8) % 3, dims="x") if areas else None
+    return wrong, both(truth), replace(own, areas=weights)
 
 
 def _mean(
@@ -82,12 +85,14 @@ def _mean(
 
 
 @pytest.mark.parametrize("recipe", list(_scorers()), ids=lambda r: "-".join(map(str, r.values())))
-@pytest.mark.parametrize("count", [2, 7])
+@pytest.mark.parametrize(("count", "areas"), [(2, False), (7, True)], ids=["equal", "areas"])
 def test_the_law_form_is_the_excess_with_every_draw_as_the_outcome(
-    recipe: dict[str, object], count: int
+    recipe: dict[str, object],
+    count: int,
+    areas: bool,
 ) -> None:
     scorer = Registry().scorer({**recipe, "within": [[0.2, 1.0]]})
-    members, truth, context = _two_variables(count)
+    members, truth, context = _two_variables(count, areas=areas)
     assert context.law is not None
     context = context.within(scorer.within)
     form = _form(scorer)
