@@ -270,7 +270,8 @@ def compare(
                 scorer.fair,
                 scorer.units,
             )
-            own.excess_from = told.source
+            # A scorer that compares with draws of the true distribution is its own law form.
+            own.excess_from = scorer.name if scorer.needs_law else told.source
             joint = _joint(told, better, every, values, resampling.degrees)
             own.cells = _cells(better, values[1:], joint[1:], joint[base], centred=not scorer.fair)
             columns.append(own)

@@ -33,6 +33,8 @@ def test_a_study_compares_with_its_reference(study: Path, catalog: Path) -> None
     (board,) = json.loads(_geobench(catalog, "leaderboard", str(study), "--json").stdout)
     names = [column["name"] for column in board["columns"]]
     assert names == ["CRPS", "excess CRPS", "spread over the law's"]
+    sources = [column["excess_from"] for column in board["columns"]]
+    assert sources == ["law-crps", "law-crps", "law-spread"]
     labels = [row["label"] for row in board["rows"]]
     first = {
         name: dict(zip(labels, (cells[0] for cells in column["cells"]), strict=True))
