@@ -234,7 +234,7 @@ def _squared(fields: "_Array", centred: "_Array") -> "_Array":
     total = (n - 1) * (n - 2) * of_square + (own.sum(1) / (n - 1)) ** 2 - n * of_fourth
     found: _Array = total * (n - 1) / (n * (n - 2) * (n - 3))
     sizes = (fields**2).sum(2)
-    for case in np.nonzero(sizes.max(1) > 1e6 * np.median(sizes, 1))[0]:
+    for case in np.nonzero(sizes.max(1) > 1e6 * sizes.min(1))[0]:
         found[case] = _far_squared(fields[case])
     return found
 
