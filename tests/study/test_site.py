@@ -64,7 +64,8 @@ def _geobench(catalog: Path, *words: object) -> Result:
 
 def _told(catalog: Path, *words: object) -> str:
     result = _geobench(catalog, *words)
-    assert result.exit_code == 0, result.output
+    # 3: the stranger's forecast is that of persistence, whose members are copies.
+    assert result.exit_code in (0, 3), result.output
     return result.stdout
 
 
