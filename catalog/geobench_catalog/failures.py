@@ -75,7 +75,7 @@ class Limits:
         for name, variable in piece.data_vars.items():
             values = variable.to_numpy()
             for reason, bad in self._bad(str(name), values):
-                members = bad.any(axis=(1, *range(3, bad.ndim)))
+                members = np.asarray(bad.any(axis=(1, *range(3, bad.ndim))))
                 found[reason] = members | found[reason] if reason in found else members
                 if reason not in examples and bad.any():
                     init, lead, member, *_ = place = tuple(int(i[0]) for i in np.nonzero(bad))

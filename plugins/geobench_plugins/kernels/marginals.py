@@ -127,8 +127,8 @@ def beyond(count: int, dtype: npt.DTypeLike) -> npt.NDArray[np.floating]:
     counts on either side.
     """
     below = np.arange(count) if count > 1 else np.ones(1)
-    scaled: npt.NDArray[np.floating] = np.stack([below[::-1], below]) * _unit(count)
-    return scaled.astype(dtype)
+    scaled: npt.NDArray[np.floating] = (np.stack([below[::-1], below]) * _unit(count)).astype(dtype)
+    return scaled
 
 
 def _unit(count: int) -> float:
