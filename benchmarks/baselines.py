@@ -89,7 +89,7 @@ FIRST = (
     ("aifs-crps", ("", "flag: False", "training.stages: 1 stage")),
     ("gaussian", ("", "rank: 0, local: 0")),
     ("archesweather-gen", ("", "seeds: 4")),
-    ("crps-lam", ("", "alone: 0")),
+    ("crps-lam", ("", "alone: 0", "schedules: one", "twice the budget")),
     ("fgn", ("",)),
 )
 
@@ -410,15 +410,26 @@ def main() -> None:
                 row = rows[job.key]
                 print(job.key, row["excess"], row["training_seconds"], file=sys.stderr, flush=True)
 
-    make(wanted)
-    again = {("", preset) for preset, _ in losing(rows)}
-    again |= {(changed, preset) for preset, changed in losing(rows)}
-    make(
-        job._replace(seed=seed)
-        for seed in SEEDS[1:]
+    def again() -> None:
+        pairs = losing(rows)
+        names = {preset: {""} for preset, _ in pairs}
+        for preset, changed in pairs:
+            names[preset].add(changed)
+        make(
+            job._replace(seed=seed)
+            for job in wanted
+            for seed in SEEDS[1:]
+            if job.changed in names.get(job.preset, ())
+        )
+
+    first = [
+        job
         for job in wanted
-        if (job.changed, job.preset) in again
-    )
+        if job.preset in dict(FIRST) and job.changed in dict(FIRST)[job.preset]
+    ]
+    for part in (first, wanted):
+        make(part)
+        again()
 
 
 if __name__ == "__main__":
