@@ -492,7 +492,7 @@ def test_one_goes_from_experiment_to_experiment(page: Any, site: Path) -> None:
     assert page.locator("img[src*='/sea-sw/']").count() > 20  # maps
     page.locator("table.ranking th[scope=row] a").first.click()
     assert "/entries/" in page.url
-    assert page.locator("code", has_text="geobench reproduce").count() == 2 + 3
+    assert page.locator("code", has_text="geobench reproduce").count() == 2 + 1 + 3  # a score, its law form
 
 
 def _every_page(site: Path) -> list[Path]:
