@@ -275,8 +275,11 @@ def test_windows_are_means_by_area() -> None:
         / areas.reshape(2, 4).sum(1)
         for each in (forecast, truth)
     )
-    error = abs(x - y[:, :, None]).mean(2)[:, :, 0] @ (areas.reshape(2, 4).sum(1) / areas.sum())
-    np.testing.assert_allclose(found["error"].isel(variable=0), error, rtol=1e-5)
+    count = x.shape[2]
+    error = abs(x - y[:, :, None]).mean(2)[:, :, 0]
+    apart = abs(x[:, :, None] - x[:, :, :, None]).sum((2, 3))[:, :, 0] / (2 * count * (count - 1))
+    crps = (error - apart) @ (areas.reshape(2, 4).sum(1) / areas.sum())
+    np.testing.assert_allclose(found["crps"].isel(variable=0), crps, rtol=1e-5)
 
 
 def test_pairs_of_a_variogram_weigh_by_products_of_areas() -> None:

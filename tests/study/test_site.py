@@ -492,7 +492,8 @@ def test_one_goes_from_experiment_to_experiment(page: Any, site: Path) -> None:
     assert page.locator("img[src*='/sea-sw/']").count() > 20  # maps
     page.locator("table.ranking th[scope=row] a").first.click()
     assert "/entries/" in page.url
-    assert page.locator("code", has_text="geobench reproduce").count() == 2 + 1 + 3  # a score, its law form
+    # Two scores, the law form of one, and what they are of.
+    assert page.locator("code", has_text="geobench reproduce").count() == 2 + 1 + 3
 
 
 def _every_page(site: Path) -> list[Path]:

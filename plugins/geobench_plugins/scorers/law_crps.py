@@ -50,6 +50,7 @@ class LawPooledCRPS(Scorer):
     fair = True
     proper = True
     needs_law = True
+    cells_by_area = False
 
     window: int = Field(4, gt=1, description="cells along each grid dim, as of pooled-crps")
     pool: Literal["mean", "max"] = Field("mean", description="what is taken of a window")

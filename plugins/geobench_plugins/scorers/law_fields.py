@@ -24,6 +24,7 @@ class LawVariogram(Scorer):
     fair = True
     proper = True
     needs_law = True
+    cells_by_area = False
     units = "1"
 
     power: float = Field(0.5, gt=0, le=2, description="p, as of variogram")
