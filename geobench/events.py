@@ -38,7 +38,7 @@ def measure(event: Event, simulator: Simulator, states: Tensor) -> Tensor:
     if event.reduce == "count":
         return _counted(event, inside).sum(1, keepdim=True)
     if event.reduce == "mean":
-        areas = places(event, simulator)
+        areas = places(event, simulator)  # of the region's cells: it has no windows here
         if areas is None:
             return inside.mean(1, keepdim=True)
         return (inside * areas.to(inside)).mean(1, keepdim=True)
@@ -64,10 +64,19 @@ def _by_window(event: Event, simulator: Simulator, field: Tensor) -> Tensor:
     if event.reduce == "count":
         found = _slid(event, _counted(event, field), torch.add)
     elif event.reduce == "mean":
-        found = _slid(event, field, torch.add) / math.prod(event.window or ())
+        found = _window_means(event, simulator, field)
     else:
         found = _slid(event, field, torch.maximum if event.reduce == "max" else torch.minimum)
     return found.flatten(1)[:, first_cells(event, simulator)]
+
+
+def _window_means(event: Event, simulator: Simulator, field: Tensor) -> Tensor:
+    """Mean over the window that begins at each cell, by the areas of its cells."""
+    if simulator.spec.weights is None:
+        return _slid(event, field, torch.add) / math.prod(event.window or ())
+    areas = torch.from_numpy(simulator.spec.weights)[None].to(field)
+    inside = torch.where(areas > 0, field, 0.0)  # what stands on land is never read
+    return _slid(event, inside * areas, torch.add) / _slid(event, areas, torch.add)
 
 
 def _slid(event: Event, field: Tensor, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -142,12 +151,18 @@ def region(event: Event, simulator: Simulator) -> Tensor:
 
 
 def places(event: Event, simulator: Simulator) -> Tensor | None:
-    """Areas of the cells of an event's region over their mean `(cell,)`; None: they are equal."""
+    """Areas of an event's places over their mean `(place,)`; None: they are equal.
+
+    Places are the cells of its region, or its windows.
+    """
     weights = simulator.spec.weights
     if weights is None:
         return None
-    areas = torch.from_numpy(weights).flatten()[region(event, simulator)]
-    return areas / areas.mean()
+    areas = torch.from_numpy(weights)[None]
+    if event.window is not None:
+        areas = _slid(event, areas, torch.add)
+    own = areas.flatten()[first_cells(event, simulator)]
+    return own / own.mean()
 
 
 def thresholds(event: Event, values: Tensor) -> Tensor:
@@ -229,5 +244,5 @@ def probabilities(
         members,
         torch.cat(at).numpy(),
         torch.cat(within).numpy(),
-        areas.numpy() if areas is not None and event.reduce == "local" else None,
+        areas.numpy() if areas is not None and at[0].shape[-1] == len(areas) else None,
     )

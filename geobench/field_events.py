@@ -44,9 +44,10 @@ class FieldEvents:
         self.check(event, values)
         found = values.double().numpy().reshape(*(given.sizes[dim] for dim in outer), -1)
         coords = {dim: given[dim] for dim in outer if dim in given.coords}
-        own = events.places(event, self.simulator) if event.reduce == "local" else None
-        counted = own is not None and len(own) == found.shape[-1]  # windows count alike
-        areas = own.numpy() if own is not None and counted else np.ones(found.shape[-1])
+        areas = np.ones(found.shape[-1])
+        own = events.places(event, self.simulator)
+        if own is not None and len(own) == len(areas):
+            areas = own.numpy()
         return xr.DataArray(found, {**coords, "area": ("place", areas)}, [*outer, "place"])
 
     def check(self, event: Event, values: torch.Tensor) -> None:

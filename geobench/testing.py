@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -296,7 +296,7 @@ class ScorerConformance(ABC):
 
     def test_a_single_member_has_a_score_unless_said_otherwise(self) -> None:
         """With `least_members` there is a number; a single one has none where more are needed."""
-        forecast, truth, context = _double_case(5)
+        forecast, truth, context = _world(5)  # whose law varies from case to case
         least = self.scorer().least_members
         enough = self._score(forecast.isel(member=slice(least)), truth, context)
         for name, values in enough.data_vars.items():
@@ -355,9 +355,18 @@ class ScorerConformance(ABC):
             each.isel(x=cells)
             for each in (context.thresholds, context.sea, context.std, context.law)
         )
-        halved = replace(context, thresholds=thresholds, sea=sea, std=std, law=law, areas=areas)
+        halved = replace(
+            context,
+            thresholds=thresholds,
+            sea=sea,
+            std=std,
+            law=law,
+            areas=areas,
+            measure=_ring(sea, areas),
+        )
+        joined = replace(context, areas=whole, measure=_ring(context.sea, whole))
         xr.testing.assert_allclose(
-            self.scorer().statistics(forecast, truth, replace(context, areas=whole)),
+            self.scorer().statistics(forecast, truth, joined),
             self.scorer().statistics(forecast.isel(x=cells), truth.isel(x=cells), halved),
             rtol=1e-5,
             atol=1e-6,
@@ -545,20 +554,24 @@ class AnyLimit(dict[Any, "xr.DataArray"]):
 
 
 class _Ring(Decay):
-    """The ring with land on it."""
+    """The ring with land on it, and cells that are not equally large."""
 
     land: tuple[int, ...] = ()
+    areas: Literal["equal"] | tuple[float, ...] = "equal"
 
     @property
     def spec(self) -> StateSpec:
         whole = super().spec
-        return StateSpec(variables=whole.variables, dims=whole.dims, land=self.land)
+        return StateSpec(
+            variables=whole.variables, dims=whole.dims, land=self.land, areas=self.areas
+        )
 
 
-def _ring(sea: "xr.DataArray") -> FieldEvents:
+def _ring(sea: "xr.DataArray", areas: "xr.DataArray | None" = None) -> FieldEvents:
     """Measure events on a ring of which some cells are land."""
     land = tuple(int(cell) for cell in (~sea).to_numpy().nonzero()[0])
-    return FieldEvents(_Ring(sites=sea.size, land=land))
+    own = "equal" if areas is None else tuple(areas.to_numpy().tolist())
+    return FieldEvents(_Ring.model_validate({"sites": sea.size, "land": land, "areas": own}))
 
 
 def _double_case(count: int) -> "tuple[xr.DataArray, xr.DataArray, Context]":

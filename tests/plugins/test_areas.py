@@ -217,6 +217,45 @@ def test_events_of_a_globe_are_weighed_by_the_cosine(steps: Steps, globe: Entry)
     )
 
 
+def test_windows_of_a_globe_are_weighed_by_the_cosine() -> None:
+    """Of two latitudes and three longitudes, going round, each by definition."""
+    event = Event(name="part", of="q", reduce="mean", window=(2, 3))
+    states = Noise.rows(0, "states", 3).normal(1, 5, 4)
+    found = events.measure(event, Globe(), states)
+    q, expected, areas = states[:, 0].double().numpy(), [], []
+    for lat in range(4):
+        for lon in range(4):
+            cells = [(row, (lon + east) % 4) for row in (lat, lat + 1) for east in range(3)]
+            total = sum(COSINES[row] for row, _ in cells)
+            expected.append(sum(COSINES[row] * q[:, row, east] for row, east in cells) / total)
+            areas.append(total)
+    np.testing.assert_allclose(found, np.stack(expected, 1), rtol=1e-5, atol=1e-6)
+    own = events.places(event, Globe())
+    assert own is not None
+    np.testing.assert_allclose(own, np.array(areas) / np.mean(areas), rtol=1e-12)
+
+
+def test_events_at_cells_of_a_globe_count_by_area(steps: Steps, globe: Entry) -> None:
+    """Mean probabilities of `law-events`, by members and by the law, against sums by hand."""
+    oracle = steps.train(globe, steps.registry.model("oracle"))
+    drawn, law = (steps.forecast(oracle, members=6, seed=seed) for seed in (0, 1))
+    scorer = steps.registry.scorer(
+        {
+            "use": "law-events",
+            "events": [{"name": "high", "of": "q", "quantiles": [0.8]}],
+            "control": None,
+        }
+    )
+    found = steps.score(drawn, scorer, law).load().isel(event=0)
+    train = globe.load("train")["q"].astype(float)
+    limit = np.quantile(train.transpose(..., "lat", "lon").to_numpy(), 0.8, axis=(0, 1))
+    share = COSINES / COSINES.sum()
+    for name, forecast in (("members", drawn), ("law", law)):
+        q = forecast.load()["q"].transpose("init_time", "lead_time", "member", "lat", "lon")
+        p = (q.to_numpy() > limit).mean(2)
+        np.testing.assert_allclose(found[name], p.mean(-1) @ share, rtol=1e-6)
+
+
 def test_a_foreign_forecast_of_a_globe_is_read_and_weighed(
     steps: Steps, globe: Entry, tmp_path: Path
 ) -> None:

@@ -27,7 +27,7 @@ _VARIANTS = [
         "use": "law-events",
         "events": [
             {"name": "low", "of": "q", "reduce": "min", "side": "below", "quantiles": [0.5]},
-            {"name": "pair", "of": "q", "reduce": "max", "window": [2], "quantiles": [0.5]},
+            {"name": "high", "of": "q", "reduce": "max", "quantiles": [0.5]},
         ],
     },
 ]

@@ -35,6 +35,7 @@ class LawEvents(Scorer):
     better = "zero"
     fair = True
     needs_law = True
+    least_members = 2
     units = "1"
     orientations: ClassVar["Mapping[str, Literal['lower', 'higher', 'one', 'zero']]"] = {
         "p/p*": "one",
