@@ -232,7 +232,8 @@ def thresholds(event: Event, counted: "xr.Dataset") -> Thresholds:
     rows = np.arange(len(counts))
     found = []
     for quantile in event.quantiles:
-        away = np.abs(beyond[:, :-1] - (1 - quantile) * total)
+        # Without the rounding errors of 1 - q: of two edges as close, the lower.
+        away = np.abs(beyond[:, :-1] - np.round((1 - quantile) * total, 6))
         edge = away.argmin(1)
         limit = low + width * (edge + 1)
         found.append((limit, beyond[rows, edge], passing[rows, edge]))

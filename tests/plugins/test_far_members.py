@@ -359,7 +359,8 @@ def test_paths_may_run_away(of: str, value: float) -> None:
     members, outcome, draws = _near(np.float32, 0.0, 1.0)
     members[:, 1, 3, 0, 2] = value
     scorer = Registry().scorer({"use": "path-crps", "of": of})
-    found = _found(scorer, _labelled(members, outcome, draws)).to_dataarray().squeeze()
+    (found,) = _found(scorer, _labelled(members, outcome, draws)).data_vars.values()
+    found = found.squeeze()
 
     def taken(values: Exact) -> Exact:
         one, two = values

@@ -49,9 +49,14 @@ def test_fair_crps_plus_the_missing_spread_is_xskillscores() -> None:
 
 
 def test_one_member_is_a_point_mass_and_has_no_spread() -> None:
-    for scorer in (Brier(), SpreadSkill()):
-        metric, _, _ = _score(scorer, count=1)
-        assert all(bool(values.isnull().all()) for values in metric.data_vars.values())
+    ratio, _, _ = _score(SpreadSkill(), count=1)
+    assert all(bool(values.isnull().all()) for values in ratio.data_vars.values())
+    brier, forecast, truth = _score(Brier(), count=1)
+    for place, threshold in enumerate((0.5, 1.0)):
+        unlike = (forecast.isel(member=0) > threshold) != (truth > threshold)
+        xr.testing.assert_allclose(
+            brier["Brier"].isel(quantile=place, drop=True), unlike.mean(("init_time", "x"))
+        )
     crps, forecast, truth = _score(CRPS(), count=1)
     away = forecast.isel(member=0) - truth
     xr.testing.assert_allclose(crps["CRPS"], abs(away).mean(("init_time", "x")), rtol=1e-6)
