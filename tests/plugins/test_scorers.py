@@ -53,7 +53,7 @@ def test_one_member_is_a_point_mass_and_has_no_spread() -> None:
     assert all(bool(values.isnull().all()) for values in ratio.data_vars.values())
     brier, forecast, truth = _score(Brier(), count=1)
     for place, threshold in enumerate((0.5, 1.0)):
-        unlike = (forecast.isel(member=0) > threshold) != (truth > threshold)
+        unlike = (forecast.isel(member=0, drop=True) > threshold) != (truth > threshold)
         xr.testing.assert_allclose(
             brier["Brier"].isel(quantile=place, drop=True), unlike.mean(("init_time", "x"))
         )
