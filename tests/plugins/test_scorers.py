@@ -58,7 +58,7 @@ def test_one_member_is_a_point_mass_and_has_no_spread() -> None:
             brier["Brier"].isel(quantile=place, drop=True), unlike.mean(("init_time", "x"))
         )
     crps, forecast, truth = _score(CRPS(), count=1)
-    away = forecast.isel(member=0) - truth
+    away = forecast.isel(member=0, drop=True) - truth
     xr.testing.assert_allclose(crps["CRPS"], abs(away).mean(("init_time", "x")), rtol=1e-6)
     rmse, _, _ = _score(RMSE(), count=1)
     xr.testing.assert_allclose(rmse["RMSE"], (away**2).mean(("init_time", "x")) ** 0.5, rtol=1e-6)
