@@ -2,11 +2,11 @@
 
 `python benchmarks/equal_boards.py` prints a line of JSON for each setting; some minutes. In each,
 150 boards are simulated (`--boards` for more) whose models are all equal, with one seed or three.
-`wrong` is the share of boards on which any two models are called significantly different, and
-`covered` that of boards on which every rank range holds every rank: equal models may have any. Both
-are held to 5 and 95 %; `bounds` are the central 99 % of so many boards at 5 %. Then one model is
-made worse by two and by four standard errors of a difference, and `found` is the share of its pairs
-with the others that are called significantly different.
+`wrong` is the share of boards on which any two models are called significantly different; it should
+be 5 %. `covered` is the share of boards on which every rank range holds every rank, since equal
+models may have any rank; it should be 95 %. `bounds` are the central 99 % of so many boards at 5 %.
+Then one model is made worse by two and by four standard errors of a difference. `found` is the
+share of its pairs with the others that are called significantly different.
 
 A case has a difficulty, common to all models, that multiplies their excess. It is log-normal where
 tails are heavy, as those of a score against the true distribution are. Lead times are correlated by

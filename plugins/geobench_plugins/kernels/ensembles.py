@@ -66,9 +66,7 @@ def _of_law(members: "xr.DataArray", law: "xr.DataArray", context: Context) -> "
 
     from geobench_plugins.kernels import law_marginals as kernel
 
-    grid = context.sea.dims
-    limits = context.thresholds.sel(variable=members["variable"])
-    limits = limits.transpose("variable", "quantile", *grid)
+    limits = _limits(members, context)
     rows = iter(limits.to_numpy().reshape(*limits.shape[:2], context.sea.size))
 
     def of(x: "_Numbers", y: "_Numbers", weights: "_Array") -> "_Array":
@@ -223,47 +221,45 @@ def excess_energy(members: "_Numbers", draws: "_Numbers", weights: "_Array") -> 
     return law_fields.excess_energy(members, draws, weights)
 
 
-def squared_difference(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":
-    """Squared difference of two ensembles' means, less what the sampling of both adds.
+def law_means(forecast: "xr.DataArray", context: Context) -> "xr.Dataset":
+    """Squared difference of the means of members and draws, of every case and variable.
 
-    That is var(x) / M + var(y) / K, and nothing of a single member. Where that cancels it is the
-    mean of x_j x_k over pairs of members, and of y_j y_k, less twice the product of the means, all
-    less a middle y: a member far away is multiplied by small numbers alone.
+    `squared`, in units of the variable squared, less what the sampling of both adds, and the
+    `variance` of the draws: see `kernels.law_means.means`.
     """
     import numpy as np
 
-    x, y = (
-        np.moveaxis(each.to_numpy().astype(float), each.get_axis_num("member"), 0)
-        for each in (one, other)
-    )
-    difference = ((x - y[0]).mean(0) - (y - y[0]).mean(0)) ** 2
-    squared = np.asarray(difference - _of_mean(x) - _of_mean(y))
-    lost = np.abs(squared) < 1e-4 * difference
-    if lost.any():
-        x, y = x[:, lost], y[:, lost]
-        middle = np.median(y, 0)
-        x, y = x - middle, y - middle
-        squared[lost] = _products(x) + _products(y) - 2 * x.mean(0) * y.mean(0)
-    return one.isel(member=0, drop=True).copy(data=squared)
+    from geobench_plugins.kernels import law_means as kernel
+
+    def of(x: "_Numbers", y: "_Numbers", weights: "_Array") -> "_Array":
+        return np.stack(kernel.means(x, y, weights), -1)
+
+    found = _by_variable(of, (forecast, law_of(forecast, context)), context, ("of",))
+    return found.assign_coords(of=["squared", "variance"]).to_dataset("of")
 
 
-def _of_mean(drawn: "_Array") -> "_Array":
-    """Variance of the mean of `(member, …)`; 0 for a single one, of which nothing is known."""
-    count = len(drawn)
-    found: _Array = ((drawn - drawn.mean(0)) ** 2).sum(0) / (count * max(1, count - 1))
-    return found
+def law_probabilities(forecast: "xr.DataArray", context: Context) -> "xr.DataArray":
+    """Squared difference of the probabilities of members and draws `(…, quantile)`.
+
+    To exceed the context's climatological quantiles, each cell its own, and less what the sampling
+    of both adds: see `kernels.law_means.probabilities`.
+    """
+    from geobench_plugins.kernels import law_means as kernel
+
+    limits = _limits(forecast, context)
+    rows = iter(limits.to_numpy().reshape(*limits.shape[:2], context.sea.size))
+
+    def of(x: "_Numbers", y: "_Numbers", weights: "_Array") -> "_Array":
+        return kernel.probabilities(x, y, weights, next(rows))
+
+    found = _by_variable(of, (forecast, law_of(forecast, context)), context, ("quantile",))
+    return found.assign_coords(quantile=limits["quantile"])
 
 
-def _products(drawn: "_Array") -> "_Array":
-    """Mean product of two different ones of `(member, …)`: each times the sum of nearer ones."""
-    import numpy as np
-
-    count = len(drawn)
-    if count == 1:
-        return np.asarray(drawn[0] ** 2)
-    ordered = np.take_along_axis(drawn, np.abs(drawn).argsort(0), 0)
-    before = np.concatenate([np.zeros_like(ordered[:1]), ordered.cumsum(0)[:-1]])
-    return np.asarray(2 * (ordered * before).sum(0) / (count * (count - 1)))
+def _limits(forecast: "xr.DataArray", context: Context) -> "xr.DataArray":
+    """Climatological quantiles `(variable, quantile, *grid)`."""
+    limits = context.thresholds.sel(variable=forecast["variable"])
+    return limits.transpose("variable", "quantile", *context.sea.dims)
 
 
 def variogram(
@@ -346,8 +342,7 @@ def _of(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) -> "x
     grid = context.sea.dims
     forecast = forecast.transpose("variable", *_CASES, "member", *grid)
     truth = truth.transpose("variable", *_CASES, *grid)
-    limits = context.thresholds.sel(variable=forecast["variable"])
-    limits = limits.transpose("variable", "quantile", *grid)
+    limits = _limits(forecast, context)
     sizes = forecast.shape[1:3]
     weights = context.weights.transpose(*grid).to_numpy().reshape(1, -1).astype(np.float64)
     keys = case_keys(forecast)

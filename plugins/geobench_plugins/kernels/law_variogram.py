@@ -1,4 +1,9 @@
-"""The squared difference of two mean variograms, debiased: how far members are from draws."""
+"""The squared difference of two mean variograms, debiased: how far members are from draws.
+
+Cases stand side by side, `CASES` of them, in the precision of the data, and each value is less that
+of a middle draw. A case with members or draws far away is computed by itself in double precision,
+in a form that multiplies them by small numbers alone.
+"""
 
 import math
 
@@ -6,12 +11,16 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from geobench_plugins.kernels.fields import CASES, _from_seen, _powers, _side_by_side
+from geobench_plugins.kernels.law_fields import _middle, _squared
 from geobench_plugins.kernels.threads import over_rows, scratch
 
 Array = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.floating]
 
-_ANY_ORDER = {"contract", "nsz", "reassoc"}  # sums over members are vectorised
+_SUMS = {"contract", "nsz"}
+_ANY_ORDER = _SUMS | {"reassoc"}  # sums over members are vectorised
+_FAR = 8  # times the median distance from the middle draw
 
 
 def law_variogram(
@@ -33,21 +42,31 @@ def law_variogram(
     if not len(pairs):
         return found
     places, own = np.ascontiguousarray(pairs), np.ascontiguousarray(weights, dtype=np.float64)
-    points, sizes = members.shape[2], (members.shape[1], draws.shape[1])
-    exponent = members.dtype.type(power)
+    kind, points = members.dtype, members.shape[2]
+    every = (members.shape[1], draws.shape[1])
+    width = (sum(every) + 2) * CASES
+    norms, origins = np.zeros((len(members), sum(every))), np.zeros(len(members), np.int64)
 
     def run(first: int, stop: int) -> None:
-        x, y = (scratch(points * size, members.dtype).reshape(points, size) for size in sizes)
-        a, b = (scratch(size, np.float64) for size in sizes)
-        _cases(members, draws, places, own, exponent, x, y, a, b, found, first, stop)
+        single, scores = scratch((points + 1) * width + 2 * CASES, kind), np.zeros(CASES)
+        _middle(draws, _all(points), np.ones(points, kind), origins, first, stop)
+        _sizes(members, draws, origins, _all(points), np.ones(points, kind), norms, first, stop)
+        _near_cases(
+            members, draws, origins, places, own, kind.type(power), single, scores, found, first,
+            stop,
+        )  # fmt: skip
+        sizes = norms[first:stop]
+        far = ~(sizes.max(1) <= _FAR**2 * np.median(sizes, 1)) | np.isnan(found[first:stop])
+        for case in first + np.nonzero(far)[0]:
+            x, y = (each[case].T.astype(np.float64) for each in (members, draws))
+            found[case] = _far_case(x, y, places, own, float(power))
 
-    over_rows(run, len(members))
-    if members.dtype == np.float32:
-        for case in np.nonzero(np.isnan(found))[0]:  # powers may have been too large for it
-            one = slice(case, case + 1)
-            larger = members[one].astype(float), draws[one].astype(float)
-            found[one] = law_variogram(*larger, pairs, weights, power)
-    return found
+    over_rows(run, len(members), block=CASES)
+    return found if every[1] > 1 else np.full(len(members), np.nan)
+
+
+def _all(points: int) -> npt.NDArray[np.int64]:
+    return np.arange(points)
 
 
 def _same(members: Numbers, draws: Numbers) -> tuple[Numbers, Numbers]:
@@ -57,21 +76,60 @@ def _same(members: Numbers, draws: Numbers) -> tuple[Numbers, Numbers]:
     return np.ascontiguousarray(members, dtype=kind), np.ascontiguousarray(draws, dtype=kind)
 
 
-@njit(nogil=True, fastmath=_ANY_ORDER, cache=True)
-def _powers(one, two, power, into):
-    """|one - two|^power, in double precision."""
-    if power == 0.5:
-        for place in range(len(into)):
-            into[place] = math.sqrt(abs(one[place] - two[place]))
-    elif power == 1:
-        for place in range(len(into)):
-            into[place] = abs(one[place] - two[place])
-    else:
-        for place in range(len(into)):
-            into[place] = abs(one[place] - two[place]) ** power
+@njit(nogil=True, cache=True)
+def _sizes(members, draws, origins, points, weights, norms, first, stop):
+    """Squared distances of members and draws from the middle draw."""
+    for case in range(first, stop):
+        origin = draws[case, origins[case]]
+        for each in range(members.shape[1]):
+            norms[case, each] = _squared(members[case, each], origin, points, weights)
+        for each in range(draws.shape[1]):
+            place = members.shape[1] + each
+            norms[case, place] = _squared(draws[case, each], origin, points, weights)
 
 
-@njit(nogil=True, fastmath={"contract", "nsz"}, cache=True)
+@njit(nogil=True, fastmath=_SUMS, cache=True)
+def _add_pair(sums, others, counts, weight, scores):
+    """Add the squared difference of the means of a pair of points, less its sampling variance."""
+    m, k = counts
+    of_m, of_k = 1.0 / m, 1.0 / k
+    noise = of_m / (m - 1) if m > 1 else 0.0
+    other_noise = of_k / (k - 1) if k > 1 else 0.0
+    for lane in range(CASES):
+        total, square = np.float64(sums[lane]), np.float64(sums[CASES + lane])
+        other, squares = np.float64(others[lane]), np.float64(others[CASES + lane])
+        apart = total * of_m - other * of_k
+        sampled = noise * (square - of_m * (total * total))
+        sampled += other_noise * (squares - of_k * (other * other))
+        scores[lane] += weight * (apart * apart - sampled)
+
+
+@njit(nogil=True, cache=True)
+def _near_cases(
+    members, draws, origins, pairs, weights, power, single, scores, found, first, stop
+):  # fmt: skip
+    m, k, points = members.shape[1], draws.shape[1], members.shape[2]
+    of_m, width = (m + 1) * CASES, (m + k + 2) * CASES
+    x = single[: points * width].reshape(points, width)
+    drawn, sums = single[points * width : (points + 1) * width], single[(points + 1) * width :]
+    others, middle = np.zeros_like(sums), np.zeros((CASES, points), members.dtype)
+    for begin in range(first, stop, CASES):
+        size = min(CASES, stop - begin)
+        for case in range(size):
+            middle[case] = draws[begin + case, origins[begin + case]]
+        _side_by_side(x[:, :of_m], members[begin : begin + size], middle)
+        _side_by_side(x[:, of_m:], draws[begin : begin + size], middle)
+        scores[:] = 0
+        for pair in range(len(pairs)):
+            _powers(x[pairs[pair, 0]], x[pairs[pair, 1]], power, drawn)
+            _from_seen(drawn, m, sums)
+            _from_seen(drawn[of_m:], k, others)
+            _add_pair(sums, others, (m, k), weights[pair], scores)
+        for case in range(size):
+            found[begin + case] = scores[case] if np.isfinite(scores[case]) else np.nan
+
+
+@njit(nogil=True, fastmath=_SUMS, cache=True)
 def _centre(a, b):
     """The middle one of three values: an offset is taken off, one far away is not chosen."""
     one, two, three = a[0], b[0], b[len(b) - 1]
@@ -103,27 +161,15 @@ def _sums(values, centre):
 
 
 @njit(nogil=True, cache=True)
-def _turned(fields, into):
-    """Members side by side: `(member, point)` to `(point, member)`."""
-    for member in range(fields.shape[0]):
-        for point in range(fields.shape[1]):
-            into[point, member] = fields[member, point]
-
-
-@njit(nogil=True, cache=True)
-def _cases(members, draws, pairs, weights, power, x, y, a, b, found, first, stop):
-    for case in range(first, stop):
-        _turned(members[case], x)
-        _turned(draws[case], y)
-        total = 0.0
-        for pair in range(len(pairs)):
-            one, two = pairs[pair, 0], pairs[pair, 1]
-            _powers(x[one], x[two], power, a)
-            _powers(y[one], y[two], power, b)
-            centre = _centre(a, b)
-            of_members, products = _sums(a, centre)
-            of_draws, squared = _sums(b, centre)
-            across = of_members / len(a) * (of_draws / len(b))
-            total += weights[pair] * (products + squared - 2 * across)
-        valid = np.isfinite(total) and len(b) > 1
-        found[case] = total if valid else np.nan
+def _far_case(x, y, pairs, weights, power):
+    """The excess of a case: members and draws `(point, member)` in double precision."""
+    total = 0.0
+    for pair in range(len(pairs)):
+        one, two = pairs[pair, 0], pairs[pair, 1]
+        a, b = np.abs(x[one] - x[two]) ** power, np.abs(y[one] - y[two]) ** power
+        centre = _centre(a, b)
+        of_members, products = _sums(a, centre)
+        of_draws, squared = _sums(b, centre)
+        across = of_members / len(a) * (of_draws / len(b))
+        total += weights[pair] * (products + squared - 2 * across)
+    return total if np.isfinite(total) and len(b) > 1 else np.nan

@@ -16,13 +16,13 @@ class AIFSCRPS(Emulator):
     CRPS, alpha = 0.95, of four members, whose optimum is 2.4 % too narrow. The change is added to
     the lower half of the present state's wavenumbers, for variables of which the upper half is
     small (`dropped`). A flag is 0 at the first step and 1 at later ones. Rollouts of 1 step (80 %
-    of the budget), 2 (16 %) and 3 to 12 (4 %: where the budget is small, the longest take few
-    optimiser steps, or none), at rates of 1, 1/100 and 1/1000. Departs from the paper: the flag
-    has no effect until it has learned, and half of the windows of one step carry it, because a
-    small budget leaves rollouts too few steps to teach it; variables that the filter would change
-    much are not filtered; averaged weights, rates with warm-up and cosine in every stage, weight
-    decay of 0.05, backbones of a laptop's size, whose convolutions spread the noise of a site to
-    its neighbours.
+    of the budget), 2 (16 %) and 3 to 12 (4 %), at rates of 1, 1/100 and 1/1000. On a small budget
+    the longest rollouts take few optimiser steps, or none. Departs from the paper in four ways.
+    The flag has no effect until it has learned, and half of the windows of one step carry it,
+    because a small budget leaves rollouts too few steps to teach it. Variables that the filter
+    would change much are not filtered. Weights are averaged, rates have a warm-up and a cosine in
+    every stage, and weight decay is 0.05. Backbones are of a laptop's size, and their convolutions
+    spread the noise of a site to its neighbours.
     """
 
     name = "aifs-crps"

@@ -86,8 +86,7 @@ class LawMean(Scorer):
         """Return the debiased `squared` difference of each case."""
         from geobench_plugins.kernels import ensembles
 
-        law = ensembles.law_of(forecast, context)
-        squared = context.average(ensembles.squared_difference(forecast, law))
+        squared = ensembles.law_means(forecast, context)["squared"]
         return (squared / ensembles.typical_size(context) ** 2).to_dataset(name="squared")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":

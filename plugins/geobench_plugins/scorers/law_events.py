@@ -21,11 +21,11 @@ class LawEvents(Scorer):
 
     An event is anything that a diagnostic of the simulator passes: the energy of the domain, the
     mean, maximum or count over it or over windows, single cells. p = k/M of the members, p* = j/K
-    of the draws of the law. Of each event and quantile: `p/p*`, the mean of p over that of p*, and
-    its logarithm; the `squared error of p`, (p - p*)² less what sampling adds, p (1 - p) / (M - 1)
-    and p* (1 - p*) / (K - 1), which has no bias; and the `explained variance of p*`, 1 less that
-    error over the variance of p* (without bias, too) over cases and places. Means are taken over
-    cases and, of an event with several, over its places, by their areas.
+    of the draws of the law. Each event and quantile has four numbers. `p/p*` is the mean of p over
+    the mean of p*; the second is its logarithm. The `squared error of p` is (p - p*)² less what
+    sampling adds, p (1 - p) / (M - 1) and p* (1 - p*) / (K - 1); it has no bias. The `explained
+    variance of p*` is 1 less that error over the variance of p*, which is estimated without bias,
+    too. Means are taken over cases and, if an event has several places, over them by their areas.
 
     If no member hits, the logarithm is an upper limit: that of a mean p of 3 / (cases M), at which
     no hit comes in 5 %. If no draw of the law hits, p/p* is a lower limit likewise.

@@ -35,18 +35,9 @@ class LawBrier(Scorer):
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return the debiased `squared` error of each case and quantile."""
-        from geobench_plugins.kernels.ensembles import law_of
+        from geobench_plugins.kernels.ensembles import law_probabilities
 
-        def squared(limit: "xr.DataArray") -> "xr.DataArray":
-            both = [forecast, law_of(forecast, context)]
-            p, q = (_above(each, limit) for each in both)
-            noise = [
-                each * (1 - each) / max(1, drawn.sizes["member"] - 1)
-                for each, drawn in zip((p, q), both, strict=True)
-            ]
-            return (p - q) ** 2 - noise[0] - noise[1]
-
-        return _by_quantile(squared, context).to_dataset(name="squared")
+        return law_probabilities(forecast, context).to_dataset(name="squared")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""

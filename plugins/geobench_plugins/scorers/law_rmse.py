@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from geobench import Context, Scorer
-from geobench_plugins.scorers.law import LawMean
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,15 +25,9 @@ class LawRMSE(Scorer):
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return the debiased `squared` difference and the law's `variance` of each case."""
-        import xarray as xr
+        from geobench_plugins.kernels.ensembles import law_means
 
-        from geobench_plugins.kernels.ensembles import law_of
-
-        apart = LawMean().statistics(forecast, truth, context)["squared"]
-        climate = context.average(context.std.astype(float) ** 2)
-        law = law_of(forecast, context).astype(float)
-        variance = context.average(law.var("member", ddof=1, skipna=False))
-        return xr.Dataset({"squared": apart * climate, "variance": variance.where(apart.notnull())})
+        return law_means(forecast, context)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the difference of the roots; a square that chance took below zero counts as 0."""
