@@ -248,8 +248,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        # The loader is a SafeLoader: plain values only, no Python objects.
-        content = yaml.load(path.read_text("utf-8"), _loader_without_duplicates())  # noqa: S506
+        content = _parsed(path.read_text("utf-8"))
     except FileNotFoundError:
         raise GeobenchError(f"there is no file {path}. Check the path.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -261,11 +260,26 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _loader_without_duplicates() -> "type[yaml.SafeLoader]":
-    """YAML's safe loader, which would let the second of two equal keys win in silence."""
+def _parsed(text: str) -> object:
+    """Read YAML by its loader in C, some eight times as fast, where it is installed.
+
+    What that one refuses the other reads again: its error shows the place.
+    """
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    # Both are safe loaders: plain values only, no Python objects.
+    quick = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(text, _without_duplicates(quick))  # noqa: S506
+    except yaml.YAMLError:
+        return yaml.load(text, _without_duplicates(yaml.SafeLoader))  # noqa: S506
+
+
+def _without_duplicates(base: Any) -> Any:
+    """Safe loader of YAML, which would let the second of two equal keys win in silence."""
+    import yaml
+
+    class Loader(base):  # type: ignore[misc]
         pass
 
     def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:

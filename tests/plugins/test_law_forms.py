@@ -14,6 +14,7 @@ from geobench.registry import Registry
 from geobench.testing import small_case
 from geobench_plugins.kernels.law_variogram import law_variogram
 
+REGISTRY = Registry()
 _NAMED = {
     "crps": "law-crps",
     "energy": "law-energy",
@@ -91,7 +92,7 @@ def test_the_law_form_is_the_excess_with_every_draw_as_the_outcome(
     count: int,
     areas: bool,
 ) -> None:
-    scorer = Registry().scorer({**recipe, "within": [[0.2, 1.0]]})
+    scorer = REGISTRY.scorer({**recipe, "within": [[0.2, 1.0]]})
     members, truth, context = _two_variables(count, areas=areas)
     assert context.law is not None
     context = context.within(scorer.within)
@@ -109,10 +110,10 @@ def test_the_law_form_is_the_excess_with_every_draw_as_the_outcome(
 
 @pytest.mark.parametrize("recipe", list(_scorers()), ids=lambda r: "-".join(map(str, r.values())))
 def test_a_law_form_keeps_the_fields_of_its_scorer(recipe: dict[str, object]) -> None:
-    scorer = Registry().scorer({**recipe, "within": [[0.2, 1.0]]})
+    scorer = REGISTRY.scorer({**recipe, "within": [[0.2, 1.0]]})
     form = _form(scorer)
     assert form.name == _NAMED[scorer.name]
-    assert Registry().scorer(form.recipe()) == form
+    assert REGISTRY.scorer(form.recipe()) == form
     assert (form.needs_law, form.fair, form.proper, form.better) == (True, True, True, "lower")
     assert (form.units, form.whole_paths) == (scorer.units, scorer.whole_paths)
     own, theirs = (each.model_dump() for each in (scorer, form))
@@ -120,8 +121,8 @@ def test_a_law_form_keeps_the_fields_of_its_scorer(recipe: dict[str, object]) ->
 
 
 def test_scores_that_are_no_kernel_scores_have_no_law_form() -> None:
-    scorers = [name for kind, name in Registry().offers if kind == "scorer"]
-    named = {name for name in scorers if Registry().scorer(name).law_form() is not None}
+    scorers = [name for kind, name in REGISTRY.offers if kind == "scorer"]
+    named = {name for name in scorers if REGISTRY.scorer(name).law_form() is not None}
     assert named == set(_NAMED)
 
 
@@ -170,7 +171,7 @@ def test_a_failed_member_anywhere_at_sea_makes_every_law_form_nan() -> None:
     for recipe in _scorers():
         members, truth, context = _two_variables(5)
         members[2, 0, 4, 0, 3] = np.nan
-        form = _form(Registry().scorer(recipe))
+        form = _form(REGISTRY.scorer(recipe))
         for found in form.statistics(members, truth, context).data_vars.values():
             bad = found.isel(variable=0) if "variable" in found.dims else found
             assert bool(bad.isel(init_time=2, lead_time=0).isnull().all()), form.name
@@ -180,7 +181,7 @@ def test_a_failed_member_anywhere_at_sea_makes_every_law_form_nan() -> None:
 def test_a_law_form_does_not_read_the_outcome() -> None:
     for recipe in _scorers():
         members, truth, context = _two_variables(5)
-        form = _form(Registry().scorer(recipe))
+        form = _form(REGISTRY.scorer(recipe))
         found = [
             form.statistics(members, each, replace(context)) for each in (truth, 3 * truth + 1)
         ]

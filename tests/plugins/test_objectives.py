@@ -87,7 +87,7 @@ def test_the_best_spread_is_that_of_theory(alpha: float, members: int, factor: f
     rest = 1 - (1 - alpha) / members
     assert math.sqrt(rest**2 / (2 - rest**2)) == pytest.approx(factor, abs=6e-4)
     ensemble, target = _normal(60_000, members, 1), _normal(60_000, 1, stream="y")
-    spreads = [factor + step / 100 for step in range(-12, 13)]
+    spreads = [factor + step / 100 for step in (-12, -6, 0, 6, 12)]
     losses = torch.stack([scores.crps(s * ensemble, target, alpha) for s in spreads])
     # The minimum of the parabola through the losses.
     powers = torch.tensor([[1.0, s, s * s] for s in spreads], dtype=torch.float64)

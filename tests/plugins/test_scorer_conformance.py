@@ -8,6 +8,8 @@ from geobench import Scorer
 from geobench.registry import Registry
 from geobench.testing import ScorerConformance
 
+REGISTRY = Registry()
+
 _VARIANTS = [
     {"use": "pooled-crps", "window": 4, "pool": "max"},
     {"use": "pooled-crps", "window": 2},
@@ -34,7 +36,7 @@ _VARIANTS = [
 
 
 def _recipes() -> Iterator[dict[str, object]]:
-    offers = Registry().offers
+    offers = REGISTRY.offers
     yield from ({"use": name} for kind, name in offers if kind == "scorer")
     yield from _VARIANTS
 
@@ -47,7 +49,7 @@ def _told(recipe: dict[str, object]) -> str:
 class TestEveryScorer(ScorerConformance):
     @pytest.fixture(autouse=True)
     def _build(self, recipe: dict[str, object]) -> None:
-        self._scorer = Registry().scorer(recipe)
+        self._scorer = REGISTRY.scorer(recipe)
 
     def scorer(self) -> Scorer:
         return self._scorer
