@@ -364,14 +364,15 @@ def test_samplers_share_one_training(cls: type[Generative]) -> None:
 # -- what is drawn
 
 
-# On a law that is known: tolerances are bias a small network may have, some four times what it
-# showed, and far from what no learning gives.
+# On a law that is known: tolerances are bias a small network may have, and far from what no
+# learning gives. The mean's error was 0.09 at most, and that of the spread 4 % (velocity, 20 seeds)
+# and 7 % (flow map, 12 seeds), with half as many trajectories.
 @pytest.mark.parametrize(
     "model",
     [
         FlowMatching(
             backbone=ResNet(width=32, blocks=1),
-            training=Optimisation(passes=40_000, learning_rate=5e-3),
+            training=Optimisation(passes=16_000, learning_rate=5e-3),
         ),
         GenCast(
             backbone=ResNet(width=32, blocks=1),
@@ -386,7 +387,7 @@ def test_samplers_share_one_training(cls: type[Generative]) -> None:
         ),
         FlowMap(
             backbone=ResNet(width=32, blocks=1),
-            training=Optimisation(passes=60_000, learning_rate=5e-3),
+            training=Optimisation(passes=16_000, learning_rate=5e-3),
         ),
     ],
     ids=["velocity", "gencast", "archesweather-gen", "flow-map"],

@@ -10,6 +10,7 @@ from small_networks import (
     RESNET,
     SMALL,
     UNET,
+    VIT,
     Small,
     draws,
     grid,
@@ -213,11 +214,17 @@ def test_half_precision_is_near_single_precision(backbone: Small, noise: Any) ->
     assert all(each is not None and bool(each.isfinite().all()) for each in gradients)
 
 
-@BACKBONES
+# Every backbone, and one of them with every choice.
 @pytest.mark.parametrize(
-    "choice",
-    [{"noise": "both", "how": "gated"}, {"noise": "none", "how": "dropout"}, {"how": "input"}],
-    ids=["gated", "dropout", "input"],
+    ("backbone", "choice"),
+    [
+        (RESNET, {"noise": "both", "how": "gated"}),
+        (UNET, {"noise": "both", "how": "gated"}),
+        (VIT, {"noise": "both", "how": "gated"}),
+        (RESNET, {"noise": "none", "how": "dropout"}),
+        (RESNET, {"how": "input"}),
+    ],
+    ids=["resnet-gated", "unet-gated", "vit-gated", "resnet-dropout", "resnet-input"],
 )
 def test_a_compiled_network_is_the_same(backbone: Small, choice: dict[str, Any]) -> None:
     spec = grid_of(backbone)

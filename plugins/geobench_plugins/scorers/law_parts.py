@@ -60,31 +60,37 @@ class LawParts(Scorer):
 
         members, twin, spare, others = (each.astype(float) for each in (group, *drawn))
         parts, known = {}, dict[int, tuple[xr.DataArray, xr.DataArray, xr.DataArray]]()
-        centred = _centred(others)
+        centred, windows = _centred(others), self._windows(context)
         for name, own in (("members", members), ("draws", twin)):
             excesses = [
-                self._excess(*pair, context, known) for pair in _mended(own, spare, others, centred)
+                self._excess(*pair, context, windows, known)
+                for pair in _mended(own, spare, others, centred)
             ]
             parts[name] = xr.concat(excesses, "mended")
         finite = context.average(members).notnull().all("member")
         return xr.Dataset({name: each.where(finite) for name, each in parts.items()})
 
     def _excess(
-        self, apart: "_Pair", within: "_Pair", context: Context, known: "_Known"
+        self,
+        apart: "_Pair",
+        within: "_Pair",
+        context: Context,
+        windows: Context,
+        known: "_Known",
     ) -> "xr.DataArray":
         """E|x - y| of one pair of ensembles, less half the E|x - x'| and E|y - y'| of another."""
         from geobench_plugins.kernels import ensembles
 
-        own, (one, other) = self._windows(context), (self._pooled(e, context, known) for e in apart)
-        both = ensembles.spread(ensembles.joined(one[1], other[1]), own)
+        one, other = (self._pooled(each, context, windows, known) for each in apart)
+        both = ensembles.spread(ensembles.joined(one[1], other[1]), windows)
         counts = one[1].sizes["member"], other[1].sizes["member"]
         found = ensembles.across([one[2], other[2], both], counts)
         for each in within:
-            found = found - self._pooled(each, context, known)[2]
+            found = found - self._pooled(each, context, windows, known)[2]
         return found
 
     def _pooled(
-        self, values: "xr.DataArray", context: Context, known: "_Known"
+        self, values: "xr.DataArray", context: Context, windows: Context, known: "_Known"
     ) -> "tuple[xr.DataArray, xr.DataArray, xr.DataArray]":
         """The values, their means over windows and the spread of these; made once."""
         from geobench_plugins.kernels import ensembles
@@ -92,7 +98,7 @@ class LawParts(Scorer):
 
         if id(values) not in known:
             means = pooled(values, context, self.window, "mean")
-            spread = ensembles.spread(means, self._windows(context))
+            spread = ensembles.spread(means, windows)
             known[id(values)] = values, means, spread
         return known[id(values)]
 
