@@ -26,7 +26,6 @@ from geobench.errors import GeobenchError
 
 if TYPE_CHECKING:
     import click
-    import yaml
 
     from geobench.interfaces.assimilation import Assimilation
     from geobench.interfaces.experiment import Experiment

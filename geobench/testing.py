@@ -276,22 +276,22 @@ class ScorerConformance(ABC):
                 assert apart <= 1e-9 * size, f"{name} of {count} members changes by {apart}"
 
     def test_every_member_and_every_draw_is_read(self) -> None:
-        """A member that is far off changes the numbers of its case, and so does a draw.
-
-        Each in cases of its own, above and below: a rank may be the same with a member far above
-        that was above.
-        """
+        """A member that is far off changes the numbers of its case, and so does a draw."""
         for count in _COUNTS:
-            draws = 16 if self.scorer().needs_law else 0
-            forecast, truth, context = _double_case(count, 2 * (count + draws))
+            forecast, truth, context = _double_case(count)
             assert context.law is not None
-            of_members, of_draws = (range(2 * count), range(2 * count, 2 * (count + draws)))
-            spoilt = replace(context, law=_one_far(context.law, of_draws))
             right = self.scorer().statistics(forecast, truth, context)
-            far = self.scorer().statistics(_one_far(forecast, of_members), truth, spoilt)
-            unread = _unread(right, far, of_members)
+            far = [
+                self.scorer().statistics(_one_far(forecast, by), truth, context)
+                for by in (1000.0, -1000.0)
+            ]
+            unread = _unread(right, far, count)
             assert not unread, f"members {unread} of {count} are not read"
-            unread = _unread(right, far, of_draws)
+            if not self.scorer().needs_law:
+                continue
+            contexts = (replace(context, law=_one_far(context.law, by)) for by in (1e3, -1e3))
+            far = [self.scorer().statistics(forecast, truth, own) for own in contexts]
+            unread = _unread(right, far, context.law.sizes["member"])
             assert not unread, f"draws {unread} of the law are not read"
 
     def test_a_single_member_has_a_score_unless_said_otherwise(self) -> None:
@@ -574,11 +574,9 @@ def _ring(sea: "xr.DataArray", areas: "xr.DataArray | None" = None) -> FieldEven
     return FieldEvents(_Ring.model_validate({"sites": sea.size, "land": land, "areas": own}))
 
 
-def _double_case(
-    count: int, inits: int = 6
-) -> "tuple[xr.DataArray, xr.DataArray, Context]":
-    """A small case in double precision."""
-    forecast, truth, context = small_case(inits, count)
+def _double_case(count: int) -> "tuple[xr.DataArray, xr.DataArray, Context]":
+    """A small case in double precision, with an init for each of 16 members or draws."""
+    forecast, truth, context = small_case(16, count)
     assert context.law is not None
     own = replace(context, law=context.law.astype(float))
     return forecast.astype(float), truth.astype(float), own
@@ -610,33 +608,33 @@ def _two(
     return forecast, truth, replace(cases[0][2], law=law, thresholds=limits, std=std)
 
 
-def _one_far(drawn: "xr.DataArray", inits: range) -> "xr.DataArray":
-    """In each of these cases one member is far off, and farther from cell to cell.
-
-    All are so in turn, the first half of the cases above and the second below.
-    """
+def _one_far(drawn: "xr.DataArray", by: float) -> "xr.DataArray":
+    """In every case another member is so far off, and farther from cell to cell."""
     import numpy as np
     import xarray as xr
 
     moved = drawn.copy()
-    slope = xr.DataArray(1000.0 * (1 + np.arange(drawn.sizes["x"])), dims="x")
-    half = len(inits) // 2
-    for place, init in enumerate(inits):
-        at = {"init_time": init, "member": place % half}
-        moved[at] = drawn[at] + (slope if place < half else -slope)
+    slope = xr.DataArray(by * (1 + np.arange(drawn.sizes["x"])), dims="x")
+    for init in range(drawn.sizes["init_time"]):
+        at = {"init_time": init, "member": init % drawn.sizes["member"]}
+        moved[at] = drawn[at] + slope
     return moved
 
 
-def _unread(right: "xr.Dataset", far: "xr.Dataset", inits: range) -> list[int]:
-    """Members that change no number of these cases: see `_one_far`."""
+def _unread(right: "xr.Dataset", far: "list[xr.Dataset]", count: int) -> list[int]:
+    """Members of which no case differs from the right one, with any of them far off.
+
+    Both ways: a rank may be the same with a member far above that was above.
+    """
     import numpy as np
 
     differ = np.zeros(right.sizes["init_time"], bool)
-    for name, values in right.data_vars.items():
-        apart = abs(far[name] - values) > 1e-9 * abs(values)
-        differ |= apart.any([dim for dim in apart.dims if dim != "init_time"]).to_numpy()
-    halves = differ[inits.start : inits.stop].reshape(2, -1)
-    return [int(member) for member in np.flatnonzero(~halves.any(0))]
+    for found in far:
+        for name, values in right.data_vars.items():
+            apart = abs(found[name] - values) > 1e-9 * abs(values)
+            differ |= apart.any([dim for dim in apart.dims if dim != "init_time"]).to_numpy()
+    place = np.arange(len(differ)) % count
+    return [one for one in range(count) if not differ[place == one].any()]
 
 
 @cache

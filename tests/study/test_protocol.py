@@ -145,8 +145,7 @@ def test_no_model_sees_what_comes_after_init_time(
     model = registry.model({"use": name, **given})
     model = model.with_evaluations(4) or model
     drawn = [
-        steps.forecast(steps.train(each, model), members=3).open()["q"].load()
-        for each in datasets
+        steps.forecast(steps.train(each, model), members=3).open()["q"].load() for each in datasets
     ]
     assert torch.equal(*(torch.from_numpy(each.values) for each in drawn))
 
