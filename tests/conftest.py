@@ -1,6 +1,8 @@
 """What every test may rely on: one thread, folders of its own, and costly things made once."""
 
 import inspect
+import multiprocessing
+import multiprocessing.forkserver
 import os
 import re
 import shutil
@@ -10,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -185,6 +188,20 @@ def once(base: Path) -> Callable[[str, Make], Path]:
         return folder
 
     return give
+
+
+@pytest.fixture(scope="session")
+def forkserver() -> ForkServerContext:
+    """Starts processes that have imported everything: they are at work at once.
+
+    Their functions must be at the top of a module; `SIGKILL` is as good as to any other process.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["preloaded"])
+    with pytest.MonkeyPatch.context() as patch:  # the server's own path, from which it imports
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        multiprocessing.forkserver.ensure_running()
+    return context
 
 
 @pytest.fixture(scope="session")
