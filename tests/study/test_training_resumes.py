@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import torch
 from small_network import SmallNetwork
 
 from geobench import Forecaster, GeobenchError, Noise, Optimisation, Run, Training
+from geobench.interfaces.model import Progress
 from geobench.numerics import settled
 from geobench.registry import Registry
 from geobench.steps import Steps
@@ -26,24 +29,20 @@ LONG = {
     "networks": 2,
     "training": {"passes": 12_800, "rows": 32, "learning_rate": 0.02, "warm_up": 5},
 }
-SCRIPT = f"""
-import sys, time, torch
-from contextlib import contextmanager
-from pathlib import Path
-from geobench.registry import Registry
-from geobench.steps import Steps
-from geobench_catalog import Catalog
-torch.set_num_threads(1)
+
 
 @contextmanager
-def slow(_title):  # however fast the processor is, it is killed before it is done
+def _slow(_title: str) -> Iterator[Progress]:
+    """However fast the processor is, it is killed before it is done."""
     yield lambda *_: time.sleep(0.03)
 
-registry = Registry((Path({str(PLUGIN)!r}),))
-steps = Steps(Catalog(sys.argv[1]), registry, watch=slow, checkpoint_every=0.02)
-model = steps.registry.model({LONG!r})
-steps.train(steps.catalog.get("dataset/tiny@1"), model)
-"""
+
+def _train(catalog: Path) -> None:
+    """What a process does that is killed."""
+    torch.set_num_threads(1)
+    registry = Registry((PLUGIN,))
+    steps = Steps(Catalog(catalog), registry, watch=_slow, checkpoint_every=0.02)
+    steps.train(steps.catalog.get("dataset/tiny@1"), registry.model(LONG))
 
 
 def _dataset(steps: Steps) -> Entry:
@@ -67,7 +66,9 @@ def _work(steps: Steps) -> list[Path]:
     return sorted((steps.catalog.path / "work").glob("*"))
 
 
-def test_a_training_killed_at_any_moment_goes_on_bit_by_bit(own: Steps, tmp_path: Path) -> None:
+def test_a_training_killed_at_any_moment_goes_on_bit_by_bit(
+    own: Steps, tmp_path: Path, forkserver: ForkServerContext
+) -> None:
     dataset = _dataset(own)
     other = Steps(Catalog(tmp_path / "undisturbed", create=True), own.registry)
     model = own.registry.model(LONG)
@@ -75,16 +76,17 @@ def test_a_training_killed_at_any_moment_goes_on_bit_by_bit(own: Steps, tmp_path
     pauses = Noise.rows(0, "pauses", 2).uniform(1)[:, 0].tolist()
     for pause in pauses:
         before = {path: path.stat().st_mtime for path in _saved(own)}
-        command = [sys.executable, "-c", SCRIPT, str(own.catalog.path)]
-        with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-            for _ in range(12_000):  # until it has gone on
-                after = {path: path.stat().st_mtime for path in _saved(own)}
-                if after != before or process.poll() is not None:
-                    break
-                time.sleep(0.05)
-            time.sleep(pause)
-            process.send_signal(signal.SIGKILL)
-        assert process.returncode == -signal.SIGKILL
+        process = forkserver.Process(target=_train, args=(own.catalog.path,))
+        process.start()
+        for _ in range(12_000):  # until it has gone on
+            after = {path: path.stat().st_mtime for path in _saved(own)}
+            if after != before or process.exitcode is not None:
+                break
+            time.sleep(0.05)
+        time.sleep(pause)
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
         assert own.find_forecaster(dataset, model, 0) is None
     assert _saved(own)
     resumed = own.train(dataset, model)
