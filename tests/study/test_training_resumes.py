@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import torch
 from small_network import SmallNetwork
 
 from geobench import Forecaster, GeobenchError, Noise, Optimisation, Run, Training
+from geobench.cli import main
 from geobench.interfaces.model import Progress
 from geobench.numerics import settled
 from geobench.registry import Registry
@@ -239,10 +241,38 @@ def test_two_processes_train_as_one_does(own: Steps) -> None:
         assert found[key].to_numpy() == pytest.approx(expected[key].to_numpy(), rel=1e-4)
 
 
-def test_when_one_process_fails_the_others_end(own: Steps) -> None:
+def _trains_together(rank: int, port: int, words: list[str], told: Path) -> None:
+    """What torchrun's process `rank` of two does."""
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
+    os.environ |= {name: str(value) for name, value in place.items()}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT), 2)
+    main(words)
+
+
+def test_when_one_process_fails_the_others_end(
+    own: Steps, tmp_path: Path, forkserver: ForkServerContext
+) -> None:
+    """Also without torchrun, which would end them."""
     _dataset(own)
-    words = ("train", "small-network", "--dataset", "dataset/tiny@1", "-s", "training.rows=34")
-    done = _torchrun(own, *words, "-s", "training.learning_rate=1e30", "-s", "training.clip=1e30")
-    assert done.returncode != 0
-    assert "training diverged" in done.stderr or "cannot be shared" in done.stderr
+    words = ["-q", "--catalog", str(own.catalog.path), "--plugin", str(PLUGIN)]
+    words += ["train", "small-network", "--dataset", "dataset/tiny@1", "-s", "training.rows=34"]
+    words += ["-s", "training.learning_rate=1e30", "-s", "training.clip=1e30"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    told = [tmp_path / f"told{rank}" for rank in range(2)]
+    processes = [
+        forkserver.Process(target=_trains_together, args=(rank, port, words, told[rank]))
+        for rank in range(2)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(600)
+    assert [process.exitcode for process in processes] == [2, 2]
+    for each in told:
+        text = each.read_text("utf-8")
+        print(text)
+        assert "training diverged" in text or "cannot be shared" in text
     assert not list(own.catalog.entries("forecaster"))
