@@ -5,7 +5,6 @@ import importlib
 import pkgutil
 
 import dask.array  # noqa: F401 # xarray looks for it when it writes
-import geobench_catalog
 import importlib_metadata  # noqa: F401 # which zarr asks for codecs
 import matplotlib.figure  # noqa: F401
 import pytest  # noqa: F401
@@ -15,6 +14,7 @@ import xarray  # noqa: F401
 import zarr  # noqa: F401
 
 import geobench
+import geobench_catalog
 import geobench_plugins
 
 for package in (geobench, geobench_catalog, geobench_plugins):

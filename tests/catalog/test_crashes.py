@@ -111,7 +111,9 @@ def _live(path: Path, seconds: float, seed: int, log: Path) -> None:
     log.write_text(json.dumps({"published": published, "told": told}))
 
 
-def test_8_processes_publish_and_read_at_once(tmp_path: Path, forkserver: ForkServerContext) -> None:
+def test_8_processes_publish_and_read_at_once(
+    tmp_path: Path, forkserver: ForkServerContext
+) -> None:
     path = tmp_path / "catalog"
     publish(Catalog(path, create=True), "a")
     logs = [tmp_path / f"log{seed}" for seed in range(8)]
