@@ -183,9 +183,14 @@ def applied(
 def _finite(data: "xr.Dataset") -> "xr.DataArray":
     """One array, with the variables along `variable`; what is not finite is NaN, to all scorers."""
     import numpy as np
+    import xarray as xr
 
     # Areas are the context's: as a coordinate of every field they would be carried along.
-    found = data.drop_vars(AREA, errors="ignore").drop_attrs().to_dataarray("variable")
+    found = data.drop_vars(AREA, errors="ignore").to_dataarray("variable")
+    coords = {name: each.variable.copy(deep=False) for name, each in found.coords.items()}
+    for each in coords.values():  # as drop_attrs does, in a tenth of its time
+        each.attrs = {}
+    found = xr.DataArray(found.to_numpy(), coords, found.dims)
     finite = np.isfinite(found.to_numpy())
     return found if finite.all() else found.where(finite)
 

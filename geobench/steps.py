@@ -113,6 +113,8 @@ class Steps:
         self._ends: dict[str, tuple[float | None, float | None]] = {}
         # The truth, inits and context of the dataset and cases scored last.
         self._known: dict[tuple[str, Cases], tuple[xr.Dataset, xr.Dataset, Context]] = {}
+        # Forecasts that are being scored, by the id of the entry.
+        self._opened: dict[str, xr.Dataset] = {}
         if self.device != "cpu":
             _check_device(self.device)
 
@@ -574,9 +576,10 @@ class Steps:
         from geobench import scoring
         from geobench.spreading import spread
 
-        members = forecast.open()
+        self._opened.clear()  # whoever scores again finds what is damaged since
+        members = self._open(forecast)
         lawful = any(scorer.needs_law for scorer in scorers)
-        draws = law.open() if law and lawful else None
+        draws = self._open(law) if law and lawful else None
         dataset = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
         scoring.check(scorers, members, self._frame(dataset, Cases.of(forecast)), draws)
         cases = {dim: members.sizes[dim] for dim in scoring.CASE_DIMS}
@@ -632,14 +635,22 @@ class Steps:
         return scoring.of_piece(
             task.scorers,
             task.piece,
-            forecast.open(),
+            self._open(forecast),
             truth,
             replace(self._known[dataset.id, cases][-1], limits=self._limits(dataset, task.scorers)),
-            law=law.open() if law else None,
+            law=self._open(law) if law else None,
             reading=forecast.reading,
             reading_law=law.reading if law else nullcontext,
             blaming=blaming,
         )
+
+    def _open(self, entry: Entry) -> "xr.Dataset":
+        """Open a forecast once for all its pieces: that takes as long as scoring a small one."""
+        if entry.id not in self._opened:
+            while len(self._opened) > 1:  # a forecast and its law
+                del self._opened[next(iter(self._opened))]
+            self._opened[entry.id] = entry.open()
+        return self._opened[entry.id]
 
     def verdicts(
         self,

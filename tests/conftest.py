@@ -1,6 +1,8 @@
 """What every test may rely on: one thread, folders of its own, and costly things made once."""
 
 import inspect
+import multiprocessing
+import multiprocessing.forkserver
 import os
 import re
 import shutil
@@ -10,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -35,6 +38,8 @@ _SAYS_IT_IS_STATISTICAL = re.compile(
 
 def pytest_configure(config: pytest.Config) -> None:
     torch.set_num_threads(1)
+    if hasattr(config.option, "loadscopereorder"):  # xdist is there: hand groups out in our order
+        config.option.loadscopereorder = False
 
 
 @pytest.fixture(scope="session")
@@ -90,12 +95,31 @@ def _settings_put_back() -> Iterator[None]:
 _TOGETHER = re.compile(r'scope="module"|functools import|@cache\b|lru_cache')
 """In the source of a file: its tests share what is costly to make."""
 _AT_ONCE = 25  # tests of a file that share nothing
+_LONGEST = (
+    "test_site",
+    "test_object_store",
+    "test_run",
+    "test_training_resumes",
+    "test_bounded_memory",
+    "test_crashes",
+    "test_events_of_fields",
+    "test_twins",
+    "test_pieces",
+    "test_protocol",
+    "test_soundness",
+    "test_how_sure",
+    "test_reproduction",
+    "test_windows",
+)
+"""Files that take longest begin first, so that no process is at one while the others are idle."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark tests that say how often chance fails them; keep together those that share."""
     counts: Counter[Path] = Counter()
+    order = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))  # others keep their order
     for item in items:
         if isinstance(item, pytest.Function) and _is_statistical(item.function):
             item.add_marker(pytest.mark.statistical)
@@ -185,6 +209,20 @@ def once(base: Path) -> Callable[[str, Make], Path]:
         return folder
 
     return give
+
+
+@pytest.fixture(scope="session")
+def forkserver() -> ForkServerContext:
+    """Starts processes that have imported everything: they are at work at once.
+
+    Their functions must be at the top of a module; `SIGKILL` is as good as to any other process.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["preloaded"])
+    with pytest.MonkeyPatch.context() as patch:  # the server's own path, from which it imports
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        multiprocessing.forkserver.ensure_running()
+    return context
 
 
 @pytest.fixture(scope="session")

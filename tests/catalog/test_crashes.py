@@ -1,7 +1,6 @@
 """Processes that die, and processes that meet: nothing half is seen, nothing published is lost."""
 
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -10,22 +9,11 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import numpy as np
-import pytest
 from small_entries import publish
 
 from geobench_catalog import Catalog, CatalogError
 from geobench_catalog.removal import collect
 from geobench_catalog.verification import verify
-
-
-@pytest.fixture(scope="module")
-def processes() -> ForkServerContext:
-    """Starts processes that have imported everything: they are at work at once."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["geobench_catalog.zarr_data", "small_entries", "xarray", "zarr"]
-    )
-    return context
 
 
 def _publish_for_ever(path: Path, log: Path, seed: int) -> None:
@@ -46,7 +34,7 @@ def _publish_for_ever(path: Path, log: Path, seed: int) -> None:
 
 
 def test_sigkill_at_50_random_moments_of_publishing(
-    tmp_path: Path, processes: ForkServerContext
+    tmp_path: Path, forkserver: ForkServerContext
 ) -> None:
     path, log = tmp_path / "catalog", tmp_path / "log"
     publish(Catalog(path, create=True), "parent")
@@ -55,7 +43,7 @@ def test_sigkill_at_50_random_moments_of_publishing(
     debris = removed = 0
     for kill in range(50):
         before = log.stat().st_size
-        writer = processes.Process(target=_publish_for_ever, args=(path, log, kill))
+        writer = forkserver.Process(target=_publish_for_ever, args=(path, log, kill))
         writer.start()
         assert writer.pid
         end = time.monotonic() + 600
@@ -123,12 +111,14 @@ def _live(path: Path, seconds: float, seed: int, log: Path) -> None:
     log.write_text(json.dumps({"published": published, "told": told}))
 
 
-def test_8_processes_publish_and_read_at_once(tmp_path: Path, processes: ForkServerContext) -> None:
+def test_8_processes_publish_and_read_at_once(
+    tmp_path: Path, forkserver: ForkServerContext
+) -> None:
     path = tmp_path / "catalog"
     publish(Catalog(path, create=True), "a")
     logs = [tmp_path / f"log{seed}" for seed in range(8)]
     workers = [
-        processes.Process(target=_live, args=(path, 4.0, seed, log))
+        forkserver.Process(target=_live, args=(path, 4.0, seed, log))
         for seed, log in enumerate(logs)
     ]
     for worker in workers:
@@ -174,11 +164,11 @@ def _makes_families(path: Path, seconds: float) -> None:
             continue  # the parent is gone
 
 
-def test_no_child_outlives_its_parent(tmp_path: Path, processes: ForkServerContext) -> None:
+def test_no_child_outlives_its_parent(tmp_path: Path, forkserver: ForkServerContext) -> None:
     path = tmp_path / "catalog"
     Catalog(path, create=True)
-    workers = [processes.Process(target=_makes_families, args=(path, 4.0)) for _ in range(2)]
-    workers.append(processes.Process(target=_removes, args=(path, 4.0)))
+    workers = [forkserver.Process(target=_makes_families, args=(path, 4.0)) for _ in range(2)]
+    workers.append(forkserver.Process(target=_removes, args=(path, 4.0)))
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -204,13 +194,13 @@ def _remove_for_ever(path: Path) -> None:
 
 
 def test_sigkill_at_30_random_moments_of_removing(
-    tmp_path: Path, processes: ForkServerContext
+    tmp_path: Path, forkserver: ForkServerContext
 ) -> None:
     path = tmp_path / "catalog"
     kept = publish(Catalog(path, create=True), "kept", 3.0)
     chance = random.Random(2)
     for _ in range(30):
-        worker = processes.Process(target=_remove_for_ever, args=(path,))
+        worker = forkserver.Process(target=_remove_for_ever, args=(path,))
         worker.start()
         assert worker.pid
         before, end = len(list(path.glob("removed/*/*"))), time.monotonic() + 600

@@ -27,13 +27,14 @@ def peak(do):
 registry = Registry()
 steps = Steps(Catalog(sys.argv[1], create=True), registry, memory=int(sys.argv[2]))
 experiment = registry.experiment({
-    "use": "lorenz95", "spin_up": 5, "train": {"trajectories": 20, "steps": 20},
-    "validation": {"trajectories": 4, "steps": 10}, "test": {"trajectories": 560}, "leads": 10,
+    "use": "lorenz95", "simulator": {"sites": 160}, "spin_up": 5,
+    "train": {"trajectories": 20, "steps": 20}, "validation": {"trajectories": 4, "steps": 10},
+    "test": {"trajectories": 660}, "leads": 8,  # 16 cases of 100 members fill a piece
 }, "tiny")
 fitted = steps.train(steps.simulate("tiny", experiment), registry.model("oracle"))
 crps = registry.scorer("crps")
-steps.score(steps.forecast(fitted, members=20), crps)  # what is imported and kept for good
-drawn, forecast = peak(lambda: steps.forecast(fitted, members=400))
+steps.score(steps.forecast(fitted, members=8), crps)  # what is imported and kept for good
+drawn, forecast = peak(lambda: steps.forecast(fitted, members=100))
 _, score = peak(lambda: steps.score(drawn, crps))
 stored = sum(each.nbytes for each in drawn.open().data_vars.values())
 print(json.dumps({"forecast": forecast, "score": score, "stored": stored}))

@@ -137,7 +137,7 @@ def test_pieces_do_not_change_a_score(steps: Steps) -> None:
     )
     scorer = steps.registry.scorer(_events(ENERGY, SITE))
     whole = steps.score(drawn, scorer, law).load()
-    small = Steps(steps.catalog, steps.registry, memory=2**16)
+    small = Steps(steps.catalog, steps.registry, memory=2**18)  # two inits at once
     (again,) = small._statistics(drawn, [scorer], law, lambda *_: None)
     for name in whole.data_vars:
         assert np.array_equal(whole[name], again[name])

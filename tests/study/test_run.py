@@ -4,12 +4,13 @@ import io
 import json
 import os
 import signal
-import subprocess
 import sys
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from geobench.cli import main
@@ -114,22 +115,28 @@ elif where == "publish":
 """
 
 
+def _process(words: list[str], during: str) -> None:
+    """What a process does that runs the command line."""
+    os.environ["KILL_DURING"] = during
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    main(words)
+
+
 def test_a_killed_study_goes_on_to_the_same_leaderboard(
-    tmp_path: Path, study: Path, ran: Path
+    tmp_path: Path, study: Path, ran: Path, forkserver: ForkServerContext
 ) -> None:
     killer = tmp_path / "killer.py"
     killer.write_text(KILLER)
     catalog = tmp_path / "killed"
 
-    def run(*options: str, during: str = "") -> int:
-        words = [sys.executable, "-m", "geobench", "-q", "--catalog", str(catalog), *options]
-        done = subprocess.run(
-            [*words, "run", str(study)],
-            env={**os.environ, "KILL_DURING": during},
-            capture_output=True,
-            timeout=3000,
-        )
-        return done.returncode
+    def run(*options: str, during: str = "") -> int | None:
+        words = ["-q", "--catalog", str(catalog), *options, "run", str(study)]
+        process = forkserver.Process(target=_process, args=(words, during))
+        process.start()
+        process.join(3000)
+        return process.exitcode
 
     entries: list[int] = []
     for during in ("simulate", "write", "publish", "train", "forecast", "score"):
@@ -176,32 +183,34 @@ def geobench_models():
 """
 
 
-@pytest.mark.parametrize(
-    ("how", "told"),
-    [
-        ("runaway", "the model bad: 1 of 5 members at init 3 failed; stopped there. Of this block"),
-        (
-            "nan",
-            "the model bad: 1 of 5 members at init 3 failed; stopped there. Of this block, 1 ",
-        ),
-        ("shape", "the model bad: _Failing.step returned a state of shape (64, 1, 39); expected"),
-        ("raise", "the model bad failed with KeyError: 'no such thing'. Run again with --debug"),
-    ],
-)
-def test_a_model_that_fails_is_told_and_the_others_go_on(
-    tmp_path: Path, study: Path, how: str, told: str
-) -> None:
+def _with_models(study: Path, models: dict[str, Any]) -> None:
+    """Let the study have these models, and no others."""
+    fields = yaml.safe_load(study.read_text()) | {"models": models}
+    study.write_text(yaml.safe_dump(fields, sort_keys=False))
+
+
+def test_a_model_that_fails_is_told_and_the_others_go_on(tmp_path: Path, study: Path) -> None:
     plugin = tmp_path / "failing.py"
     plugin.write_text(NAN)
-    bad = f"models:\n  bad: {{use: failing, how: {how}}}\n"
-    study.write_text(study.read_text().replace("models:\n", bad))
+    expected = {
+        "runaway": "1 of 5 members at init 3 failed; stopped there. Of this block",
+        "nan": "1 of 5 members at init 3 failed; stopped there. Of this block, 1 ",
+        "shape": "_Failing.step returned a state of shape (64, 1, 39); expected",
+        "raise": "KeyError: 'no such thing'. Run again with --debug",
+    }
+    bad = {f"bad-{how}": {"use": "failing", "how": how} for how in expected}
+    _with_models(study, bad | {"climatology": "climatology"})
     result = _geobench(tmp_path / "catalog", "--plugin", plugin, "run", study)
     assert result.exit_code == 2
-    assert f"geobench: tiny: {told}" in result.stderr
-    assert "Traceback" not in result.stderr
-    assert "fgn" in result.stdout
+    lines = result.stderr.splitlines()
+    assert len(lines) == len(expected)
+    for line, (how, told) in zip(lines, expected.items(), strict=True):
+        how_told = " failed with " if how == "raise" else ": "
+        assert line.startswith(f"geobench: tiny: the model bad-{how}{how_told}{told}")
+    assert "climatology" in result.stdout
     made = _digests(tmp_path / "catalog")
     assert not any(name.startswith("forecast/tiny.bad") for name in made)
+    assert "score/tiny.climatology.s0.law-crps@1" in made
 
 
 BAD_FIT = """
@@ -241,34 +250,34 @@ def geobench_models():
 """
 
 
-@pytest.mark.parametrize(
-    ("how", "told"),
-    [
-        ("nothing", "fit returned NoneType; return a Forecaster."),
-        ("float", "weights() holds 'w': float; map names to tensors."),
-        ("key", "weights() holds 3: Tensor; map names to tensors."),
-        ("forgets", "the weight 'w' is another one after restore(weights)."),
-        ("global", "it draws from torch's global generator"),
-        ("randn", "it draws from torch's global generator"),
-        ("logs", None),
-        ("shared", None),
-    ],
-)
-def test_mistakes_in_a_model_are_told(
-    tmp_path: Path, study: Path, how: str, told: str | None
-) -> None:
+def test_mistakes_in_a_model_are_told(tmp_path: Path, study: Path) -> None:
     plugin = tmp_path / "mistaken.py"
     plugin.write_text(BAD_FIT)
-    text = study.read_text()
-    models = f"models:\n  climatology: climatology\n  bad: {{use: mistaken, how: {how}}}\n"
-    study.write_text(text[: text.index("models:")] + models + text[text.index("members:") :])
-    result = _geobench(tmp_path / "catalog", "--plugin", plugin, "run", study)
-    if told is None:  # its members are copies of one another, and the board says so
-        assert result.exit_code == 3, result.output
-    else:
-        assert result.exit_code == 2
-        assert result.stderr.splitlines() == [result.stderr.strip()]
-        assert f"geobench: tiny: the model bad: {told}" in result.stderr
+    expected = {
+        "nothing": "fit returned NoneType; return a Forecaster.",
+        "float": "weights() holds 'w': float; map names to tensors.",
+        "key": "weights() holds 3: Tensor; map names to tensors.",
+        "forgets": "the weight 'w' is another one after restore(weights).",
+        "global": "it draws from torch's global generator",
+        "randn": "it draws from torch's global generator",
+    }
+
+    def run(*ways: str) -> Result:
+        bad = {f"bad-{how}": {"use": "mistaken", "how": how} for how in ways}
+        _with_models(study, {"climatology": "climatology", **bad})
+        return _geobench(tmp_path / "catalog", "--plugin", plugin, "run", study)
+
+    result = run(*expected)
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()  # one for each model
+    assert len(lines) == len(expected)
+    for line, (how, told) in zip(lines, expected.items(), strict=True):
+        assert f"geobench: tiny: the model bad-{how}: {told}" in line
+    # Logs of several lengths and shared weights are none. Their members are copies of one another,
+    # and the board says so.
+    result = run("logs", "shared")
+    assert result.exit_code == 3, result.output
+    assert result.stderr == ""
 
 
 @pytest.mark.parametrize(
@@ -301,8 +310,6 @@ def test_mistakes_in_a_model_are_told(
 def test_a_bad_study_is_told_before_anything_runs(
     tmp_path: Path, study: Path, line: str, told: str
 ) -> None:
-    import yaml
-
     study.write_text(yaml.safe_dump({**yaml.safe_load(study.read_text()), **yaml.safe_load(line)}))
     result = _geobench(tmp_path / "catalog", "run", study)
     assert result.exit_code == 2
@@ -423,34 +430,27 @@ def test_two_variables_on_a_plane_with_two_seeds_and_two_experiments(tmp_path: P
 def test_failures_can_be_kept_and_rank_last(tmp_path: Path, study: Path) -> None:
     plugin = tmp_path / "failing.py"
     plugin.write_text(NAN)
-    bad = "models:\n  bad: {use: failing}\n  persistence: {use: persistence}\n"
-    study.write_text("keep_failures: true\n" + study.read_text().replace("models:\n", bad))
+    study.write_text("keep_failures: true\n" + study.read_text())
+    bad = {"bad": {"use": "failing"}, "far": {"use": "failing", "how": "runaway"}}
+    _with_models(study, bad | {name: name for name in ("oracle", "persistence", "climatology")})
     catalog = tmp_path / "catalog"
     result = _geobench(catalog, "--plugin", plugin, "run", study)
     assert result.exit_code == 3, result.output
-    assert "bad – 1 member failed" in " ".join(result.stdout.split())
+    for label in bad:
+        assert f"{label} – 1 member failed" in " ".join(result.stdout.split())
     board = json.loads(
         _geobench(catalog, "--plugin", plugin, "leaderboard", study, "--json").stdout
     )[0]
-    last = board["rows"][-1]
-    assert (last["label"], last["failed"], last["excess"]["value"]) == ("bad", 1, None)
-    # The oracle has no rank.
-    assert last["rank"] == len(board["rows"]) - 1
-    assert last["rank_range"] == [last["rank"], last["rank"]]
-
-
-def test_a_member_that_ran_away_can_be_kept_and_ranks_last(tmp_path: Path, study: Path) -> None:
-    plugin = tmp_path / "failing.py"
-    plugin.write_text(NAN)
-    bad = "models:\n  bad: {use: failing, how: runaway}\n"
-    study.write_text("keep_failures: true\n" + study.read_text().replace("models:\n", bad))
-    catalog = tmp_path / "catalog"
-    result = _geobench(catalog, "--plugin", plugin, "run", study)
-    assert result.exit_code == 3, result.output
-    assert "bad – 1 member failed" in " ".join(result.stdout.split())
+    assert {row["label"] for row in board["rows"][-2:]} == {"bad", "far"}
+    assert not any(row["failed"] for row in board["rows"][:-2])
+    for last in board["rows"][-2:]:
+        assert last["failed"] == 1
+        assert (last["excess"]["value"] is None) == (last["label"] == "bad")  # it has no numbers
+        assert last["rank_range"] == [3, 4]  # the last two places; the oracle has no rank
+    assert {last["rank"] for last in board["rows"][-2:]} == {3, 4}
     summaries = [each.record.summary for each in Catalog(catalog).entries("forecast")]
     told = [each["failures"] for each in summaries if each["failed_members"]]
-    assert told == [{"beyond 1000 standard deviations": 1}]
+    assert told == [{"not finite": 1}, {"beyond 1000 standard deviations": 1}]
 
 
 CAUCHY = """

@@ -84,7 +84,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "catalog", "catalog", "import-forecast", folder / "theirs.nc",
         "--dataset", "dataset/tiny@1", "--model", "persistence",
     )  # fmt: skip
-    _told(folder / "catalog", "leaderboard", "build", *studies, "--out", folder / "s")
+    with pytest.MonkeyPatch.context() as patch:  # by one process
+        patch.setattr(building, "cores", lambda: 1)
+        _told(folder / "catalog", "leaderboard", "build", *studies, "--out", folder / "s")
     return folder
 
 
@@ -221,13 +223,9 @@ def test_two_processes_make_the_site_that_one_makes(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     studies = [folder / "study.yaml", folder / "sea.yaml"]
-    made = []
-    for count in (1, 2):
-        monkeypatch.setattr(building, "cores", lambda count=count: count)
-        out = tmp_path / str(count)
-        _told(folder / "catalog", "leaderboard", "build", *studies, "--out", out)
-        made.append(_files(out))
-    assert made[0] == made[1]
+    monkeypatch.setattr(building, "cores", lambda: 2)
+    _told(folder / "catalog", "leaderboard", "build", *studies, "--out", tmp_path / "two")
+    assert _files(tmp_path / "two") == _files(folder / "s")
     assert multiprocessing.active_children() == []
 
 
@@ -517,17 +515,19 @@ def test_no_rule_of_accessibility_is_broken(page: Any, site: Path, colours: str)
 
     axe = Path(axe_playwright_python.__file__).parent / "axe.min.js"
     page.emulate_media(color_scheme=colours, reduced_motion="reduce")
-    for path in _every_page(site)[:: 1 if colours == "light" else 2]:
+    for path in _every_page(site):
         _open(page, path)
         page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
         page.add_script_tag(path=axe)
-        found = page.evaluate("axe.run({preload: false})")
+        # Other colours change contrasts, and nothing else that a rule looks at.
+        rules = "" if colours == "light" else ", runOnly: ['color-contrast']"
+        found = page.evaluate(f"axe.run({{preload: false{rules}}})")
         told = [
             (each["id"], [node["target"] for node in each["nodes"][:3]])
             for each in found["violations"]
         ]
         assert told == [], path.name
-        assert len(found["passes"]) > 15
+        assert len(found["passes"]) > (15 if colours == "light" else 0)
 
 
 def test_all_is_there_without_script(browser: Any, site: Path) -> None:

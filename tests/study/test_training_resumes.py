@@ -2,10 +2,13 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,8 @@ import torch
 from small_network import SmallNetwork
 
 from geobench import Forecaster, GeobenchError, Noise, Optimisation, Run, Training
+from geobench.cli import main
+from geobench.interfaces.model import Progress
 from geobench.numerics import settled
 from geobench.registry import Registry
 from geobench.steps import Steps
@@ -26,24 +31,20 @@ LONG = {
     "networks": 2,
     "training": {"passes": 12_800, "rows": 32, "learning_rate": 0.02, "warm_up": 5},
 }
-SCRIPT = f"""
-import sys, time, torch
-from contextlib import contextmanager
-from pathlib import Path
-from geobench.registry import Registry
-from geobench.steps import Steps
-from geobench_catalog import Catalog
-torch.set_num_threads(1)
+
 
 @contextmanager
-def slow(_title):  # however fast the processor is, it is killed before it is done
+def _slow(_title: str) -> Iterator[Progress]:
+    """However fast the processor is, it is killed before it is done."""
     yield lambda *_: time.sleep(0.03)
 
-registry = Registry((Path({str(PLUGIN)!r}),))
-steps = Steps(Catalog(sys.argv[1]), registry, watch=slow, checkpoint_every=0.02)
-model = steps.registry.model({LONG!r})
-steps.train(steps.catalog.get("dataset/tiny@1"), model)
-"""
+
+def _train(catalog: Path) -> None:
+    """What a process does that is killed."""
+    torch.set_num_threads(1)
+    registry = Registry((PLUGIN,))
+    steps = Steps(Catalog(catalog), registry, watch=_slow, checkpoint_every=0.02)
+    steps.train(steps.catalog.get("dataset/tiny@1"), registry.model(LONG))
 
 
 def _dataset(steps: Steps) -> Entry:
@@ -67,7 +68,9 @@ def _work(steps: Steps) -> list[Path]:
     return sorted((steps.catalog.path / "work").glob("*"))
 
 
-def test_a_training_killed_at_any_moment_goes_on_bit_by_bit(own: Steps, tmp_path: Path) -> None:
+def test_a_training_killed_at_any_moment_goes_on_bit_by_bit(
+    own: Steps, tmp_path: Path, forkserver: ForkServerContext
+) -> None:
     dataset = _dataset(own)
     other = Steps(Catalog(tmp_path / "undisturbed", create=True), own.registry)
     model = own.registry.model(LONG)
@@ -75,16 +78,17 @@ def test_a_training_killed_at_any_moment_goes_on_bit_by_bit(own: Steps, tmp_path
     pauses = Noise.rows(0, "pauses", 2).uniform(1)[:, 0].tolist()
     for pause in pauses:
         before = {path: path.stat().st_mtime for path in _saved(own)}
-        command = [sys.executable, "-c", SCRIPT, str(own.catalog.path)]
-        with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-            for _ in range(12_000):  # until it has gone on
-                after = {path: path.stat().st_mtime for path in _saved(own)}
-                if after != before or process.poll() is not None:
-                    break
-                time.sleep(0.05)
-            time.sleep(pause)
-            process.send_signal(signal.SIGKILL)
-        assert process.returncode == -signal.SIGKILL
+        process = forkserver.Process(target=_train, args=(own.catalog.path,))
+        process.start()
+        for _ in range(12_000):  # until it has gone on
+            after = {path: path.stat().st_mtime for path in _saved(own)}
+            if after != before or process.exitcode is not None:
+                break
+            time.sleep(0.05)
+        time.sleep(pause)
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
         assert own.find_forecaster(dataset, model, 0) is None
     assert _saved(own)
     resumed = own.train(dataset, model)
@@ -237,10 +241,38 @@ def test_two_processes_train_as_one_does(own: Steps) -> None:
         assert found[key].to_numpy() == pytest.approx(expected[key].to_numpy(), rel=1e-4)
 
 
-def test_when_one_process_fails_the_others_end(own: Steps) -> None:
+def _trains_together(rank: int, port: int, words: list[str], told: Path) -> None:
+    """What torchrun's process `rank` of two does."""
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
+    os.environ |= {name: str(value) for name, value in place.items()}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT), 2)
+    main(words)
+
+
+def test_when_one_process_fails_the_others_end(
+    own: Steps, tmp_path: Path, forkserver: ForkServerContext
+) -> None:
+    """Also without torchrun, which would end them."""
     _dataset(own)
-    words = ("train", "small-network", "--dataset", "dataset/tiny@1", "-s", "training.rows=34")
-    done = _torchrun(own, *words, "-s", "training.learning_rate=1e30", "-s", "training.clip=1e30")
-    assert done.returncode != 0
-    assert "training diverged" in done.stderr or "cannot be shared" in done.stderr
+    words = ["-q", "--catalog", str(own.catalog.path), "--plugin", str(PLUGIN)]
+    words += ["train", "small-network", "--dataset", "dataset/tiny@1", "-s", "training.rows=34"]
+    words += ["-s", "training.learning_rate=1e30", "-s", "training.clip=1e30"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    told = [tmp_path / f"told{rank}" for rank in range(2)]
+    processes = [
+        forkserver.Process(target=_trains_together, args=(rank, port, words, told[rank]))
+        for rank in range(2)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(600)
+    assert [process.exitcode for process in processes] == [2, 2]
+    for each in told:
+        text = each.read_text("utf-8")
+        print(text)
+        assert "training diverged" in text or "cannot be shared" in text
     assert not list(own.catalog.entries("forecaster"))
