@@ -26,7 +26,6 @@ from geobench.errors import GeobenchError
 
 if TYPE_CHECKING:
     import click
-    import yaml
 
     from geobench.interfaces.assimilation import Assimilation
     from geobench.interfaces.experiment import Experiment
@@ -245,40 +244,22 @@ def merged(start: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping; every way in which it can fail is one line."""
-    import yaml
+    from geobench import plain_yaml
 
     try:
-        # The loader is a SafeLoader: plain values only, no Python objects.
-        content = yaml.load(path.read_text("utf-8"), _loader_without_duplicates())  # noqa: S506
+        if path.stat().st_size > plain_yaml.LONGEST:
+            raise GeobenchError(
+                f"{path} has {path.stat().st_size:,} bytes, and {plain_yaml.LONGEST:,} are the "
+                f"most that is read. Check that it is the right file."
+            )
+        content = plain_yaml.load(path.read_text("utf-8"), str(path))
     except FileNotFoundError:
         raise GeobenchError(f"there is no file {path}. Check the path.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise GeobenchError(f"{path} cannot be read ({error}).") from error
-    except yaml.YAMLError as error:
-        raise GeobenchError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise GeobenchError(f"{path} holds no mapping of keys to values.")
     return content
-
-
-def _loader_without_duplicates() -> "type[yaml.SafeLoader]":
-    """YAML's safe loader, which would let the second of two equal keys win in silence."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        twice = sorted({key for key in keys if isinstance(key, str) and keys.count(key) > 1})
-        if twice:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key '{twice[0]}' stands there twice", node.start_mark
-            )
-        return loader.construct_mapping(node, deep=True)
-
-    Loader.add_constructor("tag:yaml.org,2002:map", mapping)
-    return Loader
 
 
 def _checked(value: object, base: type["Plugin"], kind: str) -> str:

@@ -233,7 +233,7 @@ class Steps:
                 with (
                     numerics.settled(self.threads),
                     blaming(f"the model {label}"),
-                    _own_randomness(),
+                    numerics.seeded(seed),
                 ):
                     model.fit(training, run)
             reference = processes.first(found, self.device)
@@ -261,7 +261,7 @@ class Steps:
             with self.watch(f"train {name}") as progress, blaming(f"the model {label}"):
                 run.progress = progress
                 memory = cost.PeakMemory(run.device)
-                with _own_randomness():
+                with numerics.seeded(seed):
                     forecaster = model.fit(training, run)
                 peak = memory.grown()
                 stored = _stored(model, forecaster, training.task)
@@ -1114,16 +1114,15 @@ def _repeatable(blocks: Iterator[_Block]) -> Iterator[_Block]:
 
 @contextmanager
 def _own_randomness() -> Iterator[None]:
-    """Raise if torch's global generator is drawn from: then no result could be repeated."""
-    import torch
-
-    before = torch.get_rng_state()
-    yield
-    if not torch.equal(torch.get_rng_state(), before):
-        raise GeobenchError(
-            "it draws from torch's global generator. Draw from the noise it is given: "
-            "noise.normal(…) in step, run.noise(…) in fit."
-        )
+    """Raise if a global generator is drawn from: members would depend on what is drawn together."""
+    with numerics.seeded(0) as drawn_from:
+        yield
+        if drawn_from():
+            raise GeobenchError(
+                "its step draws from a global generator of torch, numpy or Python, so its members "
+                "would depend on which are drawn together. Draw from the noise that step is given: "
+                "noise.normal(…)."
+            )
 
 
 def _check_device(device: str) -> None:
@@ -1176,15 +1175,15 @@ def _stored(model: EnsembleModel, forecaster: Forecaster, task: Task) -> bytes:
         for key, value in forecaster.weights().items()
     }
     stored = safetensors.torch.save(weights)
-    restored = safetensors.torch.load(stored)
-    _check_equal(weights, model.restore(restored, task).weights())
+    _check_equal(weights, _restored(model, stored, task).weights())
     return stored
 
 
 def _restored(model: EnsembleModel, content: bytes, task: Task) -> Forecaster:
     import safetensors.torch
 
-    return model.restore(safetensors.torch.load(content), task)
+    with numerics.seeded(0):
+        return model.restore(safetensors.torch.load(content), task)
 
 
 def _check_history(frames: int, given: int) -> None:

@@ -217,7 +217,7 @@ nfe_option = click.option(
 
 def assignments(texts: tuple[str, ...]) -> dict[str, Any]:
     """Turn `a.b=1` texts into nested fields; values are YAML."""
-    import yaml
+    from geobench import plain_yaml
 
     fields: dict[str, Any] = {}
     for text in texts:
@@ -230,10 +230,9 @@ def assignments(texts: tuple[str, ...]) -> dict[str, Any]:
             place = place.setdefault(part, {})
             if not isinstance(place, dict):
                 raise GeobenchError(f"'{text}': {part} was set to {place!r} before.")
-        try:
-            place[last] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise GeobenchError(f"'{text}': the value is not YAML ({error}).") from error
+        if last in place:
+            raise GeobenchError(f"--set {key} is given twice. Leave one out.")
+        place[last] = plain_yaml.load(value, f"the value of '{text}'")
     return fields
 
 

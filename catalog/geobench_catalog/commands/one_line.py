@@ -3,7 +3,9 @@
 import errno
 import io
 import sys
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn
 
 import click
 
@@ -15,6 +17,43 @@ def tell(error: Exception) -> None:
     click.echo(f"geobench: {' '.join(str(error).split())}", err=True)
 
 
+def _refuse_repeats(command: click.Command) -> None:
+    """Make an option that takes one value an error if it is given twice; click takes the last."""
+    if "make_parser" in vars(command):  # done before
+        return
+    make_parser = command.make_parser
+
+    def strict(ctx: click.Context) -> Any:
+        parser = make_parser(ctx)
+        options = {*parser._long_opt.values(), *parser._short_opt.values()}
+        for option in options:
+            if option.action == "store":
+                option.process = partial(_once, option.obj, option.process, ctx)
+        return parser
+
+    command.make_parser = strict  # type: ignore[method-assign]
+    for part in command.commands.values() if isinstance(command, click.Group) else ():
+        _refuse_repeats(part)
+
+
+def _once(
+    option: click.Parameter,
+    process: Callable[[Any, Any], None],
+    ctx: click.Context,
+    value: Any,
+    state: Any,
+) -> None:
+    if option.name in state.opts:
+        raise click.UsageError(f"{option.opts[0]} is given twice. Leave one out.", ctx)
+    process(value, state)
+
+
+def _end(error: click.UsageError) -> NoReturn:
+    command = error.ctx.command_path if error.ctx else "geobench"
+    tell(GeobenchError(f"{error.format_message()} '{command} --help' shows how it is used."))
+    sys.exit(2)
+
+
 class OneLine(click.Group):
     """A group of commands that prints errors on one line and exits with code 2."""
 
@@ -23,7 +62,17 @@ class OneLine(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
+        _refuse_repeats(self)
         return super().main(*args, **how)
+
+    def make_context(self, *args: Any, **how: Any) -> click.Context:
+        """Read the options before the command; what is wrong with them is one line, too."""
+        try:
+            return super().make_context(*args, **how)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            _end(error)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; with `--debug`, where there is such an option, errors are raised."""
@@ -32,10 +81,8 @@ class OneLine(click.Group):
         except click.exceptions.NoArgsIsHelpError:
             raise
         except click.UsageError as error:
-            command = (error.ctx or ctx).command_path
-            told = f"{error.format_message()} '{command} --help' shows how it is used."
-            tell(GeobenchError(told))
-            sys.exit(2)
+            error.ctx = error.ctx or ctx
+            _end(error)
         except GeobenchError as error:
             if ctx.params.get("debug"):
                 raise
