@@ -143,6 +143,8 @@ class Steps:
         assimilation = experiment.assimilation and self.registry.assimilation(
             experiment.assimilation
         )
+        states = sum(rows * steps for rows, steps in _sizes(experiment))
+        self.catalog.check_room(4 * states * prod(simulator.spec.shape), f"the dataset {name}")
         labels = {"dataset": name, "title": experiment.title}
         recipe = _experiment_recipe(experiment)
         with self._draft("dataset", name, recipe=recipe, labels=labels) as draft:
@@ -412,6 +414,8 @@ class Steps:
         if seed != forecaster.record.recipe["seed"]:
             name += f".noise{seed}"
         name += cases.label()
+        numbers = inits.sizes["init_time"] * leads * members * prod(task.spec.shape)
+        self.catalog.check_room(4 * numbers, f"the forecast {name}")
         recipe = _forecast_recipe(members, seed, keep_bits) | cases.recipe()
         shape, batch = _forecast_blocks(
             task.spec, leads, members, inits.sizes["init_time"], self.memory

@@ -15,12 +15,15 @@ taken. A process that dies before leaves debris that nobody sees, and `gc` remov
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import ByteSize
 
 from geobench_catalog.draft import Draft
 from geobench_catalog.entry import Entry
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 _MARK = "geobench-catalog.json"
 _SCHEMA = 2
+_BEST_COMPRESSION = 20  # times; forecasts of white noise are compressed 1.1 times, zeros far more
 
 
 class Catalog:
@@ -232,6 +236,21 @@ class Catalog:
     def _newest(self, key: str, references: Sequence[Reference]) -> Entry | None:
         entries = (self.get(str(reference)) for reference in references)
         return next((entry for entry in entries if entry.record.key == key), None)
+
+    def check_room(self, size: int, what: str) -> None:
+        """Raise if the disk cannot hold `size` bytes of numbers, even if they compress well.
+
+        An object store has no end, so nothing is checked there.
+        """
+        folder = self.store.folder
+        free = shutil.disk_usage(folder).free if folder and folder.exists() else None
+        if free is not None and size > _BEST_COMPRESSION * free:
+            wanted, left = (ByteSize(bytes_).human_readable(decimal=True) for bytes_ in (size, free))
+            raise CatalogError(
+                f"{what} would hold {wanted} of numbers before compression, and the disk of the "
+                f"catalog {self.url} has {left} left. Make it smaller, or name a catalog on a "
+                f"larger disk with --catalog."
+            )
 
     def work(
         self, kind: Kind, recipe: Mapping[str, Any], parents: Mapping[str, Entry]

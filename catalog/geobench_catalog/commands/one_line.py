@@ -95,6 +95,12 @@ class OneLine(click.Group):
             told += f"{error.strerror or error}. Look at permissions and free space; --debug "
             tell(GeobenchError(f"{told}(before the command) shows where it came from."))
             sys.exit(2)
+        except MemoryError as error:
+            if ctx.params.get("debug"):
+                raise
+            told = f" ({error})" if str(error) else ""
+            tell(GeobenchError(f"there is not enough memory{told}. Make the numbers smaller."))
+            sys.exit(2)
         except KeyboardInterrupt:
             tell(GeobenchError("stopped. Finished steps are kept; run it again to go on."))
             sys.exit(130)
