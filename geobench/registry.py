@@ -94,7 +94,7 @@ class Registry:
         try:
             answers = self._manager.subset_hook_caller(hook, others)()
             return [each for answer in answers for each in answer]
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._abandon(owner, error)
             return []
 
@@ -114,7 +114,7 @@ class Registry:
                             f"offers; rename one or uninstall one"
                         )
                     mine[key] = offer
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._abandon(owner, error)
             if owner not in self.set_aside:
                 offers |= mine

@@ -245,7 +245,9 @@ class Catalog:
         folder = self.store.folder
         free = shutil.disk_usage(folder).free if folder and folder.exists() else None
         if free is not None and size > _BEST_COMPRESSION * free:
-            wanted, left = (ByteSize(bytes_).human_readable(decimal=True) for bytes_ in (size, free))
+            wanted, left = (
+                ByteSize(bytes_).human_readable(decimal=True) for bytes_ in (size, free)
+            )
             raise CatalogError(
                 f"{what} would hold {wanted} of numbers before compression, and the disk of the "
                 f"catalog {self.url} has {left} left. Make it smaller, or name a catalog on a "

@@ -137,7 +137,7 @@ def _watch(title: str) -> Iterator["Progress"]:
     )
     began, last = time.perf_counter(), ""
     with progress.Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
+        *columns, console=console, transient=True, disable=not sys.stderr.isatty()
     ) as bar:
         task = bar.add_task(title, text="", total=None)
 
@@ -200,9 +200,9 @@ def finish(failed: bool, boards: "Sequence[Board]" = (), *, sound: bool = True) 
     from geobench.leaderboard.soundness import all_sound
 
     if failed:
-        sys.exit(2)
+        raise click.exceptions.Exit(2)
     if not (sound and all_sound(boards)):
-        sys.exit(3)
+        raise click.exceptions.Exit(3)
 
 
 nfe_option = click.option(

@@ -68,7 +68,13 @@ def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
         ("a: !!python/name:os.system", "is not YAML"),
         ("a: 'x" + "x" * 2**20 + "'", "has 1,048,5.. characters, and 1,048,576 are the most"),
         (
-            "a: &a [" + "1, " * 60 + "1]\nb: &b [" + "*a, " * 60 + "*a]\nc: [" + "*b, " * 60 + "*b]",
+            "a: &a ["
+            + "1, " * 60
+            + "1]\nb: &b ["
+            + "*a, " * 60
+            + "*a]\nc: ["
+            + "*b, " * 60
+            + "*b]",
             "values, and 100,000 are the most that is read. Aliases",
         ),
     ],

@@ -2,19 +2,27 @@
 
 import errno
 import io
+import os
 import sys
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
 import click
 
+from geobench_catalog.commands import documents
 from geobench_catalog.errors import GeobenchError
+from geobench_catalog.plain_text import plain
+
+
+_told: list[str] = []  # errors since the command began
 
 
 def tell(error: Exception) -> None:
     """Print an error on one line."""
-    click.echo(f"geobench: {' '.join(str(error).split())}", err=True)
+    _told.append(plain(" ".join(str(error).split())))
+    click.echo(f"geobench: {_told[-1]}", err=True)
 
 
 def _refuse_repeats(command: click.Command) -> None:
@@ -48,6 +56,12 @@ def _once(
     process(value, state)
 
 
+def _culprit(end: SystemExit) -> str:
+    """Say which line of which file asked for the end."""
+    frames = traceback.extract_tb(end.__traceback__)
+    return f"line {frames[-1].lineno} of {frames[-1].filename}" if frames else "something"
+
+
 def _end(error: click.UsageError) -> NoReturn:
     command = error.ctx.command_path if error.ctx else "geobench"
     tell(GeobenchError(f"{error.format_message()} '{command} --help' shows how it is used."))
@@ -63,16 +77,27 @@ class OneLine(click.Group):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
         _refuse_repeats(self)
-        return super().main(*args, **how)
+        _told.clear()
+        words = args[0] if args else how.get("args")
+        with documents.alone(sys.argv[1:] if words is None else words):
+            try:
+                return super().main(*args, **how)
+            except SystemExit as end:
+                if end.code and _told:
+                    documents.failed(_told[-1])
+                raise
 
     def make_context(self, *args: Any, **how: Any) -> click.Context:
         """Read the options before the command; what is wrong with them is one line, too."""
         try:
-            return super().make_context(*args, **how)
+            ctx = super().make_context(*args, **how)
         except click.exceptions.NoArgsIsHelpError:
             raise
         except click.UsageError as error:
             _end(error)
+        if os.environ.get("FORCE_COLOR") and not os.environ.get("NO_COLOR"):
+            ctx.color = True
+        return ctx
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; with `--debug`, where there is such an option, errors are raised."""
@@ -100,6 +125,11 @@ class OneLine(click.Group):
                 raise
             told = f" ({error})" if str(error) else ""
             tell(GeobenchError(f"there is not enough memory{told}. Make the numbers smaller."))
+            sys.exit(2)
+        except SystemExit as end:  # none of ours: commands raise click's Exit
+            if ctx.params.get("debug"):
+                raise RuntimeError("something that is no command ended the program") from end
+            tell(GeobenchError(f"{_culprit(end)} ended the program ({end}). Mend or remove it."))
             sys.exit(2)
         except KeyboardInterrupt:
             tell(GeobenchError("stopped. Finished steps are kept; run it again to go on."))
