@@ -5,6 +5,7 @@
     refs/ removed/ aliases/ tags/   names (see `names`)
     tmp/ lock                       drafts, and who may remove (folders only)
     work/<key>/                     long work that goes on after a crash (folders only)
+    claims/<key>                    which process is at which work (see `claims`)
     index.sqlite                    derived from the rest; may be deleted at any time
 
 The id is the SHA-256 of the manifest. An entry exists once its reference does: the reference is
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ByteSize
 
+from geobench_catalog.claims import Claims
 from geobench_catalog.draft import Draft
 from geobench_catalog.entry import Entry
 from geobench_catalog.errors import CatalogError, told
@@ -264,6 +266,17 @@ class Catalog:
         """
         key = identity(kind, recipe, {role: entry.id for role, entry in parents.items()})
         return self.store.work(key)
+
+    def claim(
+        self, kind: Kind, recipe: Mapping[str, Any], parents: Mapping[str, Entry]
+    ) -> AbstractContextManager[bool]:
+        """Claim a computation as long as the block lasts; False if another process is at it."""
+        key = identity(kind, recipe, {role: entry.id for role, entry in parents.items()})
+        return self._claims.held(key)
+
+    @cached_property
+    def _claims(self) -> Claims:
+        return Claims(self.store)
 
     def entries(self, kind: Kind | None = None) -> Iterator[Entry]:
         """Iterate over all entries (of one kind), by kind, name and version, read one by one.

@@ -1,4 +1,4 @@
-"""What is printed: one document for programs, and nothing that a terminal or a spreadsheet obeys."""
+"""What is printed: one document for programs, and nothing a terminal or a spreadsheet obeys."""
 
 import csv
 import io
@@ -179,6 +179,6 @@ def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path, command: str) -> N
         ) as draft:
             draft.publish({})
     line = f"{sys.executable} -m geobench --catalog {catalog.url} {command} | head -c 10"
-    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert len(done.stdout) == 10

@@ -53,7 +53,7 @@ def alone(words: Sequence[str]) -> Iterator[None]:
     own.flush()
     kept = os.dup(1)
     os.dup2(2, 1)  # what compiled code and child processes print
-    stream = open(kept, "w", encoding=own.encoding, errors="replace")  # noqa: SIM115
+    stream = open(kept, "w", encoding=own.encoding, errors="replace")  # noqa: SIM115, PTH123
     _Out.stream, sys.stdout = stream, sys.stderr
     try:
         yield

@@ -15,7 +15,6 @@ from geobench_catalog.commands import documents
 from geobench_catalog.errors import GeobenchError
 from geobench_catalog.plain_text import plain
 
-
 _told: list[str] = []  # errors since the command began
 
 
