@@ -2,10 +2,11 @@
 
 A sum that several threads share is added up in another order with another number of threads, so its
 last bits differ; a training enlarges that. torch, its matrix library and numpy's hold their number
-of threads for the whole process, where any library or test may have changed it.
+of threads for the whole process, where any library or test may have changed it. So do the global
+random generators of torch, numpy and Python.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -37,3 +38,40 @@ def settled(threads: int | None = None) -> Iterator[int]:
             torch.set_default_dtype(dtype)
             torch.set_float32_matmul_precision(precision)
             cudnn.allow_tf32, cudnn.benchmark = tf32, benchmark
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[Callable[[], bool]]:
+    """Seed the global generators of torch, numpy and Python, and put them back at the end.
+
+    Ordinary code of torch draws from them: `nn.Linear` does when it is built. Yields a function
+    that says whether any of them has been drawn from.
+    """
+    import random
+
+    import numpy as np
+    import torch
+
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002 # what others may use
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
+        try:
+            torch.manual_seed(seed)  # noqa: TID251
+            np.random.seed(seed % 2**32)  # noqa: NPY002, TID251
+            random.seed(seed)
+            began = _states()
+            yield lambda: _states() != began
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])  # noqa: NPY002
+
+
+def _states() -> tuple[object, ...]:
+    import random
+
+    import numpy as np
+    import torch
+
+    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
+    own = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    drawn = [state.numpy().tobytes() for state in (torch.get_rng_state(), *own)]
+    return random.getstate(), kind, np.asarray(keys).tobytes(), *map(str, rest), *drawn

@@ -94,7 +94,7 @@ class Registry:
         try:
             answers = self._manager.subset_hook_caller(hook, others)()
             return [each for answer in answers for each in answer]
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._abandon(owner, error)
             return []
 
@@ -114,7 +114,7 @@ class Registry:
                             f"offers; rename one or uninstall one"
                         )
                     mine[key] = offer
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._abandon(owner, error)
             if owner not in self.set_aside:
                 offers |= mine
@@ -244,54 +244,22 @@ def merged(start: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping; every way in which it can fail is one line."""
-    import yaml
+    from geobench import plain_yaml
 
     try:
-        content = _parsed(path.read_text("utf-8"))
+        if path.stat().st_size > plain_yaml.LONGEST:
+            raise GeobenchError(
+                f"{path} has {path.stat().st_size:,} bytes, and {plain_yaml.LONGEST:,} are the "
+                f"most that is read. Check that it is the right file."
+            )
+        content = plain_yaml.load(path.read_text("utf-8"), str(path))
     except FileNotFoundError:
         raise GeobenchError(f"there is no file {path}. Check the path.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise GeobenchError(f"{path} cannot be read ({error}).") from error
-    except yaml.YAMLError as error:
-        raise GeobenchError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise GeobenchError(f"{path} holds no mapping of keys to values.")
     return content
-
-
-def _parsed(text: str) -> object:
-    """Read YAML by its loader in C, some eight times as fast, where it is installed.
-
-    What that one refuses the other reads again: its error shows the place.
-    """
-    import yaml
-
-    # Both are safe loaders: plain values only, no Python objects.
-    quick = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        return yaml.load(text, _without_duplicates(quick))  # noqa: S506
-    except yaml.YAMLError:
-        return yaml.load(text, _without_duplicates(yaml.SafeLoader))  # noqa: S506
-
-
-def _without_duplicates(base: Any) -> Any:
-    """Safe loader of YAML, which would let the second of two equal keys win in silence."""
-    import yaml
-
-    class Loader(base):  # type: ignore[misc]
-        pass
-
-    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        twice = sorted({key for key in keys if isinstance(key, str) and keys.count(key) > 1})
-        if twice:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key '{twice[0]}' stands there twice", node.start_mark
-            )
-        return loader.construct_mapping(node, deep=True)
-
-    Loader.add_constructor("tag:yaml.org,2002:map", mapping)
-    return Loader
 
 
 def _checked(value: object, base: type["Plugin"], kind: str) -> str:

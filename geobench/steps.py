@@ -4,6 +4,7 @@ A step whose computation (recipe and parents) is in the catalogue is not done ag
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -45,12 +46,18 @@ Watch = Callable[[str], AbstractContextManager[Progress]]
 
 _WEIGHTS = "weights.safetensors"
 ROUNDED_SCORES = ("crps", "rmse", "spread-skill", "brier")  # in which rounding is measured
+PATIENCE = 0.5
+"""Seconds until it is asked again whether a work is done, or free."""
 _Block = TypeVar("_Block")
 
 
 def unwatched(_title: str) -> AbstractContextManager[Progress]:
     """Watch nothing."""
     return nullcontext(silent)
+
+
+class BusyError(GeobenchError):
+    """Another process is at this very work."""
 
 
 @contextmanager
@@ -63,7 +70,7 @@ def blaming(owner: str) -> Iterator[None]:
     except GeobenchError as error:
         told = str(error)
         raise GeobenchError(told if told.startswith(owner) else f"{owner}: {told}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = " ".join(str(error).split())
         raise GeobenchError(
             f"{owner} failed with {type(error).__name__}: {reason}. Run again with --debug to see "
@@ -102,6 +109,9 @@ class Steps:
     scheduler: str | None = None
     """Address of a dask scheduler, whose workers score; default: it is done here."""
 
+    wait: bool = True
+    """Wait where another process is at the same work; otherwise that is a `BusyError`."""
+
     threads: int | None = None
     """Threads to compute with; default: as many as torch is allowed when a step begins.
 
@@ -127,6 +137,24 @@ class Steps:
         ):
             yield draft
 
+    @contextmanager
+    def _claimed(
+        self, kind: "Kind", what: str, recipe: Mapping[str, Any], parents: Mapping[str, Entry]
+    ) -> "Iterator[None]":
+        """Do a work that no other process is at; look again whether it is done once it is ours."""
+        first = True
+        while True:
+            with self.catalog.claim(kind, recipe, parents) as ours:
+                if ours:
+                    yield
+                    return
+            if not self.wait:
+                raise BusyError(f"another process is making {what}.")
+            if first:
+                with self.watch(f"wait for another process that is making {what}"):
+                    first = False
+            time.sleep(PATIENCE)
+
     # -- datasets
 
     def find_dataset(self, experiment: Experiment) -> Entry | None:
@@ -135,9 +163,12 @@ class Steps:
 
     def simulate(self, name: str, experiment: Experiment) -> Entry:
         """Realise an experiment: its trajectories, climatology and init times."""
-        found = self.find_dataset(experiment)
-        if found:
+        if found := self.find_dataset(experiment):
             return found
+        with self._claimed("dataset", f"the dataset {name}", _experiment_recipe(experiment), {}):
+            return self.find_dataset(experiment) or self._simulate(name, experiment)
+
+    def _simulate(self, name: str, experiment: Experiment) -> Entry:
         from geobench import simulating
         from geobench.twins import Twin
 
@@ -145,6 +176,8 @@ class Steps:
         assimilation = experiment.assimilation and self.registry.assimilation(
             experiment.assimilation
         )
+        states = sum(rows * steps for rows, steps in _sizes(experiment))
+        self.catalog.check_room(4 * states * prod(simulator.spec.shape), f"the dataset {name}")
         labels = {"dataset": name, "title": experiment.title}
         recipe = _experiment_recipe(experiment)
         with self._draft("dataset", name, recipe=recipe, labels=labels) as draft:
@@ -216,30 +249,45 @@ class Steps:
             entry = self.find_forecaster(dataset, model, seed)
             return str(entry.reference) if entry else None
 
-        reference = processes.first(found, self.device)
-        if reference is None:
-            label = label or model.name
-            recipe = {"model": model.recipe(), "seed": seed}
-            if weights is not None:
-                if processes.rank() == 0:
-                    self._derive(dataset, model, seed, label, weights)
-            elif processes.rank() == 0:
-                with (
-                    self.catalog.work("forecaster", recipe, {"dataset": dataset}) as folder,
-                    numerics.settled(_threads_begun_with(folder)),
-                ):
-                    self._train(dataset, model, seed, label, folder)
-            else:
-                training = self._training(dataset, model)
-                run = self._run(dataset, model, seed, training)
-                with (
-                    numerics.settled(self.threads),
-                    blaming(f"the model {label}"),
-                    _own_randomness(),
-                ):
-                    model.fit(training, run)
+        label = label or model.name
+        recipe = {"model": model.recipe(), "seed": seed}
+        if processes.rank() != 0 or found():
+            claim: AbstractContextManager[None] = nullcontext()
+        else:
+            what, parents = f"the forecaster {label}", {"dataset": dataset}
+            claim = self._claimed("forecaster", what, recipe, parents)
+        with claim:
             reference = processes.first(found, self.device)
+            if reference is None:
+                self._fit(dataset, model, seed, label, weights)
+                reference = processes.first(found, self.device)
         return self.catalog.get(str(reference))
+
+    def _fit(
+        self, dataset: Entry, model: EnsembleModel, seed: int, label: str, weights: Entry | None
+    ) -> None:
+        """Train or derive a forecaster; of several processes the first one publishes it."""
+        from geobench.training import processes
+
+        recipe = {"model": model.recipe(), "seed": seed}
+        if weights is not None:
+            if processes.rank() == 0:
+                self._derive(dataset, model, seed, label, weights)
+        elif processes.rank() == 0:
+            with (
+                self.catalog.work("forecaster", recipe, {"dataset": dataset}) as folder,
+                numerics.settled(_threads_begun_with(folder)),
+            ):
+                self._train(dataset, model, seed, label, folder)
+        else:
+            training = self._training(dataset, model)
+            run = self._run(dataset, model, seed, training)
+            with (
+                numerics.settled(self.threads),
+                blaming(f"the model {label}"),
+                numerics.seeded(seed),
+            ):
+                model.fit(training, run)
 
     def _train(
         self, dataset: Entry, model: EnsembleModel, seed: int, label: str, folder: "Path"
@@ -263,7 +311,7 @@ class Steps:
             with self.watch(f"train {name}") as progress, blaming(f"the model {label}"):
                 run.progress = progress
                 memory = cost.PeakMemory(run.device)
-                with _own_randomness():
+                with numerics.seeded(seed):
                     forecaster = model.fit(training, run)
                 peak = memory.grown()
                 stored = _stored(model, forecaster, training.task)
@@ -399,9 +447,36 @@ class Steps:
         dataset = self.catalog.parent(forecaster, "dataset")
         experiment = self._experiment(dataset)
         cases = (cases or Cases()).settled(experiment, dataset)
-        found = self.find_forecast(forecaster, members, seed, keep_bits, cases)
-        if found:
+        if found := self.find_forecast(forecaster, members, seed, keep_bits, cases):
             return found
+        recipe = _forecast_recipe(members, seed, keep_bits) | cases.recipe()
+        what = f"the forecast {label or forecaster.record.name}"
+        with self._claimed("forecast", what, recipe, {"forecaster": forecaster}):
+            return self.find_forecast(
+                forecaster, members, seed, keep_bits, cases
+            ) or self._forecast(
+                forecaster,
+                members,
+                seed,
+                label=label,
+                keep_failures=keep_failures,
+                keep_bits=keep_bits,
+                cases=cases,
+            )
+
+    def _forecast(
+        self,
+        forecaster: Entry,
+        members: int,
+        seed: int,
+        *,
+        label: str,
+        keep_failures: bool,
+        keep_bits: int | None,
+        cases: Cases,
+    ) -> Entry:
+        dataset = self.catalog.parent(forecaster, "dataset")
+        experiment = self._experiment(dataset)
         from geobench import forecasting
         from geobench.writing import Writer
 
@@ -414,6 +489,8 @@ class Steps:
         if seed != forecaster.record.recipe["seed"]:
             name += f".noise{seed}"
         name += cases.label()
+        numbers = inits.sizes["init_time"] * leads * members * prod(task.spec.shape)
+        self.catalog.check_room(4 * numbers, f"the forecast {name}")
         recipe = _forecast_recipe(members, seed, keep_bits) | cases.recipe()
         shape, batch = _forecast_blocks(
             task.spec, leads, members, inits.sizes["init_time"], self.memory
@@ -515,9 +592,14 @@ class Steps:
         `law` is a forecast of the true law, for the scorers that compare with one.
         """
         found = self.find_scores(forecast, scorers, law)
-        missing = [own for own, entry in zip(scorers, found, strict=True) if entry is None]
-        made = iter(self._score(forecast, missing, law) if missing else [])
-        return [entry or next(made) for entry in found]
+        if all(found):
+            return [entry for entry in found if entry]
+        what = f"scores of {forecast.reference}"
+        with self._claimed("score", what, {}, {"forecast": forecast}):
+            found = self.find_scores(forecast, scorers, law)
+            missing = [own for own, entry in zip(scorers, found, strict=True) if entry is None]
+            made = iter(self._score(forecast, missing, law) if missing else [])
+            return [entry or next(made) for entry in found]
 
     def _score(self, forecast: Entry, scorers: Sequence[Scorer], law: Entry | None) -> list[Entry]:
         if law and law.id != forecast.id and any(scorer.needs_law for scorer in scorers):
@@ -785,21 +867,27 @@ class Steps:
         """
         parents = self._score_parents(forecast)
         dataset = parents["dataset"]
-        experiment, simulator = self._experiment(dataset), self._simulator(dataset)
+        experiment = self._experiment(dataset)
         wanted = [event.model_dump(mode="json") for event in experiment.events]
         found = self.catalog.find("events", {"events": wanted}, parents)
         if found:
             return found
         if not experiment.events:
             raise GeobenchError(f"{dataset.reference}: the experiment names no events. Add some.")
+        recipe, what = {"events": wanted}, f"events of {forecast.reference}"
+        with self._claimed("events", what, recipe, parents):
+            return self.catalog.find("events", recipe, parents) or self._events(forecast, recipe)
+
+    def _events(self, forecast: Entry, recipe: dict[str, Any]) -> Entry:
         from geobench import probabilities
 
+        parents = self._score_parents(forecast)
+        dataset = parents["dataset"]
+        experiment, simulator = self._experiment(dataset), self._simulator(dataset)
         states = probabilities.Whole(simulator, experiment.shown)
         name, labels = forecast.record.name, dict(forecast.record.labels)
         with (
-            self._draft(
-                "events", name, recipe={"events": wanted}, parents=parents, labels=labels
-            ) as draft,
+            self._draft("events", name, recipe=recipe, parents=parents, labels=labels) as draft,
             self.watch(f"events {name}") as progress,
             blaming(f"the simulator {simulator.name}"),
         ):
@@ -846,6 +934,13 @@ class Steps:
 
         What is not there is counted in one run. Nothing else of the dataset is used.
         """
+        if not all(self.find_control(dataset, events, run)):
+            what = f"a control run of {dataset.reference}"
+            with self._claimed("control", what, {}, {"dataset": dataset}):
+                self._control(dataset, events, run)
+        return [entry for entry in self.find_control(dataset, events, run) if entry]
+
+    def _control(self, dataset: Entry, events: "Sequence[Event]", run: "Control") -> None:
         from geobench import control
 
         experiment, simulator = self._experiment(dataset), self._simulator(dataset)
@@ -884,7 +979,6 @@ class Steps:
                 ) as draft:
                     draft.write(each)
                     draft.publish({"states": rows * -(-states // rows), "trajectories": rows})
-        return [entry for entry in self.find_control(dataset, events, run) if entry]
 
     def _limits(
         self, dataset: Entry, scorers: Sequence[Scorer]
@@ -1125,16 +1219,15 @@ def _repeatable(blocks: Iterator[_Block]) -> Iterator[_Block]:
 
 @contextmanager
 def _own_randomness() -> Iterator[None]:
-    """Raise if torch's global generator is drawn from: then no result could be repeated."""
-    import torch
-
-    before = torch.get_rng_state()
-    yield
-    if not torch.equal(torch.get_rng_state(), before):
-        raise GeobenchError(
-            "it draws from torch's global generator. Draw from the noise it is given: "
-            "noise.normal(…) in step, run.noise(…) in fit."
-        )
+    """Raise if a global generator is drawn from: members would depend on what is drawn together."""
+    with numerics.seeded(0) as drawn_from:
+        yield
+        if drawn_from():
+            raise GeobenchError(
+                "its step draws from a global generator of torch, numpy or Python, so its members "
+                "would depend on which are drawn together. Draw from the noise that step is given: "
+                "noise.normal(…)."
+            )
 
 
 def _check_device(device: str) -> None:
@@ -1187,15 +1280,15 @@ def _stored(model: EnsembleModel, forecaster: Forecaster, task: Task) -> bytes:
         for key, value in forecaster.weights().items()
     }
     stored = safetensors.torch.save(weights)
-    restored = safetensors.torch.load(stored)
-    _check_equal(weights, model.restore(restored, task).weights())
+    _check_equal(weights, _restored(model, stored, task).weights())
     return stored
 
 
 def _restored(model: EnsembleModel, content: bytes, task: Task) -> Forecaster:
     import safetensors.torch
 
-    return model.restore(safetensors.torch.load(content), task)
+    with numerics.seeded(0):
+        return model.restore(safetensors.torch.load(content), task)
 
 
 def _check_history(frames: int, given: int) -> None:

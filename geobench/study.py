@@ -2,8 +2,10 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from geobench.law_forms import Forms
 from geobench.leaderboard.board import Board, Competitor, compare, over_seeds
 from geobench.leaderboard.exhibit import Exhibit
 from geobench.registry import Registry, read_yaml
-from geobench.steps import Steps
+from geobench.steps import PATIENCE, BusyError, Steps
 from geobench_catalog import Entry
 from geobench_catalog.adoption import FOREIGN
 
@@ -105,6 +107,19 @@ class Outcome:
     failures: list[GeobenchError] = field(default_factory=list)
     exhibits: list[Exhibit] = field(default_factory=list)
     """What each board is of, where that was asked for."""
+
+
+@dataclass
+class _Left:
+    """What is left of an experiment in a run: places of cells, and what is made of others."""
+
+    cells: list[int]
+    drawn: dict[int, tuple[Entry, Entry]] = field(default_factory=dict)
+    made: dict[int, Competitor] = field(default_factory=dict)
+
+    def done(self) -> tuple[int, int]:
+        """Count what is done, to see whether anything was."""
+        return len(self.drawn), len(self.cells)
 
 
 class Runner:
@@ -199,31 +214,66 @@ class Runner:
         return steps.find_forecast(fitted, cell.members, cell.seed, self.study.keep_bits)
 
     def run(self, steps: Steps) -> Outcome:
-        """Do every step that is not done. What fails is told, and the rest goes on."""
+        """Do every step that is not done. What fails is told, and the rest goes on.
+
+        Several runs share a study out: work that another process is at is left for later, and is
+        waited for when there is nothing else to do.
+        """
         outcome = Outcome()
-        for name, experiment in self.experiments.items():
-            try:
-                dataset = steps.simulate(name, experiment)
-                competitors = self._compete(steps, name, dataset, outcome)
-                competitors = self._readable(name, competitors, outcome)
-                outcome.boards.append(self._board(name, experiment, dataset, competitors))
-            except GeobenchError as error:
-                outcome.failures.append(_of(name, error))
+        boards: dict[str, Board] = {}
+        left = {name: _Left([*range(len(self.cells))]) for name in self.experiments}
+        sharing, shown = replace(steps, wait=False), False
+        with ExitStack() as waiting:
+            while left:
+                before = [unfinished.done() for unfinished in left.values()]
+                for name, unfinished in list(left.items()):
+                    try:
+                        if board := self._go_on(sharing, name, unfinished, outcome):
+                            boards[name] = board
+                            del left[name]
+                    except GeobenchError as error:
+                        outcome.failures.append(_of(name, error))
+                        del left[name]
+                if left and before == [unfinished.done() for unfinished in left.values()]:
+                    if not shown:
+                        shown = True
+                        waiting.enter_context(steps.watch("wait for another run of this study"))
+                    time.sleep(PATIENCE)
+        outcome.boards += [boards[name] for name in self.experiments if name in boards]
         return outcome
 
-    def _compete(
-        self, steps: Steps, name: str, dataset: Entry, outcome: Outcome
-    ) -> list[Competitor]:
-        competitors: list[Competitor] = []
-        for cell in self.cells:
-            law = competitors[0].forecast if competitors else None  # the reference comes first
+    def _go_on(
+        self, steps: Steps, name: str, unfinished: "_Left", outcome: Outcome
+    ) -> Board | None:
+        """Do all of an experiment that no other process is at; return its board if all is done."""
+        try:
+            dataset = steps.simulate(name, self.experiments[name])
+        except BusyError:
+            return None
+        for place in list(unfinished.cells):
             try:
-                competitors.append(self._do(steps, dataset, cell, law))
+                self._compete(steps, dataset, place, unfinished)
+            except BusyError:
+                continue
             except GeobenchError as error:
-                if cell.label in (REFERENCE, self.study.baseline):
+                if self.cells[place].label in (REFERENCE, self.study.baseline):
                     raise
                 outcome.failures.append(_of(name, error))
-        return competitors
+            unfinished.cells.remove(place)
+        if unfinished.cells:
+            return None
+        competitors = [made for _, made in sorted(unfinished.made.items())]
+        competitors = self._readable(name, competitors, outcome)
+        return self._board(name, self.experiments[name], dataset, competitors)
+
+    def _compete(self, steps: Steps, dataset: Entry, place: int, unfinished: "_Left") -> None:
+        """Do every step of a cell. The reference is the first one, and its own law."""
+        cell, drawn = self.cells[place], unfinished.drawn
+        if place not in drawn:
+            drawn[place] = self._drawn_by(steps, dataset, cell)
+        if 0 not in drawn:
+            raise BusyError("another process is drawing the reference.")
+        unfinished.made[place] = self._scored(steps, dataset, cell, *drawn[place], drawn[0][1])
 
     def boards(
         self,
@@ -319,7 +369,8 @@ class Runner:
             try:
                 if isinstance(cell, Brought) and cell.guest:
                     if _of_dataset(steps, dataset, cell) and law:
-                        competitors.append(self._do(steps, dataset, cell, law))
+                        drawn = self._drawn_by(steps, dataset, cell)
+                        competitors.append(self._scored(steps, dataset, cell, *drawn, law))
                     continue
                 found = self._found(steps, dataset, cell, law)
                 if found is None:
@@ -370,10 +421,8 @@ class Runner:
             ]
         return tested
 
-    def _do(
-        self, steps: Steps, dataset: Entry, cell: Cell | Brought, law: Entry | None
-    ) -> Competitor:
-        """Every step of a cell; without a law it is the reference, which is its own."""
+    def _drawn_by(self, steps: Steps, dataset: Entry, cell: Cell | Brought) -> tuple[Entry, Entry]:
+        """Train and forecast: the forecaster and the forecast of a cell."""
         if isinstance(cell, Brought):
             drawn = _of_dataset(steps, dataset, cell)
             if drawn is None:
@@ -382,8 +431,7 @@ class Runner:
                     f"{dataset.reference}. Import one: geobench catalog import-forecast PATH "
                     f"--dataset {dataset.reference} --model {cell.label}."
                 )
-            fitted = steps.catalog.parent(drawn, "forecaster")
-            return self._scored(steps, dataset, cell, fitted, drawn, law)
+            return steps.catalog.parent(drawn, "forecaster"), drawn
         fitted = steps.train(dataset, cell.model, seed=cell.seed, label=cell.label)
         drawn = steps.forecast(
             fitted,
@@ -393,7 +441,7 @@ class Runner:
             keep_failures=self.study.keep_failures,
             keep_bits=self.study.keep_bits,
         )
-        return self._scored(steps, dataset, cell, fitted, drawn, law or drawn)
+        return fitted, drawn
 
     def _scored(
         self,
@@ -402,7 +450,7 @@ class Runner:
         cell: Cell | Brought,
         fitted: Entry,
         drawn: Entry,
-        law: Entry | None,
+        law: Entry,
     ) -> Competitor:
         wanted = self._wanted(cell, exact=_exact(dataset))
         return self._competitor(cell, fitted, drawn, steps.scores(drawn, wanted, law))

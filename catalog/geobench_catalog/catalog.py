@@ -5,6 +5,7 @@
     refs/ removed/ aliases/ tags/   names (see `names`)
     tmp/ lock                       drafts, and who may remove (folders only)
     work/<key>/                     long work that goes on after a crash (folders only)
+    claims/<key>                    which process is at which work (see `claims`)
     index.sqlite                    derived from the rest; may be deleted at any time
 
 The id is the SHA-256 of the manifest. An entry exists once its reference does: the reference is
@@ -15,6 +16,7 @@ taken. A process that dies before leaves debris that nobody sees, and `gc` remov
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -22,6 +24,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ByteSize
+
+from geobench_catalog.claims import Claims
 from geobench_catalog.draft import Draft
 from geobench_catalog.entry import Entry
 from geobench_catalog.errors import CatalogError, told
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
 
 _MARK = "geobench-catalog.json"
 _SCHEMA = 2
+_BEST_COMPRESSION = 20  # times; forecasts of white noise are compressed 1.1 times, zeros far more
 
 
 class Catalog:
@@ -233,6 +239,23 @@ class Catalog:
         entries = (self.get(str(reference)) for reference in references)
         return next((entry for entry in entries if entry.record.key == key), None)
 
+    def check_room(self, size: int, what: str) -> None:
+        """Raise if the disk cannot hold `size` bytes of numbers, even if they compress well.
+
+        An object store has no end, so nothing is checked there.
+        """
+        folder = self.store.folder
+        free = shutil.disk_usage(folder).free if folder and folder.exists() else None
+        if free is not None and size > _BEST_COMPRESSION * free:
+            wanted, left = (
+                ByteSize(bytes_).human_readable(decimal=True) for bytes_ in (size, free)
+            )
+            raise CatalogError(
+                f"{what} would hold {wanted} of numbers before compression, and the disk of the "
+                f"catalog {self.url} has {left} left. Make it smaller, or name a catalog on a "
+                f"larger disk with --catalog."
+            )
+
     def work(
         self, kind: Kind, recipe: Mapping[str, Any], parents: Mapping[str, Entry]
     ) -> AbstractContextManager[Path]:
@@ -243,6 +266,17 @@ class Catalog:
         """
         key = identity(kind, recipe, {role: entry.id for role, entry in parents.items()})
         return self.store.work(key)
+
+    def claim(
+        self, kind: Kind, recipe: Mapping[str, Any], parents: Mapping[str, Entry]
+    ) -> AbstractContextManager[bool]:
+        """Claim a computation as long as the block lasts; False if another process is at it."""
+        key = identity(kind, recipe, {role: entry.id for role, entry in parents.items()})
+        return self._claims.held(key)
+
+    @cached_property
+    def _claims(self) -> Claims:
+        return Claims(self.store)
 
     def entries(self, kind: Kind | None = None) -> Iterator[Entry]:
         """Iterate over all entries (of one kind), by kind, name and version, read one by one.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 
 from geobench_catalog.catalog import Catalog
+from geobench_catalog.claims import Claims
 from geobench_catalog.errors import CatalogError, told
 from geobench_catalog.index import Index
 from geobench_catalog.names import Alias
@@ -94,6 +95,7 @@ def collect(
         older_than = 0.0 if catalog.store.folder else 86400.0
     with told(catalog.url):
         swept = catalog.store.sweep(dry_run=dry_run)
+        swept += Claims(catalog.store).sweep(dry_run=dry_run)
         with nullcontext() if dry_run else catalog.store.lock(shared=False):
             lost = _orphans(catalog, older_than)
             for key, _ in lost if not dry_run else ():

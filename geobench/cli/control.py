@@ -73,15 +73,11 @@ def control(
 
 
 def _event(text: str) -> "Event":
-    import yaml
-
+    from geobench import plain_yaml
     from geobench.interfaces.experiment import Event
     from geobench.interfaces.plugin import validated
 
-    try:
-        fields = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise GeobenchError(f"--event {text}: it is not YAML ({error}).") from error
+    fields = plain_yaml.load(text, f"--event {text}")
     if not isinstance(fields, dict):
         raise GeobenchError(f"--event {text}: write {{name: NAME, of: DIAGNOSTIC, …}}.")
     return validated(Event, fields, "--event")

@@ -1,6 +1,5 @@
 """geobench doctor: what is wrong with this installation and its catalogue, and what helps."""
 
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -37,7 +36,7 @@ def doctor(settings: Settings, *, as_json: bool) -> None:
     else:
         told = f"{len(found)} checks: {failed} failed, {warned} to look at."
         click.echo(f"{told} 'geobench catalog verify' reads every file of the catalogue.")
-    sys.exit(1 if failed else 0)
+    raise click.exceptions.Exit(1 if failed else 0)
 
 
 def _examine(settings: Settings) -> "Iterator[Check]":

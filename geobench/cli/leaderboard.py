@@ -129,7 +129,7 @@ def _print(boards: "list[Board]", form: str) -> None:
     if form == "json":
         documents.show([board.as_dict() for board in boards])
     elif form == "csv":
-        click.echo(cells_csv.lines(boards), nl=False)
+        documents.write(cells_csv.lines(boards))
     else:
         write = {"table": terminal.ranking, "markdown": markdown.table, "latex": latex.table}[form]
         for board in boards:

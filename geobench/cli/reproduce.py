@@ -1,7 +1,6 @@
 """geobench reproduce: whether an entry can be made again."""
 
 import math
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,7 +44,7 @@ def reproduce(settings: Settings, reference: str, *, tolerance: float, as_json: 
         documents.show(_document(found))
     else:
         _tell(found)
-    sys.exit(0 if found.passed else 1)
+    raise click.exceptions.Exit(0 if found.passed else 1)
 
 
 def _document(found: "Reproduction") -> dict[str, Any]:

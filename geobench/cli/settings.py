@@ -137,7 +137,7 @@ def _watch(title: str) -> Iterator["Progress"]:
     )
     began, last = time.perf_counter(), ""
     with progress.Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
+        *columns, console=console, transient=True, disable=not sys.stderr.isatty()
     ) as bar:
         task = bar.add_task(title, text="", total=None)
 
@@ -200,9 +200,9 @@ def finish(failed: bool, boards: "Sequence[Board]" = (), *, sound: bool = True) 
     from geobench.leaderboard.soundness import all_sound
 
     if failed:
-        sys.exit(2)
+        raise click.exceptions.Exit(2)
     if not (sound and all_sound(boards)):
-        sys.exit(3)
+        raise click.exceptions.Exit(3)
 
 
 nfe_option = click.option(
@@ -217,7 +217,7 @@ nfe_option = click.option(
 
 def assignments(texts: tuple[str, ...]) -> dict[str, Any]:
     """Turn `a.b=1` texts into nested fields; values are YAML."""
-    import yaml
+    from geobench import plain_yaml
 
     fields: dict[str, Any] = {}
     for text in texts:
@@ -230,10 +230,9 @@ def assignments(texts: tuple[str, ...]) -> dict[str, Any]:
             place = place.setdefault(part, {})
             if not isinstance(place, dict):
                 raise GeobenchError(f"'{text}': {part} was set to {place!r} before.")
-        try:
-            place[last] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise GeobenchError(f"'{text}': the value is not YAML ({error}).") from error
+        if last in place:
+            raise GeobenchError(f"--set {key} is given twice. Leave one out.")
+        place[last] = plain_yaml.load(value, f"the value of '{text}'")
     return fields
 
 

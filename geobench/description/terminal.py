@@ -3,8 +3,11 @@
 import io
 import shutil
 import sys
+from typing import Literal
 
 from geobench.description.section import Section
+from geobench.leaderboard.terminal import keep_numbers
+from geobench_catalog.plain_text import plain
 
 
 def report(title: str, sections: list[Section]) -> str:
@@ -15,7 +18,7 @@ def report(title: str, sections: list[Section]) -> str:
     from rich.text import Text
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 120
-    console = Console(file=io.StringIO(), width=width, force_terminal=sys.stdout.isatty())
+    console = Console(file=io.StringIO(), width=10_000, force_terminal=sys.stdout.isatty() or None)
     with console.capture() as captured:
         console.print(Text(title, style="bold"))
         for section in sections:
@@ -25,10 +28,13 @@ def report(title: str, sections: list[Section]) -> str:
                 named = section.named
                 table = Table(box=box.SIMPLE_HEAD if named else None, show_header=named)
                 for place, header in enumerate(section.headers):
-                    table.add_column(header, justify="right" if named and place else "left")
+                    numbers = named and place > 0  # which are never cut
+                    justify: Literal["left", "right"] = "right" if numbers else "left"
+                    table.add_column(header, justify=justify, no_wrap=numbers)
                 for row in section.rows:
-                    table.add_row(*map(Text, row))
-                console.print(table)
+                    table.add_row(*(Text(plain(cell)) for cell in row))
+                keep_numbers(table)
+                console.print(table, width=max(width, console.measure(table).minimum))
             for note in section.notes:
-                console.print(Text(note, style="dim"))
+                console.print(Text(note, style="dim"), width=width)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()).rstrip() + "\n"

@@ -2,10 +2,27 @@
 
 import difflib
 import inspect
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from types import UnionType
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+)
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from geobench.errors import GeobenchError
@@ -15,6 +32,18 @@ class Fields(BaseModel):
     """A group of configuration fields: frozen, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_their_kinds(cls, given: Any) -> Any:
+        """Refuse true for 1, 1 for true, and text for either: pydantic would take them."""
+        for key, value in given.items() if isinstance(given, Mapping) else ():
+            field = cls.model_fields.get(key) if isinstance(key, str) else None
+            kinds = _kinds(field.annotation) if field else frozenset()
+            for scalar in _scalars(value):
+                if wrong := _misfit(scalar, kinds):
+                    raise ValueError(f"{key} = {_short(value)}: {wrong}")
+        return given
 
 
 class Plugin(Fields):
@@ -61,6 +90,38 @@ class Plugin(Fields):
         return (inspect.getdoc(cls) or "").partition("\n")[0]
 
 
+@cache
+def _kinds(annotation: Any) -> frozenset[Any]:
+    """Types of the plain values that a field takes, also inside lists."""
+    if get_origin(annotation) is Literal:
+        return frozenset(type(value) for value in get_args(annotation))
+    if get_origin(annotation) is Annotated:
+        return _kinds(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType, tuple, list, Sequence):
+        parts = (_kinds(part) for part in get_args(annotation) if part is not Ellipsis)
+        return frozenset().union(*parts)
+    return frozenset([annotation])
+
+
+def _scalars(given: Any) -> Iterator[Any]:
+    """Every plain value in it; groups of fields look after their own."""
+    if isinstance(given, list | tuple):
+        for part in given:
+            yield from _scalars(part)
+    elif isinstance(given, bool | int | str):
+        yield given
+
+
+def _misfit(given: bool | int | str, kinds: frozenset[Any]) -> str:
+    """Say what is wrong with a value for a field of these types; '' if nothing is."""
+    known = kinds - {type(None)}
+    if not known or not known <= {int, float, bool} or type(given) in known:
+        return ""
+    if known == {bool}:
+        return "write true or false"
+    return "write a number" if isinstance(given, bool | str) else ""
+
+
 def _completed(given: Any, default: Any) -> Any:
     """Return the keys of a group over those of its default, if both are of one kind."""
     if not isinstance(given, Mapping) or not isinstance(default, Fields):
@@ -74,6 +135,8 @@ def _completed(given: Any, default: Any) -> Any:
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_SHOWN = 10  # mistakes in one message
+_LONGEST = 200  # characters of a value in a message
 
 
 def validated(cls: type[_Model], fields: Mapping[str, Any], owner: str) -> _Model:
@@ -81,8 +144,10 @@ def validated(cls: type[_Model], fields: Mapping[str, Any], owner: str) -> _Mode
     try:
         return cls.model_validate(dict(fields))
     except ValidationError as error:
-        told = "; ".join(_tell(each, cls) for each in error.errors())
-        raise GeobenchError(f"{owner}: {told}") from error
+        mistakes = error.errors()
+        told = "; ".join(_tell(mistake, cls) for mistake in mistakes[:_SHOWN])
+        more = f"; and {len(mistakes) - _SHOWN:,} more" if len(mistakes) > _SHOWN else ""
+        raise GeobenchError(f"{owner}: {told}{more}") from error
 
 
 def _tell(error: ErrorDetails, cls: type[BaseModel]) -> str:
@@ -95,7 +160,17 @@ def _tell(error: ErrorDetails, cls: type[BaseModel]) -> str:
     if error["type"] == "missing":
         return f"the key '{key}' is missing"
     message = error["msg"].removeprefix("Value error, ")
-    return f"{key} = {error['input']!r}: {message}" if key else message
+    if not key or isinstance(error["input"], Mapping):
+        return f"{key}: {message}".removeprefix(": ")
+    return f"{key} = {_short(error['input'])}: {message}"
+
+
+def _short(given: object) -> str:
+    """Show what was given, but no more of it than fits on a line."""
+    if isinstance(given, int) and not isinstance(given, bool) and abs(given) >= 10**30:
+        return "a number of more than 30 digits"
+    text = repr(given)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _keys(cls: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from geobench.leaderboard.board import Board, Cell, Row
 from geobench.leaderboard.estimates import Estimate
 from geobench.leaderboard.soundness import marks
+from geobench_catalog.plain_text import csv_cell
 
 _HEADINGS = (
     "experiment", "rank", "rank_low", "rank_high", "model", "seed", "knows_law", "imported",
@@ -24,7 +25,7 @@ def lines(boards: Sequence[Board]) -> str:
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(_HEADINGS)
     for board in boards:
-        writer.writerows(_of_board(board))
+        writer.writerows([csv_cell(value) for value in line] for line in _of_board(board))
     return written.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 from geobench.leaderboard.board import Board
 from geobench.leaderboard.ranking import Text, ranking
+from geobench_catalog.plain_text import plain
 
 _ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -43,4 +44,4 @@ def _cell(each: Text) -> str:
 
 def escaped(text: str) -> str:
     """Escape what LaTeX would take for more than text."""
-    return "".join(_ESCAPES.get(letter, letter) for letter in " ".join(text.split()))
+    return "".join(_ESCAPES.get(letter, letter) for letter in plain(" ".join(text.split())))

@@ -4,6 +4,7 @@ import re
 
 from geobench.leaderboard.board import Board
 from geobench.leaderboard.ranking import Text, ranking
+from geobench_catalog.plain_text import plain
 
 
 def table(board: Board) -> str:
@@ -26,4 +27,4 @@ def _cell(each: Text) -> str:
 
 def escaped(text: str) -> str:
     """Escape what Markdown, or HTML in it, would take for more than text."""
-    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", plain(" ".join(text.split())))

@@ -140,7 +140,7 @@ def test_of_two_plugins_with_one_name_the_first_keeps_it_and_both_are_named(plug
         ("fgm", "no model is called 'fgm'. Did you mean 'fgn'?"),
         ("xyz", "There are: oracle, climatology, persistence, analog, "),
         ({"use": "fgn", "farmes": 3}, "fgn: there is no key 'farmes'. Did you mean 'frames'?"),
-        ({"use": "fgn", "frames": "many"}, "fgn: frames = 'many': Input should be a valid integer"),
+        ({"use": "fgn", "frames": "many"}, "fgn: frames = 'many': write a number"),
         (
             {"use": "fgn", "training": {"pases": 3}},
             "there is no key 'training.pases'. Did you mean 'passes'?",

@@ -258,8 +258,7 @@ def test_mistakes_in_a_model_are_told(tmp_path: Path, study: Path) -> None:
         "float": "weights() holds 'w': float; map names to tensors.",
         "key": "weights() holds 3: Tensor; map names to tensors.",
         "forgets": "the weight 'w' is another one after restore(weights).",
-        "global": "it draws from torch's global generator",
-        "randn": "it draws from torch's global generator",
+        "randn": "its step draws from a global generator",
     }
 
     def run(*ways: str) -> Result:
@@ -273,9 +272,9 @@ def test_mistakes_in_a_model_are_told(tmp_path: Path, study: Path) -> None:
     assert len(lines) == len(expected)
     for line, (how, told) in zip(lines, expected.items(), strict=True):
         assert f"geobench: tiny: the model bad-{how}: {told}" in line
-    # Logs of several lengths and shared weights are none. Their members are copies of one another,
+    # Global generators in fit, logs of several lengths and shared weights are none. Their members are copies of one another,
     # and the board says so.
-    result = run("logs", "shared")
+    result = run("global", "logs", "shared")
     assert result.exit_code == 3, result.output
     assert result.stderr == ""
 

@@ -1,7 +1,15 @@
-"""What `--json` prints: one JSON document on stdout, and nothing else there."""
+"""What is printed for other programs: with `--json` one JSON document, and nothing else on stdout.
+
+Whatever a plugin prints meanwhile, from Python or not, goes to stderr. A command that fails prints
+`{"error": "…"}`, unless it has printed its document before.
+"""
 
 import json
-from typing import TYPE_CHECKING, Any
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -9,9 +17,67 @@ if TYPE_CHECKING:
     from geobench_catalog.entry import Entry
 
 
+class _Out:
+    """Where documents go: stdout, or what it was before plugins were kept away from it."""
+
+    stream: IO[str] | None = None
+    shown = False
+
+
 def show(value: Any) -> None:
     """Print a document."""
-    click.echo(json.dumps(finite(value), indent=1, allow_nan=False, default=str))
+    write(json.dumps(finite(value), indent=1, allow_nan=False, default=str) + "\n")
+
+
+def write(text: str) -> None:
+    """Print text for another program."""
+    _Out.shown = True
+    click.echo(text, nl=False, file=_Out.stream)
+
+
+@contextmanager
+def alone(words: Sequence[str]) -> Iterator[None]:
+    """Keep stdout for documents, if these words of a command line ask for any."""
+    if not _asks(words):
+        yield
+        return
+    own = sys.stdout
+    _Out.shown = False
+    if own is not sys.__stdout__:  # a test's, which has no descriptor of its own
+        _Out.stream, sys.stdout = own, sys.stderr
+        try:
+            yield
+        finally:
+            _Out.stream, sys.stdout = None, own
+        return
+    own.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)  # what compiled code and child processes print
+    stream = open(kept, "w", encoding=own.encoding, errors="replace")  # noqa: SIM115, PTH123
+    _Out.stream, sys.stdout = stream, sys.stderr
+    try:
+        yield
+    finally:
+        _Out.stream, sys.stdout = None, own
+        try:
+            stream.flush()
+        finally:
+            os.dup2(kept, 1)
+            stream.detach()
+
+
+def failed(message: str) -> None:
+    """Print the document of a command that failed, unless it has printed its own."""
+    if _Out.stream is not None and not _Out.shown:
+        show({"error": message})
+
+
+def _asks(words: Sequence[str]) -> bool:
+    forms = [
+        after for word, after in zip(words, [*words[1:], ""], strict=True) if word == "--format"
+    ]
+    given = [word.partition("=")[2] for word in words if word.startswith("--format=")]
+    return "--json" in words or "--csv" in words or bool({"json", "csv"} & {*forms, *given})
 
 
 def of_entry(entry: "Entry") -> dict[str, Any]:

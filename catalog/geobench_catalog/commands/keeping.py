@@ -1,7 +1,5 @@
 """tag, alias, verify, rm, gc: names, proof, and taking away."""
 
-import sys
-
 import click
 
 from geobench_catalog.commands import documents, tables
@@ -103,7 +101,7 @@ def verify(references: tuple[str, ...], *, as_json: bool) -> None:
         size = tables.size(sum(finding.size for finding in entries))
         what = "entry" if len(entries) == 1 else "entries"
         click.echo(f"{len(entries)} {what}, {size}: {f'{bad} damaged' if bad else 'all well'}")
-    sys.exit(1 if bad else 0)
+    raise click.exceptions.Exit(1 if bad else 0)
 
 
 @click.command("rm")

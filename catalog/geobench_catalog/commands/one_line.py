@@ -2,17 +2,69 @@
 
 import errno
 import io
+import os
 import sys
-from typing import Any
+import traceback
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn
 
 import click
 
+from geobench_catalog.commands import documents
 from geobench_catalog.errors import GeobenchError
+from geobench_catalog.plain_text import plain
+
+_told: list[str] = []  # errors since the command began
 
 
 def tell(error: Exception) -> None:
     """Print an error on one line."""
-    click.echo(f"geobench: {' '.join(str(error).split())}", err=True)
+    _told.append(plain(" ".join(str(error).split())))
+    click.echo(f"geobench: {_told[-1]}", err=True)
+
+
+def _refuse_repeats(command: click.Command) -> None:
+    """Make an option that takes one value an error if it is given twice; click takes the last."""
+    if "make_parser" in vars(command):  # done before
+        return
+    make_parser = command.make_parser
+
+    def strict(ctx: click.Context) -> Any:
+        parser = make_parser(ctx)
+        options = {*parser._long_opt.values(), *parser._short_opt.values()}
+        for option in options:
+            if option.action == "store":
+                option.process = partial(_once, option.obj, option.process, ctx)
+        return parser
+
+    command.make_parser = strict  # type: ignore[method-assign]
+    for part in command.commands.values() if isinstance(command, click.Group) else ():
+        _refuse_repeats(part)
+
+
+def _once(
+    option: click.Parameter,
+    process: Callable[[Any, Any], None],
+    ctx: click.Context,
+    value: Any,
+    state: Any,
+) -> None:
+    if option.name in state.opts:
+        raise click.UsageError(f"{option.opts[0]} is given twice. Leave one out.", ctx)
+    process(value, state)
+
+
+def _culprit(end: SystemExit) -> str:
+    """Say which line of which file asked for the end."""
+    frames = traceback.extract_tb(end.__traceback__)
+    return f"line {frames[-1].lineno} of {frames[-1].filename}" if frames else "something"
+
+
+def _end(error: click.UsageError) -> NoReturn:
+    command = error.ctx.command_path if error.ctx else "geobench"
+    tell(GeobenchError(f"{error.format_message()} '{command} --help' shows how it is used."))
+    sys.exit(2)
 
 
 class OneLine(click.Group):
@@ -23,7 +75,28 @@ class OneLine(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
-        return super().main(*args, **how)
+        _refuse_repeats(self)
+        _told.clear()
+        words = args[0] if args else how.get("args")
+        with documents.alone(sys.argv[1:] if words is None else words):
+            try:
+                return super().main(*args, **how)
+            except SystemExit as end:
+                if end.code and _told:
+                    documents.failed(_told[-1])
+                raise
+
+    def make_context(self, *args: Any, **how: Any) -> click.Context:
+        """Read the options before the command; what is wrong with them is one line, too."""
+        try:
+            ctx = super().make_context(*args, **how)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            _end(error)
+        if os.environ.get("FORCE_COLOR") and not os.environ.get("NO_COLOR"):
+            ctx.color = True
+        return ctx
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; with `--debug`, where there is such an option, errors are raised."""
@@ -32,10 +105,8 @@ class OneLine(click.Group):
         except click.exceptions.NoArgsIsHelpError:
             raise
         except click.UsageError as error:
-            command = (error.ctx or ctx).command_path
-            told = f"{error.format_message()} '{command} --help' shows how it is used."
-            tell(GeobenchError(told))
-            sys.exit(2)
+            error.ctx = error.ctx or ctx
+            _end(error)
         except GeobenchError as error:
             if ctx.params.get("debug"):
                 raise
@@ -47,6 +118,17 @@ class OneLine(click.Group):
             told = f"{error.filename}: " if error.filename else ""
             told += f"{error.strerror or error}. Look at permissions and free space; --debug "
             tell(GeobenchError(f"{told}(before the command) shows where it came from."))
+            sys.exit(2)
+        except MemoryError as error:
+            if ctx.params.get("debug"):
+                raise
+            told = f" ({error})" if str(error) else ""
+            tell(GeobenchError(f"there is not enough memory{told}. Make the numbers smaller."))
+            sys.exit(2)
+        except SystemExit as end:  # none of ours: commands raise click's Exit
+            if ctx.params.get("debug"):
+                raise RuntimeError("something that is no command ended the program") from end
+            tell(GeobenchError(f"{_culprit(end)} ended the program ({end}). Mend or remove it."))
             sys.exit(2)
         except KeyboardInterrupt:
             tell(GeobenchError("stopped. Finished steps are kept; run it again to go on."))

@@ -1,13 +1,14 @@
 """Rows as a table for people, as JSON, as CSV."""
 
 import csv
-import sys
+import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
 from geobench_catalog.commands import documents
+from geobench_catalog.plain_text import csv_cell, plain
 
 
 def show(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, form: str = "table") -> None:
@@ -15,9 +16,11 @@ def show(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, form: str = "
     if form == "json":
         documents.show([dict(zip(columns, row, strict=True)) for row in rows])
     elif form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerows([csv_cell(value) for value in row] for row in rows)
+        documents.write(text.getvalue())
     else:
         _table(columns, [[_cell(name, each) for name, each in zip(columns, row, strict=True)]
                          for row in rows])  # fmt: skip
@@ -54,7 +57,7 @@ def _cell(name: str, value: Any) -> str:
         return f"{value:.1f}"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return "".join(letter if letter.isprintable() else " " for letter in str(value))
+    return plain(" ".join(str(value).split()))
 
 
 def size(count: float) -> str:

@@ -5,8 +5,6 @@ of a middle draw. A case with members or draws far away is computed by itself in
 in a form that multiplies them by small numbers alone.
 """
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 from numba import njit

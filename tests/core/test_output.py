@@ -1,0 +1,184 @@
+"""What is printed: one document for programs, and nothing a terminal or a spreadsheet obeys."""
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from geobench_catalog import Catalog
+from geobench_catalog.commands import tables
+from geobench_catalog.plain_text import csv_cell, plain
+
+CHATTY = """
+import os, subprocess, sys
+from typing import ClassVar
+from geobench import EnsembleModel, Forecaster, Scorer, hookimpl
+print("imported")
+
+class Chatty(EnsembleModel):
+    '''It prints wherever it can, and may end the program.'''
+    name = "chatty"
+    deterministic: ClassVar[bool] = True
+    ends: str = ""
+    def fit(self, training, run):
+        print("fitting")
+        os.write(1, b"from below\\n")
+        subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
+        if self.ends == "fit": raise SystemExit(0)
+        return _Forecaster()
+    def restore(self, weights, task): return _Forecaster()
+
+class _Forecaster(Forecaster):
+    deterministic = True
+    def weights(self): return {}
+    def step(self, history, noise):
+        print("stepping")
+        return history[:, -1]
+
+class Ending(Scorer):
+    '''It ends the program when a board is made.'''
+    name = "ending"
+    def statistics(self, forecast, truth, context):
+        return context.average(abs(forecast.mean("member") - truth)).to_dataset(name="a")
+    def metric(self, means):
+        if means["a"].dims[0] != "lead_time": sys.exit(0)
+        return means
+
+@hookimpl
+def geobench_models(): return [Chatty]
+@hookimpl
+def geobench_scorers(): return [Ending]
+"""
+STUDY = """
+experiments:
+  small:
+    use: lorenz95
+    spin_up: 2
+    train: {trajectories: 8, steps: 8}
+    validation: {trajectories: 2, steps: 8}
+    test: {trajectories: 8}
+    leads: 2
+    events: []
+models: {climatology: climatology, chatty: {use: chatty, ends: ENDS}}
+members: 3
+scorers: [crps]
+reference: {members: 4}
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    (tmp_path / "chatty.py").write_text(CHATTY)
+    (tmp_path / "study.yaml").write_text(STUDY.replace("ENDS", "''"))
+    return tmp_path / "study.yaml"
+
+
+def _geobench(study: Path, *words: object, **env: str) -> "subprocess.CompletedProcess[str]":
+    start = [sys.executable, "-m", "geobench", "--catalog", study.parent / "catalog", "--plugin"]
+    line = [*start, study.parent / "chatty.py", *words]
+    return subprocess.run(
+        list(map(str, line)), capture_output=True, text=True, env=os.environ | env, check=False
+    )
+
+
+def test_whatever_plugins_print_json_is_one_document(study: Path) -> None:
+    done = _geobench(study, "run", study, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)
+    for text in ("imported", "fitting", "from below", "from a child", "stepping"):
+        assert text in done.stderr
+    board = _geobench(study, "leaderboard", study, "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(board.stdout)))
+    assert {row["model"] for row in rows} == {"climatology", "chatty"}
+
+
+def test_an_error_is_a_document_too(study: Path) -> None:
+    done = _geobench(study, "catalog", "show", "forecast/none@1", "--json")
+    assert done.returncode == 2
+    told = json.loads(done.stdout)
+    assert set(told) == {"error"}
+    assert f"geobench: {told['error']}" in done.stderr
+    usage = _geobench(study, "run", "--json", "--bogus")
+    assert usage.returncode == 2
+    assert "No such option '--bogus'" in json.loads(usage.stdout)["error"]
+
+
+def test_a_plugin_that_ends_the_program_ends_no_run_with_success(study: Path) -> None:
+    study.write_text(STUDY.replace("ENDS", "fit"))
+    done = _geobench(study, "run", study)
+    assert done.returncode == 2
+    assert "the model chatty failed with SystemExit" in done.stderr
+    assert "climatology" in done.stdout  # the others go on
+    study.write_text(STUDY.replace("ENDS", "''").replace("[crps]", "[crps, ending]"))
+    done = _geobench(study, "run", study)
+    assert done.returncode == 2
+    assert re.search(r"the scorer ending|line \d+ of .*chatty.py", done.stderr), done.stderr
+
+
+def test_force_color_colours_and_does_not_animate(study: Path) -> None:
+    done = _geobench(study, "run", study, FORCE_COLOR="1", COLUMNS="40")
+    assert done.returncode == 0, done.stderr
+    assert "\x1b[1m" in done.stdout
+    assert "\x1b[2K" not in done.stderr + done.stdout  # a line is cleared to draw it again
+    assert "…" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Lorenz95, σ = 1 — naïve 日本", "Lorenz95, σ = 1 — naïve 日本"),
+        ("a\x1b[31mb", "a\ufffd[31mb"),
+        ("a\x1b]0;title\x07b", "a\ufffd]0;title\ufffdb"),
+        ("a\x00b\x9bc\r", "a\ufffdb\ufffdc\ufffd"),
+        ("a\u202eb", "a\ufffdb"),
+    ],
+)
+def test_nothing_in_a_text_is_obeyed_by_a_terminal(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("-2+3", "'-2+3"),
+        ("\t=1", "' =1"),
+        ("-2.5e-3", "-2.5e-3"),
+        ("+4", "+4"),
+        (-3, -3),
+        ("fgn", "fgn"),
+        ("a\nb", "a b"),
+    ],
+)
+def test_nothing_in_a_cell_is_a_formula(value: object, written: object) -> None:
+    assert csv_cell(value) == written
+
+
+def test_tables_of_a_strangers_names(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [["=cmd()", "a\x1b[2Jb\nc"]]
+    tables.show(["name", "title"], rows)
+    assert capsys.readouterr().out.splitlines()[1].split() == ["=cmd()", "a\ufffd[2Jb", "c"]
+    tables.show(["name", "title"], rows, form="csv")
+    assert capsys.readouterr().out == "name,title\n'=cmd(),a\ufffd[2Jb c\n"
+
+
+@pytest.mark.parametrize("command", ["catalog list", "catalog list --json", "plugins list"])
+def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path, command: str) -> None:
+    catalog = Catalog(tmp_path / "catalog", create=True)
+    for number in range(300):
+        with catalog.draft(
+            "dataset", f"a-rather-long-name-{number}", recipe={"n": number}
+        ) as draft:
+            draft.publish({})
+    line = f"{sys.executable} -m geobench --catalog {catalog.url} {command} | head -c 10"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert len(done.stdout) == 10
