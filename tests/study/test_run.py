@@ -272,8 +272,8 @@ def test_mistakes_in_a_model_are_told(tmp_path: Path, study: Path) -> None:
     assert len(lines) == len(expected)
     for line, (how, told) in zip(lines, expected.items(), strict=True):
         assert f"geobench: tiny: the model bad-{how}: {told}" in line
-    # Global generators in fit, logs of several lengths and shared weights are none. Their members are copies of one another,
-    # and the board says so.
+    # Global generators in fit, logs of several lengths and shared weights are none. Their members
+    # are copies of one another, and the board says so.
     result = run("global", "logs", "shared")
     assert result.exit_code == 3, result.output
     assert result.stderr == ""
