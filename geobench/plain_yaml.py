@@ -33,7 +33,7 @@ class _Loader(yaml.SafeLoader):
         """Refuse what would end in a RecursionError."""
         self.depth += 1
         if self.depth > _DEEPEST:
-            mark = self.peek_event().start_mark
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.constructor.ConstructorError(
                 None, None, f"more than {_DEEPEST} lists or mappings are inside one another", mark
             )

@@ -39,7 +39,8 @@ class Fields(BaseModel):
         """Refuse true for 1, 1 for true, and text for either: pydantic would take them."""
         for key, value in given.items() if isinstance(given, Mapping) else ():
             field = cls.model_fields.get(key) if isinstance(key, str) else None
-            kinds = _kinds(field.annotation) if field else frozenset()
+            annotation: Any = field.annotation if field else Any
+            kinds = _kinds(annotation)
             for scalar in _scalars(value):
                 if wrong := _misfit(scalar, kinds):
                     raise ValueError(f"{key} = {_short(value)}: {wrong}")

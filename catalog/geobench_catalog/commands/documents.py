@@ -4,6 +4,7 @@ Whatever a plugin prints meanwhile, from Python or not, goes to stderr. A comman
 `{"error": "…"}`, unless it has printed its document before.
 """
 
+import io
 import json
 import os
 import sys
@@ -43,7 +44,9 @@ def alone(words: Sequence[str]) -> Iterator[None]:
         return
     own = sys.stdout
     _Out.shown = False
-    if own is not sys.__stdout__:  # a test's, which has no descriptor of its own
+    if own is not sys.__stdout__ or not isinstance(
+        own, io.TextIOWrapper
+    ):  # a test's, which has no descriptor of its own
         _Out.stream, sys.stdout = own, sys.stderr
         try:
             yield

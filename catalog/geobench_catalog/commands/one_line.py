@@ -35,7 +35,7 @@ def _refuse_repeats(command: click.Command) -> None:
         options = {*parser._long_opt.values(), *parser._short_opt.values()}
         for option in options:
             if option.action == "store":
-                option.process = partial(_once, option.obj, option.process, ctx)
+                option.process = partial(_once, option.obj, option.process, ctx)  # type: ignore[method-assign]
         return parser
 
     command.make_parser = strict  # type: ignore[method-assign]
