@@ -6,13 +6,12 @@ make equal files: no page says when it was built.
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from geobench.errors import GeobenchError
-from geobench.leaderboard import changes, page
+from geobench.leaderboard import changes, page, replacing
 from geobench.leaderboard.pages import Sheet
 from geobench.leaderboard.rooms import Room, page_of
 
@@ -38,11 +37,9 @@ def build(
     before = changes.last_build(out)
     told = changes.document(title, [(room.page, room.told) for room in rooms], before)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-            aside = Path(scratch)
+        with replacing.replaced(out) as aside:
             _write(aside, rooms, told, title, notes)
-            _replace(out, aside)
+            _keep_others(out, aside)
     except OSError as error:
         raise GeobenchError(
             f"{out} cannot be written ({error.strerror}). Name another folder."
@@ -85,10 +82,8 @@ def _framed(
         yield sheet.path, frame.render(hall=hall, sheet=sheet, root=root, text=text)
 
 
-def _replace(out: Path, aside: Path) -> None:
-    """Put what was written in the place of the last build; other files there stay."""
-    out.mkdir(exist_ok=True)
-    for folder in FOLDERS:
-        shutil.rmtree(out / folder, ignore_errors=True)
-    for path in sorted(aside.iterdir()):
-        path.replace(out / path.name)
+def _keep_others(out: Path, aside: Path) -> None:
+    """Keep what is beside the site in its folder, such as a CNAME or a .git."""
+    for path in sorted(out.iterdir()) if out.is_dir() else ():
+        if path.name not in FOLDERS and not (aside / path.name).exists():
+            replacing.keep(path, aside / path.name)
