@@ -344,7 +344,7 @@ def compare(
             *_pieces(dataset),
             *_inexact(dataset),
             *excesses.described(
-                [(column.name, column.excess_from) for column in columns],
+                [(column.scorer, column.excess_from) for column in columns],
                 int(reference.forecast.record.recipe["members"]),
                 [
                     form.name

@@ -125,7 +125,7 @@ def statistics(
 def described(
     columns: Sequence[tuple[str, str]], draws: int, missing: Sequence[str] = ()
 ) -> list[str]:
-    """Say where excess and skill come from, of columns (name, source)."""
+    """Say where excess and skill come from, of columns (scorer, source)."""
     lawful = [name for name, source in columns if source != OUTCOME]
     others = [name for name, source in columns if source == OUTCOME]
     told = []

@@ -102,7 +102,7 @@ def test_a_study_run_without_law_forms_gets_them_and_nothing_else(
     new = _board(catalog, study)
     assert [column["name"] for column in new["columns"]] == ["CRPS", "spread/skill"]
     assert [column["excess_from"] for column in new["columns"]] == ["law-crps", "outcome"]
-    assert any("8 draws of the true distribution per case: CRPS" in each for each in new["notes"])
+    assert any("8 draws of the true distribution per case: crps" in each for each in new["notes"])
     # The score stays that against the outcome, excess and skill are the law form's.
     scores = {
         entry.record.labels["model"]: entry.record.summary["scores"]["excess CRPS"]
