@@ -1,4 +1,4 @@
-"""Runs of one study that start together in a new catalog: is each step done once, and how soon?
+"""Runs of a study that start together in a new catalog: each step done once, and how soon.
 
 python benchmarks/sharing.py [RUNS]
 

@@ -1,4 +1,4 @@
-"""Claims: one process at a work, others wait or do something else, and nobody waits for the dead."""
+"""Claims: one process is at a work, others wait or do something else, none waits for the dead."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Runs of one study that start together: each step is done once, and every run has the board."""
+"""Runs of a study that start together: each step is done once, and every run has the board."""
 
 from collections import Counter
 from multiprocessing.context import ForkServerContext
