@@ -284,7 +284,10 @@ class Runner:
             self._add(forecast)
 
     def imported(self, steps: Steps) -> list[str]:
-        """Newest forecast of each name that somebody imported, of the datasets of the study."""
+        """Newest forecast of each name that `import-forecast` took in, of the study's datasets.
+
+        What came in an archive or from another catalog is no guest, unless it is trusted or named.
+        """
         found: dict[str, str] = {}
         known = {
             dataset.id
@@ -292,6 +295,8 @@ class Runner:
             if (dataset := steps.find_dataset(experiment))
         }
         for forecast in steps.catalog.entries("forecast"):
+            if forecast.origin == "imported" and forecast.door != "forecast":
+                continue
             maker = steps.catalog.parent(forecast, "forecaster")
             foreign = maker.record.recipe["model"].get("use") == FOREIGN
             if foreign and steps.catalog.parent(maker, "dataset").id in known:

@@ -3,6 +3,7 @@
     geobench-catalog.json           marks it
     entries/<id>/                   record.json, data.zarr, other files, MANIFEST.json
     refs/ removed/ aliases/ tags/   names (see `names`)
+    imported/ trusted/              which entries came from elsewhere (see `names`)
     tmp/ lock                       drafts, and who may remove (folders only)
     work/<key>/                     long work that goes on after a crash (folders only)
     index.sqlite                    derived from the rest; may be deleted at any time
@@ -28,7 +29,7 @@ from pydantic import ByteSize
 from geobench_catalog.draft import Draft
 from geobench_catalog.entry import Entry
 from geobench_catalog.errors import CatalogError, told
-from geobench_catalog.names import Alias, Names, alias_of
+from geobench_catalog.names import Alias, Door, Names, alias_of
 from geobench_catalog.record import identity
 from geobench_catalog.references import KINDS, Kind, Reference, split
 from geobench_catalog.store import opened
@@ -123,10 +124,12 @@ class Catalog:
         parents: Mapping[str, Entry] | None = None,
         labels: Mapping[str, str] | None = None,
         environment: Mapping[str, Any] | None = None,
+        door: Door | None = None,
     ) -> Draft:
         """Begin an entry made by `recipe` from `parents` (role -> entry).
 
         `environment`: what its record says of the place it is made in, beside what is found here.
+        `door`: how its content came in, if it was not computed here; it is then marked as imported.
         """
         try:
             identity(kind, recipe, {})
@@ -135,7 +138,9 @@ class Catalog:
                 f"{kind}/{name}: its recipe cannot be recorded ({error}). Use finite numbers."
             ) from error
         self.upgrade()
-        return Draft(self.store, kind, name, recipe, parents or {}, labels or {}, environment or {})
+        return Draft(
+            self.store, kind, name, recipe, parents or {}, labels or {}, environment or {}, door
+        )
 
     # -- reading
 
@@ -143,7 +148,7 @@ class Catalog:
         """Return the reference that `kind/name@…` means: a version, `latest`, or an alias."""
         kind, name, version = split(text)
         if version == "latest":
-            return Reference(kind, name, max(1, self.names.latest(kind, name)))
+            return Reference(kind, name, max(1, self.names.newest(kind, name)))
         alias = alias_of(text)
         if alias is None:
             return Reference.parse(text)
@@ -217,20 +222,33 @@ class Catalog:
         return [*found.values(), entry]
 
     def find(
-        self, kind: Kind, recipe: Mapping[str, Any], parents: Mapping[str, Entry]
+        self,
+        kind: Kind,
+        recipe: Mapping[str, Any],
+        parents: Mapping[str, Entry],
+        *,
+        door: Door | None = None,
     ) -> Entry | None:
-        """Return the newest entry that this very computation made, if there is one."""
-        return self.find_all(kind, [(recipe, parents)])[0]
+        """Return the newest entry that this very computation made, if there is one.
+
+        One that was made here comes before one that is trusted. What came in and is not trusted is
+        never found: it only claims to be this computation. `door`: what came in by it is, too.
+        """
+        return self.find_all(kind, [(recipe, parents)], door=door)[0]
 
     def find_all(
-        self, kind: Kind, computations: Sequence[tuple[Mapping[str, Any], Mapping[str, Entry]]]
+        self,
+        kind: Kind,
+        computations: Sequence[tuple[Mapping[str, Any], Mapping[str, Entry]]],
+        *,
+        door: Door | None = None,
     ) -> list[Entry | None]:
         """Return what `find` returns of each (recipe, parents); the index is asked once."""
         keys = [
             identity(kind, recipe, {role: entry.id for role, entry in parents.items()})
             for recipe, parents in computations
         ]
-        made = self.index.made_by(keys)
+        made = self.index.made_by(keys, door)
         return [self._newest(key, made.get(key, ())) for key in keys]
 
     def _newest(self, key: str, references: Sequence[Reference]) -> Entry | None:
@@ -283,6 +301,24 @@ class Catalog:
         with told(self.url), self.store.lock(shared=True):  # it is not removed meanwhile
             entry = self.get(reference)
             return self.names.alias(entry.reference, entry.id, alias, move=move)
+
+    def trust(self, reference: str, *, alone: bool = False) -> list[Entry]:
+        """Let an imported entry count, and (unless `alone`) all it was made from; return those."""
+        with told(self.url), self.store.lock(shared=True):
+            entry = self.get(reference)
+            wanted = [entry] if alone else self.lineage(entry)
+            fresh = [each for each in wanted if each.origin == "imported"]
+            for each in fresh:
+                self.names.trust(each.id)
+        return fresh
+
+    def distrust(self, reference: str) -> bool:
+        """Let an imported entry not count any more; return whether it did."""
+        with told(self.url), self.store.lock(shared=True):
+            entry = self.get(reference)
+            counted = entry.origin == "trusted"
+            self.names.distrust(entry.id)
+        return counted
 
     def tag(self, reference: str, tag: str) -> None:
         """Mark an entry with a word to find it by."""

@@ -14,7 +14,7 @@ from geobench_catalog import environment, manifest
 from geobench_catalog.entry import DATA, Entry
 from geobench_catalog.errors import CatalogError, told
 from geobench_catalog.local_store import sync
-from geobench_catalog.names import Names
+from geobench_catalog.names import Door, Names
 from geobench_catalog.record import Parent, Record, identity
 from geobench_catalog.references import Kind, check_name
 from geobench_catalog.store import Store
@@ -44,6 +44,7 @@ class Draft:
         parents: Mapping[str, Entry],
         labels: Mapping[str, str],
         environment: Mapping[str, Any],
+        door: Door | None = None,
     ) -> None:
         self._store, self._names = store, Names(store)
         self._kind: Kind = kind
@@ -52,6 +53,7 @@ class Draft:
         self._parents = dict(parents)
         self._labels = dict(labels)
         self._environment = dict(environment)
+        self._door = door
         self._began = time.perf_counter()
         self._files: manifest.Manifest = {}
         self._filled: dict[str, tuple[list[str], NDArray[np.bool_]]] = {}
@@ -167,7 +169,9 @@ class Draft:
             (self.path / manifest.RECORD).write_bytes(text)
             with self._store.lock(shared=True):  # nobody removes a parent meanwhile
                 self._parents_there()
-                return settle(self._store, self.path, files, self._kind, self._name)
+                return settle(
+                    self._store, self.path, files, self._kind, self._name, door=self._door
+                )
 
     def _validate(self) -> None:
         """Raise unless what is on disk is what was written."""
@@ -276,14 +280,18 @@ def settle(
     kind: Kind,
     name: str,
     version: int | None = None,
+    door: Door | None = None,
 ) -> Entry:
     """Move a finished folder to its place and name it; the caller holds the store's lock.
 
-    `version`: the one to take if it is free. A folder that is settled and never named, because the
+    `version`: the one to take if it is free. `door`: how it came in, if it was not made here; that is
+    marked before there is anything to see. A folder that is settled and never named, because the
     process died, is debris; if the same content comes again, it is named then. What is there and is
     damaged is replaced.
     """
     entry_id = manifest.digest(manifest.encode(files))
+    if door is not None:
+        Names(store).mark_imported(entry_id, door)
     repair(store, folder, entry_id, files)
     reference = Names(store).give(kind, name, entry_id, first=version)
     return Entry(store, reference, entry_id)

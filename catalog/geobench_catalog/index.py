@@ -21,6 +21,7 @@ from geobench_catalog.index_tables import (
     forget,
     insert,
     known_entries,
+    mark_origins,
     tables,
     transaction,
     work_out_shares,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 _SHOWN = (
     "reference", "kind", "name", "version", "dataset", "model", "scorer", "seed", "created",
-    "seconds", "size", "id",
+    "seconds", "size", "id", "origin",
 )  # fmt: skip
 
 _Answer = TypeVar("_Answer")
@@ -118,15 +119,19 @@ class Index:
         finally:
             connection.set_authorizer(None)
 
-    def made_by(self, keys: Sequence[str]) -> dict[str, list[Reference]]:
-        """Entries that each of the computations `keys` made, newest first."""
+    def made_by(self, keys: Sequence[str], door: str | None = None) -> dict[str, list[Reference]]:
+        """Entries that each of the computations `keys` made: own ones first, then the newest.
+
+        What came in and is not trusted is left out, but for what came in by `door`.
+        """
         statement = (
             "SELECT key, reference FROM entries "  # noqa: S608 # question marks
-            f"WHERE key IN ({', '.join('?' * len(keys))}) ORDER BY created DESC, entry DESC"
+            f"WHERE key IN ({', '.join('?' * len(keys))}) AND (origin != 'imported' OR door = ?) "
+            "ORDER BY origin != 'own', created DESC, entry DESC"
         )
         found: dict[str, list[Reference]] = {}
         for key, text in self._retried(
-            lambda connection: connection.execute(statement, keys).fetchall()
+            lambda connection: connection.execute(statement, (*keys, door)).fetchall()
         ):
             found.setdefault(key, []).append(Reference.parse(text))
         return found
@@ -219,8 +224,10 @@ class Index:
                 for text in gone:
                     forget(connection, known[text])
                 insert(connection, new)
+                mark_origins(connection, self._origins(new))
                 work_out_shares(connection)
             known = known_entries(connection)
+        self._trust(connection)
         self._label(connection, known)
         return connection
 
@@ -236,6 +243,25 @@ class Index:
                 except CatalogError as error:
                     self._catalog.damaged[reference] = str(error)
         return found
+
+    def _origins(self, new: "list[Entry]") -> dict[str, str]:
+        """Which of the new entries came in, and by which door: id -> door."""
+        foreign = self._catalog.names.imported() if new else set()
+        return {entry.id: entry.door or "archive" for entry in new if entry.id in foreign}
+
+    def _trust(self, connection: sqlite3.Connection) -> None:
+        """Bring up to date which of the imported entries count."""
+        rows = connection.execute("SELECT id, origin FROM entries WHERE origin != 'own'").fetchall()
+        if not rows:  # the usual case asks for no listing
+            return
+        trusted = self._catalog.names.trusted()
+        now = {(id_, "trusted" if id_ in trusted else "imported") for id_, _ in rows}
+        changed = now - set(rows)
+        if changed:
+            with transaction(connection):
+                change = "UPDATE entries SET origin = ? WHERE id = ?"
+                connection.executemany(change, [(origin, id_) for id_, origin in changed])
+                work_out_shares(connection)
 
     def _label(self, connection: sqlite3.Connection, known: dict[str, int]) -> None:
         """Bring tags and aliases up to date."""

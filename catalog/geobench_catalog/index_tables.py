@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from geobench_catalog.entry import Entry
 
-_VERSION = 1
+_VERSION = 2
 _LONG = 32  # items of a list, beyond which it is no configuration
 _TABLES = """
 CREATE TABLE entries (
     entry INTEGER PRIMARY KEY, reference TEXT UNIQUE NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL,
     name TEXT NOT NULL, version INTEGER NOT NULL, dataset TEXT, dataset_reference TEXT, model TEXT,
     scorer TEXT, seed INTEGER, created TEXT, seconds REAL, size INTEGER, content TEXT, key TEXT,
-    record TEXT);
+    record TEXT, origin TEXT NOT NULL DEFAULT 'own', door TEXT);
 CREATE INDEX entries_id ON entries (id);
 CREATE INDEX entries_key ON entries (key);
 CREATE INDEX entries_kind ON entries (kind, name);
+CREATE INDEX entries_origin ON entries (origin);
 CREATE TABLE parents (entry INTEGER, role TEXT, parent TEXT, reference TEXT);
 CREATE INDEX parents_entry ON parents (entry);
 CREATE INDEX parents_parent ON parents (parent);
@@ -115,6 +116,14 @@ def insert(connection: sqlite3.Connection, entries: "list[Entry]") -> None:
         _relate(connection)
 
 
+def mark_origins(connection: sqlite3.Connection, doors: Mapping[str, str]) -> None:
+    """Mark entries as imported: id -> the door they came in by."""
+    connection.executemany(
+        "UPDATE entries SET origin = 'imported', door = ? WHERE id = ?",
+        [(door, entry_id) for entry_id, door in doors.items()],
+    )
+
+
 def _insert_one(connection: sqlite3.Connection, entry: "Entry") -> None:
     record, reference = entry.record, entry.reference
     cursor = connection.execute(
@@ -207,22 +216,28 @@ def work_out_shares(connection: sqlite3.Connection) -> None:
     """Work out the share of the gap from climatology (0) to the truth (1) that scores close.
 
     Of several climatologies or forecasts of the law on a dataset the newest counts; a study's own
-    reference (label "reference") before other forecasts of the law.
+    reference (label "reference") before other forecasts of the law. What was made from an imported
+    forecaster or forecast serves as neither, unless the dataset was imported, too.
     """
     connection.execute("UPDATE scores SET share = NULL WHERE share IS NOT NULL")
     cases: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
     for group in connection.execute(
         "SELECT e.dataset_reference, e.record ->> '$.recipe', e.entry, e.created, "
         "e.model = 'reference', max(f.key = 'summary.knows_law' AND f.value = 1), "
-        "max(f.key = 'forecaster.model.use' AND f.value = 'climatology') "
+        "max(f.key = 'forecaster.model.use' AND f.value = 'climatology'), "
+        "EXISTS (SELECT 1 FROM lineage x JOIN entries a ON a.entry = x.ancestor "
+        "WHERE x.entry = e.entry AND a.kind != 'dataset' AND a.origin = 'imported') "
+        "AND NOT EXISTS (SELECT 1 FROM entries d "
+        "WHERE d.reference = e.dataset_reference AND d.origin = 'imported') "
         "FROM entries e JOIN lineage l ON l.entry = e.entry JOIN fields f ON f.entry = l.ancestor "
         "AND f.key IN ('summary.knows_law', 'forecaster.model.use') WHERE e.kind = 'score' "
         "AND e.record ->> '$.summary.better' IN ('lower', 'higher') GROUP BY e.entry"
     ):
         cases.setdefault(group[:2], []).append(group[2:])
     for group in cases.values():
-        law = max((each for each in group if each[3]), key=lambda e: (e[2], e[1]), default=None)
-        base = max((each for each in group if each[4]), key=lambda e: e[1], default=None)
+        own = [each for each in group if not each[5]]
+        law = max((each for each in own if each[3]), key=lambda e: (e[2], e[1]), default=None)
+        base = max((each for each in own if each[4]), key=lambda e: e[1], default=None)
         if law and base:
             connection.executemany(
                 "UPDATE scores SET share = (SELECT (b.value - scores.value) / "

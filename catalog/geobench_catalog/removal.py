@@ -78,6 +78,7 @@ def remove(
             if catalog.index.reference(entry_id) is None:  # no other name for it
                 with suppress(FileNotFoundError):  # a lost entry goes as well
                     catalog.store.remove(f"entries/{entry_id}")
+                catalog.names.distrust(entry_id)  # where it came from stays known
     return gone
 
 
@@ -102,7 +103,16 @@ def collect(
             for reference, tags in catalog.names.tags().items():
                 for tag in tags if reference not in there and not dry_run else ():
                     catalog.names.untag(reference, tag)
+            for entry_id in () if dry_run else _marks_of_nothing(catalog, older_than):
+                catalog.names.unmark(entry_id)
     return [*swept, *((f"{catalog.url}/{key}", size) for key, size in lost)]
+
+
+def _marks_of_nothing(catalog: Catalog, older_than: float) -> list[str]:
+    """Ids that are marked as imported, of entries that are not here and never were."""
+    marked = catalog.names.imported() | catalog.names.trusted()
+    lost = marked and marked - set(catalog.store.folders("entries")) - catalog.names.removed()
+    return [each for each in lost if catalog.store.age(f"imported/{each}") >= older_than]
 
 
 def _orphans(catalog: Catalog, older_than: float) -> list[tuple[str, int]]:

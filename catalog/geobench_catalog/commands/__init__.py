@@ -12,6 +12,7 @@ COMMANDS: tuple[click.Command, ...] = (
     looking.usage,
     keeping.tag,
     keeping.alias,
+    keeping.trust,
     keeping.verify,
     keeping.remove,
     keeping.collect,

@@ -74,6 +74,37 @@ def _tell_alias(alias: str, reference: str | None, *, as_json: bool) -> None:
 
 
 @click.command()
+@reference_argument("references", nargs=-1, required=True)
+@click.option("--alone", is_flag=True, help="Not what they were made from.")
+@click.option("--remove", is_flag=True, help="Take the trust back, from these entries alone.")
+@json_option
+def trust(references: tuple[str, ...], *, alone: bool, remove: bool, as_json: bool) -> None:
+    """Let imported entries count as if they were made here.
+
+    With all that they were made from, unless --alone. Until then they are shown as imported, and
+    never found in place of work that is asked for here. Trust what you would have computed the same
+    way: a wrong score changes the board.
+
+    For example: geobench catalog trust score/lorenz95.fgn.s0.crps@1
+    """
+    catalog = here()
+    changed: list[str] = []
+    for reference in references:
+        if remove:
+            if catalog.distrust(reference):
+                changed.append(str(catalog.resolve(reference)))
+        else:
+            changed += [str(each.reference) for each in catalog.trust(reference, alone=alone)]
+    if as_json:
+        documents.show({"trusted": not remove, "changed": changed})
+        return
+    for each in changed:
+        click.echo(f"{'not trusted' if remove else 'trusted'}  {each}")
+    if not changed:
+        click.echo("nothing changed: none of them is imported and " + ("" if remove else "un") + "trusted")
+
+
+@click.command()
 @reference_argument("references", nargs=-1)
 @json_option
 def verify(references: tuple[str, ...], *, as_json: bool) -> None:

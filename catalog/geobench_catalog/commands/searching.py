@@ -68,7 +68,8 @@ def query(
 
 def _hidden(rows: list[tuple[object, ...]], place: int, name: str) -> tuple[str, ...]:
     """What a table for people leaves out: what the reference says, and what is never there."""
-    empty = (name,) if name in _SHORT and all(row[place] is None for row in rows) else ()
+    values = {row[place] for row in rows} if name in (*_SHORT, "origin") else {name}
+    empty = (name,) if values <= {None, "own"} else ()
     return ("kind", "name", "version", "id", "seconds", *empty)
 
 
