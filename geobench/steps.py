@@ -344,7 +344,7 @@ class Steps:
 
     def restore(self, forecaster: Entry) -> tuple[Forecaster, Task]:
         """Load a forecaster from the catalogue."""
-        if forecaster.record.recipe["model"]["use"] == FOREIGN:
+        if forecaster.record.recipe["model"].get("use") == FOREIGN:
             raise GeobenchError(
                 f"{forecaster.reference} stands for a forecast that was imported; there is nothing "
                 f"of it to forecast with. Score its forecast."

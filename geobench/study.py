@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, PositiveInt
 
 from geobench import bins
 from geobench.cases import check_whole
@@ -34,7 +34,7 @@ class Reference(Fields):
 
     use: dict[str, Any] | str = "oracle"
     members: int = Field(32, gt=1)
-    seed: int = Field(1_000_000, ge=0, description="another one than any model's")
+    seed: int = Field(1_000_000, ge=0, lt=2**63, description="another one than any model's")
 
 
 class Study(Fields):
@@ -49,7 +49,9 @@ class Study(Fields):
         description="label -> model plugin and its fields, or `forecast: REFERENCE` for one that "
         "was imported",
     )
-    seeds: tuple[NonNegativeInt, ...] = Field((0,), min_length=1, description="one training each")
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = Field(
+        (0,), min_length=1, description="one training each"
+    )
     nfe: tuple[PositiveInt, ...] = Field(
         (),
         description="further rows of every model that draws a member in several evaluations of its "

@@ -21,9 +21,9 @@ from geobench_catalog import manifest
 from geobench_catalog.catalog import Catalog
 from geobench_catalog.draft import is_whole
 from geobench_catalog.entry import Entry
-from geobench_catalog.errors import CatalogError
+from geobench_catalog.errors import STRANGE, CatalogError
 from geobench_catalog.references import Reference, is_id
-from geobench_catalog.transfer import STRANGE, Arrival, let_count, receive, refused, with_lineage
+from geobench_catalog.transfer import Arrival, let_count, receive, refused, with_lineage
 
 _INDEX = "geobench-export.json"
 _SCHEMA = 1
@@ -103,9 +103,7 @@ def _bring_in(
         here = catalog.index.reference(entry_id)
         if here is None or not is_whole(catalog.store, entry_id, files):
             _check_room(catalog, str(reference), files)
-            made = receive(
-                catalog, reference, entry_id, text, coming, door="archive", trust=trust
-            )
+            made = receive(catalog, reference, entry_id, text, coming, door="archive", trust=trust)
             yield Arrival(reference, made.reference, new=True)
         else:
             for _, pieces in coming:

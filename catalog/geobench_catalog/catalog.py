@@ -30,6 +30,7 @@ from geobench_catalog.draft import Draft
 from geobench_catalog.entry import Entry
 from geobench_catalog.errors import CatalogError, told
 from geobench_catalog.names import Alias, Door, Names, alias_of
+from geobench_catalog.oddities import oddity
 from geobench_catalog.record import identity
 from geobench_catalog.references import KINDS, Kind, Reference, split
 from geobench_catalog.store import opened
@@ -131,12 +132,10 @@ class Catalog:
         `environment`: what its record says of the place it is made in, beside what is found here.
         `door`: how its content came in, if it was not computed here; it is then marked as imported.
         """
-        try:
-            identity(kind, recipe, {})
-        except ValueError as error:
-            raise CatalogError(
-                f"{kind}/{name}: its recipe cannot be recorded ({error}). Use finite numbers."
-            ) from error
+        told_of = {"recipe": dict(recipe), "labels": dict(labels or {})}
+        for where, value in told_of.items():
+            if found := oddity(value, where):
+                raise CatalogError(f"{kind}/{name} cannot be recorded: {found}. Choose another.")
         self.upgrade()
         return Draft(
             self.store, kind, name, recipe, parents or {}, labels or {}, environment or {}, door
@@ -192,6 +191,11 @@ class Catalog:
 
     def parent(self, entry: Entry, role: str) -> Entry:
         """Return the entry that `entry` was made from in this role."""
+        if role not in entry.record.parents:
+            raise CatalogError(
+                f"{entry.reference} names no {role} that it was made from, so it is of no use here. "
+                f"Remove it, or get it from its source again."
+            )
         parent = entry.record.parents[role]
         try:
             found = self.get(parent.reference)
@@ -263,7 +267,9 @@ class Catalog:
         folder = self.store.folder
         free = shutil.disk_usage(folder).free if folder and folder.exists() else None
         if free is not None and size > _BEST_COMPRESSION * free:
-            wanted, left = (ByteSize(bytes_).human_readable(decimal=True) for bytes_ in (size, free))
+            wanted, left = (
+                ByteSize(bytes_).human_readable(decimal=True) for bytes_ in (size, free)
+            )
             raise CatalogError(
                 f"{what} would hold {wanted} of numbers before compression, and the disk of the "
                 f"catalog {self.url} has {left} left. Make it smaller, or name a catalog on a "

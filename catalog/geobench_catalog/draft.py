@@ -15,7 +15,7 @@ from geobench_catalog.entry import DATA, Entry
 from geobench_catalog.errors import CatalogError, told
 from geobench_catalog.local_store import sync
 from geobench_catalog.names import Door, Names
-from geobench_catalog.record import Parent, Record, identity
+from geobench_catalog.record import Parent, Record, check, identity
 from geobench_catalog.references import Kind, check_name
 from geobench_catalog.store import Store
 
@@ -160,8 +160,7 @@ class Draft:
     def publish(self, summary: Mapping[str, Any] | None = None) -> Entry:
         """Make the entry visible, under the next free version of its name, and return it."""
         self._validate()
-        record = self._record(summary or {})
-        text = record.model_dump_json(indent=1).encode()
+        text = self._checked(self._record(summary or {}))
         files = self._files | {manifest.RECORD: manifest.measured(text)}
         with told(self._store.url):
             for each in self._flushed:
@@ -172,6 +171,18 @@ class Draft:
                 return settle(
                     self._store, self.path, files, self._kind, self._name, door=self._door
                 )
+
+    def _checked(self, record: Record) -> bytes:
+        """The record as it is stored; `CatalogError` if it could not be read again."""
+        try:
+            text = record.model_dump_json(indent=1).encode()  # NaN becomes null
+            check(Record.model_validate(json.loads(text)), text)
+        except ValueError as error:
+            raise CatalogError(
+                f"{self._kind}/{self._name}: its record cannot be kept "
+                f"({' '.join(str(error).split())}). Nothing was published."
+            ) from error
+        return text
 
     def _validate(self) -> None:
         """Raise unless what is on disk is what was written."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from geobench_catalog import manifest
-from geobench_catalog.errors import CatalogError, cure
+from geobench_catalog.errors import STRANGE, CatalogError, cure
 from geobench_catalog.names import Door, Names, Origin
 from geobench_catalog.record import Record, read_record
 from geobench_catalog.references import Reference
@@ -97,7 +97,9 @@ class Entry:
     def _told(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError) as error:  # pydantic's ValidationError is a ValueError
+        except CatalogError:
+            raise
+        except (OSError, *STRANGE) as error:  # pydantic's ValidationError is a ValueError
             reason = " ".join(str(error).split())
             raise self._problem(f"{what} cannot be read ({reason}).") from error
 

@@ -127,6 +127,7 @@ def _index(catalog: Catalog) -> Iterator[Check]:
             continue  # a damaged reference has been told
     told = _lost(catalog)
     unread = [reason for each, reason in catalog.damaged.items() if each not in told]
+    unread += catalog.index.aside()
     if unread:
         yield Check("index", "fail", _some(unread), "'geobench catalog verify' tells all of it")
     if stale:

@@ -136,6 +136,10 @@ class Index:
             found.setdefault(key, []).append(Reference.parse(text))
         return found
 
+    def aside(self) -> list[str]:
+        """What is told of entries of which the index can hold no more than the name."""
+        return self._ask("SELECT reason FROM aside ORDER BY reason")
+
     def reference(self, entry_id: str) -> Reference | None:
         """Reference of an entry, by its id."""
         found = self._ask("SELECT reference FROM entries WHERE id = ?", entry_id)

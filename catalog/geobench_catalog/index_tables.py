@@ -1,11 +1,14 @@
 """The tables of the index, and how entries become rows."""
 
+import json
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping
-from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from geobench_catalog.errors import STRANGE
+from geobench_catalog.oddities import day, oddity
 
 if TYPE_CHECKING:
     from geobench_catalog.entry import Entry
@@ -34,6 +37,7 @@ CREATE TABLE scores (
     entry INTEGER, scorer TEXT, "column" TEXT, lead_hours REAL, value REAL, share REAL);
 CREATE INDEX scores_scorer ON scores (scorer, lead_hours);
 CREATE INDEX scores_entry ON scores (entry);
+CREATE TABLE aside (entry INTEGER, reason TEXT);
 CREATE TABLE tags (entry INTEGER, tag TEXT);
 CREATE INDEX tags_entry ON tags (entry);
 CREATE TABLE aliases (alias TEXT, entry INTEGER);
@@ -101,7 +105,7 @@ def empty(connection: sqlite3.Connection) -> None:
 
 def forget(connection: sqlite3.Connection, entry: int) -> None:
     """Take an entry out."""
-    for table in ("entries", "parents", "lineage", "fields", "scores", "tags", "aliases"):
+    for table in ("entries", "parents", "lineage", "fields", "scores", "aside", "tags", "aliases"):
         connection.execute(f"DELETE FROM {table} WHERE entry = ?", (entry,))  # noqa: S608 # ours
     connection.execute("DELETE FROM lineage WHERE ancestor = ?", (entry,))
 
@@ -111,7 +115,15 @@ def insert(connection: sqlite3.Connection, entries: "list[Entry]") -> None:
     known = known_entries(connection)
     fresh = [entry for entry in entries if str(entry.reference) not in known]
     for entry in fresh:
-        _insert_one(connection, entry)
+        connection.execute("SAVEPOINT entry")
+        try:
+            _insert_one(connection, entry)
+        except (*STRANGE, sqlite3.Error) as error:
+            if isinstance(error, sqlite3.OperationalError):  # a full disk, and not what it holds
+                raise
+            connection.execute("ROLLBACK TO entry")
+            _insert_bare(connection, entry, " ".join(str(error).split())[:200])
+        connection.execute("RELEASE entry")
     if fresh:
         _relate(connection)
 
@@ -131,7 +143,7 @@ def _insert_one(connection: sqlite3.Connection, entry: "Entry") -> None:
         "size, content, key, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             str(reference), entry.id, *reference, record.labels.get("model"),
-            record.labels.get("scorer"), record.created.astimezone(UTC).isoformat(),
+            record.labels.get("scorer"), day(record.created),
             record.seconds, entry.size, record.content, record.key, record.model_dump_json(),
         ),
     )  # fmt: skip
@@ -148,6 +160,32 @@ def _insert_one(connection: sqlite3.Connection, entry: "Entry") -> None:
         'INSERT INTO scores (entry, scorer, "column", lead_hours, value) VALUES (?, ?, ?, ?, ?)',
         [(row, record.labels.get("scorer"), *each) for each in _scores(record.summary)],
     )
+
+
+def _insert_bare(connection: sqlite3.Connection, entry: "Entry", reason: str) -> None:
+    """Put an entry in whose record no table can hold: its name, id, key and parents alone."""
+    record, reference = entry.record, entry.reference
+    cursor = connection.execute(
+        "INSERT INTO entries (reference, id, kind, name, version, created, seconds, size, key, "
+        "record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            str(reference), entry.id, *reference, day(record.created), record.seconds,
+            min(entry.size, 2**63 - 1), "" if oddity(record.key, "") else record.key,
+            json.dumps({"kind": record.kind, "name": record.name}),
+        ),
+    )  # fmt: skip
+    row = cursor.lastrowid
+    connection.executemany(
+        "INSERT INTO parents (entry, role, parent, reference) VALUES (?, ?, ?, ?)",
+        [
+            (row, "?" if oddity(role, "") else role, parent.id, parent.reference)
+            for role, parent in record.parents.items()
+        ],
+    )
+    told = (
+        f"{reference} is found by its name alone: its record holds what no index takes ({reason})"
+    )
+    connection.execute("INSERT INTO aside (entry, reason) VALUES (?, ?)", (row, told))
 
 
 def _fields(kind: str, entry: "Entry") -> Iterator[tuple[str, Any]]:

@@ -42,10 +42,10 @@ def encode(manifest: Manifest) -> bytes:
 
 def decode(text: bytes) -> Manifest:
     """Read a manifest; `ValueError` if it is none, or names a file outside its entry."""
-    stored = json.loads(text)
     try:
+        stored = json.loads(text)
         manifest = {str(name): (int(size), str(sha)) for name, (size, sha) in stored.items()}
-    except (TypeError, AttributeError) as error:
+    except (TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"it is no manifest ({error})") from error
     for name, (size, _) in manifest.items():
         if not is_inside(name) or name == NAME or size < 0:

@@ -8,7 +8,7 @@ from geobench_catalog import manifest, zarr_data
 from geobench_catalog.catalog import Catalog
 from geobench_catalog.draft import data_names
 from geobench_catalog.entry import Entry
-from geobench_catalog.errors import CatalogError
+from geobench_catalog.errors import STRANGE, CatalogError
 from geobench_catalog.record import identity
 from geobench_catalog.references import is_id
 
@@ -71,7 +71,7 @@ def _chunks(entry: Entry) -> Iterator[str]:
     """Every chunk of every array must have been published: Zarr would fill it in."""
     try:
         absent = zarr_data.absent(entry.metadata(), data_names(entry.manifest))
-    except (ValueError, LookupError, TypeError, CatalogError) as error:
+    except STRANGE as error:
         yield f"its Zarr metadata cannot be read ({error})"
         return
     for array, count in absent.items():

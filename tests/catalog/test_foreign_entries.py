@@ -174,7 +174,9 @@ def test_what_was_imported_and_removed_is_imported_when_it_comes_again(
 def test_a_push_carries_the_origin(catalog: Catalog, other: Catalog, tmp_path: Path) -> None:
     family(other)
     _pull(catalog, other, tmp_path)
-    mine = publish(catalog, "mine", kind="forecaster", parents={"dataset": catalog.get("dataset/twin@1")})
+    mine = publish(
+        catalog, "mine", kind="forecaster", parents={"dataset": catalog.get("dataset/twin@1")}
+    )
     third = Catalog(tmp_path / "third", create=True)
     for _ in copy(catalog, third, [str(mine.reference), SCORE]):
         pass

@@ -55,7 +55,9 @@ def _forged(ran: Path, folder: Path, reference: str) -> Path:
     """An archive with a forgery of this entry, made by somebody who had a copy of the catalog."""
     theirs = Catalog(shutil.copytree(ran, folder / "theirs"))
     entry = theirs.get(reference)
-    made = _again(theirs, entry, lambda data: -abs(data) - 1 if entry.record.kind == "score" else data)
+    made = _again(
+        theirs, entry, lambda data: -abs(data) - 1 if entry.record.kind == "score" else data
+    )
     path = folder / "forged.tar"
     export(theirs, [str(made.reference)], path)
     return path
@@ -96,9 +98,7 @@ def test_a_forged_score_counts_only_where_it_is_trusted_and_there_is_no_own_one(
     assert _board(ran, study)[0]["rows"] == before[0]["rows"]
 
 
-def test_an_own_dataset_comes_before_a_trusted_one(
-    ran: Path, study: Path, tmp_path: Path
-) -> None:
+def test_an_own_dataset_comes_before_a_trusted_one(ran: Path, study: Path, tmp_path: Path) -> None:
     before = _board(ran, study)
     _done(ran, "catalog", "import", _forged(ran, tmp_path, "dataset/tiny@1"), "--trust")
     assert _board(ran, study) == before
@@ -135,9 +135,7 @@ def test_an_imported_forecast_is_a_marked_guest_and_never_the_law(
     _done(ran, "catalog", "import", tmp_path / "liar.tar")
     # It is no guest by itself, and named it is marked as imported, and ranked like any other.
     assert "liar" not in json.dumps(_board(ran, study))
-    told = json.loads(
-        _done(ran, "leaderboard", study, "--with", "forecast/tiny.liar@1", "--json")
-    )
+    told = json.loads(_done(ran, "leaderboard", study, "--with", "forecast/tiny.liar@1", "--json"))
     (row,) = (row for row in told[0]["rows"] if row["label"] == "liar")
     assert row["imported"]
     assert not row["knows_law"]

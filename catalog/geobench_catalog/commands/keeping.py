@@ -101,7 +101,9 @@ def trust(references: tuple[str, ...], *, alone: bool, remove: bool, as_json: bo
     for each in changed:
         click.echo(f"{'not trusted' if remove else 'trusted'}  {each}")
     if not changed:
-        click.echo("nothing changed: none of them is imported and " + ("" if remove else "un") + "trusted")
+        click.echo(
+            "nothing changed: none of them is imported and " + ("" if remove else "un") + "trusted"
+        )
 
 
 @click.command()

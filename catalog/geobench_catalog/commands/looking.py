@@ -34,13 +34,16 @@ def list_entries(kind: str | None, *, as_json: bool) -> None:
     )
     found = [dict(zip(columns, row, strict=True)) for row in rows if kind in (None, row[3])]
     found.sort(key=lambda each: (KINDS.index(each["kind"]), each["name"], each["version"]))
-    for told in catalog.damaged.values():
+    for told in [*catalog.damaged.values(), *catalog.index.aside()]:
         tell(CatalogError(told))
     if as_json:
         listed = [
             {
                 **json.loads(each["record"]),
-                **{key: each[key] for key in ("reference", "id", "version", "tags", "origin", "door")},
+                **{
+                    key: each[key]
+                    for key in ("reference", "id", "version", "tags", "origin", "door")
+                },
             }
             for each in found
         ]

@@ -56,7 +56,7 @@ def query(
                 if name in _ALWAYS or name not in _hidden(rows, place, name)
             ]
             names, rows = _select(names, rows, kept)
-    for told in catalog.damaged.values():
+    for told in [*catalog.damaged.values(), *catalog.index.aside()]:
         tell(CatalogError(told))
     if columns is not None:
         names, rows = _select(names, rows, [name.strip() for name in columns.split(",")])
