@@ -3,6 +3,7 @@
     geobench-catalog.json           marks it
     entries/<id>/                   record.json, data.zarr, other files, MANIFEST.json
     refs/ removed/ aliases/ tags/   names (see `names`)
+    naming/                         who is about to be named
     imported/ trusted/              which entries came from elsewhere (see `names`)
     tmp/ lock                       drafts, and who may remove (folders only)
     work/<key>/                     long work that goes on after a crash (folders only)
@@ -205,13 +206,25 @@ class Catalog:
         else:
             if parent.id in (None, found.id):
                 return found
-        known = self.index.reference(parent.id) if parent.id else None
+        known = self._known(parent.id) if parent.id else None
         if known is None:
             raise CatalogError(
                 f"{entry.reference} was made from {parent.reference}, which is not in {self.url}. "
                 f"Pull or import it with its lineage, or make it again."
             )
-        return self.get(str(known))
+        return known
+
+    def _known(self, entry_id: str) -> Entry | None:
+        """The entry of this id; a reference that was lost and given again makes the index lie."""
+        for _ in range(2):
+            reference = self.index.reference(entry_id)
+            if reference is None:
+                return None
+            entry = self.get(str(reference))
+            if entry.id == entry_id:
+                return entry
+            self.index.rebuild()
+        return None
 
     def parents(self, entry: Entry) -> dict[str, Entry]:
         """Entries that `entry` was made from, by role."""

@@ -301,8 +301,11 @@ def settle(
     damaged is replaced.
     """
     entry_id = manifest.digest(manifest.encode(files))
+    names = Names(store)
+    names.intend(entry_id)
     if door is not None:
-        Names(store).mark_imported(entry_id, door)
+        names.mark_imported(entry_id, door)
     repair(store, folder, entry_id, files)
-    reference = Names(store).give(kind, name, entry_id, first=version)
+    reference = names.give(kind, name, entry_id, first=version)
+    names.done(entry_id)
     return Entry(store, reference, entry_id)

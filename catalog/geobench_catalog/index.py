@@ -192,6 +192,7 @@ class Index:
     def rebuild(self) -> int:
         """Make it anew; return how many entries it has."""
         self._retried(empty, as_it_is=True)
+        self._retried(lambda _: self._synchronised(), as_it_is=True)  # also while it is `still`
         return int(self._ask("SELECT count(*) FROM entries")[0])
 
     def _close(self) -> None:

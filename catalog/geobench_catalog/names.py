@@ -2,6 +2,7 @@
 
 refs/<kind>/<name>@<version>        "<id> <reference>": makes an entry exist
 removed/<kind>/<name>@<version>     the same, of one that was removed: no version is used twice
+naming/<id>                         somebody is about to name this entry
 aliases/<kind>/<name>@<alias>       "<id> <reference>": a name that can be moved
 tags/<kind>/<name>@<version>+<tag>  a word that sorts an entry
 imported/<id>                       the door that an entry came in by; none: it was made here
@@ -134,6 +135,39 @@ class Names:
                 with suppress(FileExistsError):  # another writer took this version: take the next
                     self._store.create(_ref(reference), f"{entry_id} {reference}".encode())
                     return reference
+
+    def intend(self, entry_id: str) -> None:
+        """Say that an entry is about to be named, before there is anything of it.
+
+        Should this process die, the entry is known as debris, and not as one whose name was lost.
+        """
+        with suppress(FileExistsError):
+            self._store.create(f"naming/{entry_id}", b"")
+
+    def done(self, entry_id: str) -> None:
+        """Say that it is named."""
+        with suppress(FileNotFoundError):
+            self._store.remove(f"naming/{entry_id}")
+
+    def intended(self) -> set[str]:
+        """Ids of entries that somebody is, or was, about to name."""
+        return {name for name in self._store.names("naming") if is_id(name)}
+
+    def restore(self, reference: Reference, entry_id: str) -> Reference:
+        """Give an entry the very name that it had: that must be free, or its file damaged."""
+        content = f"{entry_id} {reference}".encode()
+        if self._store.size(f"removed/{_file(reference)}") is not None:
+            raise CatalogError(f"{reference} was removed, and no version is given twice.")
+        try:
+            there = self.id(reference)
+        except CatalogError:  # it is damaged, and names nothing
+            self._store.replace(_ref(reference), content)
+            return reference
+        if there is None:
+            with suppress(FileExistsError):
+                self._store.create(_ref(reference), content)
+                return reference
+        raise CatalogError(f"{reference} is another entry. Name another version.")
 
     def drop(self, reference: Reference, entry_id: str) -> None:
         """Take a name away for good."""

@@ -11,6 +11,7 @@ from geobench_catalog.entry import Entry
 from geobench_catalog.errors import STRANGE, CatalogError
 from geobench_catalog.record import identity
 from geobench_catalog.references import is_id
+from geobench_catalog.unnamed import unnamed
 
 _PIECE = 2**20
 
@@ -104,6 +105,7 @@ def names(catalog: Catalog) -> Iterator[str]:
         if reference not in there:
             yield f"the tags {', '.join(tags)} are on {reference}, which is not there"
     yield from catalog.names.damaged()
+    yield from map(str, unnamed(catalog))
     for folder in catalog.store.folders("entries"):
         if not is_id(folder):
             yield f"entries/{folder} is no entry"

@@ -14,6 +14,7 @@ COMMANDS: tuple[click.Command, ...] = (
     keeping.alias,
     keeping.trust,
     keeping.verify,
+    keeping.name_again,
     keeping.remove,
     keeping.collect,
     searching.reindex,
