@@ -194,8 +194,8 @@ class Catalog:
         """Return the entry that `entry` was made from in this role."""
         if role not in entry.record.parents:
             raise CatalogError(
-                f"{entry.reference} names no {role} that it was made from, so it is of no use here. "
-                f"Remove it, or get it from its source again."
+                f"{entry.reference} names no {role} that it was made from. Remove it, or "
+                f" get it from its source again."
             )
         parent = entry.record.parents[role]
         try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from geobench_catalog.errors import CatalogError, told
+from geobench_catalog.index_file import ENDINGS, cannot_write, not_ours
 from geobench_catalog.index_tables import (
     connect,
     distinct,
@@ -57,6 +58,8 @@ class Index:
     def __init__(self, catalog: "Catalog", *, private: bool = False) -> None:
         self._catalog = catalog
         self._file = None if private else _file(catalog)
+        self.unused: str | None = None
+        """Why the file is not used: it is then left alone, and all is in memory."""
         self._mine = threading.local()  # SQLite wants a connection for each thread
 
     @contextmanager
@@ -172,13 +175,18 @@ class Index:
 
         It is brought up to date first, unless it is asked `as_it_is`.
         """
-        still = as_it_is or getattr(self._mine, "still", False)
+        # What was brought up to date is in the connection; without a file it is gone with that.
+        still = getattr(self._mine, "still", False) and hasattr(self._mine, "connection")
+        still = still or as_it_is
         ready = self._connected if still else self._synchronised
         for mend in (self._close, self._forget):
             try:
                 return ask(ready())
-            except sqlite3.DatabaseError:
-                mend()
+            except sqlite3.DatabaseError as error:
+                if self._file and cannot_write(error):
+                    self._do_without(f"{self._file} cannot be written ({error})")
+                else:
+                    mend()
                 ready = self._connected if as_it_is else self._synchronised
         try:
             return ask(ready())
@@ -203,10 +211,15 @@ class Index:
 
     def _forget(self) -> None:
         self._close()
-        if self._file:
+        if self._file and not_ours(self._file) is None:
             with told(f"index {self._file}"):
-                for ending in ("", "-journal", "-wal", "-shm"):
+                for ending in ENDINGS:
                     Path(f"{self._file}{ending}").unlink(missing_ok=True)
+
+    def _do_without(self, reason: str) -> None:
+        """Answer from memory from now on."""
+        self._close()
+        self._file, self.unused = None, reason
 
     def synchronised(self) -> sqlite3.Connection:
         """Return a connection to the index, which knows what there is now."""
@@ -214,6 +227,8 @@ class Index:
 
     def _connected(self) -> sqlite3.Connection:
         if not hasattr(self._mine, "connection"):
+            if self._file and (reason := not_ours(self._file)):
+                self._do_without(reason)
             self._mine.connection = connect(self._file)
         connection: sqlite3.Connection = self._mine.connection
         return connection

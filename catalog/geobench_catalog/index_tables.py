@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geobench_catalog.errors import STRANGE
+from geobench_catalog.index_file import APPLICATION
 from geobench_catalog.oddities import day, oddity
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ _NAMES = set(re.findall(r"CREATE TABLE (\w+)", _TABLES))
 
 
 def connect(file: Path | None) -> sqlite3.Connection:
-    """Open the index, with its tables; in memory where no file can be written."""
+    """Open the index, with its tables; in memory without a file, which must be ours."""
     connection = sqlite3.connect(file or ":memory:", timeout=60, isolation_level=None)
     connection.execute("PRAGMA synchronous = OFF")  # after a power cut it is made anew
     with transaction(connection):
@@ -59,6 +60,7 @@ def connect(file: Path | None) -> sqlite3.Connection:
             for statement in _TABLES.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {_VERSION}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
     return connection
 
 
@@ -72,7 +74,12 @@ class transaction:  # noqa: N801 # used like a function
         self._connection.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+        try:
+            if kind is None:
+                self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:  # where the disk is full, SQLite has ended it
+                self._connection.execute("ROLLBACK")
 
 
 def tables(connection: sqlite3.Connection) -> dict[str, str]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 NAME = "MANIFEST.json"
 RECORD = "record.json"
+LINK, NO_FILE = -1, -2
+"""What stands for the size of a link, and of a pipe or a socket."""
 Manifest = dict[str, tuple[int, str]]
 
 
@@ -27,7 +29,9 @@ def change(found: int | None, published: int) -> str:
     """How a file that is not as large as it was published is there now."""
     if found is None:
         return "is missing"
-    return "is a link" if found < 0 else f"has {found:,} bytes, not {published:,}"
+    if found < 0:
+        return "is a link" if found == LINK else "is a pipe or a socket, and no plain file"
+    return f"has {found:,} bytes, not {published:,}"
 
 
 def measured(content: bytes) -> tuple[int, str]:

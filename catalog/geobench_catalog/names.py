@@ -26,7 +26,6 @@ from geobench_catalog.references import (
 )
 from geobench_catalog.store import Store
 
-
 Door = Literal["archive", "pull", "push", "forecast", "forecaster"]
 """How an entry came in: a file that `export` wrote, a copy from or to another catalog, a forecast
 or a forecaster that somebody made without geobench."""

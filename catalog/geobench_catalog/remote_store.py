@@ -214,7 +214,7 @@ class RemoteStore:
         self.create(f"{key}/{NAME}", manifest)
 
     def age(self, key: str) -> float:
-        """Seconds since `key`, or the youngest file below it, was written, by the server's clock."""
+        """Seconds since `key`, or the youngest file below, was written, by the server's clock."""
         times = [_written(facts) for facts in self._below(key).values()]
         if not times:  # it is a file itself
             with _told(self.url), suppress(FileNotFoundError):

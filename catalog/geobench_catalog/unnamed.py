@@ -101,7 +101,7 @@ def _chosen(catalog: Catalog, begin: str) -> Unnamed:
         known = ", ".join(each.id[:12] for each in every[:5]) or "there is none"
         what = f"{len(found)} entries" if found else "no entry"
         raise CatalogError(
-            f"'{begin:.64}' begins the id of {what} without a reference. Those without one: {known}."
+            f"'{begin:.64}' begins the id of {what} without a reference. There are: {known}."
         )
     return found[0]
 

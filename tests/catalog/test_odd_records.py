@@ -171,7 +171,10 @@ def test_an_odd_summary_is_not_published(catalog: Catalog, summary: dict[str, An
 
 def test_what_was_never_measured_is_null(catalog: Catalog) -> None:
     entry = publish(catalog, "a", summary={"x": float("nan"), "y": [float("inf")]})
-    assert Catalog(catalog.path).get(str(entry.reference)).record.summary == {"x": None, "y": [None]}
+    assert Catalog(catalog.path).get(str(entry.reference)).record.summary == {
+        "x": None,
+        "y": [None],
+    }
 
 
 @pytest.mark.parametrize(
@@ -229,7 +232,12 @@ def test_odd_arrays_do_not_come_in(
     pieces = ((name, [content]) for name, content in own.items())
     with pytest.raises(CatalogError, match="is refused") as error:
         receive(
-            catalog, Reference("dataset", "odd", 1), manifest.digest(text), text, pieces, door="pull"
+            catalog,
+            Reference("dataset", "odd", 1),
+            manifest.digest(text),
+            text,
+            pieces,
+            door="pull",
         )
     assert evidence in str(error.value)
     assert len(str(error.value).splitlines()) == 1

@@ -147,8 +147,8 @@ def verify(references: tuple[str, ...], *, as_json: bool) -> None:
 def name_again(entry_id: str, reference: str | None, *, as_json: bool) -> None:
     """Give an entry whose reference file was lost a reference again.
 
-    ID is the beginning of its id; 'geobench catalog verify' lists those without a reference. Without
-    REFERENCE it gets the one by which entries that were made from it know it, if that is free, else
+    ID is the beginning of its id; 'geobench catalog verify' lists those without a reference. By
+    default it gets the one by which entries that were made from it know it, if that is free, else
     the next version of its name.
 
     For example: geobench catalog name 3f9a4c dataset/lorenz95@1
