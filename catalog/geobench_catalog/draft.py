@@ -296,9 +296,9 @@ def settle(
     """Move a finished folder to its place and name it; the caller holds the store's lock.
 
     `version`: the one to take if it is free. `door`: how it came in, if it was not made here;
-    that is marked before there is anything to see. A folder that is settled and never named, because the
-    process died, is debris; if the same content comes again, it is named then. What is there and is
-    damaged is replaced.
+    that is marked before there is anything to see. A folder that is settled and never named,
+    because the process died, is debris; if the same content comes again, it is named then. What is
+    there and is damaged is replaced.
     """
     entry_id = manifest.digest(manifest.encode(files))
     names = Names(store)

@@ -56,7 +56,7 @@ class LocalStore:
 
     def open(self, key: str) -> BinaryIO:
         """A plain file to read from; anything else would make its reader wait."""
-        return open(self._root / key, "rb", opener=_plain)  # noqa: PTH123 # Path has no opener
+        return open(self._root / key, "rb", opener=_plain)  # Path has no opener
 
     def size(self, key: str) -> int | None:
         """Bytes of a file; None if it is not there."""

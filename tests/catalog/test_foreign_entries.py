@@ -261,7 +261,8 @@ def test_it_is_shown_as_imported(catalog: Catalog, other: Catalog, tmp_path: Pat
     assert (told[SCORE]["origin"], told[SCORE]["door"]) == ("imported", "archive")
     assert told["dataset/mine@1"]["origin"] == "own"
     assert json.loads(_cli(catalog, "show", SCORE, "--json"))["origin"] == "imported"
-    assert [each["reference"] for each in json.loads(_cli(catalog, "query", "origin = own", "--json"))] == ["dataset/mine@1"]  # fmt: skip
+    own = json.loads(_cli(catalog, "query", "origin = own", "--json"))
+    assert [each["reference"] for each in own] == ["dataset/mine@1"]
     assert "trusted  dataset/twin@1" in _cli(catalog, "trust", SCORE)
     assert "and trusted" in _cli(catalog, "show", SCORE)
     assert "nothing changed" in _cli(catalog, "trust", SCORE)

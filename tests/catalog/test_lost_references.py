@@ -92,7 +92,7 @@ def test_it_gets_the_name_that_is_asked_for(catalog: Catalog) -> None:
     for version, evidence in ((2, "is another entry"), (3, "no version is given twice")):
         with pytest.raises(CatalogError, match=evidence):
             name_again(catalog, entry.id, Reference("dataset", "a", version))
-    with pytest.raises(CatalogError, match="is a dataset called a. Name it dataset/a@1"):
+    with pytest.raises(CatalogError, match=r"is a dataset called a\. Name it dataset/a@1"):
         name_again(catalog, entry.id, Reference("dataset", "b", 1))
     result = _cli(catalog, "catalog", "name", entry.id[:8], "dataset/a@7", "--json")
     assert json.loads(result.stdout) == {"reference": "dataset/a@7"}
@@ -110,7 +110,7 @@ def test_a_damaged_reference_is_mended_by_naming(catalog: Catalog) -> None:
 
 def test_what_is_damaged_or_unknown_is_not_named(catalog: Catalog) -> None:
     entry = publish(catalog, "a", 1.0)
-    with pytest.raises(CatalogError, match="begins the id of no entry without a reference.*none"):
+    with pytest.raises(CatalogError, match=r"begins the id of no entry without a reference.*none"):
         name_again(catalog, entry.id)
     _lose(catalog, entry)
     with pytest.raises(CatalogError, match=entry.id[:12]):

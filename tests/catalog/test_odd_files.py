@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def _database(path: Path, *tables: str) -> None:
     connection = sqlite3.connect(path)
     for table in tables:
         connection.execute(f"CREATE TABLE {table} (precious)")
-        connection.execute(f"INSERT INTO {table} VALUES (1)")  # noqa: S608 # ours
+        connection.execute(f"INSERT INTO {table} VALUES (1)")
     connection.commit()
     connection.close()
 
@@ -213,16 +214,16 @@ def test_a_full_disk_is_read(disk: Path, index: str) -> None:
     catalog = disk / "catalog"
     if index == "without":
         (catalog / "index.sqlite").unlink(missing_ok=True)
-    with (disk / "filler").open("wb", buffering=0) as filler:
-        with pytest.raises(OSError, match="No space"):
-            while True:
-                filler.write(b"x" * 2**12)
+    with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(b"x" * 2**12)
+    assert os.statvfs(disk).f_bavail == 0
     for words in _READING:
         assert _ok(catalog, *words)
     result = _cli(catalog, "catalog", "alias", "dataset/twin@1", "good")
     assert result.exit_code == 2
     assert "cannot be written (No space left on device). Free space" in result.stderr
-    with pytest.raises(CatalogError, match="cannot be written.*No space left on device"):
+    with pytest.raises(CatalogError, match=r"cannot be written.*No space left on device"):
         publish(Catalog(catalog), "new", 1.0)
     doctor = _cli(catalog, "doctor")
     assert doctor.exit_code == 1
@@ -325,7 +326,7 @@ def test_a_file_of_an_entry_that_is_none_is_damage(
     with pytest.raises(CatalogError):
         Catalog(catalog.path).get("dataset/a@1").load()
     if name.endswith("/0"):
-        with pytest.raises(CatalogError, match="is a link|is a pipe or a socket"):
+        with pytest.raises(CatalogError, match=r"is a link|is a pipe or a socket"):
             entry.load()
     _ok(catalog.path, "catalog", "rm", "-y", "dataset/a@1")
     assert collect(catalog) == []

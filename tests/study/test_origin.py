@@ -37,7 +37,7 @@ def _plan(catalog: Path, study: Path) -> Any:
 
 
 def _again(catalog: Catalog, entry: Entry, change: Callable[[xr.Dataset], xr.Dataset]) -> Entry:
-    """Publish what claims to be the same computation, with other numbers: newer, and well formed."""
+    """Publish what claims to be the same computation, with other numbers: newer, well formed."""
     record = entry.record
     parents = catalog.parents(entry)
     with catalog.draft(

@@ -49,7 +49,7 @@ def list_entries(kind: str | None, *, as_json: bool) -> None:
         ]
         documents.show(listed)
         return
-    shown = _LISTED
+    shown: tuple[str, ...] = _LISTED
     if any(each["origin"] != "own" for each in found):
         shown += ("origin",)
     tables.show(shown, [[each[name] or "" for name in shown] for each in found])
