@@ -3,11 +3,13 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from geobench.cases import Cases
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Control, Event
+from geobench.interfaces.plugin import validated
 from geobench.steps import Steps
 from geobench_catalog import Entry, difference, scratch
 from geobench_catalog.adoption import FOREIGN
@@ -129,7 +131,7 @@ def _rounded_up(number: float) -> str:
 def _check_own(steps: Steps, entry: Entry) -> None:
     """Raise if nobody here knows how it was made."""
     maker = steps.catalog.parent(entry, "forecaster") if _kind(entry) == "forecast" else entry
-    if _kind(maker) == "forecaster" and maker.record.recipe["model"]["use"] == FOREIGN:
+    if _kind(maker) == "forecaster" and maker.record.recipe["model"].get("use") == FOREIGN:
         raise GeobenchError(
             f"{entry.reference} was imported: how it was made is not known here, so it cannot be "
             f"made again. Name one of its scores, or an entry that was made here."
@@ -143,17 +145,17 @@ def _kind(entry: Entry) -> str:
 def _again(steps: Steps, entry: Entry) -> Entry:
     record = entry.record
     recipe, label = record.recipe, record.labels.get("model", "")
-    parents = {role: steps.catalog.get(parent.reference) for role, parent in record.parents.items()}
+    parent = partial(steps.catalog.parent, entry)
     if record.kind == "dataset":
         fields = {**recipe, "title": record.labels.get("title", "")}
         experiment = steps.registry.experiment(fields, str(entry.reference))
         return steps.simulate(record.name, experiment)
     if record.kind == "forecaster":
         model = steps.registry.model(recipe["model"])
-        return steps.train(parents["dataset"], model, seed=recipe["seed"], label=label)
+        return steps.train(parent("dataset"), model, seed=recipe["seed"], label=label)
     if record.kind == "forecast":
         return steps.forecast(
-            parents["forecaster"],
+            parent("forecaster"),
             members=recipe["members"],
             seed=recipe["seed"],
             label=label,
@@ -162,12 +164,15 @@ def _again(steps: Steps, entry: Entry) -> Entry:
             cases=Cases.of(entry),
         )
     if record.kind == "events":
-        return steps.events(parents["forecast"])
+        return steps.events(parent("forecast"))
     if record.kind == "control":
-        event = Event.model_validate({"name": "measured", **recipe["event"]})
-        run = Control(states=recipe["states"], seed=recipe["seed"])
-        return steps.control(parents["dataset"], [event], run)[0]
-    return steps.score(parents["forecast"], steps.registry.scorer(recipe), parents.get("law"))
+        event = validated(Event, {"name": "measured"} | recipe["event"], str(entry.reference))
+        run = validated(
+            Control, {key: recipe[key] for key in ("states", "seed")}, str(entry.reference)
+        )
+        return steps.control(parent("dataset"), [event], run)[0]
+    law = parent("law") if "law" in record.parents else None
+    return steps.score(parent("forecast"), steps.registry.scorer(recipe), law)
 
 
 def _tensors(entry: Entry, made: Entry) -> Iterator[ArrayChange]:

@@ -392,7 +392,7 @@ class Steps:
 
     def restore(self, forecaster: Entry) -> tuple[Forecaster, Task]:
         """Load a forecaster from the catalogue."""
-        if forecaster.record.recipe["model"]["use"] == FOREIGN:
+        if forecaster.record.recipe["model"].get("use") == FOREIGN:
             raise GeobenchError(
                 f"{forecaster.reference} stands for a forecast that was imported; there is nothing "
                 f"of it to forecast with. Score its forecast."
@@ -796,7 +796,14 @@ class Steps:
                 f"{law.reference} is not of the law. Name a forecast of a model that is given it, "
                 f"such as a study's reference."
             )
-        return self.catalog.parent(fitted, "dataset")
+        dataset = self.catalog.parent(fitted, "dataset")
+        if "imported" in (law.origin, fitted.origin) and dataset.origin != "imported":
+            raise GeobenchError(
+                f"{law.reference} is imported, so nobody here knows that it is of the law of "
+                f"{dataset.reference}. Draw one here, or, if you trust it: geobench catalog trust "
+                f"{law.reference}."
+            )
+        return dataset
 
     def power(self, law: Entry, scorers: Sequence[Scorer], members: int) -> "list[Power]":
         """Measure what scorers notice, at the cases of a forecast of the law and so many members.

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, PositiveInt
 
 from geobench import bins
 from geobench.cases import check_whole
@@ -36,7 +36,7 @@ class Reference(Fields):
 
     use: dict[str, Any] | str = "oracle"
     members: int = Field(32, gt=1)
-    seed: int = Field(1_000_000, ge=0, description="another one than any model's")
+    seed: int = Field(1_000_000, ge=0, lt=2**63, description="another one than any model's")
 
 
 class Study(Fields):
@@ -51,7 +51,9 @@ class Study(Fields):
         description="label -> model plugin and its fields, or `forecast: REFERENCE` for one that "
         "was imported",
     )
-    seeds: tuple[NonNegativeInt, ...] = Field((0,), min_length=1, description="one training each")
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = Field(
+        (0,), min_length=1, description="one training each"
+    )
     nfe: tuple[PositiveInt, ...] = Field(
         (),
         description="further rows of every model that draws a member in several evaluations of its "
@@ -334,7 +336,10 @@ class Runner:
             self._add(forecast)
 
     def imported(self, steps: Steps) -> list[str]:
-        """Newest forecast of each name that somebody imported, of the datasets of the study."""
+        """Newest forecast of each name that `import-forecast` took in, of the study's datasets.
+
+        What came in an archive or from another catalog is no guest, unless it is trusted or named.
+        """
         found: dict[str, str] = {}
         known = {
             dataset.id
@@ -342,6 +347,8 @@ class Runner:
             if (dataset := steps.find_dataset(experiment))
         }
         for forecast in steps.catalog.entries("forecast"):
+            if forecast.origin == "imported" and forecast.door != "forecast":
+                continue
             maker = steps.catalog.parent(forecast, "forecaster")
             foreign = maker.record.recipe["model"].get("use") == FOREIGN
             if foreign and steps.catalog.parent(maker, "dataset").id in known:

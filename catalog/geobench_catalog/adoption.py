@@ -55,7 +55,12 @@ def adopt(
     recipe = {"members": ours.sizes["member"], "seed": 0, "file": path.name, "notes": notes}
     forecaster = _forecaster(catalog, dataset, name, model, labels)
     with catalog.draft(
-        "forecast", name, recipe=recipe, parents={"forecaster": forecaster}, labels=labels
+        "forecast",
+        name,
+        recipe=recipe,
+        parents={"forecaster": forecaster},
+        labels=labels,
+        door="forecast",
     ) as draft:
         limits = Limits.of(dataset, ranges=ranges)
         failures = _write(draft, ours, memory, limits, keep_failures=keep_failures)
@@ -95,11 +100,16 @@ def _forecaster(
 ) -> Entry:
     """The entry that stands for whoever made it: no weights, nothing known of its cost."""
     recipe: dict[str, Any] = {"model": {"use": FOREIGN, "model": model}, "seed": 0}
-    found = catalog.find("forecaster", recipe, {"dataset": dataset})
+    found = catalog.find("forecaster", recipe, {"dataset": dataset}, door="forecast")
     if found:
         return found
     with catalog.draft(
-        "forecaster", name, recipe=recipe, parents={"dataset": dataset}, labels=labels
+        "forecaster",
+        name,
+        recipe=recipe,
+        parents={"dataset": dataset},
+        labels=labels,
+        door="forecast",
     ) as draft:
         return draft.publish({"knows_law": False})
 

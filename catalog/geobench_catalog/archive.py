@@ -21,9 +21,9 @@ from geobench_catalog import manifest
 from geobench_catalog.catalog import Catalog
 from geobench_catalog.draft import is_whole
 from geobench_catalog.entry import Entry
-from geobench_catalog.errors import CatalogError
+from geobench_catalog.errors import STRANGE, CatalogError
 from geobench_catalog.references import Reference, is_id
-from geobench_catalog.transfer import STRANGE, Arrival, receive, refused, with_lineage
+from geobench_catalog.transfer import Arrival, let_count, receive, refused, with_lineage
 
 _INDEX = "geobench-export.json"
 _SCHEMA = 1
@@ -70,11 +70,12 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     archive.addfile(member, BytesIO(content))
 
 
-def bring_in(catalog: Catalog, path: Path) -> Iterator[Arrival]:
-    """Take the entries of an archive into a catalogue, one after the other.
+def bring_in(catalog: Catalog, path: Path, *, trust: bool = False) -> Iterator[Arrival]:
+    """Take the entries of an archive into a catalogue, one after the other, marked as imported.
 
     What is there already is passed over. What is not as it was published is refused with the rest
-    of the archive; entries that came before it are kept, each whole.
+    of the archive; entries that came before it are kept, each whole. `trust`: they count as if they
+    were made here.
     """
     try:
         file = path.open("rb")
@@ -82,14 +83,16 @@ def bring_in(catalog: Catalog, path: Path) -> Iterator[Arrival]:
         raise CatalogError(f"{path} cannot be read ({error.strerror}).") from error
     with file:
         try:
-            yield from _bring_in(catalog, _Members(file, path), path)
+            yield from _bring_in(catalog, _Members(file, path), path, trust=trust)
         except (tarfile.HeaderError, UnicodeDecodeError) as error:
             raise CatalogError(
                 f"{path} is no export of a catalogue, or is damaged ({error})."
             ) from error
 
 
-def _bring_in(catalog: Catalog, members: "_Members", path: Path) -> Iterator[Arrival]:
+def _bring_in(
+    catalog: Catalog, members: "_Members", path: Path, *, trust: bool
+) -> Iterator[Arrival]:
     for reference, entry_id in _listed(members, path):
         text = members.text(f"{entry_id}/{manifest.NAME}")
         try:
@@ -100,12 +103,13 @@ def _bring_in(catalog: Catalog, members: "_Members", path: Path) -> Iterator[Arr
         here = catalog.index.reference(entry_id)
         if here is None or not is_whole(catalog.store, entry_id, files):
             _check_room(catalog, str(reference), files)
-            made = receive(catalog, reference, entry_id, text, coming)
+            made = receive(catalog, reference, entry_id, text, coming, door="archive", trust=trust)
             yield Arrival(reference, made.reference, new=True)
         else:
             for _, pieces in coming:
                 for _ in pieces:
                     pass
+            let_count(catalog, entry_id, trust=trust)
             yield Arrival(reference, here, new=False)
     members.end()
 

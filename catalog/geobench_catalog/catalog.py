@@ -3,6 +3,8 @@
     geobench-catalog.json           marks it
     entries/<id>/                   record.json, data.zarr, other files, MANIFEST.json
     refs/ removed/ aliases/ tags/   names (see `names`)
+    naming/                         who is about to be named
+    imported/ trusted/              which entries came from elsewhere (see `names`)
     tmp/ lock                       drafts, and who may remove (folders only)
     work/<key>/                     long work that goes on after a crash (folders only)
     claims/<key>                    which process is at which work (see `claims`)
@@ -30,7 +32,8 @@ from geobench_catalog.claims import Claims
 from geobench_catalog.draft import Draft
 from geobench_catalog.entry import Entry
 from geobench_catalog.errors import CatalogError, told
-from geobench_catalog.names import Alias, Names, alias_of
+from geobench_catalog.names import Alias, Door, Names, alias_of
+from geobench_catalog.oddities import oddity
 from geobench_catalog.record import identity
 from geobench_catalog.references import KINDS, Kind, Reference, split
 from geobench_catalog.store import opened
@@ -125,19 +128,21 @@ class Catalog:
         parents: Mapping[str, Entry] | None = None,
         labels: Mapping[str, str] | None = None,
         environment: Mapping[str, Any] | None = None,
+        door: Door | None = None,
     ) -> Draft:
         """Begin an entry made by `recipe` from `parents` (role -> entry).
 
         `environment`: what its record says of the place it is made in, beside what is found here.
+        `door`: how its content came in, if it was not computed here; it is then marked as imported.
         """
-        try:
-            identity(kind, recipe, {})
-        except ValueError as error:
-            raise CatalogError(
-                f"{kind}/{name}: its recipe cannot be recorded ({error}). Use finite numbers."
-            ) from error
+        told_of = {"recipe": dict(recipe), "labels": dict(labels or {})}
+        for where, value in told_of.items():
+            if found := oddity(value, where):
+                raise CatalogError(f"{kind}/{name} cannot be recorded: {found}. Choose another.")
         self.upgrade()
-        return Draft(self.store, kind, name, recipe, parents or {}, labels or {}, environment or {})
+        return Draft(
+            self.store, kind, name, recipe, parents or {}, labels or {}, environment or {}, door
+        )
 
     # -- reading
 
@@ -145,7 +150,7 @@ class Catalog:
         """Return the reference that `kind/name@…` means: a version, `latest`, or an alias."""
         kind, name, version = split(text)
         if version == "latest":
-            return Reference(kind, name, max(1, self.names.latest(kind, name)))
+            return Reference(kind, name, max(1, self.names.newest(kind, name)))
         alias = alias_of(text)
         if alias is None:
             return Reference.parse(text)
@@ -189,6 +194,11 @@ class Catalog:
 
     def parent(self, entry: Entry, role: str) -> Entry:
         """Return the entry that `entry` was made from in this role."""
+        if role not in entry.record.parents:
+            raise CatalogError(
+                f"{entry.reference} names no {role} that it was made from. Remove it, or "
+                f" get it from its source again."
+            )
         parent = entry.record.parents[role]
         try:
             found = self.get(parent.reference)
@@ -198,13 +208,25 @@ class Catalog:
         else:
             if parent.id in (None, found.id):
                 return found
-        known = self.index.reference(parent.id) if parent.id else None
+        known = self._known(parent.id) if parent.id else None
         if known is None:
             raise CatalogError(
                 f"{entry.reference} was made from {parent.reference}, which is not in {self.url}. "
                 f"Pull or import it with its lineage, or make it again."
             )
-        return self.get(str(known))
+        return known
+
+    def _known(self, entry_id: str) -> Entry | None:
+        """The entry of this id; a reference that was lost and given again makes the index lie."""
+        for _ in range(2):
+            reference = self.index.reference(entry_id)
+            if reference is None:
+                return None
+            entry = self.get(str(reference))
+            if entry.id == entry_id:
+                return entry
+            self.index.rebuild()
+        return None
 
     def parents(self, entry: Entry) -> dict[str, Entry]:
         """Entries that `entry` was made from, by role."""
@@ -219,20 +241,33 @@ class Catalog:
         return [*found.values(), entry]
 
     def find(
-        self, kind: Kind, recipe: Mapping[str, Any], parents: Mapping[str, Entry]
+        self,
+        kind: Kind,
+        recipe: Mapping[str, Any],
+        parents: Mapping[str, Entry],
+        *,
+        door: Door | None = None,
     ) -> Entry | None:
-        """Return the newest entry that this very computation made, if there is one."""
-        return self.find_all(kind, [(recipe, parents)])[0]
+        """Return the newest entry that this very computation made, if there is one.
+
+        One that was made here comes before one that is trusted. What came in and is not trusted is
+        never found: it only claims to be this computation. `door`: what came in by it is, too.
+        """
+        return self.find_all(kind, [(recipe, parents)], door=door)[0]
 
     def find_all(
-        self, kind: Kind, computations: Sequence[tuple[Mapping[str, Any], Mapping[str, Entry]]]
+        self,
+        kind: Kind,
+        computations: Sequence[tuple[Mapping[str, Any], Mapping[str, Entry]]],
+        *,
+        door: Door | None = None,
     ) -> list[Entry | None]:
         """Return what `find` returns of each (recipe, parents); the index is asked once."""
         keys = [
             identity(kind, recipe, {role: entry.id for role, entry in parents.items()})
             for recipe, parents in computations
         ]
-        made = self.index.made_by(keys)
+        made = self.index.made_by(keys, door)
         return [self._newest(key, made.get(key, ())) for key in keys]
 
     def _newest(self, key: str, references: Sequence[Reference]) -> Entry | None:
@@ -298,6 +333,24 @@ class Catalog:
         with told(self.url), self.store.lock(shared=True):  # it is not removed meanwhile
             entry = self.get(reference)
             return self.names.alias(entry.reference, entry.id, alias, move=move)
+
+    def trust(self, reference: str, *, alone: bool = False) -> list[Entry]:
+        """Let an imported entry count, and (unless `alone`) all it was made from; return those."""
+        with told(self.url), self.store.lock(shared=True):
+            entry = self.get(reference)
+            wanted = [entry] if alone else self.lineage(entry)
+            fresh = [each for each in wanted if each.origin == "imported"]
+            for each in fresh:
+                self.names.trust(each.id)
+        return fresh
+
+    def distrust(self, reference: str) -> bool:
+        """Let an imported entry not count any more; return whether it did."""
+        with told(self.url), self.store.lock(shared=True):
+            entry = self.get(reference)
+            counted = entry.origin == "trusted"
+            self.names.distrust(entry.id)
+        return counted
 
     def tag(self, reference: str, tag: str) -> None:
         """Mark an entry with a word to find it by."""

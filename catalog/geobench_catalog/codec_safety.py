@@ -24,6 +24,14 @@ def check_node(node: dict[str, Any], where: str) -> None:
     filters = _listed(node.get("filters"))
     for codec in [*filters, *_listed(node.get("compressor")), *_listed(node.get("codecs"))]:
         _check_codec(codec, where)
+    if node.get("storage_transformers"):
+        raise _unsafe(where, "a storage transformer")
+    data_type = node.get("data_type")
+    named = data_type.get("name") if isinstance(data_type, dict) else data_type
+    if named is not None and (not isinstance(named, str) or named.startswith("struct")):
+        raise _unsafe(where, f"the data type {str(named)[:60]!r}, which is not one of numbers,")
+    if isinstance(node.get("dtype"), list):
+        raise _unsafe(where, "a structured dtype, which is not one of numbers,")
     strings = {"id": "vlen-utf8"} in filters and isinstance(node["dtype"], str)
     if _holds_objects(node.get("dtype")) and not strings:
         raise _unsafe(where, f"the dtype {node['dtype']}")

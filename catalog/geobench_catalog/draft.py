@@ -14,8 +14,8 @@ from geobench_catalog import environment, manifest
 from geobench_catalog.entry import DATA, Entry
 from geobench_catalog.errors import CatalogError, told
 from geobench_catalog.local_store import sync
-from geobench_catalog.names import Names
-from geobench_catalog.record import Parent, Record, identity
+from geobench_catalog.names import Door, Names
+from geobench_catalog.record import Parent, Record, check, identity
 from geobench_catalog.references import Kind, check_name
 from geobench_catalog.store import Store
 
@@ -44,6 +44,7 @@ class Draft:
         parents: Mapping[str, Entry],
         labels: Mapping[str, str],
         environment: Mapping[str, Any],
+        door: Door | None = None,
     ) -> None:
         self._store, self._names = store, Names(store)
         self._kind: Kind = kind
@@ -52,6 +53,7 @@ class Draft:
         self._parents = dict(parents)
         self._labels = dict(labels)
         self._environment = dict(environment)
+        self._door = door
         self._began = time.perf_counter()
         self._files: manifest.Manifest = {}
         self._filled: dict[str, tuple[list[str], NDArray[np.bool_]]] = {}
@@ -158,8 +160,7 @@ class Draft:
     def publish(self, summary: Mapping[str, Any] | None = None) -> Entry:
         """Make the entry visible, under the next free version of its name, and return it."""
         self._validate()
-        record = self._record(summary or {})
-        text = record.model_dump_json(indent=1).encode()
+        text = self._checked(self._record(summary or {}))
         files = self._files | {manifest.RECORD: manifest.measured(text)}
         with told(self._store.url):
             for each in self._flushed:
@@ -167,7 +168,21 @@ class Draft:
             (self.path / manifest.RECORD).write_bytes(text)
             with self._store.lock(shared=True):  # nobody removes a parent meanwhile
                 self._parents_there()
-                return settle(self._store, self.path, files, self._kind, self._name)
+                return settle(
+                    self._store, self.path, files, self._kind, self._name, door=self._door
+                )
+
+    def _checked(self, record: Record) -> bytes:
+        """The record as it is stored; `CatalogError` if it could not be read again."""
+        try:
+            text = record.model_dump_json(indent=1).encode()  # NaN becomes null
+            check(Record.model_validate(json.loads(text)), text)
+        except ValueError as error:
+            raise CatalogError(
+                f"{self._kind}/{self._name}: its record cannot be kept "
+                f"({' '.join(str(error).split())}). Nothing was published."
+            ) from error
+        return text
 
     def _validate(self) -> None:
         """Raise unless what is on disk is what was written."""
@@ -276,14 +291,21 @@ def settle(
     kind: Kind,
     name: str,
     version: int | None = None,
+    door: Door | None = None,
 ) -> Entry:
     """Move a finished folder to its place and name it; the caller holds the store's lock.
 
-    `version`: the one to take if it is free. A folder that is settled and never named, because the
-    process died, is debris; if the same content comes again, it is named then. What is there and is
-    damaged is replaced.
+    `version`: the one to take if it is free. `door`: how it came in, if it was not made here;
+    that is marked before there is anything to see. A folder that is settled and never named,
+    because the process died, is debris; if the same content comes again, it is named then. What is
+    there and is damaged is replaced.
     """
     entry_id = manifest.digest(manifest.encode(files))
+    names = Names(store)
+    names.intend(entry_id)
+    if door is not None:
+        names.mark_imported(entry_id, door)
     repair(store, folder, entry_id, files)
-    reference = Names(store).give(kind, name, entry_id, first=version)
+    reference = names.give(kind, name, entry_id, first=version)
+    names.done(entry_id)
     return Entry(store, reference, entry_id)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from geobench_catalog import manifest
-from geobench_catalog.errors import CatalogError, cure
-from geobench_catalog.names import Names
+from geobench_catalog.errors import STRANGE, CatalogError, cure
+from geobench_catalog.names import Door, Names, Origin
 from geobench_catalog.record import Record, read_record
 from geobench_catalog.references import Reference
 from geobench_catalog.store import Store
@@ -52,6 +52,16 @@ class Entry:
         return self._store.folder / self._key
 
     @property
+    def origin(self) -> Origin:
+        """Whether it was made in its catalog, came in, or came in and is trusted."""
+        return Names(self._store).origin(self.id)
+
+    @property
+    def door(self) -> Door | None:
+        """How it came in; None if it was made in its catalog."""
+        return Names(self._store).door(self.id)
+
+    @property
     def size(self) -> int:
         """Stored bytes."""
         return sum(size for size, _ in self.manifest.values())
@@ -87,7 +97,9 @@ class Entry:
     def _told(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError) as error:  # pydantic's ValidationError is a ValueError
+        except CatalogError:
+            raise
+        except (OSError, *STRANGE) as error:  # pydantic's ValidationError is a ValueError
             reason = " ".join(str(error).split())
             raise self._problem(f"{what} cannot be read ({reason}).") from error
 

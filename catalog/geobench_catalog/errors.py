@@ -16,6 +16,13 @@ class CatalogError(GeobenchError):
     """An error about a catalogue or one of its entries."""
 
 
+STRANGE = (
+    CatalogError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
+    RecursionError,
+)  # fmt: skip
+"""What a stranger's JSON makes Python raise."""
+
+
 def cure(where: str) -> str:
     """What to do about a damaged entry."""
     return f"The entry is damaged: restore {where} from a copy, or remove it and make it again."

@@ -198,7 +198,9 @@ class Fields:
     def __init__(self, keys: Collection[str], scorers: Collection[str], now: datetime) -> None:
         self.keys = frozenset(keys)
         self.scorers = frozenset(scorers)
-        names = "kind name version reference id dataset model scorer seed created seconds size"
+        names = (
+            "kind name version reference id dataset model scorer seed created seconds size origin"
+        )
         self.own: dict[str, _Comparison] = dict.fromkeys(f"{names} content key".split(), _text)
         self.own |= {"id": _identity, "dataset": _dataset, "created": partial(_created, now=now)}
         self.own |= {"version": _VERSION, "seed": _VERSION, "seconds": _SECONDS, "size": _SIZE}

@@ -3,6 +3,7 @@
 Nothing here raises for what it finds: it is called when something is wrong.
 """
 
+import errno
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -66,10 +67,15 @@ def _open(url: str, found: list[Catalog]) -> Iterator[Check]:
 def _writing(catalog: Catalog) -> Iterator[Check]:
     key = f"tmp/{uuid.uuid4().hex}"
     try:
-        catalog.store.create(key, b"")
+        catalog.store.create(key, bytes(4096))  # an empty file fits on a full disk
         catalog.store.remove(key)
     except (OSError, CatalogError) as error:
         reason = getattr(error, "strerror", None) or error
+        if getattr(error, "errno", None) in (errno.EROFS, errno.EACCES, errno.EPERM):
+            told_of = f"{catalog.url} can be read, and nothing can be written to it ({reason})"
+            cure = "nothing, if you only read; else name another catalog with --catalog"
+            yield Check("writing", "warn", told_of, cure)
+            return
         cure = "change permissions or free space, or name another catalogue with --catalog"
         yield Check("writing", "fail", f"nothing can be written to {catalog.url} ({reason})", cure)
     else:
@@ -127,11 +133,16 @@ def _index(catalog: Catalog) -> Iterator[Check]:
             continue  # a damaged reference has been told
     told = _lost(catalog)
     unread = [reason for each, reason in catalog.damaged.items() if each not in told]
+    unread += catalog.index.aside()
     if unread:
         yield Check("index", "fail", _some(unread), "'geobench catalog verify' tells all of it")
     if stale:
         yield Check("index", "warn", _some(stale), "geobench catalog reindex")
-    if not stale and not unread:
+    if catalog.index.unused:
+        told_of = f"{catalog.index.unused}, so it is left alone and each command makes its own"
+        cure = "move it away or free space; it only makes questions quicker"
+        yield Check("index", "warn", told_of, cure)
+    elif not stale and not unread:
         yield Check("index", "ok", f"{len(rows)} entries, as the references tell")
 
 

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -72,7 +73,7 @@ def sweep_work(
     """Remove work that nobody holds and nobody has gone on with for so many seconds."""
     swept = []
     for each in sorted(folder.glob("*")):
-        youngest = max(path.stat().st_mtime for path in (each, *each.rglob("*")))
+        youngest = max(path.lstat().st_mtime for path in (each, *each.rglob("*")))
         if time.time() - youngest > older_than and not is_held(each):
             swept.append(swept_folder(each, dry_run=dry_run))
     return swept
@@ -89,7 +90,7 @@ def flock(handle: int, how: int) -> None:
 
 def is_held(path: Path) -> bool:
     """Whether a living process holds this folder."""
-    if not path.is_dir():
+    if path.is_symlink() or not path.is_dir():
         return False
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -129,9 +130,11 @@ def sweep_temporary(*, dry_run: bool = False) -> list[tuple[str, int]]:
 
 def swept_folder(path: Path, *, dry_run: bool) -> tuple[str, int]:
     """Remove a folder or a file: (what, bytes)."""
-    sizes = [each.stat().st_size for each in (path, *path.rglob("*")) if each.is_file()]
+    every = (path,) if path.is_symlink() else (path, *path.rglob("*"))
+    facts = [each.lstat() for each in every]
+    sizes = [each.st_size for each in facts if stat.S_ISREG(each.st_mode)]
     if not dry_run:
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from geobench_catalog.errors import CatalogError, told
+from geobench_catalog.index_file import ENDINGS, cannot_write, not_ours
 from geobench_catalog.index_tables import (
     connect,
     distinct,
@@ -21,6 +22,7 @@ from geobench_catalog.index_tables import (
     forget,
     insert,
     known_entries,
+    mark_origins,
     tables,
     transaction,
     work_out_shares,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 _SHOWN = (
     "reference", "kind", "name", "version", "dataset", "model", "scorer", "seed", "created",
-    "seconds", "size", "id",
+    "seconds", "size", "id", "origin",
 )  # fmt: skip
 
 _Answer = TypeVar("_Answer")
@@ -56,6 +58,8 @@ class Index:
     def __init__(self, catalog: "Catalog", *, private: bool = False) -> None:
         self._catalog = catalog
         self._file = None if private else _file(catalog)
+        self.unused: str | None = None
+        """Why the file is not used: it is then left alone, and all is in memory."""
         self._mine = threading.local()  # SQLite wants a connection for each thread
 
     @contextmanager
@@ -118,18 +122,26 @@ class Index:
         finally:
             connection.set_authorizer(None)
 
-    def made_by(self, keys: Sequence[str]) -> dict[str, list[Reference]]:
-        """Entries that each of the computations `keys` made, newest first."""
+    def made_by(self, keys: Sequence[str], door: str | None = None) -> dict[str, list[Reference]]:
+        """Entries that each of the computations `keys` made: own ones first, then the newest.
+
+        What came in and is not trusted is left out, but for what came in by `door`.
+        """
         statement = (
             "SELECT key, reference FROM entries "  # noqa: S608 # question marks
-            f"WHERE key IN ({', '.join('?' * len(keys))}) ORDER BY created DESC, entry DESC"
+            f"WHERE key IN ({', '.join('?' * len(keys))}) AND (origin != 'imported' OR door = ?) "
+            "ORDER BY origin != 'own', created DESC, entry DESC"
         )
         found: dict[str, list[Reference]] = {}
         for key, text in self._retried(
-            lambda connection: connection.execute(statement, keys).fetchall()
+            lambda connection: connection.execute(statement, (*keys, door)).fetchall()
         ):
             found.setdefault(key, []).append(Reference.parse(text))
         return found
+
+    def aside(self) -> list[str]:
+        """What is told of entries of which the index can hold no more than the name."""
+        return self._ask("SELECT reason FROM aside ORDER BY reason")
 
     def reference(self, entry_id: str) -> Reference | None:
         """Reference of an entry, by its id."""
@@ -163,13 +175,18 @@ class Index:
 
         It is brought up to date first, unless it is asked `as_it_is`.
         """
-        still = as_it_is or getattr(self._mine, "still", False)
+        # What was brought up to date is in the connection; without a file it is gone with that.
+        still = getattr(self._mine, "still", False) and hasattr(self._mine, "connection")
+        still = still or as_it_is
         ready = self._connected if still else self._synchronised
         for mend in (self._close, self._forget):
             try:
                 return ask(ready())
-            except sqlite3.DatabaseError:
-                mend()
+            except sqlite3.DatabaseError as error:
+                if self._file and cannot_write(error):
+                    self._do_without(f"{self._file} cannot be written ({error})")
+                else:
+                    mend()
                 ready = self._connected if as_it_is else self._synchronised
         try:
             return ask(ready())
@@ -183,6 +200,7 @@ class Index:
     def rebuild(self) -> int:
         """Make it anew; return how many entries it has."""
         self._retried(empty, as_it_is=True)
+        self._retried(lambda _: self._synchronised(), as_it_is=True)  # also while it is `still`
         return int(self._ask("SELECT count(*) FROM entries")[0])
 
     def _close(self) -> None:
@@ -193,10 +211,15 @@ class Index:
 
     def _forget(self) -> None:
         self._close()
-        if self._file:
+        if self._file and not_ours(self._file) is None:
             with told(f"index {self._file}"):
-                for ending in ("", "-journal", "-wal", "-shm"):
+                for ending in ENDINGS:
                     Path(f"{self._file}{ending}").unlink(missing_ok=True)
+
+    def _do_without(self, reason: str) -> None:
+        """Answer from memory from now on."""
+        self._close()
+        self._file, self.unused = None, reason
 
     def synchronised(self) -> sqlite3.Connection:
         """Return a connection to the index, which knows what there is now."""
@@ -204,6 +227,8 @@ class Index:
 
     def _connected(self) -> sqlite3.Connection:
         if not hasattr(self._mine, "connection"):
+            if self._file and (reason := not_ours(self._file)):
+                self._do_without(reason)
             self._mine.connection = connect(self._file)
         connection: sqlite3.Connection = self._mine.connection
         return connection
@@ -219,8 +244,10 @@ class Index:
                 for text in gone:
                     forget(connection, known[text])
                 insert(connection, new)
+                mark_origins(connection, self._origins(new))
                 work_out_shares(connection)
             known = known_entries(connection)
+        self._trust(connection)
         self._label(connection, known)
         return connection
 
@@ -236,6 +263,25 @@ class Index:
                 except CatalogError as error:
                     self._catalog.damaged[reference] = str(error)
         return found
+
+    def _origins(self, new: "list[Entry]") -> dict[str, str]:
+        """Which of the new entries came in, and by which door: id -> door."""
+        foreign = self._catalog.names.imported() if new else set()
+        return {entry.id: entry.door or "archive" for entry in new if entry.id in foreign}
+
+    def _trust(self, connection: sqlite3.Connection) -> None:
+        """Bring up to date which of the imported entries count."""
+        rows = connection.execute("SELECT id, origin FROM entries WHERE origin != 'own'").fetchall()
+        if not rows:  # the usual case asks for no listing
+            return
+        trusted = self._catalog.names.trusted()
+        now = {(id_, "trusted" if id_ in trusted else "imported") for id_, _ in rows}
+        changed = now - set(rows)
+        if changed:
+            with transaction(connection):
+                change = "UPDATE entries SET origin = ? WHERE id = ?"
+                connection.executemany(change, [(origin, id_) for id_, origin in changed])
+                work_out_shares(connection)
 
     def _label(self, connection: sqlite3.Connection, known: dict[str, int]) -> None:
         """Bring tags and aliases up to date."""

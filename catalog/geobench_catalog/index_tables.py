@@ -1,26 +1,31 @@
 """The tables of the index, and how entries become rows."""
 
+import json
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping
-from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from geobench_catalog.errors import STRANGE
+from geobench_catalog.index_file import APPLICATION
+from geobench_catalog.oddities import day, oddity
 
 if TYPE_CHECKING:
     from geobench_catalog.entry import Entry
 
-_VERSION = 1
+_VERSION = 2
 _LONG = 32  # items of a list, beyond which it is no configuration
 _TABLES = """
 CREATE TABLE entries (
     entry INTEGER PRIMARY KEY, reference TEXT UNIQUE NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL,
     name TEXT NOT NULL, version INTEGER NOT NULL, dataset TEXT, dataset_reference TEXT, model TEXT,
     scorer TEXT, seed INTEGER, created TEXT, seconds REAL, size INTEGER, content TEXT, key TEXT,
-    record TEXT);
+    record TEXT, origin TEXT NOT NULL DEFAULT 'own', door TEXT);
 CREATE INDEX entries_id ON entries (id);
 CREATE INDEX entries_key ON entries (key);
 CREATE INDEX entries_kind ON entries (kind, name);
+CREATE INDEX entries_origin ON entries (origin);
 CREATE TABLE parents (entry INTEGER, role TEXT, parent TEXT, reference TEXT);
 CREATE INDEX parents_entry ON parents (entry);
 CREATE INDEX parents_parent ON parents (parent);
@@ -33,6 +38,7 @@ CREATE TABLE scores (
     entry INTEGER, scorer TEXT, "column" TEXT, lead_hours REAL, value REAL, share REAL);
 CREATE INDEX scores_scorer ON scores (scorer, lead_hours);
 CREATE INDEX scores_entry ON scores (entry);
+CREATE TABLE aside (entry INTEGER, reason TEXT);
 CREATE TABLE tags (entry INTEGER, tag TEXT);
 CREATE INDEX tags_entry ON tags (entry);
 CREATE TABLE aliases (alias TEXT, entry INTEGER);
@@ -43,7 +49,7 @@ _NAMES = set(re.findall(r"CREATE TABLE (\w+)", _TABLES))
 
 
 def connect(file: Path | None) -> sqlite3.Connection:
-    """Open the index, with its tables; in memory where no file can be written."""
+    """Open the index, with its tables; in memory without a file, which must be ours."""
     connection = sqlite3.connect(file or ":memory:", timeout=60, isolation_level=None)
     connection.execute("PRAGMA synchronous = OFF")  # after a power cut it is made anew
     with transaction(connection):
@@ -54,6 +60,7 @@ def connect(file: Path | None) -> sqlite3.Connection:
             for statement in _TABLES.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {_VERSION}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
     return connection
 
 
@@ -67,7 +74,12 @@ class transaction:  # noqa: N801 # used like a function
         self._connection.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+        try:
+            if kind is None:
+                self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:  # where the disk is full, SQLite has ended it
+                self._connection.execute("ROLLBACK")
 
 
 def tables(connection: sqlite3.Connection) -> dict[str, str]:
@@ -100,7 +112,7 @@ def empty(connection: sqlite3.Connection) -> None:
 
 def forget(connection: sqlite3.Connection, entry: int) -> None:
     """Take an entry out."""
-    for table in ("entries", "parents", "lineage", "fields", "scores", "tags", "aliases"):
+    for table in ("entries", "parents", "lineage", "fields", "scores", "aside", "tags", "aliases"):
         connection.execute(f"DELETE FROM {table} WHERE entry = ?", (entry,))  # noqa: S608 # ours
     connection.execute("DELETE FROM lineage WHERE ancestor = ?", (entry,))
 
@@ -110,9 +122,25 @@ def insert(connection: sqlite3.Connection, entries: "list[Entry]") -> None:
     known = known_entries(connection)
     fresh = [entry for entry in entries if str(entry.reference) not in known]
     for entry in fresh:
-        _insert_one(connection, entry)
+        connection.execute("SAVEPOINT entry")
+        try:
+            _insert_one(connection, entry)
+        except (*STRANGE, sqlite3.Error) as error:
+            if isinstance(error, sqlite3.OperationalError):  # a full disk, and not what it holds
+                raise
+            connection.execute("ROLLBACK TO entry")
+            _insert_bare(connection, entry, " ".join(str(error).split())[:200])
+        connection.execute("RELEASE entry")
     if fresh:
         _relate(connection)
+
+
+def mark_origins(connection: sqlite3.Connection, doors: Mapping[str, str]) -> None:
+    """Mark entries as imported: id -> the door they came in by."""
+    connection.executemany(
+        "UPDATE entries SET origin = 'imported', door = ? WHERE id = ?",
+        [(door, entry_id) for entry_id, door in doors.items()],
+    )
 
 
 def _insert_one(connection: sqlite3.Connection, entry: "Entry") -> None:
@@ -122,7 +150,7 @@ def _insert_one(connection: sqlite3.Connection, entry: "Entry") -> None:
         "size, content, key, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             str(reference), entry.id, *reference, record.labels.get("model"),
-            record.labels.get("scorer"), record.created.astimezone(UTC).isoformat(),
+            record.labels.get("scorer"), day(record.created),
             record.seconds, entry.size, record.content, record.key, record.model_dump_json(),
         ),
     )  # fmt: skip
@@ -139,6 +167,32 @@ def _insert_one(connection: sqlite3.Connection, entry: "Entry") -> None:
         'INSERT INTO scores (entry, scorer, "column", lead_hours, value) VALUES (?, ?, ?, ?, ?)',
         [(row, record.labels.get("scorer"), *each) for each in _scores(record.summary)],
     )
+
+
+def _insert_bare(connection: sqlite3.Connection, entry: "Entry", reason: str) -> None:
+    """Put an entry in whose record no table can hold: its name, id, key and parents alone."""
+    record, reference = entry.record, entry.reference
+    cursor = connection.execute(
+        "INSERT INTO entries (reference, id, kind, name, version, created, seconds, size, key, "
+        "record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            str(reference), entry.id, *reference, day(record.created), record.seconds,
+            min(entry.size, 2**63 - 1), "" if oddity(record.key, "") else record.key,
+            json.dumps({"kind": record.kind, "name": record.name}),
+        ),
+    )  # fmt: skip
+    row = cursor.lastrowid
+    connection.executemany(
+        "INSERT INTO parents (entry, role, parent, reference) VALUES (?, ?, ?, ?)",
+        [
+            (row, "?" if oddity(role, "") else role, parent.id, parent.reference)
+            for role, parent in record.parents.items()
+        ],
+    )
+    told = (
+        f"{reference} is found by its name alone: its record holds what no index takes ({reason})"
+    )
+    connection.execute("INSERT INTO aside (entry, reason) VALUES (?, ?)", (row, told))
 
 
 def _fields(kind: str, entry: "Entry") -> Iterator[tuple[str, Any]]:
@@ -207,22 +261,28 @@ def work_out_shares(connection: sqlite3.Connection) -> None:
     """Work out the share of the gap from climatology (0) to the truth (1) that scores close.
 
     Of several climatologies or forecasts of the law on a dataset the newest counts; a study's own
-    reference (label "reference") before other forecasts of the law.
+    reference (label "reference") before other forecasts of the law. What was made from an imported
+    forecaster or forecast serves as neither, unless the dataset was imported, too.
     """
     connection.execute("UPDATE scores SET share = NULL WHERE share IS NOT NULL")
     cases: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
     for group in connection.execute(
         "SELECT e.dataset_reference, e.record ->> '$.recipe', e.entry, e.created, "
         "e.model = 'reference', max(f.key = 'summary.knows_law' AND f.value = 1), "
-        "max(f.key = 'forecaster.model.use' AND f.value = 'climatology') "
+        "max(f.key = 'forecaster.model.use' AND f.value = 'climatology'), "
+        "EXISTS (SELECT 1 FROM lineage x JOIN entries a ON a.entry = x.ancestor "
+        "WHERE x.entry = e.entry AND a.kind != 'dataset' AND a.origin = 'imported') "
+        "AND NOT EXISTS (SELECT 1 FROM entries d "
+        "WHERE d.reference = e.dataset_reference AND d.origin = 'imported') "
         "FROM entries e JOIN lineage l ON l.entry = e.entry JOIN fields f ON f.entry = l.ancestor "
         "AND f.key IN ('summary.knows_law', 'forecaster.model.use') WHERE e.kind = 'score' "
         "AND e.record ->> '$.summary.better' IN ('lower', 'higher') GROUP BY e.entry"
     ):
         cases.setdefault(group[:2], []).append(group[2:])
     for group in cases.values():
-        law = max((each for each in group if each[3]), key=lambda e: (e[2], e[1]), default=None)
-        base = max((each for each in group if each[4]), key=lambda e: e[1], default=None)
+        own = [each for each in group if not each[5]]
+        law = max((each for each in own if each[3]), key=lambda e: (e[2], e[1]), default=None)
+        base = max((each for each in own if each[4]), key=lambda e: e[1], default=None)
         if law and base:
             connection.executemany(
                 "UPDATE scores SET share = (SELECT (b.value - scores.value) / "

@@ -1,9 +1,11 @@
 """A catalogue's files in a folder: nothing is seen before it is whole and on disk."""
 
+import errno
 import fcntl
 import math
 import os
 import shutil
+import stat
 import threading
 import time
 import uuid
@@ -22,6 +24,7 @@ from geobench_catalog.held_folders import (
     swept_folder,
     work_folder,
 )
+from geobench_catalog.manifest import LINK, NO_FILE
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store as ZarrStore
@@ -48,11 +51,12 @@ class LocalStore:
 
     def read(self, key: str) -> bytes:
         """The content of a file."""
-        return (self._root / key).read_bytes()
+        with self.open(key) as file:
+            return file.read()
 
     def open(self, key: str) -> BinaryIO:
-        """A file to read from."""
-        return (self._root / key).open("rb")
+        """A plain file to read from; anything else would make its reader wait."""
+        return open(self._root / key, "rb", opener=_plain)  # Path has no opener
 
     def size(self, key: str) -> int | None:
         """Bytes of a file; None if it is not there."""
@@ -70,8 +74,8 @@ class LocalStore:
     def _listed(self, key: str, *, folders: bool) -> list[str]:
         try:
             with os.scandir(self._root / key) as found:
-                return [entry.name for entry in found if entry.is_dir() == folders]
-        except FileNotFoundError:
+                return [entry.name for entry in found if _is(entry, folders=folders)]
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def files(self, key: str) -> dict[str, int]:
@@ -107,7 +111,7 @@ class LocalStore:
     def remove(self, key: str) -> None:
         """Remove a file or everything below `key`; a folder vanishes in one step."""
         path = self._root / key
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             aside = self._aside()
             path.rename(aside)
             shutil.rmtree(aside)
@@ -132,7 +136,7 @@ class LocalStore:
     def age(self, key: str) -> float:
         """Seconds since the youngest file below `key` was written."""
         path = self._root / key
-        times = [each.stat().st_mtime for each in (path, *path.rglob("*"))]
+        times = [each.lstat().st_mtime for each in (path, *path.rglob("*"))]
         return time.time() - max(times)
 
     @contextmanager
@@ -179,7 +183,8 @@ class LocalStore:
         if getattr(self._mine, "locked", False):
             yield
             return
-        handle = os.open(self._root / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        how = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        handle = os.open(self._root / _LOCK, how, 0o666)
         try:
             flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
             self._mine.locked = True
@@ -198,8 +203,8 @@ class LocalStore:
 def _sizes(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
     """Every file below a folder and its bytes, as text: of many files, paths would take longer.
 
-    Links are files of -1 bytes, and not followed: no file that was published is one, whatever it
-    leads to. What cannot be listed is not there.
+    Links are files of -1 bytes, pipes and sockets of -2, and not followed: no file that was
+    published is one, whatever it leads to. What cannot be listed is not there.
     """
     with suppress(OSError), os.scandir(folder) as found:
         for each in found:
@@ -207,7 +212,30 @@ def _sizes(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
             if each.is_dir(follow_symlinks=False):
                 yield from _sizes(each.path, f"{name}/")
             else:
-                yield name, -1 if each.is_symlink() else each.stat().st_size
+                facts = each.stat(follow_symlinks=False)
+                yield name, facts.st_size if stat.S_ISREG(facts.st_mode) else _odd(facts.st_mode)
+
+
+def _odd(mode: int) -> int:
+    """What stands for the size of a file that is none."""
+    return LINK if stat.S_ISLNK(mode) else NO_FILE
+
+
+def _is(entry: "os.DirEntry[str]", *, folders: bool) -> bool:
+    """Whether it is a folder (a plain file); pipes, sockets and links to nothing are neither."""
+    try:
+        return entry.is_dir() if folders else entry.is_file()
+    except OSError:  # a link to itself
+        return False
+
+
+def _plain(path: str, flags: int) -> int:
+    """Open a plain file, also through a link, and nothing else; it waits for nobody."""
+    handle = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no plain file", path)
+    return handle
 
 
 def sync(path: Path) -> None:

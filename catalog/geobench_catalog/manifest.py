@@ -7,6 +7,8 @@ from pathlib import Path
 
 NAME = "MANIFEST.json"
 RECORD = "record.json"
+LINK, NO_FILE = -1, -2
+"""What stands for the size of a link, and of a pipe or a socket."""
 Manifest = dict[str, tuple[int, str]]
 
 
@@ -27,7 +29,9 @@ def change(found: int | None, published: int) -> str:
     """How a file that is not as large as it was published is there now."""
     if found is None:
         return "is missing"
-    return "is a link" if found < 0 else f"has {found:,} bytes, not {published:,}"
+    if found < 0:
+        return "is a link" if found == LINK else "is a pipe or a socket, and no plain file"
+    return f"has {found:,} bytes, not {published:,}"
 
 
 def measured(content: bytes) -> tuple[int, str]:
@@ -42,10 +46,10 @@ def encode(manifest: Manifest) -> bytes:
 
 def decode(text: bytes) -> Manifest:
     """Read a manifest; `ValueError` if it is none, or names a file outside its entry."""
-    stored = json.loads(text)
     try:
+        stored = json.loads(text)
         manifest = {str(name): (int(size), str(sha)) for name, (size, sha) in stored.items()}
-    except (TypeError, AttributeError) as error:
+    except (TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"it is no manifest ({error})") from error
     for name, (size, _) in manifest.items():
         if not is_inside(name) or name == NAME or size < 0:

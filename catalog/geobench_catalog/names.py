@@ -2,13 +2,16 @@
 
 refs/<kind>/<name>@<version>        "<id> <reference>": makes an entry exist
 removed/<kind>/<name>@<version>     the same, of one that was removed: no version is used twice
+naming/<id>                         somebody is about to name this entry
 aliases/<kind>/<name>@<alias>       "<id> <reference>": a name that can be moved
 tags/<kind>/<name>@<version>+<tag>  a word that sorts an entry
+imported/<id>                       the door that an entry came in by; none: it was made here
+trusted/<id>                        an imported entry that counts as if it were made here
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from geobench_catalog.errors import CatalogError
 from geobench_catalog.references import (
@@ -22,6 +25,11 @@ from geobench_catalog.references import (
     split,
 )
 from geobench_catalog.store import Store
+
+Door = Literal["archive", "pull", "push", "forecast", "forecaster"]
+"""How an entry came in: a file that `export` wrote, a copy from or to another catalog, a forecast
+or a forecaster that somebody made without geobench."""
+Origin = Literal["own", "imported", "trusted"]
 
 
 class Alias(NamedTuple):
@@ -65,6 +73,21 @@ class Names:
         """Kinds that have any file there: to list one that has none takes requests, too."""
         there = self._store.folders(folder)
         return [kind for kind in KINDS if kind in there]
+
+    def newest(self, kind: Kind, name: str) -> int:
+        """Highest version of `name` that counts (`origin`); if none does, the highest of all."""
+        versions = [ref for ref in self._versions("refs", kind) if ref.name == name]
+        foreign = self.imported()
+        if foreign:
+            foreign -= self.trusted()
+            counting = []
+            for reference in versions:
+                with suppress(CatalogError):  # a damaged one counts: whoever asks for it is told
+                    if self.id(reference) in foreign:
+                        continue
+                counting.append(reference)
+            versions = counting or versions
+        return max((reference.version for reference in versions), default=0)
 
     def latest(self, kind: Kind, name: str, *, removed: bool = False) -> int:
         """Highest version of `name`, 0 if there is none; `removed`: also of those once there."""
@@ -111,6 +134,39 @@ class Names:
                 with suppress(FileExistsError):  # another writer took this version: take the next
                     self._store.create(_ref(reference), f"{entry_id} {reference}".encode())
                     return reference
+
+    def intend(self, entry_id: str) -> None:
+        """Say that an entry is about to be named, before there is anything of it.
+
+        Should this process die, the entry is known as debris, and not as one whose name was lost.
+        """
+        with suppress(FileExistsError):
+            self._store.create(f"naming/{entry_id}", b"")
+
+    def done(self, entry_id: str) -> None:
+        """Say that it is named."""
+        with suppress(FileNotFoundError):
+            self._store.remove(f"naming/{entry_id}")
+
+    def intended(self) -> set[str]:
+        """Ids of entries that somebody is, or was, about to name."""
+        return {name for name in self._store.names("naming") if is_id(name)}
+
+    def restore(self, reference: Reference, entry_id: str) -> Reference:
+        """Give an entry the very name that it had: that must be free, or its file damaged."""
+        content = f"{entry_id} {reference}".encode()
+        if self._store.size(f"removed/{_file(reference)}") is not None:
+            raise CatalogError(f"{reference} was removed, and no version is given twice.")
+        try:
+            there = self.id(reference)
+        except CatalogError:  # it is damaged, and names nothing
+            self._store.replace(_ref(reference), content)
+            return reference
+        if there is None:
+            with suppress(FileExistsError):
+                self._store.create(_ref(reference), content)
+                return reference
+        raise CatalogError(f"{reference} is another entry. Name another version.")
 
     def drop(self, reference: Reference, entry_id: str) -> None:
         """Take a name away for good."""
@@ -181,6 +237,61 @@ class Names:
             self._store.remove(f"aliases/{_file(alias)}")
         except FileNotFoundError:
             raise CatalogError(f"there is no alias {alias}.") from None
+
+    # -- origin
+
+    def door(self, entry_id: str) -> Door | None:
+        """How an entry came in; None if it was made here, as all without a mark were."""
+        try:
+            text = self._store.read(f"imported/{entry_id}").decode("utf-8", "replace").strip()
+        except FileNotFoundError:
+            return None
+        return next((door for door in get_args(Door) if door == text), "archive")
+
+    def origin(self, entry_id: str) -> Origin:
+        """Whether an entry was made here, came in, or came in and is trusted."""
+        if self._store.size(f"imported/{entry_id}") is None:
+            return "own"
+        trusted = self._store.size(f"trusted/{entry_id}") is not None
+        return "trusted" if trusted else "imported"
+
+    def imported(self) -> set[str]:
+        """Ids of all entries that came in."""
+        return {name for name in self._store.names("imported") if is_id(name)}
+
+    def trusted(self) -> set[str]:
+        """Ids that count although they came in."""
+        return {name for name in self._store.names("trusted") if is_id(name)}
+
+    def mark_imported(self, entry_id: str, door: Door) -> None:
+        """Say that an entry comes in, before it is named: none is seen without its mark."""
+        with suppress(FileExistsError):
+            self._store.create(f"imported/{entry_id}", door.encode())
+
+    def trust(self, entry_id: str) -> None:
+        """Let an imported entry count."""
+        with suppress(FileExistsError):
+            self._store.create(f"trusted/{entry_id}", b"")
+
+    def distrust(self, entry_id: str) -> None:
+        """Let it not count any more."""
+        with suppress(FileNotFoundError):
+            self._store.remove(f"trusted/{entry_id}")
+
+    def removed(self, kind: Kind | None = None, name: str | None = None) -> set[str]:
+        """Ids of the entries (of this kind and name) that were here and were removed."""
+        found = set()
+        for reference in self._versions("removed", kind):
+            if name in (None, reference.name):
+                with suppress(CatalogError, FileNotFoundError):  # `damaged` tells
+                    found.add(self._pointer(f"removed/{_file(reference)}", reference)[0])
+        return found
+
+    def unmark(self, entry_id: str) -> None:
+        """Forget where an entry that is nowhere came from: its import ended before it was there."""
+        self.distrust(entry_id)
+        with suppress(FileNotFoundError):
+            self._store.remove(f"imported/{entry_id}")
 
     # -- tags
 

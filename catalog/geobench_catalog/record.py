@@ -4,15 +4,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
-from geobench_catalog.errors import CatalogError
+from geobench_catalog import oddities
+from geobench_catalog.errors import STRANGE, CatalogError
+from geobench_catalog.oddities import DEEPEST
 from geobench_catalog.references import Kind, Reference, check_name, is_id
 
 SCHEMA = 2
-_DEEPEST = 64  # levels of a record; what is deeper nobody means
+LARGEST = 2**24  # bytes of a record that is published or comes in
 
 
 def _name(text: str) -> str:
@@ -48,6 +50,25 @@ class Parent(BaseModel):
     )
 
 
+class _Fields(dict[str, Any]):
+    """A part of a record; what it lacks and somebody needs is told, not a `KeyError`."""
+
+    def __init__(self, content: Mapping[str, Any], owner: str, part: str) -> None:
+        super().__init__(content)
+        self._told = f"{owner} cannot be used here: its {part} has no '%s'"
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise CatalogError(
+            f"{self._told % key}. Another program wrote it, or another version of geobench; make "
+            f"it again, or remove it."
+        )
+
+
+def _part(content: dict[str, Any], info: ValidationInfo) -> _Fields:
+    owner = f"{info.data.get('kind')}/{info.data.get('name')}"
+    return _Fields(content, owner, str(info.field_name))
+
+
 class Record(BaseModel):
     """Provenance of one entry, stored beside its data as `record.json` and never changed.
 
@@ -60,10 +81,16 @@ class Record(BaseModel):
     kind: Kind
     name: Annotated[str, AfterValidator(_name)]
     key: str = Field(description="identity of the computation: kind, recipe and parents")
-    recipe: dict[str, Any] = Field(description="plugin, configuration and seed")
+    recipe: Annotated[dict[str, Any], AfterValidator(_part)] = Field(
+        description="plugin, configuration and seed"
+    )
     parents: dict[str, Parent] = Field(description="role -> entry that it was made from")
-    labels: dict[str, str] = Field(default_factory=dict, description="what people call it")
-    summary: dict[str, Any] = Field(default_factory=dict, description="measured: cost, counts")
+    labels: Annotated[dict[str, str], AfterValidator(_part)] = Field(
+        default_factory=dict, description="what people call it"
+    )
+    summary: Annotated[dict[str, Any], AfterValidator(_part)] = Field(
+        default_factory=dict, description="measured: cost, counts"
+    )
     created: datetime
     seconds: float = Field(ge=0, description="wall time from draft to publication, s")
     environment: dict[str, Any] = Field(description="software versions, git commit, host")
@@ -77,10 +104,19 @@ def read_record(text: bytes, size: int, content: str) -> Record:
     Records are never rewritten: one of an older schema is brought up to date each time it is read.
     `size` and `content` are measured, for those that do not say.
     """
+    try:
+        return _read(text, size, content)
+    except ValueError:
+        raise
+    except STRANGE as error:  # of another program, or by hand
+        raise ValueError(f"it is no record ({type(error).__name__}: {error})") from error
+
+
+def _read(text: bytes, size: int, content: str) -> Record:
     fields = json.loads(text)
     brackets = text.count(b"[") + text.count(b"{")  # no record is deeper than it has of them
-    if brackets > _DEEPEST and _depth(fields) > _DEEPEST:
-        raise ValueError(f"it is nested more than {_DEEPEST} deep")
+    if brackets > DEEPEST and _depth(fields) > DEEPEST:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
     if not isinstance(fields, dict):
         raise ValueError("it is not an object")
     version = fields.get("schema_version")
@@ -95,6 +131,14 @@ def read_record(text: bytes, size: int, content: str) -> Record:
     if (record.size, record.content) != (size, content):
         raise ValueError("it tells another size or content than its manifest")
     return record
+
+
+def check(record: Record, text: bytes) -> None:
+    """Raise `ValueError` if a record, written as `text`, holds what a catalog cannot take."""
+    if len(text) > LARGEST:
+        raise ValueError(f"its record has {len(text):,} bytes, more than {LARGEST:,}")
+    if found := oddities.of_record(record):
+        raise ValueError(found)
 
 
 def _depth(value: object) -> int:

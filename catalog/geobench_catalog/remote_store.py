@@ -214,8 +214,11 @@ class RemoteStore:
         self.create(f"{key}/{NAME}", manifest)
 
     def age(self, key: str) -> float:
-        """Seconds since the youngest file below `key` was written, by the server's clock."""
+        """Seconds since `key`, or the youngest file below, was written, by the server's clock."""
         times = [_written(facts) for facts in self._below(key).values()]
+        if not times:  # it is a file itself
+            with _told(self.url), suppress(FileNotFoundError):
+                times.append(_written(self._fs.info(self._path(key))))
         return max(0.0, time.time() - max(times, default=0.0))
 
     def staging(self) -> AbstractContextManager[Path]:

@@ -9,6 +9,7 @@ from geobench_catalog.errors import CatalogError, told
 from geobench_catalog.index import Index
 from geobench_catalog.names import Alias
 from geobench_catalog.references import Reference
+from geobench_catalog.unnamed import unnamed as whole_without_name
 
 
 def plan(catalog: Catalog, references: Sequence[str], *, cascade: bool = False) -> list[Reference]:
@@ -79,13 +80,20 @@ def remove(
             if catalog.index.reference(entry_id) is None:  # no other name for it
                 with suppress(FileNotFoundError):  # a lost entry goes as well
                     catalog.store.remove(f"entries/{entry_id}")
+                catalog.names.distrust(entry_id)  # where it came from stays known
     return gone
 
 
 def collect(
-    catalog: Catalog, *, older_than: float | None = None, dry_run: bool = False
+    catalog: Catalog,
+    *,
+    older_than: float | None = None,
+    dry_run: bool = False,
+    unnamed: bool = False,
 ) -> list[tuple[str, int]]:
     """Remove debris: drafts of dead processes, entries that were never named, tags on nothing.
+
+    A whole entry whose reference was lost is no debris: it stays, unless `unnamed` says to take it.
 
     Returns (what, bytes). Where nothing can be locked (object stores), only what is older than
     `older_than` seconds (default: a day). What another entry was made from is no debris, whatever
@@ -97,19 +105,42 @@ def collect(
         swept = catalog.store.sweep(dry_run=dry_run)
         swept += Claims(catalog.store).sweep(dry_run=dry_run)
         with nullcontext() if dry_run else catalog.store.lock(shared=False):
-            lost = _orphans(catalog, older_than)
+            lost = _orphans(catalog, older_than, unnamed=unnamed)
             for key, _ in lost if not dry_run else ():
                 catalog.store.remove(key)
             there = catalog.names.references()
             for reference, tags in catalog.names.tags().items():
                 for tag in tags if reference not in there and not dry_run else ():
                     catalog.names.untag(reference, tag)
+            if not dry_run:
+                for entry_id in _marks_of_nothing(catalog, older_than):
+                    catalog.names.unmark(entry_id)
+                _forget_intents(catalog, older_than)
     return [*swept, *((f"{catalog.url}/{key}", size) for key, size in lost)]
 
 
-def _orphans(catalog: Catalog, older_than: float) -> list[tuple[str, int]]:
+def _forget_intents(catalog: Catalog, older_than: float) -> None:
+    """Take away what dead processes said they would name: it is named, or it is gone."""
+    intended = catalog.names.intended()
+    if intended:
+        intended -= set(catalog.store.folders("entries")) - _named(catalog)
+    for entry_id in intended:
+        if catalog.store.age(f"naming/{entry_id}") >= older_than:
+            catalog.names.done(entry_id)
+
+
+def _marks_of_nothing(catalog: Catalog, older_than: float) -> list[str]:
+    """Ids that are marked as imported, of entries that are not here and never were."""
+    marked = catalog.names.imported() | catalog.names.trusted()
+    lost = marked and marked - set(catalog.store.folders("entries")) - catalog.names.removed()
+    return [each for each in lost if catalog.store.age(f"imported/{each}") >= older_than]
+
+
+def _orphans(catalog: Catalog, older_than: float, *, unnamed: bool) -> list[tuple[str, int]]:
     there = catalog.store.folders("entries")
     lost = set(there) - _named(catalog)
+    if lost and not unnamed:
+        lost -= {each.id for each in whole_without_name(catalog)}
     if not lost:
         return []
     needed = Index(catalog, private=True).parents()

@@ -36,7 +36,7 @@ class Store(Protocol):
         """Names of the folders directly under `key`."""
 
     def files(self, key: str) -> dict[str, int]:
-        """Every file below `key`: path relative to it -> bytes (-1 for a link)."""
+        """Every file below `key`: path relative to it -> bytes (-1: a link, -2: a pipe)."""
 
     def create(self, key: str, content: bytes) -> None:
         """Make a file with its full content in one step; `FileExistsError` if it is there."""

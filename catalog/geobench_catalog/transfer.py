@@ -1,4 +1,8 @@
-"""Entries from one catalogue to another, with all they were made from; nothing is trusted."""
+"""Entries from one catalogue to another, with all they were made from; nothing is trusted.
+
+What comes in is marked as imported before it is named (`names`), so that it is never found in place
+of work that is asked for here. What this catalogue made itself stays its own when it comes back.
+"""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,16 +14,13 @@ from geobench_catalog import manifest, zarr_data
 from geobench_catalog.catalog import Catalog
 from geobench_catalog.draft import data_names, is_whole, metadata_of, repair, settle
 from geobench_catalog.entry import Entry
-from geobench_catalog.errors import CatalogError, told
-from geobench_catalog.record import Record, identity, read_record
+from geobench_catalog.errors import STRANGE, CatalogError, told
+from geobench_catalog.names import Door
+from geobench_catalog.record import Record, check, identity, read_record
 from geobench_catalog.references import Reference, is_id
 
 _PIECE = 2**20
-STRANGE = (
-    CatalogError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
-    RecursionError,
-)  # fmt: skip
-"""What a stranger's JSON makes Python raise."""
+_HIGHEST = 10**6  # a version that a stranger may keep: those after it must stay free for us
 
 
 class Arrival(NamedTuple):
@@ -40,19 +41,29 @@ def with_lineage(catalog: Catalog, references: Sequence[str]) -> list[Entry]:
     return list(found.values())
 
 
-def copy(source: Catalog, target: Catalog, references: Sequence[str]) -> Iterator[Arrival]:
+def copy(
+    source: Catalog,
+    target: Catalog,
+    references: Sequence[str],
+    *,
+    door: Door | None = None,
+    trust: bool = False,
+) -> Iterator[Arrival]:
     """Copy entries with their lineage. What is there already is not copied again.
 
-    An entry keeps its version if that is free, else it gets the next free one.
+    An entry keeps its version if that is free, else it gets the next free one. `door`: what comes
+    in is marked so, unless `trust`; without it, only what came in at the source is.
     """
     for entry in with_lineage(source, references):
         here = target.index.reference(entry.id)
         if here is not None and is_whole(target.store, entry.id, entry.manifest):
+            let_count(target, entry.id, trust=trust)
             yield Arrival(entry.reference, here, new=False)
             continue
         files = ((name, _pieces(entry, name)) for name in entry.manifest)
         text = manifest.encode(entry.manifest)
-        made = receive(target, entry.reference, entry.id, text, files)
+        how = door or ("push" if entry.origin == "imported" else None)
+        made = receive(target, entry.reference, entry.id, text, files, door=how, trust=trust)
         yield Arrival(entry.reference, made.reference, new=True)
 
 
@@ -68,8 +79,13 @@ def receive(
     entry_id: str,
     text: bytes,
     files: Iterable[tuple[str, Iterable[bytes]]],
+    *,
+    door: Door | None,
+    trust: bool = False,
 ) -> Entry:
     """Publish an entry that comes from elsewhere: manifest `text`, and its files in any order.
+
+    `door`: how it came, by which it is marked as imported; None: it counts as made here.
 
     Every file is held to the manifest while it comes in, and never takes more room than it says.
     `CatalogError` if anything is not as it was published, and then nothing is kept.
@@ -90,11 +106,30 @@ def receive(
             here = catalog.index.reference(entry_id)
             if here is not None:
                 repair(catalog.store, folder, entry_id, wanted)
-                return catalog.get(str(here))
-            _check_parents(catalog, owner, record)
-            return settle(
-                catalog.store, folder, wanted, record.kind, record.name, reference.version
-            )
+                made = catalog.get(str(here))
+            else:
+                _check_parents(catalog, owner, record)
+                if _was_own(catalog, record, entry_id):
+                    door = None
+                version = reference.version if reference.version <= _HIGHEST else None
+                made = settle(
+                    catalog.store, folder, wanted, record.kind, record.name, version, door
+                )
+            let_count(catalog, entry_id, trust=trust)
+            return made
+
+
+def _was_own(catalog: Catalog, record: Record, entry_id: str) -> bool:
+    """Whether this catalogue made an entry itself, and lost its name or removed it."""
+    unnamed = catalog.store.size(f"entries/{entry_id}/{manifest.NAME}") is not None
+    known = unnamed or entry_id in catalog.names.removed(record.kind, record.name)
+    return known and catalog.names.door(entry_id) is None
+
+
+def let_count(catalog: Catalog, entry_id: str, *, trust: bool) -> None:
+    """Let an entry that has come in count, if that is wanted."""
+    if trust and catalog.names.origin(entry_id) == "imported":
+        catalog.names.trust(entry_id)
 
 
 def refused(owner: str, evidence: str) -> CatalogError:
@@ -138,6 +173,7 @@ def _checked(owner: str, reference: Reference, folder: Path, files: manifest.Man
         record = read_record(text, manifest.size(files), manifest.content_digest(files))
         if (record.kind, record.name) != reference[:2]:
             raise ValueError(f"its record is that of a {record.kind} called {record.name}")
+        check(record, text)
         metadata = metadata_of(folder, names)
         zarr_data.check_stranger(metadata, names)
         absent = zarr_data.absent(metadata, names)
@@ -152,13 +188,16 @@ def _checked(owner: str, reference: Reference, folder: Path, files: manifest.Man
 
 
 def _check_parents(catalog: Catalog, owner: str, record: Record) -> None:
-    for parent in record.parents.values():
-        if parent.id is None:  # schema 1
-            there = catalog.names.id(Reference.parse(parent.reference)) is not None
-        else:
-            there = catalog.index.reference(parent.id) is not None
-        if not there:
+    ids = {}
+    for role, parent in record.parents.items():
+        known = parent.id
+        if known is None:  # schema 1
+            known = catalog.names.id(Reference.parse(parent.reference))
+        if known is None or catalog.index.reference(known) is None:
             raise CatalogError(
                 f"{owner} was made from {parent.reference}, which is not in {catalog.url}. Bring "
                 f"it together with its lineage."
             )
+        ids[role] = known
+    if identity(record.kind, record.recipe, ids) != record.key:  # schema 1: parents by name
+        raise refused(owner, "it was made from other entries than those of their names here")

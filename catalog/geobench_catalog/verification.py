@@ -8,9 +8,10 @@ from geobench_catalog import manifest, zarr_data
 from geobench_catalog.catalog import Catalog
 from geobench_catalog.draft import data_names
 from geobench_catalog.entry import Entry
-from geobench_catalog.errors import CatalogError
+from geobench_catalog.errors import STRANGE, CatalogError
 from geobench_catalog.record import identity
 from geobench_catalog.references import is_id
+from geobench_catalog.unnamed import unnamed
 
 _PIECE = 2**20
 
@@ -71,7 +72,7 @@ def _chunks(entry: Entry) -> Iterator[str]:
     """Every chunk of every array must have been published: Zarr would fill it in."""
     try:
         absent = zarr_data.absent(entry.metadata(), data_names(entry.manifest))
-    except (ValueError, LookupError, TypeError, CatalogError) as error:
+    except STRANGE as error:
         yield f"its Zarr metadata cannot be read ({error})"
         return
     for array, count in absent.items():
@@ -104,6 +105,7 @@ def names(catalog: Catalog) -> Iterator[str]:
         if reference not in there:
             yield f"the tags {', '.join(tags)} are on {reference}, which is not there"
     yield from catalog.names.damaged()
+    yield from map(str, unnamed(catalog))
     for folder in catalog.store.folders("entries"):
         if not is_id(folder):
             yield f"entries/{folder} is no entry"

@@ -14,7 +14,7 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from geobench_catalog.errors import CatalogError
+from geobench_catalog.errors import STRANGE, CatalogError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -273,7 +273,7 @@ def read(store: "Store", owner: str, group: str | None = None) -> "xr.Dataset":
         return opened
     except CatalogError:
         raise
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, *STRANGE) as error:
         wanted = f"data.zarr/{group}" if group else "data.zarr"
         raise CatalogError(f"{owner}: {wanted} cannot be opened ({error}).") from error
 

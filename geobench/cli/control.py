@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geobench.cli.settings import Settings, pass_settings
+from geobench.cli.settings import COUNT, SEED, Settings, pass_settings
 from geobench.errors import GeobenchError
 from geobench_catalog import Entry
 from geobench_catalog.commands import documents
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
 @reference_argument("dataset", "dataset")
 @click.option(
     "--states",
-    type=click.IntRange(min=1),
+    type=COUNT,
     help="States that are counted; default: five times those of the train split.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the noise."
-)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the noise.")
 @click.option(
     "--event",
     "texts",

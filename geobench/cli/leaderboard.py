@@ -152,7 +152,7 @@ def _draw(outcome: "Outcome", folder: Path) -> None:
 @click.option(
     "--test",
     "exchanges",
-    type=click.IntRange(min=19),
+    type=click.IntRange(19, 2**31 - 1),
     metavar="N",
     help="Exact p-values of calibration and joint law, by N exchanges (slow; 99 is a start).",
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from geobench.cli.completion import offered
-from geobench.cli.settings import Counts, Settings, pass_settings
+from geobench.cli.settings import MEMBERS, Counts, Settings, pass_settings
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import completes, json_option, reference_argument
 
@@ -63,9 +63,7 @@ class Share(click.ParamType[float]):
     metavar="N,N,…",
     help="Of the forecast that is planned.",
 )
-@click.option(
-    "--law-members", type=click.IntRange(min=2), help="Of the law; default: as many as those."
-)
+@click.option("--law-members", type=MEMBERS, help="Of the law; default: as many as those.")
 @json_option
 @pass_settings
 def plan(

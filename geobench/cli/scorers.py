@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from geobench.cli.completion import offered
-from geobench.cli.settings import Settings, pass_settings
+from geobench.cli.settings import MEMBERS, Settings, pass_settings
 from geobench_catalog import Entry
 from geobench_catalog.commands.place import completes, json_option, reference_argument
 
@@ -28,9 +28,7 @@ def scorers() -> None:
 
 @scorers.command()
 @reference_argument("law", "forecast")
-@click.option(
-    "--members", type=click.IntRange(min=2), default=16, show_default=True, help="Of an ensemble."
-)
+@click.option("--members", type=MEMBERS, default=16, show_default=True, help="Of an ensemble.")
 @click.option(
     "--scorer",
     "names",
@@ -83,7 +81,7 @@ def power(
 )
 @click.option(
     "--exchanges",
-    type=click.IntRange(min=19),
+    type=click.IntRange(19, 2**31 - 1),
     default=199,
     show_default=True,
     help="Of members with draws of the law; no p can be below 1 over one more.",

@@ -178,6 +178,12 @@ class Size(click.ParamType[int]):
         return size
 
 
+SEED = click.IntRange(0, 2**63 - 1)
+"""Whole numbers that every generator and every index can hold."""
+COUNT = click.IntRange(1, 2**31 - 1)
+MEMBERS = click.IntRange(2, 2**31 - 1)
+
+
 class Counts(click.ParamType[tuple[int, ...]]):
     """Numbers from 1, with commas between them: 2,4,8."""
 

@@ -10,6 +10,8 @@ from click.core import ParameterSource
 
 from geobench.cli.completion import offered
 from geobench.cli.settings import (
+    COUNT,
+    SEED,
     Settings,
     assignments,
     check_folder,
@@ -40,12 +42,10 @@ def simulator() -> None:
     show_default=True,
     help="How long to run; for Lorenz95 some 10 s, 30 s, 2 minutes.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all noise."
-)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of all noise.")
 @click.option(
     "--exponents",
-    type=click.IntRange(min=1),
+    type=COUNT,
     help="How many Lyapunov exponents; default: all of a small state, 6 of a large one.",
 )
 @click.option(
@@ -58,7 +58,7 @@ def simulator() -> None:
 )
 @click.option(
     "--spin-up",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 2**31 - 1),
     default=200,
     show_default=True,
     help="Of a bare simulator: output steps thrown away. An experiment has its own.",

@@ -6,7 +6,16 @@ from typing import Any
 import click
 
 from geobench.cli.completion import offered
-from geobench.cli.settings import Settings, assignments, check_folder, pass_settings, set_option
+from geobench.cli.settings import (
+    COUNT,
+    MEMBERS,
+    SEED,
+    Settings,
+    assignments,
+    check_folder,
+    pass_settings,
+    set_option,
+)
 from geobench.errors import GeobenchError
 from geobench_catalog import Entry
 from geobench_catalog.commands import documents
@@ -71,7 +80,7 @@ def _tell(made: Entry, *, as_json: bool) -> None:
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=SEED,
     default=0,
     show_default=True,
     help="Of the first weights and of all noise.",
@@ -104,10 +113,8 @@ def train(
 
 @click.command()
 @reference_argument("forecaster", "forecaster")
-@click.option(
-    "--members", type=click.IntRange(min=2), default=16, show_default=True, help="Of each init."
-)
-@click.option("--seed", type=click.IntRange(min=0), help="Of the noise; default: as in training.")
+@click.option("--members", type=MEMBERS, default=16, show_default=True, help="Of each init.")
+@click.option("--seed", type=SEED, help="Of the noise; default: as in training.")
 @click.option("--keep-failures", is_flag=True, help="Store members that failed, too.")
 @click.option(
     "--keep-bits",
@@ -129,13 +136,13 @@ def train(
 )
 @click.option(
     "--every",
-    type=click.IntRange(min=1),
+    type=COUNT,
     help="Output steps between two inits of the validation split; default: so many that lead "
     "times of two inits share no valid time.",
 )
 @click.option(
     "--leads",
-    type=click.IntRange(min=1),
+    type=COUNT,
     help="Only the first so many lead times; default: all of the experiment.",
 )
 @json_option

@@ -124,7 +124,9 @@ class Control(Fields):
         gt=0,
         description="states that the run counts; default: five times those of the train split",
     )
-    seed: int = Field(0, ge=0, description="of the run's noise; independent of every split's")
+    seed: int = Field(
+        0, ge=0, lt=2**63, description="of the run's noise; independent of every split's"
+    )
 
 
 class TestSplit(_Trajectories):
@@ -175,7 +177,7 @@ class Experiment(Fields):
         description="climatological standard deviations from the climate's mean beyond which a "
         "member has failed",
     )
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
 
     @model_validator(mode="after")
     def _quantiles_in_order(self) -> Self:

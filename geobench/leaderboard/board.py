@@ -55,8 +55,17 @@ class Competitor:
 
     @property
     def knows_law(self) -> bool:
-        """Whether it is given the true distribution: it is then no candidate."""
-        return bool(self.forecaster.record.summary["knows_law"])
+        """Whether it is given the true distribution: it is then no candidate.
+
+        Of what was imported nobody here knows, whatever its record claims.
+        """
+        return bool(self.forecaster.record.summary["knows_law"]) and not self.imported
+
+    @cached_property
+    def imported(self) -> bool:
+        """Whether it came from elsewhere, and does not count as made here."""
+        foreign = self.forecaster.record.recipe["model"].get("use") == FOREIGN
+        return foreign or "imported" in (self.forecaster.origin, self.forecast.origin)
 
     @property
     def trained(self) -> bool:
@@ -603,7 +612,7 @@ def _row(
             "forecast": str(each.forecast.reference),
         },
         seeds=[run.seed for run in each.runs],
-        imported=fitted.recipe["model"].get("use") == FOREIGN,
+        imported=each.imported,
         device=", ".join(sorted({_device(run) for run in each.runs})),
     )
 

@@ -200,6 +200,8 @@ FAR = (9.969209968386869e36, 1e20, -9999.0, 1e8)
 
 def test_nothing_can_be_forecast_with_it(ran: Path) -> None:
     _take_in(ran, _weatherbench(ran / "catalog"), ".zarr", "--model", "frozen")
+    forecast = Catalog(ran / "catalog").get("forecast/tiny.frozen@1")
+    assert (forecast.origin, forecast.door) == ("imported", "forecast")
     result = _geobench(ran / "catalog", "forecast", "forecaster/tiny.frozen@1", "--members", 4)
     assert result.exit_code == 2
     assert "stands for a forecast that was imported" in result.stderr

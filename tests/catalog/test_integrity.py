@@ -181,7 +181,8 @@ def test_a_lost_parent_is_told(catalog: Catalog) -> None:
     parent = family(catalog)["forecaster"]
     (catalog.path / f"refs/{parent.reference}").unlink()
     told = _problems(Catalog(catalog.path))
-    assert len(told) == 1
+    assert len(told) == 2
+    assert f"entries/{parent.id} holds forecaster/twin.fgn.s0 and has no reference" in told[1]
     assert "forecast/twin.fgn.s0@1: its forecaster is not there" in told[0]
     assert "made from forecaster/twin.fgn.s0@1, which is not in" in told[0]
 

@@ -115,6 +115,7 @@ def test_a_child_of_what_was_removed_meanwhile_is_not_published(catalog: Catalog
 def test_debris_is_collected_and_nothing_else(catalog: Catalog) -> None:
     kept = publish(catalog)
     lost = publish(catalog, "lost")
+    catalog.names.intend(lost.id)
     (catalog.path / f"refs/{lost.reference}").unlink()  # as if it had died before naming it
     whole = sum(path.stat().st_size for path in lost.path.rglob("*") if path.is_file())
     (catalog.path / "tmp/half").mkdir()
@@ -130,6 +131,7 @@ def test_debris_is_collected_and_nothing_else(catalog: Catalog) -> None:
         living = draft.publish()
     assert {entry.id for entry in catalog.entries()} == {kept.id, living.id}
     assert list(collect(catalog)) == []
+    assert catalog.names.intended() == set()
 
 
 def test_gc_removes_nothing_while_a_reference_is_damaged(catalog: Catalog) -> None:

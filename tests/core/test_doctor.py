@@ -1,5 +1,6 @@
 """geobench doctor finds what is wrong, names what helps, and falls over nothing."""
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -149,7 +150,9 @@ def test_leftovers_are_measured(catalog: Path) -> None:
 
 
 def test_an_index_that_is_damaged_or_behind_is_no_obstacle(catalog: Path) -> None:
-    (catalog / "index.sqlite").write_bytes(b"no database at all")
+    _checks(catalog)
+    index = catalog / "index.sqlite"
+    index.write_bytes(index.read_bytes()[:5000])
     code, found = _checks(catalog)
     assert (code, found["index"][0]["state"]) == (0, "ok")
     # A reference that was restored from elsewhere names another entry than the index has.
@@ -163,17 +166,30 @@ def test_an_index_that_is_damaged_or_behind_is_no_obstacle(catalog: Path) -> Non
     )  # fmt: skip
 
 
-def test_a_catalogue_that_cannot_be_written_fails(
-    catalog: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "reason", "state", "expected"),
+    [
+        (errno.EROFS, "Read-only file system", "warn", 0),
+        (errno.EACCES, "Permission denied", "warn", 0),
+        (errno.ENOSPC, "No space left on device", "fail", 1),
+    ],
+)
+def test_a_catalogue_that_is_for_reading_warns_and_a_full_disk_fails(
+    catalog: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    reason: str,
+    state: str,
+    expected: int,
 ) -> None:
     def refuse(*_: object) -> None:
-        raise OSError(30, "Read-only file system")
+        raise OSError(number, reason)
 
     monkeypatch.setattr(LocalStore, "create", refuse)
     code, found = _checks(catalog)
-    assert code == 1
-    assert found["writing"][0]["state"] == "fail"
-    assert "Read-only file system" in found["writing"][0]["found"]
+    assert code == expected
+    assert found["writing"][0]["state"] == state
+    assert reason in found["writing"][0]["found"]
 
 
 def test_plugins_and_devices_that_fail_are_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import click
 
 from geobench_catalog.commands import documents, tables
+from geobench_catalog.commands.one_line import tell
 from geobench_catalog.commands.place import here, json_option, reference_argument
 from geobench_catalog.errors import CatalogError, told
 
@@ -72,6 +73,39 @@ def _tell_alias(alias: str, reference: str | None, *, as_json: bool) -> None:
 
 
 @click.command()
+@reference_argument("references", nargs=-1, required=True)
+@click.option("--alone", is_flag=True, help="Not what they were made from.")
+@click.option("--remove", is_flag=True, help="Take the trust back, from these entries alone.")
+@json_option
+def trust(references: tuple[str, ...], *, alone: bool, remove: bool, as_json: bool) -> None:
+    """Let imported entries count as if they were made here.
+
+    With all that they were made from, unless --alone. Until then they are shown as imported, and
+    never found in place of work that is asked for here. Trust what you would have computed the same
+    way: a wrong score changes the board.
+
+    For example: geobench catalog trust score/lorenz95.fgn.s0.crps@1
+    """
+    catalog = here()
+    changed: list[str] = []
+    for reference in references:
+        if remove:
+            if catalog.distrust(reference):
+                changed.append(str(catalog.resolve(reference)))
+        else:
+            changed += [str(each.reference) for each in catalog.trust(reference, alone=alone)]
+    if as_json:
+        documents.show({"trusted": not remove, "changed": changed})
+        return
+    for each in changed:
+        click.echo(f"{'not trusted' if remove else 'trusted'}  {each}")
+    if not changed:
+        click.echo(
+            "nothing changed: none of them is imported and " + ("" if remove else "un") + "trusted"
+        )
+
+
+@click.command()
 @reference_argument("references", nargs=-1)
 @json_option
 def verify(references: tuple[str, ...], *, as_json: bool) -> None:
@@ -102,6 +136,29 @@ def verify(references: tuple[str, ...], *, as_json: bool) -> None:
         what = "entry" if len(entries) == 1 else "entries"
         click.echo(f"{len(entries)} {what}, {size}: {f'{bad} damaged' if bad else 'all well'}")
     raise click.exceptions.Exit(1 if bad else 0)
+
+
+@click.command("name")
+@click.argument("entry_id", metavar="ID")
+@click.argument("reference", required=False)
+@json_option
+def name_again(entry_id: str, reference: str | None, *, as_json: bool) -> None:
+    """Give an entry whose reference file was lost a reference again.
+
+    ID is the beginning of its id; 'geobench catalog verify' lists those without a reference. By
+    default it gets the one by which entries that were made from it know it, if that is free, else
+    the next version of its name.
+
+    For example: geobench catalog name 3f9a4c dataset/lorenz95@1
+    """
+    from geobench_catalog.references import Reference
+    from geobench_catalog.unnamed import name_again as give
+
+    given = give(here(), entry_id, Reference.parse(reference) if reference else None)
+    if as_json:
+        documents.show({"reference": str(given)})
+    else:
+        click.echo(given)
 
 
 @click.command("rm")
@@ -143,16 +200,22 @@ def remove(
     metavar="HOURS",
     help="Leave what is younger; default: 0 in a folder, 24 on an object store.",
 )
+@click.option("--unnamed", is_flag=True, help="Also whole entries whose reference was lost.")
 @json_option
-def collect(older_than: float | None, *, dry_run: bool, as_json: bool) -> None:
+def collect(older_than: float | None, *, dry_run: bool, unnamed: bool, as_json: bool) -> None:
     """Remove what died processes have left.
 
-    Half drafts, entries that were never named, tags on nothing.
+    Half drafts, entries that were never named, tags on nothing. A whole entry whose reference file
+    was lost is kept and named on stderr: 'geobench catalog name' gives it a reference again.
     """
     from geobench_catalog import removal
+    from geobench_catalog.unnamed import unnamed as whole_without_name
 
     hours = None if older_than is None else 3600 * older_than
-    found = list(removal.collect(here(), older_than=hours, dry_run=dry_run))
+    catalog = here()
+    found = list(removal.collect(catalog, older_than=hours, dry_run=dry_run, unnamed=unnamed))
+    for each in () if unnamed else whole_without_name(catalog):
+        tell(CatalogError(f"kept: {each}."))
     if as_json:
         pieces = [{"piece": what, "bytes": size} for what, size in found]
         documents.show({"removed": pieces, "dry_run": dry_run})

@@ -24,7 +24,8 @@ _LISTED = ("reference", "size", "created", "seconds", "tags")
 def list_entries(kind: str | None, *, as_json: bool) -> None:
     """List entries.
 
-    Each with its size, when it was made, how many seconds that took, and its tags.
+    Each with its size, when it was made, how many seconds that took, and its tags. If any came from
+    elsewhere, a column says so.
     """
     catalog = here()
     columns, rows = catalog.index.sql(
@@ -33,19 +34,25 @@ def list_entries(kind: str | None, *, as_json: bool) -> None:
     )
     found = [dict(zip(columns, row, strict=True)) for row in rows if kind in (None, row[3])]
     found.sort(key=lambda each: (KINDS.index(each["kind"]), each["name"], each["version"]))
-    for told in catalog.damaged.values():
+    for told in [*catalog.damaged.values(), *catalog.index.aside()]:
         tell(CatalogError(told))
     if as_json:
         listed = [
             {
                 **json.loads(each["record"]),
-                **{key: each[key] for key in ("reference", "id", "version", "tags")},
+                **{
+                    key: each[key]
+                    for key in ("reference", "id", "version", "tags", "origin", "door")
+                },
             }
             for each in found
         ]
         documents.show(listed)
         return
-    tables.show(_LISTED, [[each[name] or "" for name in _LISTED] for each in found])
+    shown: tuple[str, ...] = _LISTED
+    if any(each["origin"] != "own" for each in found):
+        shown += ("origin",)
+    tables.show(shown, [[each[name] or "" for name in shown] for each in found])
 
 
 @click.command()
@@ -56,13 +63,16 @@ def show(reference: str, *, as_json: bool) -> None:
     catalog = here()
     entry = catalog.get(reference)
     if as_json:
-        documents.show(documents.of_entry(entry))
+        origin = {"origin": entry.origin, "door": entry.door}
+        documents.show(documents.of_entry(entry) | origin)
         return
     import yaml
 
     record = entry.record.model_dump(mode="json")
     click.echo(click.style(str(entry.reference), bold=True))
     click.echo(f"id: {entry.id}\nat: {entry.location}\nsize: {entry.size:,} bytes")
+    if entry.origin != "own":
+        click.echo(f"origin: {_origin(entry)}")
     tags = catalog.names.tags().get(entry.reference)
     if tags:
         click.echo(f"tags: {', '.join(tags)}")
@@ -73,6 +83,20 @@ def show(reference: str, *, as_json: bool) -> None:
     left_out = ("kind", "name", "parents", "size")
     shown = {key: value for key, value in record.items() if key not in left_out}
     click.echo(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True).rstrip())
+
+
+def _origin(entry: "Entry") -> str:
+    """Where an imported entry came from, in words, and what that means."""
+    ways = {"archive": "from an archive", "pull": "from another catalog",
+            "push": "from another catalog, where it was imported",
+            "forecast": "as a forecast", "forecaster": "as a forecaster"}  # fmt: skip
+    way = ways[entry.door or "archive"]
+    if entry.origin == "trusted":
+        return f"imported {way}, and trusted: it counts as if it were made here"
+    return (
+        f"imported {way}: it is never used in place of work done here "
+        f"(geobench catalog trust {entry.reference} changes that)"
+    )
 
 
 def _tree(catalog: "Catalog", entry: "Entry", depth: int, role: str = "") -> None:

@@ -39,17 +39,24 @@ def export(references: tuple[str, ...], path: Path, *, as_json: bool) -> None:
         click.echo(f"{path}  {tables.size(size)}")
 
 
+_trust_option = click.option(
+    "--trust", is_flag=True, help="Let them count as if they were made here; see 'catalog trust'."
+)
+
+
 @click.command("import")
 @click.argument("path", type=click.Path(path_type=Path))
+@_trust_option
 @json_option
-def bring_in(path: Path, *, as_json: bool) -> None:
+def bring_in(path: Path, *, trust: bool, as_json: bool) -> None:
     """Take in the entries of a file that export wrote.
 
-    Nothing in it is trusted; what is there already and whole is passed over.
+    Nothing in it is trusted; what is there already and whole is passed over. What comes in is
+    marked as imported, and never used in place of work done here, unless you --trust it.
     """
     from geobench_catalog import archive
 
-    _tell(archive.bring_in(here(create=True), path), as_json=as_json)
+    _tell(archive.bring_in(here(create=True), path, trust=trust), as_json=as_json)
 
 
 def _tell(arrivals: "Iterable[Arrival]", *, as_json: bool) -> None:
@@ -73,7 +80,8 @@ def _tell(arrivals: "Iterable[Arrival]", *, as_json: bool) -> None:
 def push(references: tuple[str, ...], target: str, *, as_json: bool) -> None:
     """Copy entries and their lineage to another catalogue.
 
-    TARGET is its folder or URL; it is made if it is not there.
+    TARGET is its folder or URL; it is made if it is not there. Entries that were made here count
+    there as if they were made there; imported ones stay imported.
 
     For example: geobench catalog push forecast/a@1 s3://bucket/twins
     """
@@ -89,11 +97,13 @@ def push(references: tuple[str, ...], target: str, *, as_json: bool) -> None:
 @click.command()
 @click.argument("references", nargs=-1, required=True)
 @click.argument("source")
+@_trust_option
 @json_option
-def pull(references: tuple[str, ...], source: str, *, as_json: bool) -> None:
+def pull(references: tuple[str, ...], source: str, *, trust: bool, as_json: bool) -> None:
     """Copy entries and their lineage from another catalogue.
 
-    SOURCE is its folder or URL.
+    SOURCE is its folder or URL. What comes in is marked as imported, and never used in place of
+    work done here, unless you --trust it.
 
     For example: geobench catalog pull forecast/a@1 s3://bucket/twins
     """
@@ -102,7 +112,8 @@ def pull(references: tuple[str, ...], source: str, *, as_json: bool) -> None:
 
     there = Catalog(source)
     transfer.with_lineage(there, references)
-    _tell(transfer.copy(there, here(create=True), references), as_json=as_json)
+    arrivals = transfer.copy(there, here(create=True), references, door="pull", trust=trust)
+    _tell(arrivals, as_json=as_json)
 
 
 @click.command("import-forecast")

@@ -56,7 +56,7 @@ def query(
                 if name in _ALWAYS or name not in _hidden(rows, place, name)
             ]
             names, rows = _select(names, rows, kept)
-    for told in catalog.damaged.values():
+    for told in [*catalog.damaged.values(), *catalog.index.aside()]:
         tell(CatalogError(told))
     if columns is not None:
         names, rows = _select(names, rows, [name.strip() for name in columns.split(",")])
@@ -68,7 +68,8 @@ def query(
 
 def _hidden(rows: list[tuple[object, ...]], place: int, name: str) -> tuple[str, ...]:
     """What a table for people leaves out: what the reference says, and what is never there."""
-    empty = (name,) if name in _SHORT and all(row[place] is None for row in rows) else ()
+    values = {row[place] for row in rows} if name in (*_SHORT, "origin") else {name}
+    empty = (name,) if values <= {None, "own"} else ()
     return ("kind", "name", "version", "id", "seconds", *empty)
 
 

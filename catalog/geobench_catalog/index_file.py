@@ -1,0 +1,63 @@
+"""Whether the file of an index is geobench's own, so that no other file is ever written to."""
+
+import os
+import sqlite3
+import stat
+import urllib.parse
+from pathlib import Path
+
+APPLICATION = 0x67656F62
+"""What stands in the header of an index of ours ("geob"), as `PRAGMA application_id`."""
+ENDINGS = ("", "-journal", "-wal", "-shm")
+_HEADER = b"SQLite format 3\0"
+_FIRST = {"entries", "parents", "lineage", "fields", "scores", "tags", "aliases"}
+"""Tables of the indices that were made before they had this number."""
+_READ_ONLY, _BUSY, _IO, _FULL, _CANNOT_OPEN, _PROTOCOL, _NO_LARGE_FILES = 8, 5, 10, 13, 14, 15, 22
+_UNWRITABLE = {_READ_ONLY, _BUSY, _IO, _FULL, _CANNOT_OPEN, _PROTOCOL, _NO_LARGE_FILES, 3}
+
+
+def not_ours(file: Path) -> str | None:
+    """Why a file must not be written to as an index; None if it is one of ours, or not there."""
+    for ending in ENDINGS:
+        try:
+            mode = os.lstat(f"{file}{ending}").st_mode
+        except OSError:
+            continue
+        if not stat.S_ISREG(mode):
+            return f"{file}{ending} is {'a link' if stat.S_ISLNK(mode) else 'no plain file'}"
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(100)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"{file} cannot be read ({error.strerror})"
+    if not head.strip(b"\0"):  # new, or cleared by a power cut
+        return None
+    if not head.startswith(_HEADER):
+        return f"{file} is no index of geobench"
+    if int.from_bytes(head[68:72], "big") == APPLICATION or _is_first(file):
+        return None
+    return f"{file} is a database of another program"
+
+
+def _is_first(file: Path) -> bool:
+    """Whether it has the tables of the first indices, or none at all; nothing is written."""
+    place = f"file:{urllib.parse.quote(str(file))}?mode=ro&immutable=1"
+    try:
+        connection = sqlite3.connect(place, uri=True)
+        try:
+            (number,) = connection.execute("PRAGMA application_id").fetchone()
+            found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            tables = {name for (name,) in found}
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return False
+    return number == 0 and (not tables or ({"entries", "lineage"} <= tables <= _FIRST))
+
+
+def cannot_write(error: sqlite3.Error) -> bool:
+    """Whether the disk is the reason (full, read-only, without locks), not what the file holds."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _UNWRITABLE
