@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from geobench.errors import GeobenchError
+from geobench.interfaces import files
 
 
 class Fields(BaseModel):
@@ -44,6 +45,29 @@ class Fields(BaseModel):
                 if wrong := _misfit(scalar, kinds):
                     raise ValueError(f"{key} = {_short(value)}: {wrong}")
         return given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _find_files(cls, given: Any) -> Any:
+        """Put the path in place of the `{file: …, sha256: …}` of a recipe."""
+        if not isinstance(given, Mapping):
+            return given
+        fields = {key: cls.model_fields.get(key) for key in given if isinstance(key, str)}
+        return {
+            key: files.found(value, field.annotation) if (field := fields.get(key)) else value
+            for key, value in given.items()
+        }
+
+    @model_validator(mode="after")
+    def _files_are_there(self) -> Self:
+        """Refuse a path to nothing: its content is part of the recipe."""
+        for key in type(self).model_fields:
+            for path in files.paths(getattr(self, key)):
+                try:
+                    files.digest(path)
+                except GeobenchError as error:
+                    raise ValueError(f"{key}: {error}") from error
+        return self
 
 
 class Plugin(Fields):
@@ -77,7 +101,8 @@ class Plugin(Fields):
 
     def recipe(self) -> dict[str, Any]:
         """Everything that decides this plugin's numbers, as JSON values."""
-        return {"use": self.name, "version": self.version, **self.model_dump(mode="json")}
+        fields = files.referenced(self, self.model_dump(mode="json"))
+        return {"use": self.name, "version": self.version, **fields}
 
     @classmethod
     def configured(cls, fields: Mapping[str, Any]) -> Self:

@@ -1,6 +1,7 @@
 """A plugin file and the modules beside it: what runs, and what its identity covers."""
 
 import hashlib
+import json
 import os
 import shutil
 import sys
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from geobench import GeobenchError
 from geobench.registry import Registry
+from geobench_catalog.record import identity
 
 PLUGIN = """
 from geobench import EnsembleModel, Forecaster, hookimpl
@@ -212,3 +215,117 @@ def test_a_file_may_have_any_name(tmp_path: Path) -> None:
     plugin = _written(tmp_path, {"h.py": "SIZE = 1"}, "import h", "return h.SIZE")
     odd = plugin.rename(tmp_path / "my-plugin.v2.py")
     assert _still(odd).value() == 1
+
+
+# -- fields that are paths to files
+
+WITH_FILE = '''
+from pathlib import Path
+from pydantic import FilePath
+from geobench import EnsembleModel, Forecaster, hookimpl
+from geobench.interfaces.plugin import Fields
+
+class Inner(Fields):
+    """A group."""
+    mask: Path | None = None
+
+class Still(EnsembleModel):
+    """The state at init time."""
+    name = "still"
+    winds: FilePath
+    more: tuple[Path, ...] = ()
+    named: dict[str, Path] = {}
+    inner: Inner = Inner()
+    def fit(self, training, run): return _Still()
+    def restore(self, weights, task): return _Still()
+
+class _Still(Forecaster):
+    def weights(self): return {}
+    def step(self, history, noise): return history[:, -1]
+
+@hookimpl
+def geobench_models():
+    return [Still]
+'''
+
+
+@pytest.fixture
+def with_file(tmp_path: Path) -> Registry:
+    (tmp_path / "mine.py").write_text(WITH_FILE)
+    return Registry([tmp_path / "mine.py"])
+
+
+def _key(recipe: Mapping[str, Any]) -> str:
+    return identity("forecaster", {"model": recipe, "seed": 0}, {})
+
+
+def test_a_file_counts_by_its_content(with_file: Registry, tmp_path: Path) -> None:
+    """It may be moved and renamed; an edited file is another one, though as long and as old."""
+    winds = tmp_path / "winds.npz"
+    winds.write_bytes(b"calm")
+    fields = {"use": "still", "winds": str(winds)}
+    first = with_file.model(fields).recipe()
+    told = {"file": str(winds), "sha256": hashlib.sha256(b"calm").hexdigest()}
+    assert first["winds"] == told
+    (tmp_path / "elsewhere").mkdir()
+    moved = winds.rename(tmp_path / "elsewhere" / "other.npz")
+    second = with_file.model(fields | {"winds": str(moved)}).recipe()
+    assert _key(second) == _key(first)
+    times = moved.stat()
+    moved.write_bytes(b"gale")
+    os.utime(moved, ns=(times.st_atime_ns, times.st_mtime_ns))
+    third = with_file.model(fields | {"winds": str(moved)}).recipe()
+    assert _key(third) != _key(first)
+
+
+def test_files_count_wherever_the_field_holds_them(with_file: Registry, tmp_path: Path) -> None:
+    for name in "abcd":
+        (tmp_path / name).write_text(name)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "e").write_text("e")
+    a, b, c, d, folder = (str(tmp_path / name) for name in ("a", "b", "c", "d", "folder"))
+    fields = {"use": "still", "winds": a, "more": [b, folder], "named": {"c": c}}
+    fields |= {"inner": {"mask": d}}
+    keys = set()
+    for edited in (None, "b", "c", "d", "folder/e"):
+        if edited:
+            (tmp_path / edited).write_text("edited")
+        keys.add(_key(with_file.model(fields).recipe()))
+    assert len(keys) == 5
+
+
+def test_a_recipe_makes_its_plugin_again(with_file: Registry, tmp_path: Path) -> None:
+    """From where the file was, or from where such a file was seen last."""
+    winds = tmp_path / "winds.npz"
+    winds.write_bytes(b"calm")
+    model = with_file.model({"use": "still", "winds": str(winds)})
+    recipe = json.loads(json.dumps(model.recipe()))
+    assert with_file.model(recipe) == model
+    moved = winds.rename(tmp_path / "moved.npz")
+    with pytest.raises(GeobenchError, match=r"is not there\. Put that file back in its place"):
+        with_file.model(recipe)
+    with_file.model({"use": "still", "winds": str(moved)})
+    assert with_file.model(recipe).recipe()["winds"]["file"] == str(moved)
+    moved.write_bytes(b"gale")
+    winds.write_bytes(b"gale")
+    with pytest.raises(GeobenchError, match="holds something else now") as error:
+        with_file.model(recipe)
+    assert "\n" not in str(error.value)
+
+
+def test_a_path_to_nothing_is_refused(with_file: Registry, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    gone = str(tmp_path / "gone")
+    with pytest.raises(GeobenchError, match=r"winds = .*does not point to a file"):
+        with_file.model({"use": "still", "winds": gone})
+    with pytest.raises(GeobenchError, match=r"more: there is no file .*gone.*Check the path"):
+        with_file.model({"use": "still", "winds": str(tmp_path / "a"), "more": [gone]})
+
+
+def test_recipes_without_files_have_the_identity_they_had() -> None:
+    """The value is that of the code before files counted."""
+    recipe = {"use": "fgn", "version": "3", "file": "a", "deep": [{"x": None}, (1, 2.5)]}
+    text = json.dumps({"kind": "score", "recipe": recipe, "parents": {"dataset": "0" * 64}},
+                      sort_keys=True, separators=(",", ":"))  # fmt: skip
+    own = identity("score", recipe, {"dataset": "0" * 64})
+    assert own == hashlib.sha256(text.encode()).hexdigest()
