@@ -21,7 +21,7 @@ from geobench.interfaces.simulator import Simulator
 from geobench.interfaces.state import StateSpec
 from geobench.registry import Registry
 from geobench_catalog import Catalog, CatalogError, Entry, layout
-from geobench_catalog.adoption import FOREIGN
+from geobench_catalog.adoption import FOREIGN, IMPORTED
 from geobench_catalog.failures import BEYOND, Limits
 
 if TYPE_CHECKING:
@@ -317,6 +317,81 @@ class Steps:
                     "trained_as": str(weights.reference),
                 }
             )
+
+    def adopt_forecaster(
+        self, path: "Path", dataset: Entry, model: EnsembleModel, *, seed: int = 0, label: str = ""
+    ) -> Entry:
+        """Publish weights that were trained elsewhere as a forecaster of `dataset`.
+
+        `path` is a safetensors file with what the model's `weights()` return. The model is restored
+        from it and draws a few members, before anything is published. The entry is no result of
+        `train`: its recipe holds the digest of the weights, and nothing is known of its cost.
+        """
+        import hashlib
+
+        import safetensors.torch
+
+        from geobench import foreign_weights
+        from geobench.training import cost
+
+        label = label or model.name
+        if model.knows_law:
+            raise GeobenchError(f"the model {label} is given the law: it has no weights to import.")
+        weights = foreign_weights.read(path)
+        content = safetensors.torch.save(weights)  # in one order, whoever wrote the file
+        imported = {"file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
+        recipe = {"model": model.recipe(), "seed": seed, IMPORTED: imported}
+        task = self._task(dataset, model)
+        with blaming(f"the model {label}"):
+            model.check(task)
+            try:
+                forecaster = _restored(model, content, task)
+            except GeobenchError:
+                raise
+            except Exception as error:
+                raise foreign_weights.not_restored(error, weights) from error
+            foreign_weights.check_used(weights, forecaster.weights())
+        found = self.catalog.find("forecaster", recipe, {"dataset": dataset})
+        if found:
+            return found
+        with self._draft(
+            "forecaster",
+            f"{dataset.record.name}.{label}.s{seed}",
+            recipe=recipe,
+            parents={"dataset": dataset},
+            labels={"model": label, "dataset": dataset.record.name},
+        ) as draft:
+            with blaming(f"the model {label}"):
+                history = self._try_out(forecaster, dataset, task, seed)
+                step = cost.StepCost.of(forecaster, history)
+            draft.write_file(_WEIGHTS, content)
+            draft.write(_training_log(Run(seed)))
+            network = forecaster.network
+            count = sum(p.numel() for p in network.parameters()) if network is not None else 0
+            return draft.publish({"parameters": count, **step.summary(), "knows_law": False})
+
+    def _try_out(self, forecaster: Forecaster, dataset: Entry, task: Task, seed: int) -> "Tensor":
+        """Draw four members of the first init; raise if one fails. Return the init's history."""
+        from geobench import forecasting
+
+        experiment = self._experiment(dataset)
+        history = self._histories(dataset, task, forecaster.history, experiment, Cases())[:1]
+        rows = [(0, member) for member in range(4)]
+        leads = min(2, Cases().steps_of(experiment))
+        with _own_randomness():
+            drawn = forecasting.members(
+                forecaster, history, rows, leads=leads, seed=seed, spec=task.spec
+            )
+        block = drawn.transpose(0, 1)[None].numpy()
+        piece = task.spec.dataset(block, ("init_time", "lead_time", "member"))
+        failed = Limits.of(dataset).failed(piece)
+        if failed.counts():
+            raise GeobenchError(
+                f"restored from these weights, {failed.counts().total()} of 4 members fail: "
+                f"{failed.described()}. Check that weights and model belong together, "
+                f"normalisation included."
+            )
+        return history
 
     def _run(self, dataset: Entry, model: EnsembleModel, seed: int, training: "Any") -> Run:
         """What a model is told of how to fit; of the law two numbers, where it is known exactly."""

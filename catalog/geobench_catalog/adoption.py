@@ -10,6 +10,7 @@ from geobench_catalog.catalog import Catalog
 from geobench_catalog.draft import Draft
 from geobench_catalog.entry import Entry
 from geobench_catalog.errors import CatalogError
+from geobench_catalog.record import Record
 from geobench_catalog.references import check_name
 
 if TYPE_CHECKING:
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from geobench_catalog.failures import Limits
 
 FOREIGN = "foreign"
+IMPORTED = "imported"  # in the recipe of a forecaster: weights that were trained elsewhere
+
+
+def is_imported(forecaster: Record) -> bool:
+    """Whether somebody made it elsewhere: the forecast alone is known, or the trained weights."""
+    recipe = forecaster.recipe
+    return recipe["model"].get("use") == FOREIGN or IMPORTED in recipe
 
 
 def adopt(

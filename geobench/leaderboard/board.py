@@ -20,7 +20,7 @@ from geobench.leaderboard import excess as excesses
 from geobench.leaderboard.estimates import LEVEL, Estimate, estimate, estimates
 from geobench.leaderboard.seeds import Mean, Summary, means, summaries
 from geobench_catalog import Entry
-from geobench_catalog.adoption import FOREIGN
+from geobench_catalog.adoption import is_imported
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -603,7 +603,7 @@ def _row(
             "forecast": str(each.forecast.reference),
         },
         seeds=[run.seed for run in each.runs],
-        imported=fitted.recipe["model"].get("use") == FOREIGN,
+        imported=is_imported(fitted),
         device=", ".join(sorted({_device(run) for run in each.runs})),
     )
 
@@ -613,8 +613,8 @@ def _device(run: Competitor) -> str:
 
 
 def _training_seconds(run: Competitor) -> float:
-    """Seconds of its training; NaN of a forecast that was imported: nobody knows."""
+    """Seconds of its training; NaN where a forecast or weights were imported: nobody knows."""
     record = run.forecaster.record
-    if record.recipe["model"].get("use") == FOREIGN:
+    if is_imported(record):
         return float("nan")
     return float(record.summary.get("training_seconds", record.seconds))
