@@ -51,6 +51,13 @@ def named(foreign: "xr.Dataset", wanted: "xr.Dataset", rename: Mapping[str, str]
     return names
 
 
+def names_a_time_or_member(foreign: "xr.Dataset", name: str) -> bool:
+    """Whether a coordinate is by its name or standard name an init time, lead time or member."""
+    known = {"time", *itertools.chain(*(words.split() for words in _KNOWN.values()))}
+    standard = foreign.variables[name].attrs.get("standard_name")
+    return name in STANDARD_NAMES or name.lower() in known or standard in STANDARD_NAMES.values()
+
+
 def _attributes(foreign: "xr.Dataset", name: str) -> dict[str, str]:
     told = foreign.variables[name].attrs if name in foreign.variables else {}
     return {str(key): value for key, value in told.items() if isinstance(value, str)}

@@ -137,6 +137,11 @@ def test_a_forecast_of_another_dataset_is_told(ran: Path) -> None:
         (lambda d: d.assign(X=d["X"].drop_attrs()), (), "X has no units; wanted is"),
         (lambda d: d.isel(site=slice(20)), ("--rename", "site=x"), "site is not the wanted x"),
         (
+            lambda d: d.assign_coords(time=d["time"] + np.timedelta64(6, "h")),
+            (),
+            "40 of 40 init times are missing: 2000-",
+        ),
+        (
             lambda d: d.where(d["number"] != 2),
             (),
             "40 of 200 members at the inits 0 to 39 failed",
@@ -185,7 +190,8 @@ def test_a_member_far_beyond_the_climate_is_refused_or_kept_as_failed(
     model = f"far{FAR.index(value)}"
     refused = _take_in(ran, theirs, ".nc", "--model", model)
     assert refused.exit_code == 2, refused.output
-    where = f"q = {np.float32(value):.7g} at init 0, lead 2, member 2"  # time runs backwards
+    where = f"q = {np.float32(value):.7g} at init 0, lead 2, member 2, x 7, "  # time runs backwards
+    where += f"{str(theirs['time'].values[39])[:16]} + 48 h"
     assert f"1 of 200 members at the inits 0 to 39 failed: 1 is {reason} ({where})" in (
         refused.stderr
     )
