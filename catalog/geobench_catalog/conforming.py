@@ -134,7 +134,7 @@ def _dim(foreign: "xr.Dataset", name: str | None, our: str) -> str | None:
     if len(dims) > 1:
         raise CatalogError(
             f"{name} depends on {', '.join(map(str, dims))}; {our} has to be a coordinate along "
-            f"one dimension. Say what gives it: --rename FOREIGN={our}."
+            f"one dimension. Give it one, or name another: --rename {dims[-1]}={our}."
         )
     return str(dims[0]) if dims else None
 
@@ -314,9 +314,10 @@ def _arranged(foreign: "xr.Dataset", name: str, axes: Mapping[str, _Axis], notes
     extra = [str(dim) for dim in variable.dims if dim not in {axis.dim for axis in axes.values()}]
     for dim in extra:
         if variable.sizes[dim] != 1:
+            members = f", or, if these are members: --rename {dim}=member"
             raise CatalogError(
                 f"{name} has a dimension too many: {dim} ({variable.sizes[dim]} points). Select "
-                f"one of them, or say what it is: --rename {dim}=OURS."
+                f"one of them{members if axes['member'].dim is None else ''}."
             )
         notes.append(f"{dim} has one point and is dropped")
     if not np.can_cast(variable.dtype, np.float32, "same_kind"):
