@@ -11,7 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from geobench import numerics
-from geobench.cases import Cases, check_same
+from geobench.cases import Cases, check_equal_members, check_same, member_counts
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.law import Law
@@ -715,6 +715,7 @@ class Steps:
             truth,
             replace(self._known[dataset.id, cases][-1], limits=self._limits(dataset, task.scorers)),
             law=law.open() if law else None,
+            counts=member_counts(forecast),
             reading=forecast.reading,
             reading_law=law.reading if law else nullcontext,
             blaming=blaming,
@@ -736,6 +737,7 @@ class Steps:
         """
         from geobench import exchange
 
+        check_equal_members(forecast, "geobench test")
         dataset, cases = self._check_law(forecast, law), Cases.of(forecast)
         truth = self.outcome(dataset, cases=cases)
         names = list(truth.data_vars)
@@ -823,6 +825,7 @@ class Steps:
         """
         from geobench import planning
 
+        check_equal_members(forecast, "geobench plan")
         dataset, cases = self._check_law(forecast, law), Cases.of(forecast)
         truth = self.outcome(dataset, cases=cases)
         names = list(truth.data_vars)
@@ -862,6 +865,7 @@ class Steps:
             raise GeobenchError(f"{dataset.reference}: the experiment names no events. Add some.")
         from geobench import probabilities
 
+        check_equal_members(forecast, "geobench events")
         states = probabilities.Whole(simulator, experiment.shown)
         name, labels = forecast.record.name, dict(forecast.record.labels)
         with (

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from geobench.cases import check_whole
+from geobench.cases import check_whole, member_counts
 from geobench.interfaces.scorer import IDEALS, Orientation, Scorer
 from geobench.interfaces.scorer import excess as _excess
 from geobench.leaderboard import confidence_set, pairs, soundness
@@ -179,6 +179,14 @@ class Row:
     """What is wrong with its members, if they are copies of one another."""
     deterministic: bool = False
     """Whether it has a single member, or says itself that all are equal."""
+    fewest_members: int = 0
+    """Of an init with the fewest; 0: all have `members`."""
+
+    @property
+    def ensemble(self) -> str:
+        """Number of members, or the fewest and the most where inits differ."""
+        fewest = self.fewest_members or self.members
+        return str(self.members) if fewest == self.members else f"{fewest}–{self.members}"
 
 
 @dataclass
@@ -598,6 +606,7 @@ def _row(
             lambda run: run.forecast.record.summary.get("seconds_per_member", "nan")
         ),
         members=int(drawn.recipe["members"]),
+        fewest_members=min(member_counts(each.forecast) or [int(drawn.recipe["members"])]),
         entries={
             "forecaster": str(each.forecaster.reference),
             "forecast": str(each.forecast.reference),
