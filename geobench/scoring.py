@@ -130,6 +130,27 @@ def of_piece(
     return parts
 
 
+def shaped_by_members(
+    scorer: Scorer,
+    case: Piece,
+    forecast: "xr.Dataset",
+    truth: "xr.Dataset",
+    context: Context,
+    counts: Sequence[int],
+    law: "xr.Dataset | None" = None,
+) -> bool:
+    """Whether the lengths of a scorer's statistics depend on the number of members, as ranks do.
+
+    It is tried on one init, `case`, with the fewest and the most members of `counts`.
+    """
+    found = []
+    for count in (min(counts), max(counts)):
+        every = [count] * forecast.sizes["init_time"]
+        ((part, *_),) = of_piece([scorer], case, forecast, truth, context, law=law, counts=every)
+        found.append({name: dict(each.sizes) for name, each in part[1].data_vars.items()})
+    return found[0] != found[1]
+
+
 def _of_equal_counts(
     portion: Piece, counts: Sequence[int] | None
 ) -> "Iterator[tuple[Piece, int | None]]":

@@ -79,6 +79,8 @@ class PieceTask:
     law: str | None
     piece: "Piece"
     scorers: Sequence[Scorer]
+    counts: Sequence[int] | None = None
+    """How many members each init is scored with, where that differs; default: all."""
     threads: int | None = None
     """Threads to compute with, wherever it is done; default: as many as torch is allowed there."""
 
@@ -662,9 +664,10 @@ class Steps:
         opened = [each for each in (members, draws) if each is not None]
         size = sum(each.nbytes for data in opened for each in data.data_vars.values())
         most = max(1, self.memory // 16 // max(1, size // prod(cases.values())))
+        groups = self._grouped(forecast, scorers, draws)
         work = [
-            (own, piece)
-            for own in _read_together(scorers)
+            (own, counts, piece)
+            for own, counts in groups
             for piece in scoring.pieces(scorers[own[0]], cases, most)
         ]
         tasks = [
@@ -673,13 +676,14 @@ class Steps:
                 str(law.reference) if law and lawful else None,
                 piece,
                 [scorers[place] for place in own],
+                counts,
                 torch.get_num_threads(),
             )
-            for own, piece in work
+            for own, counts, piece in work
         ]
         parts: list[list[tuple[scoring.Piece, xr.Dataset]]] = [[] for _ in scorers]
         results = spread(self, tasks)
-        for done, ((own, _), found) in enumerate(zip(work, results, strict=True), 1):
+        for done, ((own, _, _), found) in enumerate(zip(work, results, strict=True), 1):
             for place, each in zip(own, found, strict=True):
                 parts[place].extend(each)
             progress(done, len(work), "")
@@ -688,6 +692,40 @@ class Steps:
                 whole = scoring.joined(scorer, own_parts)
             own_parts.clear()  # what several scorers share is held until the last has copied it
             yield whole
+
+    def _grouped(
+        self, forecast: Entry, scorers: Sequence[Scorer], draws: "xr.Dataset | None"
+    ) -> list[tuple[list[int], list[int] | None]]:
+        """Places of the scorers that are given the same pieces, and the members of each init.
+
+        Where inits differ in number of members, each is scored with its own; by scorers that count
+        ranks, whose statistics could not be averaged then, with as many as the init with the
+        fewest.
+        """
+        from geobench import scoring
+
+        together, counts = _read_together(scorers), member_counts(forecast)
+        if counts is None:
+            return [(own, None) for own in together]
+        parents, members = self._score_parents(forecast), forecast.open()
+        most = counts.index(max(counts))
+        case = scoring.Piece((most, most + 1), (0, members.sizes["lead_time"]))
+        truth = self.outcome(parents["dataset"], case)
+        context = self.context(parents["dataset"], scorers)
+        ranked = {
+            place
+            for place, scorer in enumerate(scorers)
+            if scoring.shaped_by_members(scorer, case, members, truth, context, counts, draws)
+        }
+        groups = []
+        for own in together:
+            for members_of, part in (
+                (counts, [place for place in own if place not in ranked]),
+                ([min(counts)] * len(counts), [place for place in own if place in ranked]),
+            ):
+                if part:
+                    groups.append((part, members_of))
+        return groups
 
     def _frame(self, dataset: Entry, cases: Cases) -> "xr.Dataset":
         """Coordinates of the outcomes, with values for the first init alone."""
@@ -715,7 +753,7 @@ class Steps:
             truth,
             replace(self._known[dataset.id, cases][-1], limits=self._limits(dataset, task.scorers)),
             law=law.open() if law else None,
-            counts=member_counts(forecast),
+            counts=task.counts,
             reading=forecast.reading,
             reading_law=law.reading if law else nullcontext,
             blaming=blaming,

@@ -113,7 +113,8 @@ def described(rows: Sequence["Row"], scorers: Sequence[Scorer]) -> list[str]:
         if "–" in ensemble:
             told.append(
                 f"{label} has {ensemble} members, by init. Each init is scored with its own "
-                f"members, and fair scores do not depend on their number."
+                f"members, and fair scores do not depend on their number. Scores that count ranks "
+                f"take {ensemble.partition('–')[0]} members at each init."
             )
     fewest = {id(row): row.fewest_members or row.members for row in rows}
     for count in sorted({*fewest.values()}):

@@ -61,6 +61,18 @@ STUDY = {
     "scorers": ["crps", "spread-skill"],
     "reference": {"members": 8},
 }
+RANKED = {
+    "crps-parts",
+    "rank-histogram",
+    "coverage",
+    "reliability",
+    "resolution",
+    "roc",
+    "sedi",
+    "economic-value",
+    "law-reliability",
+    "multivariate-ranks",
+}
 COUNTS = np.tile([6, 2, 2, 4], 12)  # members of each of the 48 inits
 
 
@@ -190,10 +202,14 @@ def test_a_member_that_is_never_there_is_left_out(ran: Path) -> None:
 
 
 def _alone(steps: Steps, entry: Entry, scorer: Any, law: Entry, init: int) -> xr.Dataset:
-    """Statistics of one init by itself, of a forecast that has its members and no others."""
+    """Statistics of one init by itself, of a forecast that has its members and no others.
+
+    Ranks among different numbers of members have no mean: scorers that count them take the fewest.
+    """
+    count = COUNTS.min() if scorer.name in RANKED else COUNTS[init]
     dataset = steps.catalog.get("dataset/island@1")
     case = {"init_time": [init]}
-    forecast = entry.load().isel(case).isel(member=slice(int(COUNTS[init])))
+    forecast = entry.load().isel(case).isel(member=slice(int(count)))
     (found,) = scoring.statistics(
         [scorer],
         forecast,
@@ -206,20 +222,18 @@ def _alone(steps: Steps, entry: Entry, scorer: Any, law: Entry, init: int) -> xr
 
 
 def test_each_init_is_scored_with_its_own_members(ragged: tuple[Path, Entry]) -> None:
-    """By every scorer, as if it were alone; and the CRPS is that of the fair formula."""
+    """By every scorer, as if it were alone; and the CRPS is that of the fair formula.
+
+    The CRPS differs from the formula by rounding alone: float32 statistics of values near 1.
+    """
     folder, entry = ragged
     steps = Steps(Catalog(folder / "catalog"), Registry([folder / "island.py"]))
     law = steps.catalog.get("forecast/island.reference.s1000000@1")
-    refused = {}
     for kind, name in steps.registry.offers:
         if kind != "scorer":
             continue
         scorer = steps.registry.scorer(name)
-        try:
-            score = steps.score(entry, scorer, law)
-        except Exception as error:
-            refused[name] = str(error)
-            continue
+        score = steps.score(entry, scorer, law)
         for init in (0, 1, 3, 47):
             wanted = _alone(steps, entry, scorer, law, init)
             found = score.load().isel(init_time=[init])
@@ -227,7 +241,6 @@ def test_each_init_is_scored_with_its_own_members(ragged: tuple[Path, Entry]) ->
                 np.testing.assert_allclose(
                     found[statistic], wanted[statistic], rtol=1e-6, atol=1e-9, err_msg=name
                 )
-    assert refused == {}
     crps = steps.score(entry, steps.registry.scorer("crps")).load()
     sea = steps.context(steps.catalog.get("dataset/island@1")).sea.to_numpy()
     truth = steps.outcome(steps.catalog.get("dataset/island@1"))["u"].to_numpy()
