@@ -20,7 +20,7 @@ def read(path: Path) -> "dict[str, Tensor]":
 
     _check_file(path)
     try:
-        with safe_open(path, "pt") as opened:  # type: ignore[no-untyped-call] # theirs
+        with safe_open(path, "pt") as opened:
             names = list(opened.keys())
             if len(names) > _MOST:
                 raise GeobenchError(

@@ -717,7 +717,7 @@ class Steps:
             for place, scorer in enumerate(scorers)
             if scoring.shaped_by_members(scorer, case, members, truth, context, counts, draws)
         }
-        groups = []
+        groups: list[tuple[list[int], list[int] | None]] = []
         for own in together:
             for members_of, part in (
                 (counts, [place for place in own if place not in ranked]),
@@ -892,6 +892,7 @@ class Steps:
         For an oracle's forecast that is p*(x0), the true probability. Thresholds are quantiles of
         the train split's truth.
         """
+        check_equal_members(forecast, "geobench events")
         parents = self._score_parents(forecast)
         dataset = parents["dataset"]
         experiment, simulator = self._experiment(dataset), self._simulator(dataset)
@@ -903,7 +904,6 @@ class Steps:
             raise GeobenchError(f"{dataset.reference}: the experiment names no events. Add some.")
         from geobench import probabilities
 
-        check_equal_members(forecast, "geobench events")
         states = probabilities.Whole(simulator, experiment.shown)
         name, labels = forecast.record.name, dict(forecast.record.labels)
         with (

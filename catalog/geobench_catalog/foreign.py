@@ -131,7 +131,7 @@ def absent_chunks(given: Source | Sequence[Source]) -> list[str]:
     """Notes on arrays of which chunks are not stored: Zarr takes them to hold the fill value."""
     from geobench_catalog import foreign_zarr
 
-    notes = []
+    notes: list[str] = []
     for source in listed(given):
         if str(source).rstrip("/").lower().endswith((".zarr", ".zarr.zip")) or is_url(str(source)):
             with _specification_unsaid():

@@ -110,18 +110,18 @@ class ForeignZarr(RemoteZarr):
             return key in self.metadata
         return await super().exists(key)
 
-    async def list(self) -> AsyncIterator[str]:  # type: ignore[override]
+    async def list(self) -> AsyncIterator[str]:
         """List all files that are known."""
         for name in {*self._names, *self.metadata}:
             yield name
 
-    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:  # type: ignore[override]
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         """List the files whose names begin so."""
         for name in {*self._names, *self.metadata}:
             if name.startswith(prefix):
                 yield name
 
-    async def list_dir(self, prefix: str) -> AsyncIterator[str]:  # type: ignore[override]
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         """List files and folders directly in a folder; of chunks only what is known."""
         start = f"{prefix.rstrip('/')}/" if prefix else ""
         below = (name for name in self.metadata if name.startswith(start))

@@ -1,7 +1,7 @@
 """Members of strangers: NaN on land, members that are not there, and how both are scored."""
 
+import itertools
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -201,53 +201,40 @@ def test_a_member_that_is_never_there_is_left_out(ran: Path) -> None:
     np.testing.assert_array_equal(entry.load()["u"], data["u"].isel(member=[0, 1, 3, 4, 5]))
 
 
-def _alone(steps: Steps, entry: Entry, scorer: Any, law: Entry, init: int) -> xr.Dataset:
-    """Statistics of one init by itself, of a forecast that has its members and no others.
-
-    Ranks among different numbers of members have no mean: scorers that count them take the fewest.
-    """
-    count = COUNTS.min() if scorer.name in RANKED else COUNTS[init]
-    dataset = steps.catalog.get("dataset/island@1")
-    case = {"init_time": [init]}
-    forecast = entry.load().isel(case).isel(member=slice(int(count)))
-    (found,) = scoring.statistics(
-        [scorer],
-        forecast,
-        steps.outcome(dataset).isel(case),
-        steps.context(dataset, [scorer]),
-        block=1,
-        law=law.load().isel(case) if scorer.needs_law else None,
-    )
-    return found
-
-
 def test_each_init_is_scored_with_its_own_members(ragged: tuple[Path, Entry]) -> None:
     """By every scorer, as if it were alone; and the CRPS is that of the fair formula.
 
+    Ranks among different numbers of members have no mean: scorers that count them take the fewest.
     The CRPS differs from the formula by rounding alone: float32 statistics of values near 1.
     """
     folder, entry = ragged
     steps = Steps(Catalog(folder / "catalog"), Registry([folder / "island.py"]))
     law = steps.catalog.get("forecast/island.reference.s1000000@1")
-    for kind, name in steps.registry.offers:
-        if kind != "scorer":
-            continue
-        scorer = steps.registry.scorer(name)
-        score = steps.score(entry, scorer, law)
-        for init in (0, 1, 3, 47):
-            wanted = _alone(steps, entry, scorer, law, init)
-            found = score.load().isel(init_time=[init])
-            for statistic in wanted.data_vars:
+    dataset = steps.catalog.get("dataset/island@1")
+    scorers = [steps.registry.scorer(n) for kind, n in steps.registry.offers if kind == "scorer"]
+    scores = [score.load() for score in steps.scores(entry, scorers, law)]
+    context, truth = steps.context(dataset, scorers), steps.outcome(dataset)
+    stored, draws = entry.load(), law.load()
+    for init, ranked in itertools.product((1, 3), (False, True)):
+        case = {"init_time": [init]}
+        own = [s for s in scorers if (s.name in RANKED) == ranked]
+        count = int(COUNTS.min() if ranked else COUNTS[init])
+        members = stored.isel(case).isel(member=slice(count))
+        given = (members, truth.isel(case), context)
+        alone = scoring.statistics(own, *given, block=1, law=draws.isel(case))
+        for scorer, wanted in zip(own, alone, strict=True):
+            found = scores[scorers.index(scorer)].isel(case)
+            for name in wanted.data_vars:
+                told = f"{scorer.name}: {name}"
                 np.testing.assert_allclose(
-                    found[statistic], wanted[statistic], rtol=1e-6, atol=1e-9, err_msg=name
+                    found[name], wanted[name], rtol=1e-6, atol=1e-9, err_msg=told
                 )
     crps = steps.score(entry, steps.registry.scorer("crps")).load()
-    sea = steps.context(steps.catalog.get("dataset/island@1")).sea.to_numpy()
-    truth = steps.outcome(steps.catalog.get("dataset/island@1"))["u"].to_numpy()
+    sea, seen = context.sea.to_numpy(), truth["u"].to_numpy()
     for init in (0, 1, 3):
         count = int(COUNTS[init])
-        x = entry.load()["u"].to_numpy()[init, 0, :count][:, sea].astype(float)
-        y = truth[init, 0][sea].astype(float)
+        x = stored["u"].to_numpy()[init, 0, :count][:, sea].astype(float)
+        y = seen[init, 0][sea].astype(float)
         between = abs(x[:, None] - x[None]).sum((0, 1)) / (2 * count * (count - 1))
         fair = (abs(x - y).mean(0) - between).mean()
         value = crps["crps"].to_numpy()[init, 0].mean()
@@ -268,12 +255,13 @@ def test_a_board_says_how_many_members_there_are(ragged: tuple[Path, Entry]) -> 
     assert built.exit_code == 0, built.output
 
 
-@pytest.mark.parametrize("command", ["events", "test"])
+@pytest.mark.parametrize("command", ["events", "test", "plan"])
 def test_what_needs_equal_numbers_of_members_says_so(
     ragged: tuple[Path, Entry], command: str
 ) -> None:
     folder, entry = ragged
-    law = ("--law", "forecast/island.reference.s1000000@1") if command == "test" else ()
+    law = ("--law", "forecast/island.reference.s1000000@1") if command != "events" else ()
     result = _geobench(folder, command, entry.reference, *law)
     assert result.exit_code == 2
-    assert "has 2 to 6 members, by init, and geobench" in result.stderr or "events" in result.stderr
+    told = f"has 2 to 6 members, by init, and geobench {command} needs as many at each"
+    assert told in result.stderr
