@@ -155,6 +155,7 @@ class Steps:
                 owner += f", followed by {assimilation.name}"
             with blaming(owner):
                 twin = Twin(experiment, simulator, assimilation or None)
+                plugins = [simulator, *([assimilation] if assimilation else [])]
                 for split in simulating.splits(experiment):
                     with self.watch(f"simulate {name}: {split}") as progress:
                         for group, dim, block in twin.realise(split, progress):
@@ -164,6 +165,8 @@ class Steps:
                                 append=dim,
                                 chunks=layout.of_trajectories(block, dim).chunks,
                             )
+                for plugin in plugins:
+                    plugin.check_files()
             train = draft.read(_truth(experiment, "train"))
             draft.write(simulating.climatology(experiment, train), group="climatology")
             draft.write(simulating.inits(experiment, draft.read("test")), group="inits")
@@ -267,6 +270,7 @@ class Steps:
                 memory = cost.PeakMemory(run.device)
                 with numerics.seeded(seed):
                     forecaster = model.fit(training, run)
+                model.check_files()
                 peak = memory.grown()
                 stored = _stored(model, forecaster, training.task)
                 step = cost.StepCost.of(forecaster, training.train[:1, : training.task.history])
@@ -434,6 +438,7 @@ class Steps:
             blaming(f"the model {forecaster.record.labels['model']}"),
         ):
             restored = _restored(model, forecaster.content(_WEIGHTS), task)
+            model.check_files()
         if restored.network is not None:
             restored.network.to(self.device)
         return restored, task
@@ -611,6 +616,8 @@ class Steps:
         ):
             every = self._statistics(forecast, scorers, law, progress)
             for scorer, statistics in zip(scorers, every, strict=True):
+                with blaming(f"the scorer {scorer.name}"):
+                    scorer.check_files()
                 if scorer.needs_law and law and law.id == forecast.id:
                     statistics = statistics * 0  # nothing lies between the law and itself
                 made.append(self._publish_score(forecast, scorer, law, statistics))

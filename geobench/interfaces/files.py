@@ -51,17 +51,21 @@ def _digest_of_file(path: Path) -> str:
         raise GeobenchError(f"the file '{path}' cannot be read ({reason}).") from error
 
 
-def referenced(value: Any, dumped: Any) -> Any:
-    """Return what was dumped of `value`, with the digest of each file beside its path."""
+def referenced(value: Any, dumped: Any, digests: Mapping[Path, str]) -> Any:
+    """Return what was dumped of `value`, with the digest of each file beside its path.
+
+    `digests` are known already; those of other files are computed.
+    """
     if isinstance(value, Path):
-        return {"file": str(value), "sha256": digest(value)}
+        return {"file": str(value), "sha256": digests.get(value) or digest(value)}
     if isinstance(value, BaseModel) and isinstance(dumped, Mapping):
-        return {key: referenced(getattr(value, key, None), own) for key, own in dumped.items()}
+        pairs = ((key, getattr(value, key, None), own) for key, own in dumped.items())
+        return {key: referenced(inner, own, digests) for key, inner, own in pairs}
     if isinstance(value, Mapping) and isinstance(dumped, Mapping) and len(value) == len(dumped):
-        pairs = zip(value.values(), dumped.items(), strict=True)
-        return {key: referenced(inner, own) for inner, (key, own) in pairs}
+        both = zip(value.values(), dumped.items(), strict=True)
+        return {key: referenced(inner, own, digests) for inner, (key, own) in both}
     if isinstance(value, list | tuple) and isinstance(dumped, list):
-        return [referenced(*pair) for pair in zip(value, dumped, strict=True)]
+        return [referenced(*pair, digests) for pair in zip(value, dumped, strict=True)]
     return dumped
 
 
@@ -96,9 +100,12 @@ def _found(path: Path, wanted: str) -> Path:
 
 
 def paths(value: Any) -> Iterator[Path]:
-    """Every path in the value of a field; groups of fields look after their own."""
+    """Every path in a value: in groups of fields, mappings and lists, too."""
     if isinstance(value, Path):
         yield value
+    elif isinstance(value, BaseModel):
+        for key in type(value).model_fields:
+            yield from paths(getattr(value, key))
     elif isinstance(value, Mapping):
         for inner in value.values():
             yield from paths(inner)

@@ -4,6 +4,7 @@ import difflib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from types import UnionType
 from typing import (
     Annotated,
@@ -20,6 +21,7 @@ from typing import (
 from pydantic import (
     BaseModel,
     ConfigDict,
+    PrivateAttr,
     ValidationError,
     model_validator,
 )
@@ -58,17 +60,6 @@ class Fields(BaseModel):
             for key, value in given.items()
         }
 
-    @model_validator(mode="after")
-    def _files_are_there(self) -> Self:
-        """Refuse a path to nothing: its content is part of the recipe."""
-        for key in type(self).model_fields:
-            for path in files.paths(getattr(self, key)):
-                try:
-                    files.digest(path)
-                except GeobenchError as error:
-                    raise ValueError(f"{key}: {error}") from error
-        return self
-
 
 class Plugin(Fields):
     """What simulators, models and scorers have in common.
@@ -80,6 +71,9 @@ class Plugin(Fields):
 
     name: ClassVar[str] = ""
     version: ClassVar[str] = "1"
+
+    _digests: dict[Path, str] = PrivateAttr(default_factory=dict)
+    """Of the files that its fields name, when it was made."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -99,9 +93,29 @@ class Plugin(Fields):
         defaults = {key: field.default for key, field in cls.model_fields.items()}
         return {key: _completed(value, defaults.get(key)) for key, value in given.items()}
 
+    @model_validator(mode="after")
+    def _files_are_there(self) -> Self:
+        """Refuse a path to nothing: its content is part of the recipe."""
+        for key in type(self).model_fields:
+            for path in files.paths(getattr(self, key)):
+                try:
+                    self._digests[path] = files.digest(path)
+                except GeobenchError as error:
+                    raise ValueError(f"{key}: {error}") from error
+        return self
+
+    def check_files(self) -> None:
+        """Raise `GeobenchError` if a file that a field names has changed since this was made."""
+        for path, was in self._digests.items():
+            if not path.exists() or files.digest(path) != was:
+                raise GeobenchError(
+                    f"the file '{path}' changed while it was used, so the result would not be "
+                    f"that of either version. Nothing was published; run it again."
+                )
+
     def recipe(self) -> dict[str, Any]:
         """Everything that decides this plugin's numbers, as JSON values."""
-        fields = files.referenced(self, self.model_dump(mode="json"))
+        fields = files.referenced(self, self.model_dump(mode="json"), self._digests)
         return {"use": self.name, "version": self.version, **fields}
 
     @classmethod

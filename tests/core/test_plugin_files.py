@@ -322,6 +322,21 @@ def test_a_path_to_nothing_is_refused(with_file: Registry, tmp_path: Path) -> No
         with_file.model({"use": "still", "winds": str(tmp_path / "a"), "more": [gone]})
 
 
+def test_a_file_that_is_edited_while_it_is_used_is_noticed(
+    with_file: Registry, tmp_path: Path
+) -> None:
+    """The recipe is that of the file as it was, and nothing is published under it."""
+    winds = tmp_path / "winds.npz"
+    winds.write_bytes(b"calm")
+    model = with_file.model({"use": "still", "winds": str(winds)})
+    before = model.recipe()
+    model.check_files()
+    winds.write_bytes(b"gale")
+    assert model.recipe() == before
+    with pytest.raises(GeobenchError, match=r"winds\.npz' changed while it was used"):
+        model.check_files()
+
+
 def test_recipes_without_files_have_the_identity_they_had() -> None:
     """The value is that of the code before files counted."""
     recipe = {"use": "fgn", "version": "3", "file": "a", "deep": [{"x": None}, (1, 2.5)]}
