@@ -32,7 +32,8 @@ from geobench_catalog.commands.place import completes, json_option
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Tells several trainings of one model apart; also the seed of its forecasts' noise.",
+    help="Number of the training, if one model was trained several times; also the seed of the "
+    "noise of its forecasts.",
 )
 @set_option
 @json_option

@@ -112,7 +112,7 @@ def pull(references: tuple[str, ...], source: str, *, as_json: bool) -> None:
     required=True,
     metavar="REFERENCE",
     shell_complete=completes("dataset"),
-    help="Its dataset.",
+    help="The dataset that it forecasts, dataset/NAME@VERSION.",
 )
 @click.option("--model", required=True, metavar="NAME", help="What to call the model that made it.")
 @click.option(
