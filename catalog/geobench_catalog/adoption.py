@@ -162,11 +162,11 @@ def _forecaster(
         return draft.publish({"knows_law": False})
 
 
-def _blocks(ours: "xr.Dataset", memory: int) -> Iterator[tuple[slice, "xr.Dataset"]]:
-    """Read the forecast by blocks of inits: whole chunks of what is stored."""
+def _blocks(ours: "xr.Dataset", memory: int, members: int) -> Iterator[tuple[slice, "xr.Dataset"]]:
+    """Read the forecast by blocks of inits: whole chunks of what is stored, with `members`."""
     sizes = {str(dim): size for dim, size in ours.sizes.items()}
     per_init = sum(each.nbytes for each in ours.data_vars.values()) // sizes["init_time"]
-    own = layout.of_forecast(sizes, 4).chunks["init_time"]
+    own = layout.of_forecast(sizes | {"member": members}, 4).chunks["init_time"]
     block = max(1, memory // 4 // (per_init * own)) * own
     for first in range(0, sizes["init_time"], block):
         inits = slice(first, min(first + block, sizes["init_time"]))
@@ -178,7 +178,7 @@ def _present(ours: "xr.Dataset", limits: "Limits", memory: int) -> "NDArray[np.b
     import numpy as np
 
     found = []
-    for _, piece in _blocks(ours, memory):
+    for _, piece in _blocks(ours, memory, ours.sizes["member"]):
         some = [limits.holds_any(each.to_numpy()) for each in piece.data_vars.values()]
         found.append(np.any(some, axis=0))
     present = np.concatenate(found)
@@ -207,7 +207,7 @@ def _write(
     shape = layout.of_forecast(sizes | {"member": members}, 4)
     coords = ours[["init_time"]]
     failures: Counter[str] = Counter()
-    for inits, loaded in _blocks(ours, how.memory):
+    for inits, loaded in _blocks(ours, how.memory, members):
         piece = loaded
         if present is not None:
             piece = _gathered(loaded, present[inits]).isel(member=slice(members))

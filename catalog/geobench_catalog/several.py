@@ -168,7 +168,7 @@ def _spread(
     import xarray as xr
 
     first = next(iter(files.values())).variables[name]
-    _check_alike(name, files)
+    _check_alike(name, files, coords)
     dims = [*(dim for dim in split if dim not in first.dims), *map(str, first.dims)]
     sizes = [len(coords[dim][1]) if dim in coords else first.sizes[dim] for dim in dims]
     axes = [*coords]
@@ -178,15 +178,16 @@ def _spread(
         chosen = {dim: np.atleast_1d(np.arange(size)[k]) for dim, size, k in asked}
         result = np.empty([places.size for places in chosen.values()], first.dtype)
         for corner, source in tiles.items():
-            variable, opened = files[source].variables[name], files[source]
+            inside = files[source].variables
+            variable = inside[name]
             own: dict[str, Positions] = dict(chosen)
             into: list[Positions] = [np.arange(places.size) for places in chosen.values()]
             for dim, start in zip(axes, corner, strict=True):
-                size = np.atleast_1d(opened.variables[dim].values).size
+                size = inside[dim].size
                 if dim in chosen:
-                    inside = (chosen[dim] >= start) & (chosen[dim] < start + size)
-                    into[dims.index(dim)] = np.flatnonzero(inside)
-                    own[dim] = chosen[dim][inside] - start
+                    within = (chosen[dim] >= start) & (chosen[dim] < start + size)
+                    into[dims.index(dim)] = np.flatnonzero(within)
+                    own[dim] = chosen[dim][within] - start
             if all(places.size for places in own.values()):
                 there = {dim: places for dim, places in own.items() if dim in variable.dims}
                 block = read_places(variable, there, first.dtype)
@@ -197,16 +198,21 @@ def _spread(
     return xr.Variable(dims, lazily(read, tuple(sizes), first.dtype), first.attrs, first.encoding)
 
 
-def _check_alike(name: str, files: Mapping[str, "xr.Dataset"]) -> None:
-    """Raise unless a variable has the same dims, lengths, type and units in all files."""
+def _check_alike(name: str, files: Mapping[str, "xr.Dataset"], split: Mapping[str, Any]) -> None:
+    """Raise unless a variable has the same dims, type, units and other lengths in all files."""
     source, opened = next(iter(files.items()))
     first = opened.variables[name]
+
+    def lengths(variable: "xr.Variable") -> dict[str, int]:
+        return {str(dim): size for dim, size in variable.sizes.items() if dim not in split}
+
     for other, each in files.items():
         variable = each.variables[name]
         for what, one, two in (
             ("dimensions", first.dims, variable.dims),
             ("units", first.attrs.get("units"), variable.attrs.get("units")),
             ("type", first.dtype, variable.dtype),
+            ("lengths", lengths(first), lengths(variable)),
         ):
             if one != two:
                 raise CatalogError(

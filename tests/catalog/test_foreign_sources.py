@@ -142,6 +142,13 @@ def test_a_block_reads_only_the_files_that_hold_it(
             lambda d: [d.isel(init_time=slice(4)), d.isel(init_time=slice(3, 6))],
             "more than once",
         ),
+        (
+            lambda d: [
+                d.isel(init_time=slice(3)).drop_vars("x"),
+                d.isel(init_time=slice(3, 6), x=[0, 1]).drop_vars("x"),
+            ],
+            r"u has the lengths .*'x': 3.* in .*0\.nc and .*'x': 2.* in .*1\.nc",
+        ),
     ],
 )
 def test_files_that_do_not_belong_together_are_named(
