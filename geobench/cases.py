@@ -111,6 +111,22 @@ def check_whole(forecast: Entry) -> None:
         )
 
 
+def member_counts(forecast: Entry) -> list[int] | None:
+    """How many members each init has, where that differs; they are its first ones."""
+    counts = forecast.record.summary.get("member_counts")
+    return None if counts is None else [int(count) for count in counts]
+
+
+def check_equal_members(forecast: Entry, command: str) -> None:
+    """Raise unless all inits of a forecast have as many members."""
+    counts = member_counts(forecast)
+    if counts:
+        raise GeobenchError(
+            f"{forecast.reference} has {min(counts)} to {max(counts)} members, by init, and "
+            f"{command} needs as many at each. Import it with {min(counts)} members of each init."
+        )
+
+
 def check_same(forecast: Entry, law: Entry) -> None:
     """Raise unless a forecast and draws of the law are of the same cases."""
     one, other = Cases.of(forecast), Cases.of(law)

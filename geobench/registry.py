@@ -6,22 +6,19 @@ rest works.
 """
 
 import difflib
-import hashlib
 import importlib.metadata
-import importlib.util
 import inspect
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
 
-from geobench import hookspecs
+from geobench import hookspecs, plugin_files
 from geobench.errors import GeobenchError
 
 if TYPE_CHECKING:
@@ -65,8 +62,15 @@ class Registry:
         self.plugins: list[str] = []
         named = list(files)
         self.files = [file.absolute() for file in named]
-        for owner, load in [*_installed(), *((str(file), _loader(file)) for file in named)]:
+        self._digests: dict[str, str] = {}
+        for owner, load in _installed():
             self._register(owner, load)
+        for file in named:
+            self._register(str(file), partial(self._load, file))
+
+    def _load(self, file: Path) -> ModuleType:
+        module, self._digests[str(file)] = plugin_files.load(file)
+        return module
 
     def _register(self, owner: str, load: Callable[[], object]) -> None:
         if owner in self.plugins:  # one distribution, several entry points
@@ -118,7 +122,7 @@ class Registry:
                 self._abandon(owner, error)
             if owner not in self.set_aside:
                 offers |= mine
-                _stamp(owner, mine.values())
+                _stamp(self._digests.get(owner), mine.values())
         return offers
 
     def _offered(self, owner: str) -> Iterable[Offer]:
@@ -276,17 +280,14 @@ def _checked(value: object, base: type["Plugin"], kind: str) -> str:
     return value.name
 
 
-def _stamp(owner: str, offers: Iterable[Offer]) -> None:
-    """Make the content of a plugin file part of its plugins' versions.
+def _stamp(digest: str | None, offers: Iterable[Offer]) -> None:
+    """Make the text of a plugin file, and of what it imports, part of its plugins' versions.
 
-    A file is edited and run again: what its former text has made must not pass for its results.
+    A file is edited and run again: the new plugin must not get the results of the old one.
     """
-    path = Path(owner)
-    if path.suffix == ".py" and path.is_file():
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        for offer in offers:
-            if offer.kind != "experiment":
-                offer.value.version = f"{offer.value.version}+{digest}"
+    for offer in offers if digest else ():
+        if offer.kind != "experiment":
+            offer.value.version = f"{offer.value.version}+{digest}"
 
 
 def _installed() -> list[tuple[str, Callable[[], object]]]:
@@ -298,20 +299,3 @@ def _installed() -> list[tuple[str, Callable[[], object]]]:
 
     ordered = sorted(points, key=lambda p: (owner(p) != _BUILTIN, owner(p), p.name))
     return [(owner(point), point.load) for point in ordered]
-
-
-def _loader(file: Path) -> Callable[[], ModuleType]:
-    """Return a function that imports a plugin from one Python file."""
-
-    def load() -> ModuleType:
-        if not file.is_file():
-            raise GeobenchError(f"there is no file {file}")
-        spec = importlib.util.spec_from_file_location(f"geobench_file_{file.stem}", file)
-        if spec is None or spec.loader is None:
-            raise GeobenchError(f"{file} is not a Python file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module  # pydantic looks annotations up here
-        spec.loader.exec_module(module)
-        return module
-
-    return load

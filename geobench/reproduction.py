@@ -12,7 +12,7 @@ from geobench.interfaces.experiment import Control, Event
 from geobench.interfaces.plugin import validated
 from geobench.steps import Steps
 from geobench_catalog import Entry, difference, scratch
-from geobench_catalog.adoption import FOREIGN
+from geobench_catalog.adoption import IMPORTED, is_imported
 from geobench_catalog.difference import ArrayChange, Change
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ def _rounded_up(number: float) -> str:
 def _check_own(steps: Steps, entry: Entry) -> None:
     """Raise if nobody here knows how it was made."""
     maker = steps.catalog.parent(entry, "forecaster") if _kind(entry) == "forecast" else entry
-    if _kind(maker) == "forecaster" and maker.record.recipe["model"].get("use") == FOREIGN:
+    weights = maker is not entry and IMPORTED in maker.record.recipe  # these draw it again
+    if _kind(maker) == "forecaster" and is_imported(maker.record) and not weights:
         raise GeobenchError(
             f"{entry.reference} was imported: how it was made is not known here, so it cannot be "
             f"made again. Name one of its scores, or an entry that was made here."

@@ -102,13 +102,15 @@ def of_piece(
     reading: Callable[[], AbstractContextManager[None]] = nullcontext,
     reading_law: Callable[[], AbstractContextManager[None]] = nullcontext,
     blaming: Blaming = unblamed,
+    counts: Sequence[int] | None = None,
 ) -> "list[list[tuple[Piece, xr.Dataset]]]":
     """Apply `scorers` to a piece, which is read once for all of them, within `reading`.
 
     `truth` is of the piece alone. Returns statistics of each scorer, by smaller pieces, in order.
 
     `law` is another forecast, of the true law, for the scorers that need one, and read within
-    `reading_law`; `blaming` is around what a scorer does.
+    `reading_law`; `blaming` is around what a scorer does. `counts`: how many members each init of
+    the forecast has, where they differ; these are its first ones.
     """
     names = list(truth.data_vars)
     lawful = law is not None and any(scorer.needs_law for scorer in scorers)
@@ -120,10 +122,47 @@ def of_piece(
             draws = piece.of(law[names]).load()
     parts: list[list[tuple[Piece, xr.Dataset]]] = [[] for _ in scorers]
     for portion in _portions(scorers, members, draws):
-        found = _of_portion(scorers, portion, members, truth, draws, context, blaming)
-        for own, each in zip(parts, found, strict=True):
-            own.append((portion.within(piece), each))
+        for part, count in _of_equal_counts(portion, counts and counts[slice(*piece.inits)]):
+            drawn = members if count is None else members.isel(member=slice(count))
+            found = _of_portion(scorers, part, drawn, truth, draws, context, blaming)
+            for own, each in zip(parts, found, strict=True):
+                own.append((part.within(piece), each))
     return parts
+
+
+def shaped_by_members(
+    scorer: Scorer,
+    case: Piece,
+    forecast: "xr.Dataset",
+    truth: "xr.Dataset",
+    context: Context,
+    counts: Sequence[int],
+    law: "xr.Dataset | None" = None,
+) -> bool:
+    """Whether the lengths of a scorer's statistics depend on the number of members, as ranks do.
+
+    It is tried on one init, `case`, with the fewest and the most members of `counts`.
+    """
+    found = []
+    for count in (min(counts), max(counts)):
+        every = [count] * forecast.sizes["init_time"]
+        ((part, *_),) = of_piece([scorer], case, forecast, truth, context, law=law, counts=every)
+        found.append({name: dict(each.sizes) for name, each in part[1].data_vars.items()})
+    return found[0] != found[1]
+
+
+def _of_equal_counts(
+    portion: Piece, counts: Sequence[int] | None
+) -> "Iterator[tuple[Piece, int | None]]":
+    """Cut a portion where the number of members changes from one init to the next."""
+    if counts is None:
+        yield portion, None
+        return
+    first, stop = portion.inits
+    for init in range(first + 1, stop + 1):
+        if init == stop or counts[init] != counts[first]:
+            yield replace(portion, inits=(first, init)), counts[first]
+            first = init
 
 
 def _portions(

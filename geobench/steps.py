@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from geobench import numerics
-from geobench.cases import Cases, check_same
+from geobench.cases import Cases, check_equal_members, check_same, member_counts
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.law import Law
@@ -22,7 +22,7 @@ from geobench.interfaces.simulator import Simulator
 from geobench.interfaces.state import StateSpec
 from geobench.registry import Registry
 from geobench_catalog import Catalog, CatalogError, Entry, layout
-from geobench_catalog.adoption import FOREIGN
+from geobench_catalog.adoption import FOREIGN, IMPORTED
 from geobench_catalog.failures import BEYOND, Limits
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class PieceTask:
     law: str | None
     piece: "Piece"
     scorers: Sequence[Scorer]
+    counts: Sequence[int] | None = None
+    """How many members each init is scored with, where that differs; default: all."""
     threads: int | None = None
     """Threads to compute with, wherever it is done; default: as many as torch is allowed there."""
 
@@ -186,6 +188,7 @@ class Steps:
                 owner += f", followed by {assimilation.name}"
             with blaming(owner):
                 twin = Twin(experiment, simulator, assimilation or None)
+                plugins = [simulator, *([assimilation] if assimilation else [])]
                 for split in simulating.splits(experiment):
                     with self.watch(f"simulate {name}: {split}") as progress:
                         for group, dim, block in twin.realise(split, progress):
@@ -195,6 +198,8 @@ class Steps:
                                 append=dim,
                                 chunks=layout.of_trajectories(block, dim).chunks,
                             )
+                for plugin in plugins:
+                    plugin.check_files()
             train = draft.read(_truth(experiment, "train"))
             draft.write(simulating.climatology(experiment, train), group="climatology")
             draft.write(simulating.inits(experiment, draft.read("test")), group="inits")
@@ -313,6 +318,7 @@ class Steps:
                 memory = cost.PeakMemory(run.device)
                 with numerics.seeded(seed):
                     forecaster = model.fit(training, run)
+                model.check_files()
                 peak = memory.grown()
                 stored = _stored(model, forecaster, training.task)
                 step = cost.StepCost.of(forecaster, training.train[:1, : training.task.history])
@@ -366,6 +372,81 @@ class Steps:
                 }
             )
 
+    def adopt_forecaster(
+        self, path: "Path", dataset: Entry, model: EnsembleModel, *, seed: int = 0, label: str = ""
+    ) -> Entry:
+        """Publish weights that were trained elsewhere as a forecaster of `dataset`.
+
+        `path` is a safetensors file with what the model's `weights()` return. The model is restored
+        from it and draws a few members, before anything is published. The entry is no result of
+        `train`: its recipe holds the digest of the weights, and nothing is known of its cost.
+        """
+        import hashlib
+
+        import safetensors.torch
+
+        from geobench import foreign_weights
+        from geobench.training import cost
+
+        label = label or model.name
+        if model.knows_law:
+            raise GeobenchError(f"the model {label} is given the law: it has no weights to import.")
+        weights = foreign_weights.read(path)
+        content = safetensors.torch.save(weights)  # in one order, whoever wrote the file
+        imported = {"file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
+        recipe = {"model": model.recipe(), "seed": seed, IMPORTED: imported}
+        task = self._task(dataset, model)
+        with blaming(f"the model {label}"):
+            model.check(task)
+            try:
+                forecaster = _restored(model, content, task)
+            except GeobenchError:
+                raise
+            except Exception as error:
+                raise foreign_weights.not_restored(error, weights) from error
+            foreign_weights.check_used(weights, forecaster.weights())
+        found = self.catalog.find("forecaster", recipe, {"dataset": dataset})
+        if found:
+            return found
+        with self._draft(
+            "forecaster",
+            f"{dataset.record.name}.{label}.s{seed}",
+            recipe=recipe,
+            parents={"dataset": dataset},
+            labels={"model": label, "dataset": dataset.record.name},
+        ) as draft:
+            with blaming(f"the model {label}"):
+                history = self._try_out(forecaster, dataset, task, seed)
+                step = cost.StepCost.of(forecaster, history)
+            draft.write_file(_WEIGHTS, content)
+            draft.write(_training_log(Run(seed)))
+            network = forecaster.network
+            count = sum(p.numel() for p in network.parameters()) if network is not None else 0
+            return draft.publish({"parameters": count, **step.summary(), "knows_law": False})
+
+    def _try_out(self, forecaster: Forecaster, dataset: Entry, task: Task, seed: int) -> "Tensor":
+        """Draw four members of the first init; raise if one fails. Return the init's history."""
+        from geobench import forecasting
+
+        experiment = self._experiment(dataset)
+        history = self._histories(dataset, task, forecaster.history, experiment, Cases())[:1]
+        rows = [(0, member) for member in range(4)]
+        leads = min(2, Cases().steps_of(experiment))
+        with _own_randomness():
+            drawn = forecasting.members(
+                forecaster, history, rows, leads=leads, seed=seed, spec=task.spec
+            )
+        block = drawn.transpose(0, 1)[None].numpy()
+        piece = task.spec.dataset(block, ("init_time", "lead_time", "member"))
+        failed = Limits.of(dataset).failed(piece)
+        if failed.counts():
+            raise GeobenchError(
+                f"restored from these weights, {failed.counts().total()} of 4 members fail: "
+                f"{failed.described()}. Check that weights and model belong together, "
+                f"normalisation included."
+            )
+        return history
+
     def _run(self, dataset: Entry, model: EnsembleModel, seed: int, training: "Any") -> Run:
         """What a model is told of how to fit; of the law two numbers, where it is known exactly."""
         from geobench.interfaces.validation import Validation
@@ -405,6 +486,7 @@ class Steps:
             blaming(f"the model {forecaster.record.labels['model']}"),
         ):
             restored = _restored(model, forecaster.content(_WEIGHTS), task)
+            model.check_files()
         if restored.network is not None:
             restored.network.to(self.device)
         return restored, task
@@ -614,6 +696,8 @@ class Steps:
         ):
             every = self._statistics(forecast, scorers, law, progress)
             for scorer, statistics in zip(scorers, every, strict=True):
+                with blaming(f"the scorer {scorer.name}"):
+                    scorer.check_files()
                 if scorer.needs_law and law and law.id == forecast.id:
                     statistics = statistics * 0  # nothing lies between the law and itself
                 made.append(self._publish_score(forecast, scorer, law, statistics))
@@ -668,9 +752,10 @@ class Steps:
         opened = [each for each in (members, draws) if each is not None]
         size = sum(each.nbytes for data in opened for each in data.data_vars.values())
         most = max(1, self.memory // 16 // max(1, size // prod(cases.values())))
+        groups = self._grouped(forecast, scorers, draws)
         work = [
-            (own, piece)
-            for own in _read_together(scorers)
+            (own, counts, piece)
+            for own, counts in groups
             for piece in scoring.pieces(scorers[own[0]], cases, most)
         ]
         tasks = [
@@ -679,13 +764,14 @@ class Steps:
                 str(law.reference) if law and lawful else None,
                 piece,
                 [scorers[place] for place in own],
+                counts,
                 torch.get_num_threads(),
             )
-            for own, piece in work
+            for own, counts, piece in work
         ]
         parts: list[list[tuple[scoring.Piece, xr.Dataset]]] = [[] for _ in scorers]
         results = spread(self, tasks)
-        for done, ((own, _), found) in enumerate(zip(work, results, strict=True), 1):
+        for done, ((own, _, _), found) in enumerate(zip(work, results, strict=True), 1):
             for place, each in zip(own, found, strict=True):
                 parts[place].extend(each)
             progress(done, len(work), "")
@@ -694,6 +780,40 @@ class Steps:
                 whole = scoring.joined(scorer, own_parts)
             own_parts.clear()  # what several scorers share is held until the last has copied it
             yield whole
+
+    def _grouped(
+        self, forecast: Entry, scorers: Sequence[Scorer], draws: "xr.Dataset | None"
+    ) -> list[tuple[list[int], list[int] | None]]:
+        """Places of the scorers that are given the same pieces, and the members of each init.
+
+        Where inits differ in number of members, each is scored with its own; by scorers that count
+        ranks, whose statistics could not be averaged then, with as many as the init with the
+        fewest.
+        """
+        from geobench import scoring
+
+        together, counts = _read_together(scorers), member_counts(forecast)
+        if counts is None:
+            return [(own, None) for own in together]
+        parents, members = self._score_parents(forecast), forecast.open()
+        most = counts.index(max(counts))
+        case = scoring.Piece((most, most + 1), (0, members.sizes["lead_time"]))
+        truth = self.outcome(parents["dataset"], case)
+        context = self.context(parents["dataset"], scorers)
+        ranked = {
+            place
+            for place, scorer in enumerate(scorers)
+            if scoring.shaped_by_members(scorer, case, members, truth, context, counts, draws)
+        }
+        groups: list[tuple[list[int], list[int] | None]] = []
+        for own in together:
+            for members_of, part in (
+                (counts, [place for place in own if place not in ranked]),
+                ([min(counts)] * len(counts), [place for place in own if place in ranked]),
+            ):
+                if part:
+                    groups.append((part, members_of))
+        return groups
 
     def _frame(self, dataset: Entry, cases: Cases) -> "xr.Dataset":
         """Coordinates of the outcomes, with values for the first init alone."""
@@ -721,6 +841,7 @@ class Steps:
             truth,
             replace(self._known[dataset.id, cases][-1], limits=self._limits(dataset, task.scorers)),
             law=self._open(law) if law else None,
+            counts=task.counts,
             reading=forecast.reading,
             reading_law=law.reading if law else nullcontext,
             blaming=blaming,
@@ -750,6 +871,7 @@ class Steps:
         """
         from geobench import exchange
 
+        check_equal_members(forecast, "geobench test")
         dataset, cases = self._check_law(forecast, law), Cases.of(forecast)
         truth = self.outcome(dataset, cases=cases)
         names = list(truth.data_vars)
@@ -844,6 +966,7 @@ class Steps:
         """
         from geobench import planning
 
+        check_equal_members(forecast, "geobench plan")
         dataset, cases = self._check_law(forecast, law), Cases.of(forecast)
         truth = self.outcome(dataset, cases=cases)
         names = list(truth.data_vars)
@@ -872,6 +995,7 @@ class Steps:
         For an oracle's forecast that is p*(x0), the true probability. Thresholds are quantiles of
         the train split's truth.
         """
+        check_equal_members(forecast, "geobench events")
         parents = self._score_parents(forecast)
         dataset = parents["dataset"]
         experiment = self._experiment(dataset)

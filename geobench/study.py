@@ -25,7 +25,7 @@ from geobench.leaderboard.exhibit import Exhibit
 from geobench.registry import Registry, read_yaml
 from geobench.steps import PATIENCE, BusyError, Steps
 from geobench_catalog import Entry
-from geobench_catalog.adoption import FOREIGN
+from geobench_catalog.adoption import FOREIGN, is_imported
 
 _LABEL = r"^[a-z0-9][a-z0-9_-]{0,60}$"
 REFERENCE = "reference"
@@ -350,8 +350,7 @@ class Runner:
             if forecast.origin == "imported" and forecast.door != "forecast":
                 continue
             maker = steps.catalog.parent(forecast, "forecaster")
-            foreign = maker.record.recipe["model"].get("use") == FOREIGN
-            if foreign and steps.catalog.parent(maker, "dataset").id in known:
+            if is_imported(maker.record) and steps.catalog.parent(maker, "dataset").id in known:
                 found[forecast.record.name] = str(forecast.reference)
         return list(found.values())
 

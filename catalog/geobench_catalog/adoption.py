@@ -1,7 +1,8 @@
 """Anyone's forecast as an entry: checked against its dataset, written piece by piece."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,49 +11,92 @@ from geobench_catalog.catalog import Catalog
 from geobench_catalog.draft import Draft
 from geobench_catalog.entry import Entry
 from geobench_catalog.errors import CatalogError
+from geobench_catalog.record import Record
 from geobench_catalog.references import check_name
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
+    from numpy.typing import NDArray
 
     from geobench_catalog.failures import Limits
+    from geobench_catalog.foreign import Source
 
 FOREIGN = "foreign"
+IMPORTED = "imported"  # in the recipe of a forecaster: weights that were trained elsewhere
+
+
+def is_imported(forecaster: Record) -> bool:
+    """Whether somebody made it elsewhere: the forecast alone is known, or the trained weights."""
+    recipe = forecaster.recipe
+    return recipe["model"].get("use") == FOREIGN or IMPORTED in recipe
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is assumed of a forecast that does not say it by itself."""
+
+    rename: Mapping[str, str] = field(default_factory=dict)
+    """Foreign names, mapped to ours."""
+    assume_units: bool = False
+    """Variables without units have ours."""
+    assume_grid: tuple[str, ...] = ()
+    """Grid dims without coordinates whose points are ours, in our order."""
+    keep_failures: bool = False
+    """Members that failed are stored, too."""
+    absent_members: bool = False
+    """A member without any number at an init is not there, and has not failed."""
+    memory: int = 2**30
+    """Bytes that may be held at once."""
 
 
 def adopt(
     catalog: Catalog,
-    path: Path,
+    given: "Source | Sequence[Source]",
     dataset: Entry,
     model: str,
-    *,
-    rename: Mapping[str, str] | None = None,
-    assume_units: bool = False,
-    keep_failures: bool = False,
-    memory: int = 2**30,
+    how: Reading | None = None,
 ) -> tuple[Entry, list[str]]:
-    """Publish the forecast in `path` (.zarr or .nc) as one of `dataset` by `model`; with notes.
+    """Publish the forecast in `given` (`open_foreign`) as one of `dataset` by `model`; with notes.
 
     It must hold every init time and lead time of the dataset's test split, on its grid and in its
-    units. A member that failed (`failures`) is an error unless `keep_failures`.
+    units. A member that failed (`failures`) is an error unless `how.keep_failures`. A forecast with
+    the same values as one that is there is that one.
     """
     from geobench_catalog.conforming import conform
     from geobench_catalog.failures import Limits, valid_ranges
-    from geobench_catalog.foreign import absent_chunks, open_foreign
+    from geobench_catalog.foreign import absent_chunks, listed, open_foreign
     from geobench_catalog.matching import named
+    from geobench_catalog.own_attributes import check_dataset
 
+    how = how or Reading()
     name = check_name(f"{dataset.record.name}.{check_name(model)}")
-    foreign = open_foreign(path)
-    unstored = absent_chunks(path)
+    sources = listed(given)
+    what = str(sources[0]) + (f" and {len(sources) - 1} more" if len(sources) > 1 else "")
+    foreign = open_foreign(sources)
+    unstored = absent_chunks(sources)
     try:
+        told = check_dataset(catalog, foreign, dataset)
         wanted = template(dataset)
-        ours, notes = conform(foreign, wanted, rename or {}, assume_units=assume_units)
-        ranges = valid_ranges(foreign, named(foreign, wanted, rename or {}))
+        ours, notes = conform(
+            foreign,
+            wanted,
+            how.rename,
+            assume_units=how.assume_units,
+            assume_grid=how.assume_grid,
+        )
+        ranges = valid_ranges(foreign, named(foreign, wanted, how.rename))
     except CatalogError as error:
-        raise CatalogError(f"{path}: {error}") from error
-    notes = [*notes, *unstored]
+        raise CatalogError(f"{what}: {error}") from error
+    notes = [*told, *notes, *unstored]
+    limits = Limits.of(dataset, ranges=ranges)
+    present = _present(ours, limits, how.memory) if how.absent_members else None
+    counts = [] if present is None else present.sum(1).tolist()
+    if len({*counts}) > 1:
+        notes.append(f"members differ in number by init: {min(counts)} to {max(counts)}")
+    members = max(counts, default=ours.sizes["member"])
     labels = {"model": model, "dataset": dataset.record.name}
-    recipe = {"members": ours.sizes["member"], "seed": 0, "file": path.name, "notes": notes}
+    recipe = {"members": members, "seed": 0, "file": Path(what).name, "notes": notes}
     forecaster = _forecaster(catalog, dataset, name, model, labels)
     with catalog.draft(
         "forecast",
@@ -62,14 +106,28 @@ def adopt(
         labels=labels,
         door="forecast",
     ) as draft:
-        limits = Limits.of(dataset, ranges=ranges)
-        failures = _write(draft, ours, memory, limits, keep_failures=keep_failures)
+        failures = _write(draft, ours, how, limits, present)
+        again = _same(catalog, draft, name, forecaster)
+        if again:
+            return again, [*notes, f"{again.reference} has the same values: nothing new is stored"]
         summary = {
             "failed_members": failures.total(),
             **({"failures": dict(failures)} if failures else {}),
-            "members": ours.sizes["member"] * ours.sizes["init_time"],
+            "members": sum(counts) or members * ours.sizes["init_time"],
+            **({"member_counts": counts} if len({*counts}) > 1 else {}),
         }
         return draft.publish(summary), notes
+
+
+def _same(catalog: Catalog, draft: Draft, name: str, forecaster: Entry) -> Entry | None:
+    """Return the forecast of this name that has the values of the draft, if there is one."""
+    for reference in sorted(catalog.names.references("forecast")):
+        if reference.name == name:
+            entry = catalog.get(str(reference))
+            parent = entry.record.parents.get("forecaster")
+            if parent and parent.id == forecaster.id and draft.has_values_of(entry):
+                return entry
+    return None
 
 
 def template(dataset: Entry) -> "xr.Dataset":
@@ -114,30 +172,83 @@ def _forecaster(
         return draft.publish({"knows_law": False})
 
 
-def _write(
-    draft: Draft, ours: "xr.Dataset", memory: int, limits: "Limits", *, keep_failures: bool
-) -> Counter[str]:
-    """Write the forecast by blocks of inits; return how many members failed, by reason."""
+def _blocks(ours: "xr.Dataset", memory: int, members: int) -> Iterator[tuple[slice, "xr.Dataset"]]:
+    """Read the forecast by blocks of inits: whole chunks of what is stored, with `members`."""
     sizes = {str(dim): size for dim, size in ours.sizes.items()}
-    shape = layout.of_forecast(sizes, 4)
     per_init = sum(each.nbytes for each in ours.data_vars.values()) // sizes["init_time"]
-    own = shape.chunks["init_time"]
+    own = layout.of_forecast(sizes | {"member": members}, 4).chunks["init_time"]
     block = max(1, memory // 4 // (per_init * own)) * own
-    failures: Counter[str] = Counter()
     for first in range(0, sizes["init_time"], block):
         inits = slice(first, min(first + block, sizes["init_time"]))
-        piece = ours.isel(init_time=inits).load()
-        failed = limits.failed(piece, first)
+        yield inits, ours.isel(init_time=inits).load()
+
+
+def _present(ours: "xr.Dataset", limits: "Limits", memory: int) -> "NDArray[np.bool_]":
+    """Which members have any number at sea, `(init, member)`; every init must have one."""
+    import numpy as np
+
+    found = []
+    for _, piece in _blocks(ours, memory, ours.sizes["member"]):
+        some = [limits.holds_any(each.to_numpy()) for each in piece.data_vars.values()]
+        found.append(np.any(some, axis=0))
+    present = np.concatenate(found)
+    empty = np.flatnonzero(~present.any(1))
+    if empty.size:
+        time = str(ours["init_time"].values[empty[0]].astype("M8[s]")).removesuffix(":00")
+        raise CatalogError(
+            f"{empty.size} of {len(present)} inits have no member with any number, the first at "
+            f"{time}. A score needs all inits: add these forecasts."
+        )
+    return present
+
+
+def _write(
+    draft: Draft,
+    ours: "xr.Dataset",
+    how: Reading,
+    limits: "Limits",
+    present: "NDArray[np.bool_] | None",
+) -> Counter[str]:
+    """Write the forecast by blocks of inits; return how many members failed, by reason."""
+    import numpy as np
+
+    sizes = {str(dim): size for dim, size in ours.sizes.items()}
+    members = sizes["member"] if present is None else int(present.sum(1).max())
+    shape = layout.of_forecast(sizes | {"member": members}, 4)
+    coords = ours[["init_time"]]
+    failures: Counter[str] = Counter()
+    for inits, loaded in _blocks(ours, how.memory, members):
+        piece = loaded
+        if present is not None:
+            piece = _gathered(loaded, present[inits]).isel(member=slice(members))
+        there = np.ones((piece.sizes["init_time"], members), bool)
+        if present is not None:
+            there = np.arange(members) < present[inits].sum(1)[:, None]
+        failed = limits.failed(piece, inits.start, there)
         failures += failed.counts()
-        if failures and not keep_failures:
-            every = piece.sizes["init_time"] * piece.sizes["member"]
+        if failures and not how.keep_failures:
+            hint = ""
+            if present is None and limits.only_empty(piece, failed):
+                hint = ", or pass --absent-members if these were never made"
             raise CatalogError(
-                f"{failures.total()} of {every} members at the inits {inits.start} to "
+                f"{failures.total()} of {there.sum()} members at the inits {inits.start} to "
                 f"{inits.stop - 1} failed: {failed.described()}. Mend the forecast, or store them "
-                f"as failed with --keep-failures: it then ranks below those that finish."
+                f"as failed with --keep-failures: it then ranks below those that finish{hint}."
             )
-        if first == 0:
-            one = piece.isel(init_time=[0])
-            draft.allocate(one, ours[["init_time"]], *shape)
+        if inits.start == 0:
+            draft.allocate(piece.isel(init_time=[0]), coords, *shape)
         draft.fill(piece, {"init_time": inits})
     return failures
+
+
+def _gathered(piece: "xr.Dataset", present: "NDArray[np.bool_]") -> "xr.Dataset":
+    """Put the members that are there first at each init, in their order."""
+    import numpy as np
+
+    order = np.argsort(~present, axis=1, kind="stable")
+    data = {}
+    for name, variable in piece.data_vars.items():
+        values = variable.to_numpy()
+        index = order.reshape(order.shape[0], 1, order.shape[1], *[1] * (values.ndim - 3))
+        data[name] = (variable.dims, np.take_along_axis(values, index, 2), variable.attrs)
+    return piece.assign(data)

@@ -1,14 +1,15 @@
 """Anyone's forecast laid out as if it were ours: matched or refused, never converted, and lazy."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from geobench_catalog.errors import CatalogError
-from geobench_catalog.foreign import one_line
+from geobench_catalog.foreign import STANDARD_CALENDARS, one_line
 from geobench_catalog.matching import STANDARD_NAMES, direction, grid_dims, grids, named
+from geobench_catalog.reading import Read, first_unread, lazily, read_places
 from geobench_catalog.units import powers_of, seconds_in
 
 if TYPE_CHECKING:
@@ -29,19 +30,22 @@ def conform(
     rename: Mapping[str, str] = {},
     *,
     assume_units: bool = False,
+    assume_grid: Collection[str] = (),
 ) -> tuple["xr.Dataset", list[str]]:
     """Lay out a forecast like `wanted`, float32 `(init_time, lead_time, member, *grid)`; and notes.
 
     `wanted` gives coordinates, names and units; its values are never looked at. `rename` maps
     foreign names to ours. Nothing is interpolated or converted: what does not match is an error.
-    With `assume_units`, variables without units are taken to have ours.
+    With `assume_units`, variables without units are taken to have ours. `assume_grid` names grid
+    dims without coordinates whose points are ours, in our order.
     """
     import xarray as xr
 
     names = named(foreign, wanted, rename)
     notes = _told(foreign, names, rename)
     _check_units(foreign, wanted, names, assume_units, notes)
-    axes = _axes(foreign, wanted, names, notes)
+    _check_assumed(foreign, wanted, names, assume_grid)
+    axes = _axes(foreign, wanted, names, notes, assume_grid)
     member = np.arange(len(axes["member"].positions))
     coords = dict(wanted.coords) | {"member": ("member", member, {"standard_name": "realization"})}
     data = {}
@@ -85,8 +89,24 @@ def _check_units(
             )
 
 
+def _check_assumed(
+    foreign: "xr.Dataset", wanted: "xr.Dataset", names: Mapping[str, str], assumed: Collection[str]
+) -> None:
+    bare = [names[our] for our in grids(wanted) if names[our] not in foreign.variables]
+    for name in assumed:
+        if name not in bare:
+            told = f"Such are: {', '.join(bare)}." if bare else "There is none: leave it out."
+            raise CatalogError(
+                f"--assume-grid {name}: {name} is no grid dimension without coordinate. {told}"
+            )
+
+
 def _axes(
-    foreign: "xr.Dataset", wanted: "xr.Dataset", names: Mapping[str, str], notes: list[str]
+    foreign: "xr.Dataset",
+    wanted: "xr.Dataset",
+    names: Mapping[str, str],
+    notes: list[str],
+    assumed: Collection[str],
 ) -> dict[str, _Axis]:
     grid = grids(wanted)
     dims = {our: _dim(foreign, names.get(our), our) for our in [*STANDARD_NAMES, *grid]}
@@ -103,7 +123,7 @@ def _axes(
     elif not foreign.sizes[dims["member"]]:
         raise CatalogError(f"{dims['member']} has 0 members. Write at least one.")
     positions["member"] = np.arange(foreign.sizes[dims["member"]] if dims["member"] else 1)
-    positions |= {our: _along(foreign, wanted, our, names[our], notes) for our in grid}
+    positions |= {our: _along(foreign, wanted, our, names[our], notes, assumed) for our in grid}
     return {our: _Axis(dims[our], positions[our]) for our in dims}
 
 
@@ -114,7 +134,7 @@ def _dim(foreign: "xr.Dataset", name: str | None, our: str) -> str | None:
     if len(dims) > 1:
         raise CatalogError(
             f"{name} depends on {', '.join(map(str, dims))}; {our} has to be a coordinate along "
-            f"one dimension. Say what gives it: --rename FOREIGN={our}."
+            f"one dimension. Give it one, or name another: --rename {dims[-1]}={our}."
         )
     return str(dims[0]) if dims else None
 
@@ -136,16 +156,55 @@ def _times(
         lost = [show(time) for time in want if time not in place]
         if lost:
             are = "s are" if len(lost) > 1 else " is" if len(want) == 1 else "s is"
-            more = f", and {len(lost) - 10} more" if len(lost) > 10 else ""
+            there = _others(have, want, show)
             missing.append(
-                f"{len(lost)} of {len(want)} {kind}{are} missing: {', '.join(lost[:10])}{more}"
+                f"{len(lost)} of {len(want)} {kind}{are} missing: {_some(lost)}; {there}"
             )
         elif len(have) > len(want):
             notes.append(f"{kind}s that are not asked for and left out: {len(have) - len(want)}")
         positions[our] = np.array([place.get(time, 0) for time in want], np.intp)
     if missing:
-        raise CatalogError(f"{'; '.join(missing)}. A score needs all of them: add these forecasts.")
+        raise CatalogError(
+            f"{'; '.join(missing)}. A score needs all of them: add these forecasts, or correct "
+            f"times that are only labelled otherwise."
+        )
     return positions
+
+
+def _some(times: Sequence[str]) -> str:
+    more = f", and {len(times) - 10} more" if len(times) > 10 else ""
+    return ", ".join(times[:10]) + more
+
+
+_Instant = tuple[int, int]
+
+
+def _others(
+    have: Sequence[_Instant], want: Sequence[_Instant], show: Callable[[_Instant], str]
+) -> str:
+    """Say which times there are in place of the wanted ones, or by how much all are off."""
+    shift = _offset(have, want)
+    if shift:
+        off = f"{abs(shift) / 3600:.10g} h {'later' if shift > 0 else 'earlier'}"
+        first = min(want)
+        found = show((first[0] + shift, first[1]))
+        every = f"all {len(want)} are there" if len(want) > 1 else "it is there"
+        return f"{every} {off} ({found} for {show(first)})"
+    others = [show(time) for time in sorted({*have} - {*want})]
+    return f"the forecast has: {_some(others)}" if others else "the forecast has no others"
+
+
+def _offset(have: Sequence[_Instant], want: Sequence[_Instant]) -> int:
+    """Seconds by which all wanted times are off in the forecast; 0 if there is no such number."""
+    there, first = {*have}, min(want)
+    shifts = sorted({time[0] - first[0] for time in have}, key=abs)
+    for shift in shifts[:_SHIFTS]:
+        if shift and all((time[0] + shift, time[1]) in there for time in want):
+            return shift
+    return 0
+
+
+_SHIFTS = 1000  # that are tried
 
 
 def _instants(dataset: "xr.Dataset", name: str, our: str) -> list[tuple[int, int]]:
@@ -158,6 +217,7 @@ def _instants(dataset: "xr.Dataset", name: str, our: str) -> list[tuple[int, int
             f"the dimension {name} ({our}) has no coordinate. Add one that tells it."
         )
     variable = dataset.variables[name]
+    _check_calendar(variable, name)
     times = np.atleast_1d(variable.values)
     inexact = np.dtype(variable.encoding.get("dtype", times.dtype)).kind == "f"
     if our == "lead_time" and times.dtype.kind in "iuf":
@@ -174,6 +234,16 @@ def _instants(dataset: "xr.Dataset", name: str, our: str) -> list[tuple[int, int
     snap = inexact & (abs(rest - near * 10**9) < 10**8)
     seconds = whole.astype(np.int64) + np.where(snap, near, 0)
     return list(zip(seconds.tolist(), np.where(snap, 0, rest).tolist(), strict=True))
+
+
+def _check_calendar(variable: "xr.Variable", name: str) -> None:
+    calendar = str({**variable.encoding, **variable.attrs}.get("calendar", "standard"))
+    if calendar.lower() not in STANDARD_CALENDARS:
+        raise CatalogError(
+            f"{name} has the calendar '{calendar}', whose days are not those of the dataset's "
+            f"standard calendar: such forecasts are not read. Run the model on the dates of the "
+            f"dataset; converting the labels (xarray: convert_calendar) drops or moves days."
+        )
 
 
 def _spans(numbers: "NDArray[Any]", units: object, name: str) -> "NDArray[np.timedelta64]":
@@ -198,12 +268,23 @@ def _hours(time: tuple[int, int]) -> str:
 
 
 def _along(
-    foreign: "xr.Dataset", wanted: "xr.Dataset", our: str, name: str, notes: list[str]
+    foreign: "xr.Dataset",
+    wanted: "xr.Dataset",
+    our: str,
+    name: str,
+    notes: list[str],
+    assumed: Collection[str],
 ) -> "NDArray[np.intp]":
     want = wanted[our].values
     straight = np.arange(want.size)
     if name not in foreign.variables and foreign.sizes[name] == want.size:
-        notes.append(f"{name} has no coordinate and is taken to be {our}")
+        if name not in assumed:
+            raise CatalogError(
+                f"{name} has no coordinate, so nothing says that its {want.size} points are "
+                f"{our}, nor from which end. Add the coordinate, or pass --assume-grid {name} if "
+                f"they are {_ends(want)} in this order."
+            )
+        notes.append(f"{name} has no coordinate and is taken to be {our}, in its order")
         return straight
     way = direction(foreign, name, wanted, our) if name in foreign.variables else 0
     if way == 0:
@@ -233,9 +314,10 @@ def _arranged(foreign: "xr.Dataset", name: str, axes: Mapping[str, _Axis], notes
     extra = [str(dim) for dim in variable.dims if dim not in {axis.dim for axis in axes.values()}]
     for dim in extra:
         if variable.sizes[dim] != 1:
+            members = f", or, if these are members: --rename {dim}=member"
             raise CatalogError(
                 f"{name} has a dimension too many: {dim} ({variable.sizes[dim]} points). Select "
-                f"one of them, or say what it is: --rename {dim}=OURS."
+                f"one of them{members if axes['member'].dim is None else ''}."
             )
         notes.append(f"{dim} has one point and is dropped")
     if not np.can_cast(variable.dtype, np.float32, "same_kind"):
@@ -243,37 +325,19 @@ def _arranged(foreign: "xr.Dataset", name: str, axes: Mapping[str, _Axis], notes
     if variable.dtype.newbyteorder("=") != np.float32:
         notes.append(f"{name} is {variable.dtype} and read as float32")
     read = _reader(variable.isel(dict.fromkeys(extra, 0)), name, list(axes.values()))
-    return _lazy(read, tuple(len(axis.positions) for axis in axes.values()))
+    return lazily(read, tuple(len(axis.positions) for axis in axes.values()), np.float32)
 
 
-_Read = Callable[[tuple[Any, ...]], "NDArray[Any]"]
-
-
-def _lazy(read: _Read, shape: tuple[int, ...]) -> Any:
-    """Wrap `read`, which takes an int, a slice or positions for each dim, as an array of xarray."""
-    from xarray.backends import BackendArray
-    from xarray.core import indexing
-
-    class Arranged(BackendArray):
-        def __init__(self) -> None:
-            self.shape, self.dtype = shape, np.dtype(np.float32)
-
-        def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-            outer = indexing.IndexingSupport.OUTER
-            return indexing.explicit_indexing_adapter(key, shape, outer, read)
-
-    return indexing.LazilyIndexedArray(Arranged())
-
-
-def _reader(variable: "xr.Variable", name: str, axes: Sequence[_Axis]) -> _Read:
+def _reader(variable: "xr.Variable", name: str, axes: Sequence[_Axis]) -> Read:
     def read(key: tuple[Any, ...]) -> "NDArray[Any]":
         chosen = [np.atleast_1d(axis.positions[k]) for axis, k in zip(axes, key, strict=True)]
         places = {a.dim: c for a, c in zip(axes, chosen, strict=True) if a.dim is not None}
         try:
-            block = _block(variable, places)
+            block = read_places(variable, places)
         except Exception as error:  # as in `open_foreign`
             raise CatalogError(
-                f"{name} cannot be read ({one_line(error)}). Check the file, or write it again."
+                f"{name} cannot be read at {first_unread(variable, places)} ({one_line(error)}). "
+                f"Check the file, or write it again."
             ) from error
         for at, axis in enumerate(axes):
             if axis.dim is None:
@@ -281,32 +345,3 @@ def _reader(variable: "xr.Variable", name: str, axes: Sequence[_Axis]) -> _Read:
         return block[tuple(0 if isinstance(k, int | np.integer) else slice(None) for k in key)]
 
     return read
-
-
-def _block(variable: "xr.Variable", places: Mapping[str, "NDArray[np.intp]"]) -> "NDArray[Any]":
-    """Read the places along each dim, in the order of `places`, reading nothing besides them."""
-    sorted_places = {dim: np.unique(place, return_inverse=True) for dim, place in places.items()}
-    spans = {dim: _span(found) for dim, (found, _) in sorted_places.items()}
-    uneven = [dim for dim, span in spans.items() if not isinstance(span, slice)]
-    if len(uneven) > 1:
-        # HDF5 takes a list of places along one dim only: xarray would read the box around the rest.
-        parts = [
-            _block(variable, {**places, uneven[0]: place}) for place in places[uneven[0]][:, None]
-        ]
-        return np.concatenate(parts, list(places).index(uneven[0]))
-    with np.errstate(over="ignore"):
-        part = variable.isel(spans)
-        block = part.values.astype(np.float32, copy=False)
-    block = block.transpose([part.dims.index(dim) for dim in places])
-    for at, (found, back) in enumerate(sorted_places.values()):
-        if not np.array_equal(back, np.arange(found.size)):
-            block = block.take(back, at)
-    return block
-
-
-def _span(places: "NDArray[np.intp]") -> "slice | NDArray[np.intp]":
-    """Turn evenly spaced, ascending places into a slice, which every format reads best."""
-    steps = np.unique(np.diff(places))
-    if places.size and steps.size <= 1:
-        return slice(int(places[0]), int(places[-1]) + 1, int(steps[0]) if steps.size else 1)
-    return places if places.size else slice(0, 0)

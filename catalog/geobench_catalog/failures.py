@@ -65,26 +65,42 @@ class Limits:
         beyond = float(dataset.record.recipe.get("failed_beyond", BEYOND))
         return cls(mean, std, counts, np.inf if only_finite else beyond, ranges or {})
 
-    def failed(self, piece: "xr.Dataset", first: int = 0) -> "Failures":
+    def failed(
+        self, piece: "xr.Dataset", first: int = 0, there: "NDArray[np.bool_] | None" = None
+    ) -> "Failures":
         """Which members of a piece `(init_time, lead_time, member, *grid)` failed, and why.
 
-        `first` is the number of the piece's first init, for the examples.
+        `first` is the number of the piece's first init, for the examples. `there`: which members
+        there are, `(init, member)`; default: all.
         """
         found: dict[str, NDArray[np.bool_]] = {}
         examples: dict[str, str] = {}
         for name, variable in piece.data_vars.items():
             values = variable.to_numpy()
             for reason, bad in self._bad(str(name), values):
+                if there is not None:
+                    bad &= there.reshape(len(there), 1, -1, *[1] * (bad.ndim - 3))
                 members = np.asarray(bad.any(axis=(1, *range(3, bad.ndim))))
                 found[reason] = members | found[reason] if reason in found else members
                 if reason not in examples and bad.any():
-                    init, lead, member, *_ = place = tuple(int(i[0]) for i in np.nonzero(bad))
+                    init, lead, member, *cell = place = tuple(int(i[0]) for i in np.nonzero(bad))
                     examples[reason] = (
                         f"{name} = {values[place]:.7g} at init {first + init}, lead {lead + 1}, "
-                        f"member {member}"
+                        f"member {member}{_cell(variable, cell)}{_when(piece, init, lead)}"
                     )
         shape = tuple(piece.sizes[dim] for dim in ("init_time", "member"))
         return Failures(_first_reasons(found, shape), examples)
+
+    def holds_any(self, values: "Numbers") -> "NDArray[np.bool_]":
+        """Which members of `(init, lead, member, *grid)` have a number that counts."""
+        held: NDArray[np.bool_] = ~np.isnan(values) & self.counts
+        return np.asarray(held.any(axis=(1, *range(3, held.ndim))))
+
+    def only_empty(self, piece: "xr.Dataset", failed: "Failures") -> bool:
+        """Whether all members that failed have no number at all."""
+        some = [self.holds_any(each.to_numpy()) for each in piece.data_vars.values()]
+        bad = np.any([*failed.by_reason.values()], axis=0)
+        return not (np.any(some, axis=0) & bad).any()
 
     def _bad(self, name: str, values: "Numbers") -> "list[tuple[str, NDArray[np.bool_]]]":
         """Where values `(init, lead, member, *grid)` are not to be, by reason."""
@@ -107,6 +123,21 @@ class Limits:
                 (f"beyond {self.beyond:g} standard deviations", far),
             ]
         return [(reason, bad & self.counts) for reason, bad in found]
+
+
+def _cell(variable: "xr.DataArray", places: "list[int]") -> str:
+    """Where on the grid: the index along each dim."""
+    named = zip(map(str, variable.dims[3:]), places, strict=True)
+    return "".join(f", {dim} {place}" for dim, place in named)
+
+
+def _when(piece: "xr.Dataset", init: int, lead: int) -> str:
+    """The init and lead time, where the piece has them."""
+    if not {"init_time", "lead_time"} <= {*piece.coords}:
+        return ""
+    began = str(piece["init_time"].values[init].astype("M8[s]")).removesuffix(":00")
+    hours = piece["lead_time"].values[lead] / np.timedelta64(1, "h")
+    return f", {began} + {hours:g} h"
 
 
 def _first_reasons(

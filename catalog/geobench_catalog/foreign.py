@@ -1,21 +1,26 @@
 """Anyone's forecast, opened without trust: what might run code or point elsewhere is refused."""
 
+import glob
 import importlib
-import json
-import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geobench_catalog.codec_safety import check_node
 from geobench_catalog.errors import CatalogError
 
 if TYPE_CHECKING:
     import xarray as xr
 
-_METADATA = {".zarray", ".zgroup", ".zmetadata", "zarr.json"}
+STANDARD_CALENDARS = {"standard", "gregorian", "proleptic_gregorian"}
+Source = str | Path
+"""A path, a URL, or a pattern such as 'theirs/*.nc'."""
+
+_NETCDF = (".nc", ".nc4", ".cdf", ".netcdf")
+_GRIB = (".grib", ".grib1", ".grib2", ".grb", ".grb1", ".grb2", ".gb2")
+_URLS = ("s3://", "https://", "http://")
+_MOST_FILES = 100_000
 
 
 @contextmanager
@@ -26,20 +31,55 @@ def _specification_unsaid() -> Iterator[None]:
         yield
 
 
-def open_foreign(path: str | Path) -> "xr.Dataset":
-    """Open PATH.zarr (Zarr 2 or 3) or PATH.nc (netCDF 3 or 4) lazily; nothing in it is trusted."""
-    place = Path(path)
-    opener = {".zarr": _open_zarr, ".nc": _open_netcdf}.get(place.suffix.lower())
-    if opener is None:
+def open_foreign(given: Source | Sequence[Source]) -> "xr.Dataset":
+    """Open a forecast lazily; nothing in it is trusted.
+
+    It is a Zarr store (2 or 3: a .zarr folder, a .zarr.zip file, an s3:// or https:// URL), a
+    netCDF file (3 or 4), or several of these, each with some of the init times, lead times or
+    members.
+    """
+    from geobench_catalog.several import combined
+
+    sources = listed(given)
+    opened = [_open(source) for source in sources]
+    if len(opened) == 1:
+        return opened[0]
+    return combined(dict(zip(map(str, sources), opened, strict=True)))
+
+
+def listed(given: Source | Sequence[Source]) -> list[Source]:
+    """Name every file that was given, also by a pattern."""
+    found: list[Source] = []
+    for each in [given] if isinstance(given, str | Path) else given:
+        text = str(each)
+        if glob.has_magic(text) and not is_url(text) and not Path(text).exists():
+            matched = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 # of any root
+            if not matched:
+                raise CatalogError(f"no file matches '{text}'. Check the pattern of the forecast.")
+            found += map(Path, matched)
+        else:
+            found.append(text if is_url(text) else Path(text))
+    if not found:
+        raise CatalogError("no file of the forecast is named. Name one or more.")
+    if len(found) > _MOST_FILES:
         raise CatalogError(
-            f"{place}: forecasts with the ending '{place.suffix}' are not read. Write it as a "
-            f".zarr folder or a .nc file."
+            f"{len(found):,} files are named, and {_MOST_FILES:,} are the most that are read. "
+            f"Write the forecast as one Zarr store."
         )
+    return found
+
+
+def is_url(text: str) -> bool:
+    """Whether it names something that is not on this machine."""
+    return text.startswith(_URLS)
+
+
+def _open(place: Source) -> "xr.Dataset":
     try:
-        if not place.exists():
+        if isinstance(place, Path) and not place.exists() and not _is_grib(place):
             raise CatalogError(f"{place} is not there. Check the path of the forecast.")
         with _specification_unsaid():
-            return opener(place)
+            return _read(place)
     except CatalogError:
         raise
     except ModuleNotFoundError as error:
@@ -53,21 +93,50 @@ def open_foreign(path: str | Path) -> "xr.Dataset":
         ) from error
 
 
-def absent_chunks(path: str | Path) -> list[str]:
-    """Notes on arrays of which chunks are not stored: Zarr takes them to hold the fill value."""
-    import zarr
+def _read(place: Source) -> "xr.Dataset":
+    from geobench_catalog import foreign_zarr
 
-    if Path(path).suffix.lower() != ".zarr":
-        return []
-    with _specification_unsaid():
-        arrays = list(zarr.open_group(path, mode="r", use_consolidated=False).arrays())
-        counts = {name: (array.nchunks_initialized, array.nchunks) for name, array in arrays}
-    return [
-        f"{wanted - there} of {wanted} chunks of {name} are not stored and read as "
-        f"{dict(arrays)[name].fill_value}"
-        for name, (there, wanted) in counts.items()
-        if there < wanted
-    ]
+    name = str(place).rstrip("/").lower()
+    if is_url(str(place)):
+        return _decoded(*foreign_zarr.at_url(str(place)))
+    path = Path(place)
+    if name.endswith(".zarr.zip") or (name.endswith(".zarr") and path.is_file()):
+        return _decoded(*foreign_zarr.in_zip(path))
+    if name.endswith(".zarr"):
+        return _decoded(*foreign_zarr.in_folder(path))
+    if name.endswith(_NETCDF):
+        return _open_netcdf(path)
+    if _is_grib(path):
+        raise CatalogError(
+            f"{path} is GRIB, which is not read. Convert it: grib_to_netcdf -o {path.stem}.nc "
+            f"{path.name} (ecCodes), cdo -f nc4 copy {path.name} {path.stem}.nc, or with cfgrib "
+            f"xarray.open_dataset('{path.name}', engine='cfgrib').to_netcdf('{path.stem}.nc')."
+        )
+    raise CatalogError(
+        f"{path}: forecasts with the ending '{path.suffix}' are not read. Write it as a .zarr "
+        f"folder or a .nc file."
+    )
+
+
+def _is_grib(path: Path) -> bool:
+    if path.suffix.lower() in _GRIB:
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(4) == b"GRIB"
+
+
+def absent_chunks(given: Source | Sequence[Source]) -> list[str]:
+    """Notes on arrays of which chunks are not stored: Zarr takes them to hold the fill value."""
+    from geobench_catalog import foreign_zarr
+
+    notes: list[str] = []
+    for source in listed(given):
+        if str(source).rstrip("/").lower().endswith((".zarr", ".zarr.zip")) or is_url(str(source)):
+            with _specification_unsaid():
+                notes += foreign_zarr.absent(source)
+    return notes
 
 
 def one_line(error: Exception) -> str:
@@ -75,39 +144,30 @@ def one_line(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
-def _open_zarr(place: Path) -> "xr.Dataset":
-    import xarray as xr
-
-    if not place.is_dir():
-        raise CatalogError(f"{place} is a file; a .zarr is a folder. Unpack or write it again.")
-    for file in _metadata(place, place):
-        check_node(json.loads(file.read_bytes()), file.relative_to(place).as_posix())
-    # Not the consolidated metadata: what is read is then what has been checked, file by file.
-    # Timedeltas are left to `conform`: xarray would also turn data in "seconds" into timedeltas.
-    stored = xr.open_zarr(place, chunks=None, consolidated=False, decode_cf=False)
-    if (place / ".zgroup").exists():
+def _decoded(stored: "xr.Dataset", zarr_2: bool) -> "xr.Dataset":
+    """Decode a Zarr store; timedeltas are left to `conform`, which knows data in seconds."""
+    if zarr_2:
         # In Zarr 2 the fill value says what chunks hold that are not stored, 0 by default. Where it
         # is 0 it is a number like others, and no mark of what is missing, as xarray would read it.
         for variable in stored.variables.values():
             if variable.attrs.get("_FillValue") == 0:
                 del variable.attrs["_FillValue"]
-    return xr.decode_cf(stored, decode_timedelta=False)
+    return _in_known_calendars(stored)
 
 
-def _metadata(folder: str | Path, store: Path) -> Iterator[Path]:
-    """Yield the metadata files of a store; refuse links, pipes and devices."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _metadata(entry.path, store)
-            elif not entry.is_file(follow_symlinks=False):
-                where = Path(entry.path).relative_to(store).as_posix()
-                raise CatalogError(
-                    f"{store}: {where} is a symbolic link or no regular file, which may lead out "
-                    f"of the store. Copy what it stands for in its place (cp -rL)."
-                )
-            elif entry.name.casefold() in _METADATA:
-                yield Path(entry.path)
+def _in_known_calendars(stored: "xr.Dataset") -> "xr.Dataset":
+    """Decode; times of other calendars stay numbers, and `conform` says so where it needs them."""
+    import xarray as xr
+
+    odd = [
+        name
+        for name, variable in stored.variables.items()
+        if str(variable.attrs.get("calendar", "standard")).lower() not in STANDARD_CALENDARS
+    ]
+    decoded = xr.decode_cf(stored.drop_vars(odd), decode_timedelta=False)
+    decoded = decoded.assign_coords({name: stored.variables[name] for name in odd})
+    decoded.set_close(stored.close)
+    return decoded
 
 
 def _open_netcdf(place: Path) -> "xr.Dataset":
@@ -122,7 +182,8 @@ def _open_netcdf(place: Path) -> "xr.Dataset":
     engine: Any = "h5netcdf" if magic == b"\x89HDF" else "scipy"
     if engine == "h5netcdf":
         _check_hdf5(place)
-    return xr.open_dataset(place, engine=engine, chunks=None, decode_timedelta=False)
+    stored = xr.open_dataset(place, engine=engine, chunks=None, decode_cf=False)
+    return _in_known_calendars(stored)
 
 
 def _check_hdf5(place: Path) -> None:

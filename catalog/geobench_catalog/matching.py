@@ -1,5 +1,6 @@
 """Which name of a foreign forecast is which of ours: by request, CF attributes, known spellings."""
 
+import difflib
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -45,10 +46,41 @@ def named(foreign: "xr.Dataset", wanted: "xr.Dataset", rename: Mapping[str, str]
     for our, among in there.items():
         if our not in names and our != "member":
             raise CatalogError(
-                f"nothing in the forecast is {our}; it has: {', '.join(sorted(among))}. Say what "
-                f"it is: --rename FOREIGN={our}."
+                f"nothing in the forecast is {our}; it has: {', '.join(sorted(among))}. Say which "
+                f"of them is: {hint(foreign, wanted, names, our)}."
             )
     return names
+
+
+def hint(foreign: "xr.Dataset", wanted: "xr.Dataset", names: Mapping[str, str], our: str) -> str:
+    """The option that names the likeliest candidate for one of ours."""
+    fields = our in wanted.data_vars
+    among = foreign.data_vars if fields else [*foreign.coords, *foreign.dims, *foreign.data_vars]
+    free = [str(each) for each in dict.fromkeys(among) if each not in names.values()]
+    free.sort(key=lambda name: -_likeness(foreign, name, wanted, our))
+    return f"--rename {free[0]}={our}" if free else f"--rename NAME={our} with a name that it has"
+
+
+def _likeness(foreign: "xr.Dataset", name: str, wanted: "xr.Dataset", our: str) -> float:
+    """How much a variable or dim looks like one of ours: by kind, dims and length."""
+    bare = name not in foreign.variables
+    variable = None if bare else foreign.variables[name]
+    if our in wanted.data_vars:
+        return 0.0 if variable is None else variable.ndim
+    kinds = {"init_time": "M", "lead_time": "m"}
+    one_dim = bare or (variable is not None and variable.ndim <= 1)
+    kind = variable is not None and variable.dtype.kind == kinds.get(our, "")
+    size = foreign.sizes[name] if name in foreign.dims else 0
+    alike = our in wanted.sizes and size == wanted.sizes[our]
+    spelled = difflib.SequenceMatcher(None, name.lower(), our).ratio()
+    return 8 * one_dim + 4 * kind + 2 * alike + (name in foreign.dims) + spelled
+
+
+def names_a_time_or_member(foreign: "xr.Dataset", name: str) -> bool:
+    """Whether a coordinate is by its name or standard name an init time, lead time or member."""
+    known = {"time", *itertools.chain(*(words.split() for words in _KNOWN.values()))}
+    standard = foreign.variables[name].attrs.get("standard_name")
+    return name in STANDARD_NAMES or name.lower() in known or standard in STANDARD_NAMES.values()
 
 
 def _attributes(foreign: "xr.Dataset", name: str) -> dict[str, str]:
@@ -84,7 +116,7 @@ def _settle(
         if len(found) > 1:
             raise CatalogError(
                 f"{our} may be {' or '.join(repr(name) for name in found)}. Say which: "
-                f"--rename {found[0]}={our}, or another (--rename FOREIGN=OURS)."
+                f"{' or '.join(f'--rename {name}={our}' for name in found)}."
             )
         if found:
             names[our] = found[0]
@@ -109,8 +141,8 @@ def _name_times(
     if "lead_time" not in names and valid:
         raise CatalogError(
             f"the forecast gives the time that is forecast ({valid[0]}) and no lead times. Lay it "
-            f"out by init_time and lead_time = {valid[0]} - init_time, or say what gives the lead "
-            f"times: --rename FOREIGN=lead_time."
+            f"out by init_time and lead_time = {valid[0]} - init_time; if another coordinate gives "
+            f"the lead times, name it: --rename NAME=lead_time."
         )
 
 
@@ -133,9 +165,13 @@ def _name_grid(
     if len(ways) > 1:
         raise CatalogError(
             f"{', '.join(rest)} may be {' or '.join(', '.join(way) for way in ways[:2])}, by their "
-            f"coordinates. Say which: --rename {ways[0][0]}={rest[0]} (FOREIGN=OURS)."
+            f"coordinates. Say which: {' or '.join(_renamed(way, rest) for way in ways[:2])}."
         )
     names |= dict(zip(rest, ways[0], strict=True)) if ways else {}
+
+
+def _renamed(way: Sequence[str], ours: Sequence[str]) -> str:
+    return " ".join(f"--rename {their}={our}" for their, our in zip(way, ours, strict=True))
 
 
 def _horizontal(name: str, attributes: Mapping[str, str]) -> str | None:

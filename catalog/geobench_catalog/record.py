@@ -159,12 +159,25 @@ def identity(kind: Kind, recipe: Mapping[str, Any], parents: Mapping[str, str]) 
     """Digest of a computation: what would be made, whatever it is called.
 
     `parents` maps a role to the *content* identity of the parent entry, so that a changed parent
-    makes another computation.
+    makes another computation. A file counts by its content (`without_places`).
     """
     text = json.dumps(
-        {"kind": kind, "recipe": recipe, "parents": parents},
+        {"kind": kind, "recipe": without_places(recipe), "parents": parents},
         sort_keys=True,
         separators=(",", ":"),
         allow_nan=False,
     )
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def without_places(recipe: Any) -> Any:
+    """Return a recipe in which `{file: PATH, sha256: DIGEST}` is the digest alone.
+
+    The path says where the file lay, for whoever reads the recipe. A moved file is the same file.
+    """
+    if isinstance(recipe, Mapping):
+        told = {key: without_places(value) for key, value in recipe.items()}
+        if told.keys() == {"file", "sha256"} and isinstance(told["sha256"], str):
+            del told["file"]
+        return told
+    return [*map(without_places, recipe)] if isinstance(recipe, list | tuple) else recipe

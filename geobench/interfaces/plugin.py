@@ -4,6 +4,7 @@ import difflib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from types import UnionType
 from typing import (
     Annotated,
@@ -20,12 +21,14 @@ from typing import (
 from pydantic import (
     BaseModel,
     ConfigDict,
+    PrivateAttr,
     ValidationError,
     model_validator,
 )
 from pydantic_core import ErrorDetails
 
 from geobench.errors import GeobenchError
+from geobench.interfaces import files
 
 
 class Fields(BaseModel):
@@ -46,6 +49,18 @@ class Fields(BaseModel):
                     raise ValueError(f"{key} = {_short(value)}: {wrong}")
         return given
 
+    @model_validator(mode="before")
+    @classmethod
+    def _find_files(cls, given: Any) -> Any:
+        """Put the path in place of the `{file: …, sha256: …}` of a recipe."""
+        if not isinstance(given, Mapping):
+            return given
+        fields = {key: cls.model_fields.get(key) for key in given if isinstance(key, str)}
+        return {
+            key: files.found(value, field.annotation) if (field := fields.get(key)) else value
+            for key, value in given.items()
+        }
+
 
 class Plugin(Fields):
     """What simulators, models and scorers have in common.
@@ -57,6 +72,9 @@ class Plugin(Fields):
 
     name: ClassVar[str] = ""
     version: ClassVar[str] = "1"
+
+    _digests: dict[Path, str] = PrivateAttr(default_factory=dict)
+    """Of the files that its fields name, when it was made."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -76,9 +94,30 @@ class Plugin(Fields):
         defaults = {key: field.default for key, field in cls.model_fields.items()}
         return {key: _completed(value, defaults.get(key)) for key, value in given.items()}
 
+    @model_validator(mode="after")
+    def _files_are_there(self) -> Self:
+        """Refuse a path to nothing: its content is part of the recipe."""
+        for key in type(self).model_fields:
+            for path in files.paths(getattr(self, key)):
+                try:
+                    self._digests[path] = files.digest(path)
+                except GeobenchError as error:
+                    raise ValueError(f"{key}: {error}") from error
+        return self
+
+    def check_files(self) -> None:
+        """Raise `GeobenchError` if a file that a field names has changed since this was made."""
+        for path, was in self._digests.items():
+            if not path.exists() or files.digest(path) != was:
+                raise GeobenchError(
+                    f"the file '{path}' changed while it was used, so the result would not be "
+                    f"that of either version. Nothing was published; run it again."
+                )
+
     def recipe(self) -> dict[str, Any]:
         """Everything that decides this plugin's numbers, as JSON values."""
-        return {"use": self.name, "version": self.version, **self.model_dump(mode="json")}
+        fields = files.referenced(self, self.model_dump(mode="json"), self._digests)
+        return {"use": self.name, "version": self.version, **fields}
 
     @classmethod
     def configured(cls, fields: Mapping[str, Any]) -> Self:

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from geobench.cases import check_whole
+from geobench.cases import check_whole, member_counts
 from geobench.interfaces.scorer import IDEALS, Orientation, Scorer
 from geobench.interfaces.scorer import excess as _excess
 from geobench.leaderboard import confidence_set, pairs, soundness
@@ -20,7 +20,7 @@ from geobench.leaderboard import excess as excesses
 from geobench.leaderboard.estimates import LEVEL, Estimate, estimate, estimates
 from geobench.leaderboard.seeds import Mean, Summary, means, summaries
 from geobench_catalog import Entry
-from geobench_catalog.adoption import FOREIGN
+from geobench_catalog.adoption import is_imported
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -64,8 +64,8 @@ class Competitor:
     @cached_property
     def imported(self) -> bool:
         """Whether it came from elsewhere, and does not count as made here."""
-        foreign = self.forecaster.record.recipe["model"].get("use") == FOREIGN
-        return foreign or "imported" in (self.forecaster.origin, self.forecast.origin)
+        origins = self.forecaster.origin, self.forecast.origin
+        return is_imported(self.forecaster.record) or "imported" in origins
 
     @property
     def trained(self) -> bool:
@@ -188,6 +188,14 @@ class Row:
     """What is wrong with its members, if they are copies of one another."""
     deterministic: bool = False
     """Whether it has a single member, or says itself that all are equal."""
+    fewest_members: int = 0
+    """Of an init with the fewest; 0: all have `members`."""
+
+    @property
+    def ensemble(self) -> str:
+        """Number of members, or the fewest and the most where inits differ."""
+        fewest = self.fewest_members or self.members
+        return str(self.members) if fewest == self.members else f"{fewest}–{self.members}"
 
 
 @dataclass
@@ -607,6 +615,7 @@ def _row(
             lambda run: run.forecast.record.summary.get("seconds_per_member", "nan")
         ),
         members=int(drawn.recipe["members"]),
+        fewest_members=min(member_counts(each.forecast) or [int(drawn.recipe["members"])]),
         entries={
             "forecaster": str(each.forecaster.reference),
             "forecast": str(each.forecast.reference),
@@ -622,8 +631,8 @@ def _device(run: Competitor) -> str:
 
 
 def _training_seconds(run: Competitor) -> float:
-    """Seconds of its training; NaN of a forecast that was imported: nobody knows."""
+    """Seconds of its training; NaN where a forecast or weights were imported: nobody knows."""
     record = run.forecaster.record
-    if record.recipe["model"].get("use") == FOREIGN:
+    if is_imported(record):
         return float("nan")
     return float(record.summary.get("training_seconds", record.seconds))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from geobench.cases import member_counts
 from geobench.leaderboard.exhibit import Exhibit
 from geobench.leaderboard.looks import title
 
@@ -76,7 +77,7 @@ def scenes(exhibit: Exhibit) -> list[Scene]:
 
 def _cut(forecast: Any, inits: Sequence[int]) -> "xr.Dataset":
     with forecast.reading():
-        members = slice(_MEMBERS)
+        members = slice(min([_MEMBERS, *(member_counts(forecast) or ())]))
         found: xr.Dataset = forecast.open().isel(init_time=list(inits), member=members).load()
     return found
 

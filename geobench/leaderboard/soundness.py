@@ -109,8 +109,16 @@ def described(rows: Sequence["Row"], scorers: Sequence[Scorer]) -> list[str]:
                 f"{row.label}: {row.degenerate}, in each of the cases looked at, so that it has "
                 f"fewer members than it says. Copies count as independent members in its scores."
             )
-    for count in sorted({row.members for row in rows}):
-        names = list(dict.fromkeys(row.label for row in rows if row.members == count))
+    for label, ensemble in dict.fromkeys((row.label, row.ensemble) for row in rows):
+        if "–" in ensemble:
+            told.append(
+                f"{label} has {ensemble} members, by init. Each init is scored with its own "
+                f"members, and fair scores do not depend on their number. Scores that count ranks "
+                f"take {ensemble.partition('–')[0]} members at each init."
+            )
+    fewest = {id(row): row.fewest_members or row.members for row in rows}
+    for count in sorted({*fewest.values()}):
+        names = list(dict.fromkeys(row.label for row in rows if fewest[id(row)] == count))
         reasons = [reason for scorer in scorers if (reason := scorer.no_score(count))]
         if count == 1:
             verb = "has one member: a point forecast" if len(names) == 1 else "have one member each"

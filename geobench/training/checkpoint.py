@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from geobench.interfaces.plugin import Fields
+from geobench_catalog.record import without_places
 
 
 class UnusableError(Exception):
@@ -83,7 +84,7 @@ class Checkpoint:
 
     def check(self, recipe: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Raise `UnusableError` if it is of another training; `shapes` are of all its tensors."""
-        if self.facts.recipe != recipe:
+        if without_places(self.facts.recipe) != without_places(recipe):
             raise UnusableError("it is of another recipe")
         own = {key: tuple(value.shape) for key, value in self.tensors.items() if key != "recent"}
         if own != shapes:

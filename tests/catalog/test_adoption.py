@@ -1,5 +1,7 @@
 """A forecast of somebody's own, with no code: taken in, scored and ranked as any other."""
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +139,11 @@ def test_a_forecast_of_another_dataset_is_told(ran: Path) -> None:
         (lambda d: d.assign(X=d["X"].drop_attrs()), (), "X has no units; wanted is"),
         (lambda d: d.isel(site=slice(20)), ("--rename", "site=x"), "site is not the wanted x"),
         (
+            lambda d: d.assign_coords(time=d["time"] + np.timedelta64(6, "h")),
+            (),
+            "40 of 40 init times are missing: 2000-",
+        ),
+        (
             lambda d: d.where(d["number"] != 2),
             (),
             "40 of 200 members at the inits 0 to 39 failed",
@@ -156,6 +163,114 @@ def test_what_does_not_fit_is_told_and_is_not_stored(
     assert len(result.stderr.splitlines()) == 1
     left = set(Catalog(ran / "catalog").query("")["reference"]) - before
     assert not [name for name in left if name.startswith("forecast/")]
+
+
+def test_the_same_forecast_is_one_entry(ran: Path) -> None:
+    """Whatever file it lies in; another forecast under the same name is another version."""
+    theirs = _weatherbench(ran / "catalog")
+    first = _take_in(ran, theirs, ".nc", "--model", "once")
+    assert first.stdout.strip() == "forecast/tiny.once@1", first.output
+    for ending in (".nc", ".zarr"):
+        again = _take_in(ran, theirs, ending, "--model", "once")
+        assert again.stdout == first.stdout, again.output
+        assert "forecast/tiny.once@1 has the same values: nothing new is stored" in again.stderr
+    other = _take_in(ran, 2 * theirs.assign_attrs(), ".nc", "--model", "once", "--assume-units")
+    assert other.stdout.strip() == "forecast/tiny.once@2", other.output
+
+
+@pytest.fixture(scope="module")
+def other(ran: Path) -> Path:
+    """The same, and a second dataset with its own forecasts."""
+    study = STUDY | {"experiments": {"other": STUDY["experiments"]["tiny"] | {"seed": 3}}}
+    (ran / "other.yaml").write_text(yaml.safe_dump(study))
+    result = _geobench(ran / "catalog", "run", ran / "other.yaml")
+    assert result.exit_code == 0, result.output
+    return ran
+
+
+def _own(folder: Path, reference: str, dataset: str, *words: object) -> Result:
+    """Bring a forecast of ours back, as its folder in the catalog is."""
+    entry = Catalog(folder / "catalog").get(reference)
+    given = ("--dataset", dataset, "--model", f"back-{len(list(folder.iterdir()))}", *words)
+    where = Path(entry.location) / "data.zarr"
+    return _geobench(folder / "catalog", "catalog", "import-forecast", where, *given)
+
+
+def test_a_forecast_of_ours_says_which_dataset_it_is_of(other: Path) -> None:
+    """Both datasets have the same init times and grid: nothing else would tell."""
+    right = _own(other, "forecast/tiny.oracle.s0@1", "dataset/tiny@1")
+    assert right.exit_code == 0, right.output
+    wrong = _own(other, "forecast/other.oracle.s0@1", "dataset/tiny@1")
+    assert wrong.exit_code == 2, wrong.output
+    assert (
+        "it is a forecast of dataset/other@1: its attribute parents names "
+        "forecaster/other.oracle.s0@1. It was to be taken in as one of dataset/tiny@1."
+    ) in wrong.stderr
+    assert len(wrong.stderr.splitlines()) == 1
+    dataset = Catalog(other / "catalog").get("dataset/other@1")
+    path = Path(dataset.location) / "data.zarr" / "inits"
+    given = ("--dataset", "dataset/tiny@1", "--model", "none")
+    (other / "copy.zarr").symlink_to(path)
+    result = _geobench(other / "catalog", "catalog", "import-forecast", other / "copy.zarr", *given)
+    assert result.exit_code == 2
+    assert "says that it is a dataset, and no forecast" in result.stderr
+
+
+@pytest.mark.parametrize("parents", ["{", "[" * 5000, "7", '{"forecaster": 7}', 7, '{"x": "y"}'])
+def test_attributes_that_cannot_be_read_say_nothing(ran: Path, parents: object) -> None:
+    theirs = _weatherbench(ran / "catalog")
+    theirs = theirs.assign_attrs(geobench_kind="forecast", parents=parents)
+    result = _take_in(ran, theirs, ".nc", "--model", "odd")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_forecast_of_ours_from_another_catalog_is_known_by_its_name(ran: Path) -> None:
+    theirs = _weatherbench(ran / "catalog").assign_attrs(geobench_kind="forecast")
+    told = {"forecaster": "forecaster/tiny.else.s0@1 0123"}
+    mine = theirs.assign_attrs(parents=json.dumps(told))
+    result = _take_in(ran, mine, ".nc", "--model", "near")
+    assert result.exit_code == 0, result.output
+    assert "forecaster/tiny.else.s0@1 made it, which is not in this catalog" in result.stderr
+    told = {"forecaster": "forecaster/globe.else.s0@1 0123"}
+    result = _take_in(ran, theirs.assign_attrs(parents=json.dumps(told)), ".nc", "--model", "far")
+    assert result.exit_code == 2
+    assert "it is a forecast of dataset/globe: its attribute parents" in result.stderr
+
+
+def test_several_files_are_one_forecast(ran: Path) -> None:
+    """A file for each of some inits, named by a pattern; and their names one by one."""
+    theirs = _weatherbench(ran / "catalog")
+    for variable in theirs.variables.values():
+        variable.encoding.clear()
+    folder = ran / "parts"
+    folder.mkdir()
+    for first in range(0, 40, 10):
+        part = theirs.isel(time=slice(first, first + 10))
+        part.to_netcdf(folder / f"{first:02}.nc", engine="h5netcdf")
+    options = ("--dataset", "dataset/tiny@1", "--rename", "X=q", "--model", "parts")
+    for paths in ((folder / "*.nc",), sorted(folder.iterdir())):
+        result = _geobench(ran / "catalog", "catalog", "import-forecast", *paths, *options)
+        assert result.exit_code == 0, result.output
+        assert result.stdout.strip() == "forecast/tiny.parts@1"
+    one, own = (
+        Catalog(ran / "catalog").get(f"forecast/tiny.{n}@1") for n in ("parts", "oracle.s0")
+    )
+    np.testing.assert_array_equal(one.load()["q"], own.load()["q"])
+
+
+def test_the_example_in_a_hint_can_be_run_as_it_stands(ran: Path) -> None:
+    theirs = _weatherbench(ran / "catalog")
+    path = ran / "hint.nc"
+    for variable in theirs.variables.values():
+        variable.encoding.clear()
+    theirs.to_netcdf(path, engine="h5netcdf")
+    words = ["import-forecast", path, "--dataset", "dataset/tiny@1", "--model", "hinted"]
+    refused = _geobench(ran / "catalog", "catalog", *words)
+    assert refused.exit_code == 2
+    (told,) = re.findall(r"--rename \S+=\w+", refused.stderr)
+    assert told == "--rename X=q"
+    result = _geobench(ran / "catalog", "catalog", *words, *told.split())
+    assert result.exit_code == 0, result.output
 
 
 def test_failed_members_are_kept_if_that_is_asked_for(ran: Path) -> None:
@@ -185,7 +300,8 @@ def test_a_member_far_beyond_the_climate_is_refused_or_kept_as_failed(
     model = f"far{FAR.index(value)}"
     refused = _take_in(ran, theirs, ".nc", "--model", model)
     assert refused.exit_code == 2, refused.output
-    where = f"q = {np.float32(value):.7g} at init 0, lead 2, member 2"  # time runs backwards
+    where = f"q = {np.float32(value):.7g} at init 0, lead 2, member 2, x 7, "  # time runs backwards
+    where += f"{str(theirs['time'].values[39])[:16]} + 48 h"
     assert f"1 of 200 members at the inits 0 to 39 failed: 1 is {reason} ({where})" in (
         refused.stderr
     )

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import tracemalloc
 import warnings
 from collections.abc import Callable
@@ -306,10 +307,19 @@ def test_a_grid_stored_in_float32_is_the_same_grid() -> None:
     assert result["x"].dtype == np.float64
 
 
-def test_a_grid_without_coordinates_is_taken_by_its_size() -> None:
-    result, notes = conform(_ours().drop_vars("x").rename(x="lon"), _wanted())
+def test_a_grid_without_coordinates_is_taken_if_somebody_vouches_for_it() -> None:
+    """It may run backwards: its size alone says nothing."""
+    bare = _ours().drop_vars("x").rename(x="lon")
+    told = r"lon has no coordinate, .* --assume-grid lon if they are 0\.0 … 288\.0 \(5 points\)"
+    with pytest.raises(CatalogError, match=told):
+        conform(bare, _wanted())
+    result, notes = conform(bare, _wanted(), assume_grid=["lon"])
     _right(result)
-    assert notes == ["lon is read as x", "lon has no coordinate and is taken to be x"]
+    assert notes == ["lon is read as x", "lon has no coordinate and is taken to be x, in its order"]
+    with pytest.raises(CatalogError, match=r"--assume-grid y: y is no grid .* Such are: lon\."):
+        conform(bare, _wanted(), assume_grid=["y"])
+    with pytest.raises(CatalogError, match=r"--assume-grid x: .*There is none: leave it out"):
+        conform(_ours(), _wanted(), assume_grid=["x"])
 
 
 def test_rename_comes_before_every_guess() -> None:
@@ -346,15 +356,18 @@ Change = Callable[[xr.Dataset], xr.Dataset]
 REFUSED: dict[str, tuple[Change, str]] = {
     "no variable": (
         lambda d: d.rename(u="wind"),
-        r"nothing in the forecast is u; it has: wind\. .*--rename FOREIGN=u",
+        r"nothing in the forecast is u; it has: wind\. .*--rename wind=u",
     ),
-    "two variables": (_two_standard_names, r"u may be 'a' or 'b'\. Say which: --rename a=u"),
+    "two variables": (
+        _two_standard_names,
+        r"u may be 'a' or 'b'\. Say which: --rename a=u or --rename b=u\.",
+    ),
     "two members": (
         lambda d: d.rename(member="number").assign_coords(number=[0, 1], ens=("number", [0, 1])),
         r"member may be 'ens' or 'number'\. Say which: --rename ens=member",
     ),
     "no inits": (lambda d: d.rename(init_time="begin"), r"is init_time; it has: .*begin"),
-    "no leads": (lambda d: d.rename(lead_time="age"), r"is lead_time; it has: age, .*FOREIGN=lead"),
+    "no leads": (lambda d: d.rename(lead_time="age"), r"is lead_time; it has: age, .*age=lead_t"),
     "valid times": (
         lambda d: d.rename(lead_time="valid_time").assign_coords(valid_time=INITS[:3]),
         r"gives the time that is forecast \(valid_time\) and no lead times\. .*valid_time - init",
@@ -390,8 +403,8 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "missing inits": (
         lambda d: d.isel(init_time=[0, 3], lead_time=[0, 1]),
         (
-            r"^2 of 4 init times are missing: 2000-01-02T00:00, 2000-01-03T00:00; "
-            r"1 of 3 lead times is missing: 18 h\. "
+            r"^2 of 4 init times are missing: 2000-01-02T00:00, 2000-01-03T00:00; the forecast has "
+            r"no others; 1 of 3 lead times is missing: 18 h; the forecast has no others\. "
         ),
     ),
     "an init twice": (
@@ -406,7 +419,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "an ensemble of none": (lambda d: d.isel(member=[]), r"member has 0 members"),
     "levels": (
         lambda d: d.expand_dims(level=[500, 850]),
-        r"u has a dimension too many: level \(2 points\)\. .*--rename level=OURS",
+        r"u has a dimension too many: level \(2 points\)\. Select one of them\.",
     ),
     "no x": (lambda d: d.isel(x=0, drop=True), r"nothing in the forecast is x"),
     "x only elsewhere": (
@@ -459,9 +472,98 @@ def test_a_square_grid_whose_sides_are_alike_has_to_be_named() -> None:
     np.testing.assert_array_equal(result["u"], NUMBERS[..., :3])
 
 
+@pytest.mark.parametrize(("hours", "words"), [(6, "6 h later"), (-12, "12 h earlier")])
+def test_times_that_are_all_off_by_some_hours_are_shown_beside_the_wanted_ones(
+    hours: int, words: str
+) -> None:
+    moved = _ours().assign_coords(init_time=INITS + np.timedelta64(hours, "h"))
+    found = str(moved["init_time"].values[0])[:16]
+    told = (
+        f"4 of 4 init times are missing: 2000-01-01T00:00, 2000-01-02T00:00, 2000-01-03T00:00, "
+        f"2000-01-04T00:00; all 4 are there {words} ({found} for 2000-01-01T00:00)."
+    )
+    with pytest.raises(CatalogError, match=re.escape(told)):
+        conform(moved, _wanted())
+
+
+def test_times_that_are_others_are_shown_beside_the_wanted_ones() -> None:
+    inits = INITS.copy()
+    inits[2] += np.timedelta64(1, "h")
+    told = "1 of 4 init times is missing: 2000-01-03T00:00; the forecast has: 2000-01-03T01:00."
+    with pytest.raises(CatalogError, match=re.escape(told)):
+        conform(_ours().assign_coords(init_time=inits), _wanted())
+    moved = _ours().assign_coords(lead_time=LEADS - LEADS[0])
+    told = "1 of 3 lead times is missing: 18 h; all 3 are there 6 h earlier (0 h for 6 h)."
+    with pytest.raises(CatalogError, match=re.escape(told)):
+        conform(moved, _wanted())
+
+
+@pytest.mark.parametrize("calendar", ["noleap", "360_day", "365_day", "julian"])
+@pytest.mark.parametrize("ending", ["zarr", "nc"])
+def test_another_calendar_is_named(tmp_path: Path, calendar: str, ending: str) -> None:
+    """Its days are others; a variable that is not asked for may have any."""
+    attrs = {"units": "days since 2000-01-01", "calendar": calendar}
+    days = np.arange(4.0)
+    data = _ours().assign_coords(init_time=("init_time", days, attrs))
+    path = tmp_path / f"odd.{ending}"
+    _write(data, path, **({"engine": "h5netcdf"} if ending == "nc" else {}))
+    told = f"init_time has the calendar '{calendar}', whose days are not those of the dataset's"
+    with pytest.raises(CatalogError, match=told):
+        conform(open_foreign(path), _wanted())
+    data = _ours().assign_coords(other=("init_time", days, attrs))
+    path = tmp_path / f"fine.{ending}"
+    _write(data, path, **({"engine": "h5netcdf"} if ending == "nc" else {}))
+    _right(conform(open_foreign(path), _wanted())[0])
+
+
+def _cured(data: xr.Dataset, wanted: xr.Dataset, most: int = 4) -> tuple[Any, dict[str, str]]:
+    """Take each `--rename A=B` of a message as it stands, until the forecast is read."""
+    rename: dict[str, str] = {}
+    for _ in range(most):
+        try:
+            return conform(data, wanted, rename)[0], rename
+        except CatalogError as error:
+            hints = re.findall(r"--rename (\S+)=(\w+)", str(error).partition(" or --rename")[0])
+            rename |= dict(hints)
+    raise AssertionError(f"no end of hints: {rename}")
+
+
+def _two_of_each(data: xr.Dataset) -> xr.Dataset:
+    data = _two_standard_names(data).rename(member="number")
+    return data.assign_coords(number=[0, 1], ens=("number", [0, 1]))
+
+
+HINTS: dict[str, tuple[Change, dict[str, str]]] = {
+    "several candidates": (_two_of_each, {"ens": "member", "a": "u"}),
+    "another variable": (lambda d: d.rename(u="wind"), {"wind": "u"}),
+    "another init time": (lambda d: d.rename(init_time="begin"), {"begin": "init_time"}),
+    "another lead time": (lambda d: d.rename(lead_time="age"), {"age": "lead_time"}),
+    "all of them": (
+        lambda d: d.rename(u="wind", init_time="begin", lead_time="age", x="i"),
+        {"wind": "u", "begin": "init_time", "age": "lead_time"},
+    ),
+    "members by another name": (lambda d: d.rename(member="draw"), {"draw": "member"}),
+}
+
+
+@pytest.mark.parametrize("case", HINTS)
+def test_the_hint_of_a_message_is_what_cures(case: str) -> None:
+    change, hints = HINTS[case]
+    result, rename = _cured(change(_ours()), _wanted())
+    assert rename == hints
+    np.testing.assert_array_equal(result["u"], NUMBERS)
+
+
+def test_the_hint_for_a_square_grid_names_both_sides() -> None:
+    wanted = _wanted().isel(x=[0, 1, 2]).assign_coords(x=("x", Y))
+    result, rename = _cured(_square(_ours()), wanted)
+    assert sorted(rename.values()) == ["x", "y"]
+    assert result["u"].shape == (4, 3, 2, 3, 3)
+
+
 def test_many_missing_times_are_counted_and_ten_are_listed() -> None:
     inits = INITS[0] + np.arange(4 + 512) * np.timedelta64(1, "D")
-    lines = r"512 of 516 init times are missing: (\S+, ){10}and 502 more\. "
+    lines = r"512 of 516 init times are missing: (\S+, ){10}and 502 more; the forecast has no oth"
     with pytest.raises(CatalogError, match=lines):
         conform(_ours(), _wanted().reindex(init_time=inits))
 
@@ -509,7 +611,7 @@ def test_a_pickle_in_a_store_is_refused_and_does_not_run(
     _open_fails(array.parent, r"u/\.zarray uses the codec 'pickle', which may run code")
     assert not made.exists()
     # Without the check, opening would have run it: the payload is live.
-    monkeypatch.setattr("geobench_catalog.foreign.check_node", lambda node, where: None)
+    monkeypatch.setattr("geobench_catalog.foreign_zarr.check_node", lambda node, where: None)
     with contextlib.suppress(CatalogError):
         open_foreign(array.parent)
     assert made.exists()
@@ -618,12 +720,13 @@ def _damaged(path: Path) -> Path:
     [
         ("a.zarr", None, r"a\.zarr is not there\. Check"),
         ("a.nc", None, r"a\.nc is not there"),
-        ("a.grib", None, r"the ending '\.grib' are not read\. Write it as a \.zarr folder or a"),
-        ("a", None, r"the ending '' are not read"),
+        ("a.grib", None, r"a\.grib is GRIB, which is not read\. Convert .*netcdf -o a\.nc a\.grib"),
+        ("a", lambda path: path.write_bytes(b"u"), r"the ending '' are not read"),
+        ("a.b", lambda path: path.write_bytes(b"GRIB\0"), r"a\.b is GRIB.*cdo -f nc4 copy a\.b"),
         (
             "a.zarr",
             lambda path: path.write_bytes(b"PK"),
-            r"a\.zarr is a file; a \.zarr is a folder",
+            r"a\.zarr is a file and no zip; a \.zarr is a folder",
         ),
         ("a.zarr", lambda path: path.mkdir(), r"cannot be opened .*write it again"),
         ("a.zarr", _damaged, r"cannot be opened \(JSONDecodeError"),
@@ -646,12 +749,15 @@ def test_what_cannot_be_opened_is_told_in_a_line(
     _open_fails(tmp_path / name, message)
 
 
-def test_a_chunk_that_is_damaged_is_an_error_when_it_is_read(tmp_path: Path) -> None:
-    path = _write(_ours(), tmp_path / "theirs.zarr", zarr_format=3)
-    chunk = next(file for file in (path / "u" / "c").rglob("*") if file.is_file())
+def test_a_chunk_that_is_damaged_is_named_when_it_is_read(tmp_path: Path) -> None:
+    """By the first place in it, along the forecast's own dims."""
+    how = {"u": {"chunks": (1, 2, 2, 3, 5)}}
+    path = _write(_ours(), tmp_path / "theirs.zarr", zarr_format=3, encoding=how)
+    chunk = path / "u" / "c" / "2" / "1" / "0" / "0" / "0"
     chunk.write_bytes(chunk.read_bytes()[:9])
     result, _ = conform(open_foreign(path), _wanted())
-    with pytest.raises(CatalogError, match=r"u cannot be read \(.*Check the file"):
+    told = r"u cannot be read at init_time 2, lead_time 2, member 0, y 0, x 0 \(.*Check the file"
+    with pytest.raises(CatalogError, match=told):
         result["u"].load()
 
 

@@ -892,3 +892,39 @@ def test_a_process_ends_quietly_and_soon(s3_url: str) -> None:
         capture_output=True, text=True, timeout=600, check=True,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("1.0 1\n", "")
+
+
+# -- forecasts of strangers
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_forecast_in_a_bucket_is_read_and_not_trusted(
+    bucket: str, tmp_path: Path, version: int
+) -> None:
+    from geobench_catalog.foreign import absent_chunks, open_foreign
+
+    values = np.arange(24, dtype=np.float32).reshape(4, 6)
+    data = xr.Dataset({"q": (("init_time", "x"), values)})
+    how = {"q": {"chunks": (1, 6)}}
+    data.to_zarr(tmp_path / "a.zarr", zarr_format=version, consolidated=False, encoding=how)
+    fs = fsspec.filesystem("s3", skip_instance_cache=True)
+    place = f"{bucket.removeprefix('s3://')}/{uuid.uuid4().hex}.zarr"
+    for file in (tmp_path / "a.zarr").rglob("*"):
+        if file.is_file():
+            fs.pipe_file(f"{place}/{file.relative_to(tmp_path / 'a.zarr')}", file.read_bytes())
+    url = f"s3://{place}"
+    np.testing.assert_array_equal(open_foreign(url)["q"], values)
+    assert absent_chunks(url) == []
+    chunk = "q/2.0" if version == 2 else "q/c/2/0"
+    fs.rm_file(f"{place}/{chunk}")
+    (note,) = absent_chunks(url)
+    assert note.startswith("1 of 4 chunks of q are not stored and read as ")
+    metadata = "q/.zarray" if version == 2 else "q/zarr.json"
+    text = (
+        fs.cat_file(f"{place}/{metadata}").replace(b"zstd", b"pickle").replace(b"blosc", b"pickle")
+    )
+    fs.pipe_file(f"{place}/{metadata}", text)
+    with pytest.raises(CatalogError, match="which may run code or is not known"):
+        open_foreign(url)
+    with pytest.raises(CatalogError, match=r"holds no Zarr store\. Check the URL"):
+        open_foreign(f"{url}.gone")

@@ -117,61 +117,91 @@ def pull(references: tuple[str, ...], source: str, *, trust: bool, as_json: bool
 
 
 @click.command("import-forecast")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option(
     "--dataset",
     required=True,
     metavar="REFERENCE",
     shell_complete=completes("dataset"),
-    help="Its dataset.",
+    help="The dataset that it forecasts, dataset/NAME@VERSION.",
 )
 @click.option("--model", required=True, metavar="NAME", help="What to call the model that made it.")
 @click.option(
-    "--rename", "renames", multiple=True, metavar="THEIRS=OURS", help="Name a dim or variable."
+    "--rename",
+    "renames",
+    multiple=True,
+    metavar="THEIRS=OURS",
+    help="Name a dim or variable, e.g. number=member.",
 )
-@click.option("--assume-units", is_flag=True, help="Take variables without units as they are.")
+@click.option(
+    "--assume-units", is_flag=True, help="Variables without units have those of the dataset."
+)
+@click.option(
+    "--assume-grid",
+    multiple=True,
+    metavar="DIM",
+    help="The points of this dim, which has no coordinate, are the dataset's, in its order.",
+)
 @click.option("--keep-failures", is_flag=True, help="Store members that failed, too.")
+@click.option(
+    "--absent-members",
+    is_flag=True,
+    help="A member without any number at an init is not there, and has not failed. Each init is "
+    "scored with its own number of members.",
+)
 @json_option
 def import_forecast(
-    path: Path,
+    paths: tuple[str, ...],
     dataset: str,
     model: str,
     renames: tuple[str, ...],
+    assume_grid: tuple[str, ...],
     *,
     assume_units: bool,
     keep_failures: bool,
+    absent_members: bool,
     as_json: bool,
 ) -> None:
-    """Take in anyone's forecast, .zarr or .nc.
+    """Take in anyone's forecast: Zarr or netCDF.
 
-    It has to have every init time and lead time of the dataset's test split, on its grid and in its
-    units; what is missing is told. Names of WeatherBench and CF are known. It is then scored as any
-    other.
+    PATH is a .zarr folder, a .zarr.zip file, an s3:// or https:// URL of a Zarr store, or a .nc
+    file. Several files, or a pattern in quotes, are one forecast: each holds some of the init
+    times, lead times or members.
+
+    The forecast must have every init time and lead time of the dataset's test split, on its grid
+    and in its units. If something does not match, the message says what. Names of WeatherBench and
+    CF are known. The forecast is then scored as any other.
 
     For example: geobench catalog import-forecast theirs.nc --dataset dataset/a@1 --model theirs
     """
-    from geobench_catalog.adoption import adopt
+    from geobench_catalog.adoption import Reading, adopt
 
-    rename = {}
-    for text in renames:
-        theirs, equals, ours = text.partition("=")
-        if not (theirs and equals and ours):
-            raise CatalogError(f"'{text}' renames nothing: write THEIRS=OURS, e.g. number=member.")
-        rename[theirs] = ours
     catalog = here()
-    entry, notes = adopt(
-        catalog,
-        path,
-        catalog.get(dataset, "dataset"),
-        model,
-        rename=rename,
+    how = Reading(
+        _renames(renames),
         assume_units=assume_units,
+        assume_grid=assume_grid,
         keep_failures=keep_failures,
+        absent_members=absent_members,
         memory=click.get_current_context().find_root().params.get("memory", 2**30),
     )
+    entry, notes = adopt(catalog, paths, catalog.get(dataset, "dataset"), model, how)
     for note in notes:
         click.echo(f"geobench: note: {note}", err=True)
     if as_json:
         documents.show(documents.of_entry(entry))
     else:
         click.echo(entry.reference)
+
+
+def _renames(texts: Iterable[str]) -> dict[str, str]:
+    """Read each THEIRS=OURS."""
+    rename: dict[str, str] = {}
+    for text in texts:
+        theirs, equals, ours = text.partition("=")
+        if not (theirs and equals and ours):
+            raise CatalogError(f"'{text}' renames nothing: write THEIRS=OURS, e.g. number=member.")
+        if rename.get(theirs, ours) != ours:
+            raise CatalogError(f"--rename is given twice for {theirs}. Give it once.")
+        rename[theirs] = ours
+    return rename
