@@ -405,15 +405,16 @@ class Steps:
             except Exception as error:
                 raise foreign_weights.not_restored(error, weights) from error
             foreign_weights.check_used(weights, forecaster.weights())
-        found = self.catalog.find("forecaster", recipe, {"dataset": dataset})
-        if found:
+        parents = {"dataset": dataset}
+        if found := self.catalog.find("forecaster", recipe, parents, door="forecaster"):
             return found
         with self._draft(
             "forecaster",
             f"{dataset.record.name}.{label}.s{seed}",
             recipe=recipe,
-            parents={"dataset": dataset},
+            parents=parents,
             labels={"model": label, "dataset": dataset.record.name},
+            door="forecaster",
         ) as draft:
             with blaming(f"the model {label}"):
                 history = self._try_out(forecaster, dataset, task, seed)
