@@ -200,7 +200,8 @@ def _tell(error: ErrorDetails, cls: type[BaseModel]) -> str:
     if error["type"] == "missing":
         return f"the key '{key}' is missing"
     message = error["msg"].removeprefix("Value error, ")
-    if not key or isinstance(error["input"], Mapping):
+    about_parts = error["type"] == "value_error" and isinstance(error["input"], Mapping)
+    if not key or about_parts:
         return f"{key}: {message}".removeprefix(": ")
     return f"{key} = {_short(error['input'])}: {message}"
 
