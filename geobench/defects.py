@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from geobench.errors import GeobenchError
 from geobench.interfaces.model import Progress, silent
 from geobench.interfaces.scorer import IDEALS, Blaming, Context, Scorer, unblamed
+from geobench.passes import Source, View, of_views
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,8 +96,7 @@ def _normal(members: "xr.DataArray") -> "xr.DataArray":
     import numpy as np
 
     axis = members.get_axis_num("member")
-    generator = np.random.Generator(np.random.Philox(key=_KEY))
-    drawn = np.sort(generator.standard_normal(members.shape, dtype=np.float32), axis)
+    drawn = np.sort(_normals(members), axis)
     drawn -= drawn.mean(axis, keepdims=True)
     drawn /= drawn.std(axis, keepdims=True)
     ranks = members.to_numpy().argsort(axis).argsort(axis)
@@ -104,6 +104,22 @@ def _normal(members: "xr.DataArray") -> "xr.DataArray":
     spread = members.std("member", skipna=False)
     changed: xr.DataArray = members.mean("member", skipna=False) + spread * ordered
     return changed.transpose(*members.dims)
+
+
+def _normals(members: "xr.DataArray") -> "np.ndarray[Any, Any]":
+    """Standard normal numbers of their shape; those of an init are its own, whatever is beside."""
+    import numpy as np
+
+    place = members.get_axis_num("init_time")
+    shape = [size for dim, size in members.sizes.items() if dim != "init_time"]
+    times = members["init_time"].to_numpy().astype("datetime64[ns]").astype(np.uint64)
+    drawn = [
+        np.random.Generator(
+            np.random.Philox(key=_KEY, counter=[0, 0, 0, int(time)])
+        ).standard_normal(shape, dtype=np.float32)
+        for time in times
+    ]
+    return np.stack(drawn, place)
 
 
 DEFECTS: Mapping[str, Defect] = {
@@ -119,6 +135,10 @@ DEFECTS: Mapping[str, Defect] = {
 """bias: 0.1 of the spread; narrow, wide: spread times 0.9 and 1.1; normal: every point's members
 are normal scores; smooth: no small scales; shuffled: no dependence between points; reshuffled: none
 between lead times; none: nothing is wrong, and what is noticed is a false alarm."""
+
+
+def _ensemble(group: int, count: int) -> View:
+    return lambda members: members.isel(member=slice(group * count, (group + 1) * count))
 
 
 @dataclass(frozen=True)
@@ -139,9 +159,8 @@ class Power:
 
 def measure(
     scorers: Sequence[Scorer],
-    law: "xr.Dataset",
+    source: Source,
     count: int,
-    truth: "xr.Dataset",
     context: Context,
     blocks: "np.ndarray[tuple[int], np.dtype[np.int64]]",
     blaming: Blaming = unblamed,
@@ -149,6 +168,7 @@ def measure(
 ) -> list[Power]:
     """Cut draws of the law into ensembles of `count`, and compare each, with a defect, with others.
 
+    The draws are the forecast of `source`.
     Only the cases are paired, as those of models on a board are. Scores are averaged over lead
     times before they are compared; standard errors are by `blocks` of dependent cases. Scorers that
     need the law are left out: what they measure is the defect itself.
@@ -157,11 +177,12 @@ def measure(
 
     from geobench import scoring
 
-    groups = law.sizes["member"] // count if count > 1 else 0
+    draws = source.forecasts[0].sizes["member"]
+    groups = draws // count if count > 1 else 0
     if groups < 2:
         raise GeobenchError(
-            f"{law.sizes['member']} draws of the law are not two ensembles of {count} members, of "
-            f"two at the least. Use more draws, or ensembles of another size."
+            f"{draws} draws of the law are not two ensembles of {count} members, of two at the "
+            f"least. Use more draws, or ensembles of another size."
         )
     own = [scorer for scorer in scorers if not scorer.needs_law]
     if not own:
@@ -170,23 +191,25 @@ def measure(
         )
     resampling = scoring.Resampling(blocks)
 
-    def draws(forecast: "xr.Dataset") -> "dict[tuple[int, str], np.ndarray[Any, Any]]":
-        inits = truth.sizes["init_time"]
-        found = scoring.statistics(own, forecast, truth, context, block=inits, blaming=blaming)
-        return {
-            (place, name): values[0].mean(-1)
-            for place, (scorer, each) in enumerate(zip(own, found, strict=True))
-            for name, values in scoring.scores(scorer, [each], resampling).items()
-        }
+    def ensembles(change: Defect) -> "list[dict[tuple[int, str], np.ndarray[Any, Any]]]":
+        def changed(members: "xr.Dataset") -> "xr.Dataset":
+            return change(members.to_dataarray("variable")).to_dataset("variable")
 
-    def ensembles(every: "xr.Dataset") -> "list[xr.Dataset]":
-        return [every.isel(member=slice(g * count, (g + 1) * count)) for g in range(groups)]
+        views = [_ensemble(group, count) for group in range(groups)]
+        found = of_views(own, source, views, context, prepare=changed, blaming=blaming)
+        return [
+            {
+                (place, name): values[0].mean(-1)
+                for place, (scorer, one) in enumerate(zip(own, each, strict=True))
+                for name, values in scoring.scores(scorer, [one], resampling).items()
+            }
+            for each in found
+        ]
 
-    right = [draws(each) for each in ensembles(law)]
-    stacked = law.to_dataarray("variable")
+    right = ensembles(_untouched)
     told = []
     for place, (defect, change) in enumerate(DEFECTS.items()):
-        wrong = [draws(each) for each in ensembles(change(stacked).to_dataset("variable"))]
+        wrong = ensembles(change)
         for key in right[0]:
             better = own[key[0]].orientation(key[1])
             gaps = np.stack(

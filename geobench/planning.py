@@ -14,12 +14,14 @@ dependence between cases does not touch V and W.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from geobench.errors import GeobenchError
 from geobench.interfaces.model import Progress, silent
 from geobench.interfaces.scorer import IDEALS, Blaming, Context, Scorer, unblamed
+from geobench.passes import Source, View, of_views
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -92,9 +94,8 @@ class Plan:
 
 def plan(
     scorer: Scorer,
-    forecast: "xr.Dataset",
-    law: "xr.Dataset",
-    truth: "xr.Dataset",
+    forecast: Source,
+    law: Source,
     context: Context,
     inits: "xr.Dataset",
     *,
@@ -106,31 +107,34 @@ def plan(
 ) -> list[Plan]:
     """Plan each score of a scorer, from a forecast and one of the law on the same cases.
 
+    Each is the one forecast of its source.
     `inits` tells their trajectories and positions. `law_members`: of the law in what is planned;
     default: as many as of the forecast.
     """
     _check(scorer, members)
-    ensembles = (forecast, law)
-    parts = [
-        list(_parts("the forecast" if own is forecast else "the law", own)) for own in ensembles
-    ]
-    done, total = 0, sum(len(each) for own in parts for _, each in own) + 2
-
-    def cases(ensemble: "xr.Dataset") -> "dict[str, Array]":
-        nonlocal done
-        done += 1
-        found = _contributions(scorer, ensemble, truth, context, blaming)
-        progress(done, total, "")
-        return found
-
-    whole = [cases(each) for each in ensembles]
-    split = [[(size, [cases(part) for part in each]) for size, each in own] for own in parts]
+    sources = (forecast, law)
+    counts = [each.forecasts[0].sizes["member"] for each in sources]
+    parts = [_parts(*each) for each in zip(("the forecast", "the law"), counts, strict=True)]
+    done, total = 0, sum(len(views) for own in parts for _, views in own) + 2
+    split: list[list[tuple[int, list[dict[str, Array]]]]] = []
+    whole: list[dict[str, Array]] = []
+    for source, own in zip(sources, parts, strict=True):
+        views = [_all, *(view for _, each in own for view in each)]
+        found: list[dict[str, Array]] = []
+        for (statistics,) in of_views([scorer], source, views, context, blaming=blaming):
+            found.append(_contributions(scorer, statistics, blaming))
+            done += 1
+            progress(done, total, "")
+        whole.append(found[0])
+        rest = iter(found[1:])
+        split.append([(size, list(islice(rest, len(each)))) for size, each in own])
     plans = []
     for column in whole[0]:
         curves = [_curve([(m, _stack(column, scored)) for m, scored in own]) for own in split]
         pair = whole[0][column], whole[1][column]
+        leads = forecast.cases["lead_time"]
         plans.append(
-            _planned(column, pair, curves, ensembles, inits, truth, aim, members, law_members)
+            _planned(column, pair, curves, counts, inits, leads, aim, members, law_members)
         )
     return plans
 
@@ -145,9 +149,8 @@ def _check(scorer: Scorer, members: Sequence[int]) -> None:
         )
 
 
-def _parts(owner: str, ensemble: "xr.Dataset") -> "list[tuple[int, list[xr.Dataset]]]":
+def _parts(owner: str, members: int) -> list[tuple[int, list[View]]]:
     """Cut into disjoint parts of 2, 4, 8, … members, of each size two or more."""
-    members = ensemble.sizes["member"]
     if members < 4:
         raise GeobenchError(
             f"{owner} has {members} members: what members add is read from two parts of two "
@@ -155,29 +158,29 @@ def _parts(owner: str, ensemble: "xr.Dataset") -> "list[tuple[int, list[xr.Datas
         )
     sizes = [2**power for power in range(1, members.bit_length()) if 2 * 2**power <= members]
     return [
-        (
-            size,
-            [
-                ensemble.isel(member=slice(first, first + size))
-                for first in range(0, members - size + 1, size)
-            ],
-        )
+        (size, [_part(first, size) for first in range(0, members - size + 1, size)])
         for size in sizes
     ]
 
 
+def _part(first: int, size: int) -> View:
+    return lambda members: members.isel(member=slice(first, first + size))
+
+
+def _all(members: "xr.Dataset") -> "xr.Dataset":
+    return members
+
+
 def _contributions(
-    scorer: Scorer, ensemble: "xr.Dataset", truth: "xr.Dataset", context: Context, blaming: Blaming
+    scorer: Scorer, statistics: "xr.Dataset", blaming: Blaming
 ) -> "dict[str, Array]":
     """What each case adds to each score, averaged over lead times."""
     from geobench import scoring
 
-    inits = truth.sizes["init_time"]
-    (found,) = scoring.statistics([scorer], ensemble, truth, context, block=inits, blaming=blaming)
     with blaming(f"the scorer {scorer.name}"):
         return {
             name: values[0].mean(-1)
-            for name, values in scoring.contributions(scorer, [found]).items()
+            for name, values in scoring.contributions(scorer, [statistics]).items()
         }
 
 
@@ -223,9 +226,9 @@ def _planned(
     column: str,
     pair: "tuple[Array, Array]",
     curves: "Sequence[Array]",
-    ensembles: "tuple[xr.Dataset, xr.Dataset]",
+    counts: Sequence[int],
     inits: "xr.Dataset",
-    truth: "xr.Dataset",
+    leads: int,
     aim: Aim,
     members: Sequence[int],
     law_members: int | None,
@@ -235,14 +238,13 @@ def _planned(
     gaps, level = pair[0] - pair[1], abs(float(pair[1].mean()))
     if level == 0:
         raise GeobenchError(f"{column} of the law is 0, and a share of it nothing. Take another.")
-    resampling = _resampling(inits, truth.sizes["lead_time"], gaps)
+    resampling = _resampling(inits, leads, gaps)
     count, dependent = len(gaps), float(len(gaps) * resampling.variance(gaps))
 
     def added(own: int, laws: int) -> float:
         return float(_basis(own) @ curves[0] + _basis(laws) @ curves[1])
 
-    now = [each.sizes["member"] for each in ensembles]
-    by_cases = max(0.0, dependent - added(*now))
+    by_cases = max(0.0, dependent - added(*counts))
     alone = gaps.var(ddof=1)
     dependence = max(1.0, float(dependent / alone)) if alone else 1.0
     needs = []
@@ -251,15 +253,15 @@ def _planned(
         variance = by_cases + by_members
         cases = aim.cases(variance, aim.share * level, dependence)
         needs.append(Need(own, cases, by_members / variance if variance else 0.0))
-    error = (max(dependent, by_cases + added(*now)) / count) ** 0.5
+    error = (max(dependent, by_cases + added(*counts)) / count) ** 0.5
     return Plan(
         score=column,
         law=float(pair[1].mean()),
         seen=float(gaps.mean()) / level,
         noticed=aim.errors * error / level,
         cases=count,
-        members=now[0],
-        law_members=now[1],
+        members=counts[0],
+        law_members=counts[1],
         resampled=resampling.described(),
         case_variance=by_cases,
         member_variance=[curve.tolist() for curve in curves],

@@ -24,16 +24,27 @@ _PORTION = 2**24  # bytes of a forecast, and of the law, that scorers are given 
 def verifying(
     test: "xr.Dataset", inits: "xr.Dataset", leads: int, names: list[str]
 ) -> "xr.Dataset":
-    """Cut from `test` the truth of each init, variables `names`: `(init_time, lead_time, …)`."""
+    """Cut from `test` the truth of each init, variables `names`: `(init_time, lead_time, …)`.
+
+    Of a lazy `test` the span of trajectories and times that the inits need is read, and no more.
+    """
     import numpy as np
     import xarray as xr
 
     step = test["time"].values[1] - test["time"].values[0]
     lead = np.arange(1, leads + 1)
-    position = inits["position"].values[:, None] + lead
-    cut = test[names].isel(
-        trajectory=xr.DataArray(inits["trajectory"].values, dims="init_time"),
-        time=xr.DataArray(position, dims=("init_time", "lead_time")),
+    first, last = (int(of(inits["position"].values)) for of in (np.min, np.max))
+    lowest, highest = (int(of(inits["trajectory"].values)) for of in (np.min, np.max))
+    span = {"trajectory": slice(lowest, highest + 1), "time": slice(first, last + leads + 1)}
+    position = inits["position"].values[:, None] + lead - first
+    cut = (
+        test[names]
+        .isel(span)
+        .load()
+        .isel(
+            trajectory=xr.DataArray(inits["trajectory"].values - lowest, dims="init_time"),
+            time=xr.DataArray(position, dims=("init_time", "lead_time")),
+        )
     )
     cut = cut.drop_vars(["trajectory", "time", "start"], errors="ignore")
     return cut.assign_coords(init_time=inits["init_time"].values, lead_time=lead * step)
@@ -303,6 +314,13 @@ def _checked(scorer: Scorer, found: "xr.Dataset") -> "xr.Dataset":
                 f"scorer {scorer.name} returned the statistic '{name}' with dims {statistic.dims}; "
                 f"expected init_time and lead_time among them, and no member."
             )
+    return found
+
+
+def checked_metric(scorer: Scorer, mean: "xr.Dataset") -> "xr.Dataset":
+    """Scores of mean statistics; `GeobenchError` unless they are as a scorer's must be."""
+    found = scorer.metric(mean)
+    _check_metric(scorer, found)
     return found
 
 

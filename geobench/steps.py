@@ -6,7 +6,7 @@ A step whose computation (recipe and parents) is in the catalogue is not done ag
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from geobench.exchange import Verdict
     from geobench.interfaces.experiment import Control, Event
     from geobench.interfaces.scorer import Context
+    from geobench.passes import Source
     from geobench.planning import Aim, Plan
     from geobench.rounding import Rounding
     from geobench.scoring import Piece
@@ -637,14 +638,18 @@ class Steps:
         names = [variable.name for variable in self.spec(dataset).variables]
         key = dataset.id, cases
         if key not in self._known:
-            truth = dataset.load(_truth(experiment, cases.split))
+            truth = dataset.open(_truth(experiment, cases.split))
+            if 8 * truth.nbytes <= self.memory:  # read once; else of each piece what it needs
+                with dataset.reading():
+                    truth = truth.load()
             own = cases.chosen(experiment, dataset)
             self._known = {key: (truth, own, self.context(dataset))}
         truth, inits, _ = self._known[key]
         leads = cases.steps_of(experiment)
         whole = piece or scoring.Piece((0, inits.sizes["init_time"]), (0, leads))
         chosen = inits.isel(init_time=slice(*whole.inits))
-        found = scoring.verifying(truth, chosen, leads, names)
+        with dataset.reading():
+            found = scoring.verifying(truth, chosen, leads, names)
         return found.isel(lead_time=slice(*whole.leads))
 
     # -- scores
@@ -867,29 +872,35 @@ class Steps:
     ) -> "list[Verdict]":
         """Test whether a forecast is of the law, as far as scores can see.
 
-        `law` is a forecast of the law with other noise. Both must fit in memory. `classify`: a
-        classifier is asked, too.
+        `law` is a forecast of the law with other noise. `classify`: a classifier is asked, too.
         """
         from geobench import exchange
 
         check_equal_members(forecast, "geobench test")
         dataset, cases = self._check_law(forecast, law), Cases.of(forecast)
-        truth = self.outcome(dataset, cases=cases)
-        names = list(truth.data_vars)
-        with forecast.reading(), law.reading():
-            members, draws = (each.open()[names].load() for each in (forecast, law))
+        source = self._source(dataset, cases, forecast, law)
         with self.watch(f"test {forecast.record.name}") as progress:
             return exchange.verdicts(
                 scorers,
-                members,
-                draws,
-                truth,
+                source,
                 self.context(dataset, scorers),
                 exchanges=exchanges,
                 inits=self._inits(dataset, cases) if classify else None,
                 blaming=blaming,
                 progress=progress,
             )
+
+    def _source(self, dataset: Entry, cases: Cases, *forecasts: Entry) -> "Source":
+        """Forecasts of the same cases, with their outcomes, to be read in pieces."""
+        from geobench.passes import Source
+
+        names = [variable.name for variable in self.spec(dataset).variables]
+        return Source(
+            tuple(each.open()[names] for each in forecasts),
+            lambda piece: self.outcome(dataset, piece, cases),
+            self.memory,
+            _reading(*forecasts),
+        )
 
     def _check_law(self, forecast: Entry, law: Entry) -> Entry:
         """Return the dataset of both; refuse a law that is none, or that shares its noise."""
@@ -929,22 +940,16 @@ class Steps:
         return dataset
 
     def power(self, law: Entry, scorers: Sequence[Scorer], members: int) -> "list[Power]":
-        """Measure what scorers notice, at the cases of a forecast of the law and so many members.
-
-        The forecast must fit in memory.
-        """
+        """Measure what scorers notice, at the cases of a forecast of the law and so many members."""
         from geobench import defects
 
         dataset, cases = self._of_law(law), Cases.of(law)
-        truth = self.outcome(dataset, cases=cases)
-        with law.reading():
-            draws = law.open()[list(truth.data_vars)].load()
+        source = self._source(dataset, cases, law)
         with self.watch(f"power {law.record.name}") as progress:
             return defects.measure(
                 scorers,
-                draws,
+                source,
                 members,
-                truth,
                 self.context(dataset, scorers),
                 self._inits(dataset, cases)["trajectory"].to_numpy(),
                 blaming,
@@ -963,22 +968,18 @@ class Steps:
     ) -> "list[Plan]":
         """Tell how many cases and members it takes to notice a difference from the law.
 
-        `law` is a forecast of the law with other noise. Both must fit in memory.
+        `law` is a forecast of the law with other noise.
         """
         from geobench import planning
 
         check_equal_members(forecast, "geobench plan")
         dataset, cases = self._check_law(forecast, law), Cases.of(forecast)
-        truth = self.outcome(dataset, cases=cases)
-        names = list(truth.data_vars)
-        with forecast.reading(), law.reading():
-            drawn, draws = (each.open()[names].load() for each in (forecast, law))
+        drawn, draws = (self._source(dataset, cases, each) for each in (forecast, law))
         with self.watch(f"plan {forecast.record.name}") as progress:
             return planning.plan(
                 scorer,
                 drawn,
                 draws,
-                truth,
                 self.context(dataset, [scorer]),
                 self._inits(dataset, cases),
                 aim=aim,
@@ -1269,6 +1270,19 @@ def _threads_begun_with(folder: "Path") -> int:
         text = str(torch.get_num_threads())
         kept.write_text(text, "utf-8")
     return int(text)
+
+
+def _reading(*entries: Entry) -> Callable[[], AbstractContextManager[None]]:
+    """What goes wrong while they are read, told as damage to the first of them that has any."""
+
+    @contextmanager
+    def reading() -> Iterator[None]:
+        with ExitStack() as stack:
+            for entry in entries:
+                stack.enter_context(entry.reading())
+            yield
+
+    return reading
 
 
 def _lawful(scorer: Scorer, law: Entry | None) -> dict[str, Entry]:

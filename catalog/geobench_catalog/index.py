@@ -8,6 +8,7 @@ import hashlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,6 +40,12 @@ _SHOWN = (
 )  # fmt: skip
 
 _Answer = TypeVar("_Answer")
+MOST_SECONDS = 60.0
+"""Time that a question may take."""
+MOST_ROWS = 1_000_000
+"""Rows that an answer may have."""
+MOST_BYTES = 2**26
+"""Bytes of text that an answer may have."""
 _READING = (
     sqlite3.SQLITE_SELECT,
     sqlite3.SQLITE_READ,
@@ -50,6 +57,47 @@ _READING = (
 def _reads_only(action: int, *_: object) -> int:
     """Whether SQLite may do this for somebody's statement."""
     return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
+
+
+@contextmanager
+def _limited(connection: sqlite3.Connection) -> Iterator[None]:
+    """Stop a question that takes too long, or makes a text too long, with a line that says so."""
+    end = time.monotonic() + MOST_SECONDS
+    late = False
+
+    def check() -> bool:
+        nonlocal late
+        late = late or time.monotonic() > end
+        return late
+
+    length = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_BYTES)
+    connection.set_progress_handler(check, 10_000)  # steps of SQLite's machine: milliseconds
+    try:
+        yield
+    except sqlite3.Error as error:
+        if not late:
+            raise
+        raise CatalogError(
+            f"the question took longer than {MOST_SECONDS:g} s, which is the limit. Ask for less, "
+            f"or join tables by entry."
+        ) from error
+    finally:
+        connection.set_progress_handler(None, 0)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, length)
+
+
+def _taken(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
+    """All rows of an answer, unless they are too many or too long."""
+    rows, size = [], 0
+    for row in cursor:
+        rows.append(row)
+        size += sum(len(each) for each in row if isinstance(each, str | bytes))
+        if len(rows) > MOST_ROWS or size > MOST_BYTES:
+            raise CatalogError(
+                f"the answer is larger than the limit of {MOST_ROWS:,} rows and "
+                f"{MOST_BYTES >> 20} MiB. Ask for less, or add LIMIT."
+            )
+    return rows
 
 
 class Index:
@@ -100,7 +148,8 @@ class Index:
             "ORDER BY e.entry"
         )
         parameters = [each for _, own in extra.values() for each in own]
-        rows = connection.execute(statement, [*parameters, *wanted.parameters]).fetchall()
+        with _limited(connection):
+            rows = _taken(connection.execute(statement, [*parameters, *wanted.parameters]))
         rows.sort(key=lambda row: (KINDS.index(row[1]), row[2], row[3]))
         return [*_SHOWN, *extra], rows
 
@@ -109,10 +158,11 @@ class Index:
         connection = self.synchronised()
         try:
             connection.set_authorizer(_reads_only)
-            cursor = connection.execute(statement)
-            if cursor.description is None:
-                raise CatalogError(f"'{statement}' asks for nothing. Write SELECT …")
-            return [column[0] for column in cursor.description], cursor.fetchall()
+            with _limited(connection):
+                cursor = connection.execute(statement)
+                if cursor.description is None:
+                    raise CatalogError(f"'{statement}' asks for nothing. Write SELECT …")
+                return [column[0] for column in cursor.description], _taken(cursor)
         except (sqlite3.Error, sqlite3.Warning) as error:
             connection.set_authorizer(None)
             raise CatalogError(

@@ -3,6 +3,7 @@
 import random
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_entries import family, publish
@@ -191,3 +192,56 @@ def test_a_folder_in_the_place_of_the_index_is_left_alone(catalog: Catalog) -> N
     (catalog.path / "index.sqlite").mkdir()
     assert _found(catalog, "") == ["dataset/a@1"]
     assert str(catalog.index.unused).endswith("index.sqlite is no plain file")
+
+
+def _endless(of: str) -> str:
+    return f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT {of} FROM n"
+
+
+def test_a_question_in_sql_ends_at_the_limit_of_time(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("geobench_catalog.index.MOST_SECONDS", 0.2)
+    with pytest.raises(CatalogError, match=r"took longer than 0\.2 s, which is the limit"):
+        catalog.index.sql(_endless("count(*)"))
+    assert catalog.index.sql("SELECT 1")[1] == [(1,)]  # the next one has its own time
+
+
+def test_an_expression_ends_at_the_limit_of_time_and_the_index_stays(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(catalog, "a")
+    catalog.index.rebuild()
+    forgotten: list[int] = []
+    monkeypatch.setattr(catalog.index, "_forget", lambda: forgotten.append(1))
+    monkeypatch.setattr("geobench_catalog.index.MOST_SECONDS", -1.0)
+    monkeypatch.setattr("geobench_catalog.expression.compiled", lambda *_: _slow())
+    with pytest.raises(CatalogError, match="which is the limit"):
+        catalog.index.query("kind = forecast")
+    assert not forgotten
+
+
+def _slow() -> Any:
+    from geobench_catalog.expression import Compiled
+
+    return Compiled(f"({_endless('count(*)')} WHERE i < 1000000) > 0", (), {})
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        _endless("i"),
+        _endless("printf('%.1000000c', 'x')"),
+    ],
+)
+def test_an_answer_in_sql_has_a_limit_of_rows_and_bytes(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    monkeypatch.setattr("geobench_catalog.index.MOST_ROWS", 10_000)
+    with pytest.raises(CatalogError, match=r"limit of 10,000 rows and 64 MiB.*add LIMIT"):
+        catalog.index.sql(statement)
+
+
+def test_a_text_in_sql_has_a_limit_of_length(catalog: Catalog) -> None:
+    with pytest.raises(CatalogError, match="SQLite: string or blob too big"):
+        catalog.index.sql("SELECT length(zeroblob(1000000000) || 'x')")

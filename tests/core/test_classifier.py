@@ -6,6 +6,8 @@ import xarray as xr
 
 from geobench import Context
 from geobench.classifier import Classifier, folds
+from geobench.exchange import Exchanges
+from geobench.scoring import Piece
 
 
 def _inits(trajectories: int, each: int, every: int = 1) -> xr.Dataset:
@@ -74,12 +76,39 @@ def test_random_folds_leak_and_blocks_of_valid_time_do_not() -> None:
                 "position": ("init_time", np.arange(inits)),
             }
         )
-        areas["blocks"].append(Classifier(_both(windows), _context(sites), told, 1).area())
+        areas["blocks"].append(_area(windows, told, 1))
         told["trajectory"] = ("init_time", rng.permutation(inits))  # as if they were independent
-        areas["random"].append(Classifier(_both(windows), _context(sites), told, 1).area())
+        areas["random"].append(_area(windows, told, 1))
     print(areas)
     assert np.mean(areas["random"]) > 0.8
     assert abs(np.mean(areas["blocks"]) - 0.5) < 0.15
+
+
+def _classifier(
+    both: xr.DataArray, context: Context, inits: xr.Dataset, members: int, memory: int = 2**30
+) -> Classifier:
+    """Of so many members and the draws after them, which are in memory."""
+
+    def cut(piece: Piece) -> xr.DataArray:
+        found: xr.DataArray = both.isel(
+            init_time=slice(*piece.inits), lead_time=slice(*piece.leads)
+        )
+        return found
+
+    sizes = both.sizes
+    draws = sizes["member"] - members
+    return Classifier(cut, sizes["lead_time"], context, inits, members, draws, memory)
+
+
+def _areas(classifier: Classifier, orders: int = 1) -> np.ndarray:
+    cases = sum(len(asked) for _, asked in classifier.folds)
+    pool = classifier.members + classifier.draws
+    return classifier.areas(Exchanges(cases, pool, orders - 1, 0).begin, orders)
+
+
+def _area(values: np.ndarray, inits: xr.Dataset, members: int) -> float:
+    context = _context(values.shape[-1])
+    return float(_areas(_classifier(_both(values), context, inits, members))[0])
 
 
 def _drawn(kind: str, inits: int = 60, count: int = 12) -> np.ndarray:
@@ -115,7 +144,7 @@ def _drawn(kind: str, inits: int = 60, count: int = 12) -> np.ndarray:
 )
 def test_it_sees_every_way_of_being_wrong(kind: str, sees: float) -> None:
     """Of 1,440 members and draws: a standard error of the area is .015 a lead time, .011 of two."""
-    area = Classifier(_both(_drawn(kind)), _context(8), _inits(60, 1), 12).area()
+    area = _area(_drawn(kind), _inits(60, 1), 12)
     assert (area - 0.5 > sees) if sees else abs(area - 0.5) < 0.055
 
 
@@ -137,14 +166,24 @@ def test_it_sees_dependence_on_large_grids_with_land(kind: str, sees: bool) -> N
     sea[8:12, 5:20] = False
     std = xr.DataArray(np.ones((2, 24, 24)), {"variable": ["u", "v"]}, ("variable", "y", "x"))
     context = Context(std.expand_dims(quantile=[0.9]), sea, std)
-    area = Classifier(both.where(sea), context, _inits(40, 1), 16).area()
+    area = float(_areas(_classifier(both.where(sea), context, _inits(40, 1), 16))[0])
     assert (area > 0.6) if sees else abs(area - 0.5) < 0.08
 
 
 def test_labels_that_change_places_turn_the_area_round() -> None:
-    both = _both(_drawn("shifted"))
-    classifier = Classifier(both, _context(8), _inits(60, 1), 12)
+    classifier = _classifier(_both(_drawn("shifted")), _context(8), _inits(60, 1), 12)
     same = np.tile(np.arange(24), (60, 1))
-    assert classifier.area(same) == classifier.area()
-    turned = np.roll(same, 12, axis=1)
-    assert classifier.area(turned) == pytest.approx(classifier.area(), abs=1e-6)
+    orders = [same, np.roll(same, 12, axis=1)]
+    own, turned = classifier.areas(lambda: lambda number, at: orders[number][slice(*at)], 2)
+    assert turned == pytest.approx(own, abs=1e-6)
+
+
+def test_the_areas_are_the_same_in_pieces_of_any_size() -> None:
+    """With 20 kB each lead time, fold and init is a piece; sums then differ in their last bits."""
+    x, inits = _drawn("wide"), _inits(60, 1)
+    whole, cut = (
+        _areas(_classifier(_both(x), _context(8), inits, 12, memory), 8)
+        for memory in (2**30, 20_000)
+    )
+    assert len(set(whole)) == 8  # each order is one of its own
+    np.testing.assert_allclose(cut, whole, rtol=1e-6)

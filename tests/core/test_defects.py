@@ -8,6 +8,7 @@ import xarray as xr
 
 from geobench import Context, GeobenchError, Noise
 from geobench.defects import DEFECTS, Power, measure
+from geobench.passes import Source
 from geobench.registry import Registry
 
 
@@ -104,7 +105,9 @@ def test_reshuffled_members_keep_their_fields_and_lose_their_past(law: xr.DataAr
     assert abs(memory(changed)) < 0.5
 
 
-def _measured(names: list[str], count: int = 10, draws: int = 30) -> list[Power]:
+def _measured(
+    names: list[str], count: int = 10, draws: int = 30, memory: int = 2**30
+) -> list[Power]:
     law = _law(100, draws + 1).isel(variable=[0])
     truth = law.isel(member=-1)
     sea = xr.DataArray(np.ones((4, 6), bool), dims=("y", "x"))
@@ -115,9 +118,12 @@ def _measured(names: list[str], count: int = 10, draws: int = 30) -> list[Power]
     registry = Registry()
     return measure(
         [registry.scorer(name) for name in names],
-        law.isel(member=slice(draws)).to_dataset("variable"),
+        Source(
+            (law.isel(member=slice(draws)).to_dataset("variable"),),
+            truth.to_dataset("variable"),
+            memory,
+        ),
         count,
-        truth.to_dataset("variable"),
         Context(limits, sea, std),
         np.arange(100),
     )
@@ -168,3 +174,13 @@ def test_scorers_that_need_the_law_are_left_out() -> None:
 def test_too_few_draws_are_told(count: int, draws: int) -> None:
     with pytest.raises(GeobenchError, match=f"{draws} draws of the law are not two ensembles of"):
         _measured(["crps"], count, draws)
+
+
+def test_the_power_is_the_same_in_pieces_of_any_size() -> None:
+    """With 20 kB an init is a piece, and each ensemble has a pass of its own."""
+    whole, cut = (_measured(["crps", "bias", "roc"], memory=memory) for memory in (2**30, 20_000))
+    assert len(whole) > 24
+    for one, other in zip(whole, cut, strict=True):
+        assert (one.score, one.defect, one.pairs) == (other.score, other.defect, other.pairs)
+        assert one.power == other.power
+        assert one.z == pytest.approx(other.z, rel=1e-6, abs=1e-6)

@@ -7,12 +7,18 @@ import pytest
 import xarray as xr
 
 from geobench import Context, Noise
-from geobench.exchange import Verdict, verdicts
+from geobench.exchange import Exchanges, Verdict, verdicts
+from geobench.passes import Source
 from geobench.registry import Registry
 from geobench.scoring import statistics
 
 NAMES = ["crps", "spread-skill", "law-energy"]
 World = tuple[xr.Dataset, xr.Dataset, xr.Dataset, Context]
+
+
+def _source(world: World, memory: int = 2**30) -> tuple[Source, Context]:
+    forecast, law, truth, context = world
+    return Source((forecast, law), truth, memory), context
 
 
 def _world(seed: int, members: int, draws: int = 6, inits: int = 12) -> World:
@@ -40,7 +46,7 @@ def _judged(
     world: tuple[xr.Dataset, xr.Dataset, xr.Dataset, Context], names: list[str]
 ) -> list[Verdict]:
     registry = Registry()
-    return verdicts([registry.scorer(name) for name in names], *world, exchanges=19, seed=1)
+    return verdicts([registry.scorer(name) for name in names], *_source(world), exchanges=19, seed=1)
 
 
 def test_a_forecast_of_the_law_is_refused_once_in_twenty_times() -> None:
@@ -72,8 +78,8 @@ def test_two_scorers_of_one_name_are_kept_apart() -> None:
     registry = Registry()
     scorers = [registry.scorer({"use": "sedi", "share": share}) for share in (0.3, 0.7)]
     world = _world(0, 10, inits=60)
-    together = verdicts(scorers, *world, exchanges=19, seed=1)
-    alone = [verdicts([scorer], *world, exchanges=19, seed=1)[0] for scorer in scorers]
+    together = verdicts(scorers, *_source(world), exchanges=19, seed=1)
+    alone = [verdicts([scorer], *_source(world), exchanges=19, seed=1)[0] for scorer in scorers]
     assert [each.p for each in together] == [each.p for each in alone]
     assert [each.value for each in together] == [each.value for each in alone]
 
@@ -146,7 +152,7 @@ def test_the_classifier_refuses_the_law_once_in_twenty_times() -> None:
                     "position": ("init_time", np.arange(15) % 5),
                 }
             )
-            (told,) = verdicts([], *world, exchanges=19, seed=1, inits=inits)
+            (told,) = verdicts([], *_source(world), exchanges=19, seed=1, inits=inits)
             assert told.score == "area of the classifier"
             assert told.law == 0.5
             found.append(told.p)
@@ -157,4 +163,37 @@ def test_the_classifier_refuses_the_law_once_in_twenty_times() -> None:
 def test_where_all_cases_share_valid_times_no_classifier_is_asked() -> None:
     zeros = ("init_time", np.zeros(12, int))
     inits = xr.Dataset({"trajectory": zeros, "position": zeros})
-    assert verdicts([], *_world(1, 5), exchanges=19, inits=inits) == []
+    assert verdicts([], *_source(_world(1, 5)), exchanges=19, inits=inits) == []
+
+
+def test_the_verdicts_are_the_same_in_pieces_of_any_size() -> None:
+    """With 1 kB each lead time of an init is a piece, and each exchange has a pass of its own."""
+    world = _world(3, 6, inits=6)
+    names = ["crps", "law-energy"]
+    scorers = [Registry().scorer(name) for name in names]
+    inits = xr.Dataset(
+        {
+            "trajectory": ("init_time", np.arange(6) // 2),
+            "position": ("init_time", np.arange(6) % 2),
+        }
+    )
+    whole, cut = (
+        verdicts(scorers, *_source(world, memory), exchanges=4, seed=1, inits=inits)
+        for memory in (2**30, 1_000)
+    )
+    assert len(whole) == len(names) + 1
+    for one, other in zip(whole, cut, strict=True):
+        assert (one.score, one.p, one.q) == (other.score, other.p, other.q)
+        assert (one.value, one.law) == pytest.approx((other.value, other.law), rel=1e-12)
+
+
+@pytest.mark.parametrize("block", [1, 3, 12])
+def test_orders_of_an_exchange_do_not_depend_on_how_the_inits_are_cut(block: int) -> None:
+    generator = np.random.Generator(np.random.Philox(key=[20240104, 5]))
+    every = np.tile(np.arange(7), (12, 1))
+    expected = [every, *(generator.permuted(every, axis=1) for _ in range(3))]
+    order = Exchanges(12, 7, 3, 5).begin()
+    for first in range(0, 12, block):
+        for number in range(4):
+            own = order(number, (first, first + block))
+            np.testing.assert_array_equal(own, expected[number][first : first + block])

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from geobench import Context, GeobenchError
+from geobench.passes import Source
 from geobench.planning import Aim, Plan, plan
 from geobench.registry import Registry
 
@@ -46,7 +47,13 @@ LAW = 1 / math.sqrt(math.pi)  # CRPS of a standard normal law
 
 
 def _planned(
-    cases: int, members: int, aim: Aim, *, counts: tuple[int, ...], repeated: int = 1
+    cases: int,
+    members: int,
+    aim: Aim,
+    *,
+    counts: tuple[int, ...],
+    repeated: int = 1,
+    memory: int = 2**30,
 ) -> Plan:
     """Plan from a forecast with a bias; with `repeated`, each case stands there so often."""
     generator = _generator(20)
@@ -72,8 +79,9 @@ def _planned(
         }
     )
     (found,) = plan(
-        Registry().scorer("crps"), forecast, draws, truth.isel(member=0), context, inits,
-        aim=aim, members=counts,
+        Registry().scorer("crps"),
+        *(Source((each,), truth.isel(member=0), memory) for each in (forecast, draws)),
+        context, inits, aim=aim, members=counts,
     )  # fmt: skip
     return found
 
@@ -154,7 +162,17 @@ def test_what_cannot_be_planned_is_told() -> None:
     with pytest.raises(GeobenchError, match="Plan with 2 members or more"):
         _planned(20, 8, Aim(), counts=(1,))
     empty = xr.Dataset()
+    source = Source((empty,), empty)
     for name in ("spread-skill", "law-crps"):
         scorer = Registry().scorer(name)
         with pytest.raises(GeobenchError, match=f"{name} does not rank"):
-            plan(scorer, empty, empty, empty, None, empty, aim=Aim(), members=[2])  # type: ignore[arg-type]
+            plan(scorer, source, source, None, empty, aim=Aim(), members=[2])  # type: ignore[arg-type]
+
+
+def test_a_plan_is_the_same_in_pieces_of_any_size() -> None:
+    """With 20 kB a few inits are a piece, and each part of the members has a pass of its own."""
+    whole, cut = (
+        _planned(60, 16, Aim(0.05), counts=(2, 16), memory=memory) for memory in (2**30, 20_000)
+    )
+    assert whole.needs[0].cases == cut.needs[0].cases
+    assert whole.member_variance == [pytest.approx(each, rel=1e-9) for each in cut.member_variance]
