@@ -940,7 +940,7 @@ class Steps:
         return dataset
 
     def power(self, law: Entry, scorers: Sequence[Scorer], members: int) -> "list[Power]":
-        """Measure what scorers notice, at the cases of a forecast of the law and so many members."""
+        """Measure what scorers notice, at the cases of a forecast of the law, with some members."""
         from geobench import defects
 
         dataset, cases = self._of_law(law), Cases.of(law)
