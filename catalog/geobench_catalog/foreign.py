@@ -77,14 +77,21 @@ def one_line(error: Exception) -> str:
 
 def _open_zarr(place: Path) -> "xr.Dataset":
     import xarray as xr
+    from zarr.storage import LocalStore
+
+    from geobench_catalog.chunk_sizes import BoundedStore
 
     if not place.is_dir():
         raise CatalogError(f"{place} is a file; a .zarr is a folder. Unpack or write it again.")
+    metadata = {}
     for file in _metadata(place, place):
-        check_node(json.loads(file.read_bytes()), file.relative_to(place).as_posix())
+        name = file.relative_to(place).as_posix()
+        metadata[name] = file.read_bytes()
+        check_node(json.loads(metadata[name]), name)
+    store = BoundedStore(LocalStore(place, read_only=True), metadata)
     # Not the consolidated metadata: what is read is then what has been checked, file by file.
     # Timedeltas are left to `conform`: xarray would also turn data in "seconds" into timedeltas.
-    stored = xr.open_zarr(place, chunks=None, consolidated=False, decode_cf=False)
+    stored = xr.open_zarr(store, chunks=None, consolidated=False, decode_cf=False)
     if (place / ".zgroup").exists():
         # In Zarr 2 the fill value says what chunks hold that are not stored, 0 by default. Where it
         # is 0 it is a number like others, and no mark of what is missing, as xarray would read it.
@@ -127,11 +134,15 @@ def _open_netcdf(place: Path) -> "xr.Dataset":
 
 def _check_hdf5(place: Path) -> None:
     """Refuse data that lie in other files: HDF5 would read any file of whoever opens this one."""
+    from geobench_catalog.chunk_sizes import check_hdf5_chunks
+
     h5py = importlib.import_module("h5py")
     elsewhere = []
 
     def note(name: str, node: Any) -> None:
         data = isinstance(node, h5py.Dataset) and (node.external or node.is_virtual)
+        if isinstance(node, h5py.Dataset) and node.chunks:
+            check_hdf5_chunks(name, node)
         if data or isinstance(node, h5py.ExternalLink):
             elsewhere.append(name)
 
