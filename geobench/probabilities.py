@@ -16,8 +16,6 @@ from geobench.interfaces.simulator import Simulator
 if TYPE_CHECKING:
     import xarray as xr
 
-_PIECE_BYTES = 2**27  # of a forecast, in memory at once
-
 
 class Whole:
     """Datasets of the shown variables as whole states; what is hidden is NaN."""
@@ -50,6 +48,7 @@ def count(
     forecast: "xr.Dataset",
     reading: Callable[[], AbstractContextManager[None]],
     progress: Progress = silent,
+    memory: int = 2**30,
 ) -> "xr.Dataset":
     """Share of the members in which each event happens, by init and lead.
 
@@ -75,7 +74,7 @@ def count(
         limits[event.name] = events.thresholds(event, values[None])
     inits, members = forecast.sizes["init_time"], forecast.sizes["member"]
     per_init = sum(each.nbytes for each in forecast.data_vars.values()) // inits
-    size = max(1, _PIECE_BYTES // max(1, per_init))
+    size = max(1, memory // 16 // max(1, per_init))  # measuring takes several times the states
     parts: dict[str, list[events.Probabilities]] = {event.name: [] for event in wanted}
     for first in range(0, inits, size):
         with reading():

@@ -1026,7 +1026,13 @@ class Steps:
         ):
             train = dataset.load(_truth(experiment, "train"))
             counted = probabilities.count(
-                experiment.events, states, train, forecast.open(), forecast.reading, progress
+                experiment.events,
+                states,
+                train,
+                forecast.open(),
+                forecast.reading,
+                progress,
+                self.memory,
             )
             draft.write(counted)
             return draft.publish({"members": int(counted.attrs["members"])})

@@ -6,6 +6,7 @@ numcodecs' `pickle` runs code when it decodes, and so does an array of Python ob
 import re
 from typing import Any
 
+from geobench_catalog.chunk_sizes import declared
 from geobench_catalog.errors import CatalogError
 
 _CODECS = (
@@ -21,6 +22,7 @@ def check_node(node: dict[str, Any], where: str) -> None:
     for name, each in (inner.get("metadata") or {}).items():
         if name.rpartition("/")[2] != ".zattrs":
             check_node(each, f"{where} ({name})")
+    declared(node, where)
     filters = _listed(node.get("filters"))
     for codec in [*filters, *_listed(node.get("compressor")), *_listed(node.get("codecs"))]:
         _check_codec(codec, where)

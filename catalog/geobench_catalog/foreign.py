@@ -188,11 +188,15 @@ def _open_netcdf(place: Path) -> "xr.Dataset":
 
 def _check_hdf5(place: Path) -> None:
     """Refuse data that lie in other files: HDF5 would read any file of whoever opens this one."""
+    from geobench_catalog.chunk_sizes import check_hdf5_chunks
+
     h5py = importlib.import_module("h5py")
     elsewhere = []
 
     def note(name: str, node: Any) -> None:
         data = isinstance(node, h5py.Dataset) and (node.external or node.is_virtual)
+        if isinstance(node, h5py.Dataset) and node.chunks:
+            check_hdf5_chunks(name, node)
         if data or isinstance(node, h5py.ExternalLink):
             elsewhere.append(name)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarr.abc.store import ByteRequest
 
+from geobench_catalog.chunk_sizes import BoundedStore
 from geobench_catalog.codec_safety import check_node
 from geobench_catalog.errors import CatalogError
 from geobench_catalog.manifest import is_inside
@@ -35,11 +36,16 @@ _MOST_NODES = 100_000
 def in_folder(place: Path) -> tuple["xr.Dataset", bool]:
     """Open a folder without decoding; and whether it is Zarr 2."""
     import xarray as xr
+    from zarr.storage import LocalStore
 
+    metadata = {}
     for file in _metadata_files(place, place):
-        check_node(json.loads(file.read_bytes()), file.relative_to(place).as_posix())
+        name = file.relative_to(place).as_posix()
+        metadata[name] = file.read_bytes()
+        check_node(json.loads(metadata[name]), name)
     # Not the consolidated metadata: what is read is then what has been checked, file by file.
-    stored = xr.open_zarr(place, chunks=None, consolidated=False, decode_cf=False)
+    store = BoundedStore(LocalStore(place, read_only=True), metadata)
+    stored = xr.open_zarr(store, chunks=None, consolidated=False, decode_cf=False)
     return stored, (place / ".zgroup").exists()
 
 
@@ -80,7 +86,9 @@ def absent(source: str | Path) -> Iterator[str]:
 def _opened(store: "ForeignZarr") -> tuple["xr.Dataset", bool]:
     import xarray as xr
 
-    stored = xr.open_zarr(store, chunks=None, consolidated=False, decode_cf=False)
+    nodes = {k: text for k, text in store.metadata.items() if k.rpartition("/")[2] in _METADATA}
+    bounded = BoundedStore(store, nodes)
+    stored = xr.open_zarr(bounded, chunks=None, consolidated=False, decode_cf=False)
     return stored, ".zgroup" in store.metadata
 
 

@@ -10,10 +10,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from geobench_catalog import manifest, zarr_data
+from geobench_catalog import chunk_sizes, manifest, zarr_data
 from geobench_catalog.catalog import Catalog
 from geobench_catalog.draft import data_names, is_whole, metadata_of, repair, settle
-from geobench_catalog.entry import Entry
+from geobench_catalog.entry import DATA, Entry
 from geobench_catalog.errors import STRANGE, CatalogError, told
 from geobench_catalog.names import Door
 from geobench_catalog.record import Record, check, identity, read_record
@@ -177,6 +177,7 @@ def _checked(owner: str, reference: Reference, folder: Path, files: manifest.Man
         metadata = metadata_of(folder, names)
         zarr_data.check_stranger(metadata, names)
         absent = zarr_data.absent(metadata, names)
+        chunk_sizes.check_files(folder / DATA, metadata, names)
         ids = {role: parent.id for role, parent in record.parents.items()}
         if None not in ids.values() and identity(record.kind, record.recipe, ids) != record.key:  # type: ignore[arg-type]
             raise ValueError("its key is not that of its recipe and parents")

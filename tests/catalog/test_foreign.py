@@ -660,6 +660,131 @@ def test_codecs_are_harmless_or_refused(
     _open_fails(path, r"uses .*(pickle|codec|dtype).*plain compressor such as zstd")
 
 
+LARGE = 2**25  # bytes of zeros, where a chunk of the forecast has some kilobytes
+
+
+def _packers() -> dict[str, Any]:
+    import numcodecs
+
+    return {
+        "blosc": numcodecs.Blosc(),
+        "zstd": numcodecs.Zstd(),
+        "gzip": numcodecs.GZip(),
+        "zlib": numcodecs.Zlib(),
+        "bz2": numcodecs.BZ2(),
+        "lzma": numcodecs.LZMA(),
+        "lz4": numcodecs.LZ4(),
+    }
+
+
+@pytest.mark.parametrize("packer", _packers())
+def test_a_chunk_that_unpacks_to_more_than_is_declared_is_refused(
+    tmp_path: Path, packer: str
+) -> None:
+    codec = _packers()[packer]
+    path = _write(
+        _ours(), tmp_path / "theirs.zarr", zarr_format=2, encoding={"u": {"compressors": codec}}
+    )
+    _right(conform(open_foreign(path), _wanted())[0])
+    chunk = next(each for each in (path / "u").iterdir() if each.name[0].isdigit())
+    chunk.write_bytes(codec.encode(bytes(LARGE)))
+    assert chunk.stat().st_size < LARGE / 100
+    opened = open_foreign(path)
+    tracemalloc.start()
+    with pytest.raises(CatalogError, match="bytes and unpacks to .*made to fill the memory"):
+        opened["u"].load()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < LARGE / 2  # lzma has a window of 8 MiB
+
+
+def test_what_a_chunk_unpacks_to_is_known_before() -> None:
+    """Whatever is packed, and however well: the same as its length, or a bound of it."""
+    from geobench_catalog.chunk_sizes import _unpacked
+
+    generator = np.random.default_rng(0)
+    for data in (b"x", bytes(1000), generator.bytes(300), bytes(70_000), generator.bytes(300_000)):
+        for name, codec in _packers().items():
+            assert _unpacked(name, codec.encode(data), 2**30) == len(data), name
+    # Zstandard without a size in its header: two blocks of one byte that is repeated.
+    blocks = [(100_000 << 3 | 1 << 1 | last).to_bytes(3, "little") + b"x" for last in (0, 1)]
+    frame = b"\x28\xb5\x2f\xfd\x00\x58" + b"".join(blocks)
+    assert bytes(_packers()["zstd"].decode(frame)) == b"x" * 200_000
+    assert _unpacked("zstd", frame, 2**30) == 2 * 2**17
+    # A window of 4 GiB in a header of LZMA: it is not made.
+    header = b"\x5d" + (2**32 - 1).to_bytes(4, "little") + (2**40).to_bytes(8, "little")
+    assert _unpacked("lzma", header + bytes(100), 2**30) > 2**28
+
+
+@pytest.mark.parametrize("at", ["start", "end"])
+def test_a_chunk_in_a_shard_is_held_to_what_is_declared(tmp_path: Path, at: str) -> None:
+    import numcodecs
+
+    numbers = np.arange(4096, dtype="f4").reshape(8, 512)
+    for shape, right in (((8, 512), True), ((1, 512), False)):
+        path = tmp_path / f"{right}.zarr"
+        codec = zarr.codecs.ShardingCodec(
+            chunk_shape=(1, 512),
+            codecs=[zarr.codecs.BytesCodec(), zarr.codecs.ZstdCodec()],
+            index_location=at,  # type: ignore[arg-type] # one of two
+        )
+        array = zarr.create_array(
+            path / "u", shape=(8, 512), chunks=(8, 512), dtype="f4", dimension_names=("y", "x"),
+            serializer=codec, compressors=None, filters=None,
+        )  # fmt: skip
+        zarr.open_group(path, mode="a")
+        array[:] = numbers
+        if not right:
+            _put_into_shard(path / "u/c/0/0", numcodecs.Zstd().encode(bytes(LARGE)), at)
+        opened = open_foreign(path)["u"]
+        if right:
+            np.testing.assert_array_equal(opened, numbers)
+            np.testing.assert_array_equal(open_foreign(path)["u"][2], numbers[2])
+            continue
+        for part in (opened[3], opened):
+            with pytest.raises(CatalogError, match="bytes and unpacks to 33,554,432"):
+                part.load()
+
+
+def _put_into_shard(path: Path, chunk: bytes, at: str) -> None:
+    """Put a chunk in the place of number 3 of 8."""
+    import google_crc32c
+
+    content = path.read_bytes()
+    size = 8 * 16
+    index = content[:size] if at == "start" else content[-size - 4 : -4]
+    told = np.frombuffer(index, "<u8").reshape(-1, 2).copy()
+    body = content if at == "start" else content[: -size - 4]
+    told[3] = len(body), len(chunk)
+    new = told.tobytes()
+    new += google_crc32c.value(new).to_bytes(4, "little")
+    path.write_bytes(new + body[size + 4 :] + chunk if at == "start" else body + chunk + new)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_chunks_larger_than_the_limit_are_refused_as_declared(tmp_path: Path, version: int) -> None:
+    path = _write(_ours(), tmp_path / "theirs.zarr", zarr_format=version)
+    file = "u/.zarray" if version == 2 else "u/zarr.json"
+
+    def widen(node: dict[str, Any]) -> None:
+        own = node if version == 2 else node["chunk_grid"]["configuration"]
+        key = "chunks" if version == 2 else "chunk_shape"
+        own[key] = [2**28, *own[key][1:]]
+
+    _edit(path, file, widen)
+    _open_fails(path, r"u/.* has chunks of .* bytes .*a chunk may take 256 MiB in memory")
+
+
+def test_chunks_of_hdf5_that_are_larger_than_the_limit_are_refused(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    path = _netcdf(_ours(), tmp_path / "theirs.nc", "h5netcdf")
+    open_foreign(path)
+    with h5py.File(path, "a") as opened:
+        how = {"shape": (2**28,), "chunks": (2**27,), "dtype": "f4", "compression": "gzip"}
+        opened.create_dataset("bomb", **how)
+    _open_fails(path, "bomb has chunks of 536,870,912 bytes")
+
+
 def test_attributes_may_say_anything(tmp_path: Path) -> None:
     data = _ours().assign_attrs(filters="pickle", codecs=["x"], metadata={"a": 1}, dtype="|O")
     for version in (2, 3):

@@ -208,6 +208,17 @@ def _grid(cut: list[Any]) -> Callable[[dict[str, bytes]], Any]:
     return _node(lambda node: node["chunk_grid"]["configuration"].update(chunk_shape=cut))
 
 
+_twice = _node(lambda node: node["codecs"].append({"name": "zstd", "configuration": {}}))
+
+
+def _bomb(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Blosc's header says how many bytes to make room for."""
+    chunk = files["data.zarr/q/c/0/0"]
+    more = chunk[:4] + (2_147_000_000).to_bytes(4, "little") + chunk[8:]
+    return files | {"data.zarr/q/c/0/0": more}
+
+
+_bomb.fits = True  # type: ignore[attr-defined]
 _keys = _node(lambda node: node["chunk_key_encoding"].update(configuration={"separator": "."}))
 
 
@@ -274,6 +285,10 @@ HOSTILE = {
     "a chunk grid of nothing": (_forged(_grid([0, 4])), "in chunks of [0, 4]"),
     "a grid of texts": (_forged(_grid(["1", "4"])), "in chunks of"),
     "other chunk keys": (_forged(_keys), "not named as geobench names them"),
+    "chunks larger than the limit": (
+        _forged(_grid([2**20, 2**10])), "has chunks of 4,294,967,296 bytes"),
+    "chunks that are packed twice": (_forged(_twice), "packs its chunks twice (zstd, then blosc)"),
+    "a chunk that unpacks to gigabytes": (_forged(_bomb), "bytes and unpacks to 2,147,000,000"),
     "deep metadata": (_forged(_deep_metadata), ""),
     "a deep recipe": (_forged(_record(recipe=_nested(100))), "nested"),
     "a very deep record": (_forged(lambda f: f | {"record.json": b"[" * 10**5}), ""),
