@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-
-
 class Whole:
     """Datasets of the shown variables as whole states; what is hidden is NaN."""
 
