@@ -150,9 +150,7 @@ def _exchanged(
     numbers = [_LAW, *range(orders.count + 1)]
     found: dict[tuple[int, str], dict[int, float]] = {}
     for first in range(0, len(numbers), together):
-        own = _Pass(
-            scorers, source, orders, context, blaming, numbers[first : first + together]
-        )
+        own = _Pass(scorers, source, orders, context, blaming, numbers[first : first + together])
         for piece in source.pieces(scorers):
             own.add(piece)
             share = piece.inits[1] / source.cases["init_time"] * len(own.numbers)

@@ -656,9 +656,7 @@ def _put_into_shard(path: Path, chunk: bytes, at: str) -> None:
     told[3] = len(body), len(chunk)
     new = told.tobytes()
     new += google_crc32c.value(new).to_bytes(4, "little")
-    path.write_bytes(
-        new + body[size + 4 :] + chunk if at == "start" else body + chunk + new
-    )
+    path.write_bytes(new + body[size + 4 :] + chunk if at == "start" else body + chunk + new)
 
 
 @pytest.mark.parametrize("version", [2, 3])

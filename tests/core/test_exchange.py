@@ -46,7 +46,9 @@ def _judged(
     world: tuple[xr.Dataset, xr.Dataset, xr.Dataset, Context], names: list[str]
 ) -> list[Verdict]:
     registry = Registry()
-    return verdicts([registry.scorer(name) for name in names], *_source(world), exchanges=19, seed=1)
+    return verdicts(
+        [registry.scorer(name) for name in names], *_source(world), exchanges=19, seed=1
+    )
 
 
 def test_a_forecast_of_the_law_is_refused_once_in_twenty_times() -> None:
