@@ -46,6 +46,7 @@ Watch = Callable[[str], AbstractContextManager[Progress]]
 """Called with what is about to be done; gives the progress to report to."""
 
 _WEIGHTS = "weights.safetensors"
+_LEAST = 2**26  # bytes, with fewer of which many passes would take their time for nothing
 ROUNDED_SCORES = ("crps", "rmse", "spread-skill", "brier")  # in which rounding is measured
 PATIENCE = 0.5
 """Seconds until it is asked again whether a work is done, or free."""
@@ -775,7 +776,7 @@ class Steps:
         return Source(
             tuple(each.open()[names] for each in forecasts),
             lambda piece: self.outcome(dataset, piece, cases),
-            self.memory,
+            max(self.memory, _LEAST),
             _reading(*forecasts),
         )
 
