@@ -811,7 +811,7 @@ class Steps:
         return self.catalog.parent(fitted, "dataset")
 
     def power(self, law: Entry, scorers: Sequence[Scorer], members: int) -> "list[Power]":
-        """Measure what scorers notice, at the cases of a forecast of the law and so many members."""
+        """Measure what scorers notice, at the cases of a law's forecast and so many members."""
         from geobench import defects
 
         dataset, cases = self._of_law(law), Cases.of(law)

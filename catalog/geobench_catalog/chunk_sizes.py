@@ -292,9 +292,12 @@ class BoundedStore(WrapperStore[Store]):
         own, data = self._arrays[owner], memoryview(value.to_bytes())
         if byte_range is None:
             _check_chunks(own, data, key)
-        elif not isinstance(byte_range, SuffixByteRequest) and own.inner is not None:
-            if len(data) != own.index:  # the index, at the start
-                _check(own, data, key)
+        elif (
+            own.inner is not None
+            and not isinstance(byte_range, SuffixByteRequest)
+            and len(data) != own.index  # the index, at the start
+        ):
+            _check(own, data, key)
         return value
 
     async def get_partial_values(

@@ -589,7 +589,7 @@ def test_a_chunk_that_unpacks_to_more_than_is_declared_is_refused(
     assert chunk.stat().st_size < LARGE / 100
     opened = open_foreign(path)
     tracemalloc.start()
-    with pytest.raises(CatalogError, match="bytes and unpacks to .*made to fill the memory"):
+    with pytest.raises(CatalogError, match=r"bytes and unpacks to .*made to fill the memory"):
         opened["u"].load()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

