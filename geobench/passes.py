@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
+LEAD = "lead_time"
 View = Callable[["xr.Dataset"], "xr.Dataset"]
 """What a scorer is given of the members of a piece."""
 
@@ -36,6 +37,9 @@ class Source:
     memory: int = 2**30
     reading: Callable[[], AbstractContextManager[None]] = nullcontext
     _kept: "list[tuple[xr.Dataset, ...]]" = field(default_factory=list, repr=False, compare=False)
+    _blocks: "dict[Piece, tuple[xr.Dataset, ...]]" = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def cases(self) -> dict[str, int]:
@@ -65,8 +69,28 @@ class Source:
                 self._kept.append(tuple(each.load() for each in self.forecasts))
         if small:
             return tuple(piece.of(each) for each in self._kept[0])
-        with self.reading():
-            return tuple(piece.of(each).load() for each in self.forecasts)
+        cut = self._chunk()
+        first, stop = piece.inits
+        begin = first - first % cut
+        if cut == 1 or stop - begin > cut:
+            with self.reading():
+                return tuple(piece.of(each).load() for each in self.forecasts)
+        block = Piece((begin, min(begin + cut, self.cases["init_time"])), (0, self.cases[LEAD]))
+        if block not in self._blocks:  # a chunk is decoded whole: once for all its pieces
+            self._blocks.clear()
+            with self.reading():
+                self._blocks[block] = tuple(block.of(each).load() for each in self.forecasts)
+        here = Piece((first - begin, stop - begin), piece.leads)
+        return tuple(here.of(each) for each in self._blocks[block])
+
+    def _chunk(self) -> int:
+        """Inits whose lead times are stored in one chunk, at most 32 MiB of all forecasts."""
+        found = 1
+        for each in (own for data in self.forecasts for own in data.data_vars.values()):
+            chunks = dict(zip(each.dims, each.encoding.get("chunks") or (), strict=False))
+            if chunks.get(LEAD, 0) >= self.cases[LEAD]:
+                found = max(found, int(chunks["init_time"]))
+        return found if found * self.cases[LEAD] * self.per_case <= 2**25 else 1
 
     def outcome(self, piece: Piece) -> "xr.Dataset":
         """What happened in the cases of a piece."""

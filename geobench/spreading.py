@@ -1,6 +1,11 @@
 """Pieces of work, done here one after the other, or on the workers of a dask scheduler."""
 
+import asyncio
+import logging
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +15,16 @@ from geobench.errors import GeobenchError
 
 if TYPE_CHECKING:
     import xarray as xr
+    from distributed import Client
 
     from geobench.scoring import Piece
     from geobench.steps import PieceTask, Steps
+
+ANSWERS = 10.0
+"""Seconds within which a scheduler answers, or counts as gone."""
+PATIENCE = 60.0
+"""Seconds for which a scheduler may be without workers."""
+_ASKS = 1.0  # seconds between two looks at who is there
 
 
 def spread(
@@ -33,14 +45,7 @@ def spread(
             "--scheduler needs dask's distributed, which is not installed. Install "
             "'geobench-twin[dask]'."
         ) from error
-    try:
-        client = Client(steps.scheduler, timeout="10s")  # type: ignore[no-untyped-call] # theirs
-    except (OSError, ValueError) as error:
-        raise GeobenchError(
-            f"no dask scheduler answers at {steps.scheduler}: {error}. Start one (dask scheduler), "
-            f"or score without --scheduler."
-        ) from error
-    with client:
+    with _silent(), _connected(Client, steps.scheduler) as client:
         place = steps.catalog.url, [str(file) for file in steps.registry.files], steps.memory
         futures = [
             client.submit(
@@ -53,8 +58,96 @@ def spread(
             for task in tasks
         ]
         for future in futures:
-            yield future.result()
-            future.release()  # type: ignore[no-untyped-call] # theirs
+            yield _result(client, future, steps.scheduler)
+            future.release()
+
+
+@contextmanager
+def _connected(make: "type[Client]", address: str) -> "Iterator[Client]":
+    """Open a client, and close it without waiting for a scheduler that may be gone."""
+    try:
+        _ask(address)
+        client = make(address, timeout=ANSWERS)  # type: ignore[no-untyped-call] # theirs
+    except Exception as error:  # what listens there may say anything, at any length
+        reason = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+        raise GeobenchError(
+            f"no dask scheduler answers at {address} within {ANSWERS:g} s ({reason}). Start one "
+            f"(dask scheduler), or score without --scheduler."
+        ) from error
+    try:
+        yield client
+    finally:
+        with suppress(OSError, CancelledError, RuntimeError):
+            client.close(timeout=ANSWERS)  # type: ignore[no-untyped-call] # theirs
+
+
+def _ask(address: str) -> None:
+    """Ask a scheduler who it is: a client would wait for ever for one that listens and is none."""
+    from distributed.core import rpc
+
+    async def ask() -> None:
+        async with rpc(address) as scheduler:  # type: ignore[no-untyped-call] # theirs
+            await asyncio.wait_for(scheduler.identity(), ANSWERS)
+
+    with ThreadPoolExecutor(1) as own:  # there may be a running loop in this thread
+        own.submit(lambda: asyncio.run(ask())).result()
+
+
+def _result(client: "Client", future: Any, address: str) -> Any:
+    """Wait for a piece as long as somebody works; otherwise say who is gone."""
+    from distributed import KilledWorker, wait
+
+    alone_since: float | None = None
+    while True:
+        try:
+            wait([future], timeout=_ASKS)
+            return future.result()
+        except KilledWorker as error:
+            raise _gone(
+                f"a piece of the scores ended {error.last_worker and error.last_worker.address} "
+                f"and other workers of the dask scheduler at {address}: they may lack memory"
+            ) from error
+        except CancelledError as error:
+            raise _gone(f"the dask scheduler at {address} is gone") from error
+        except TimeoutError as error:
+            if future.done():  # it is the piece's own
+                raise
+            now = time.monotonic()
+            if _workers(client, address):
+                alone_since = None
+            elif now - (alone_since := alone_since or now) > PATIENCE:
+                raise _gone(
+                    f"the dask scheduler at {address} has had no worker for {PATIENCE:g} s"
+                ) from error
+
+
+def _workers(client: "Client", address: str) -> int:
+    """How many workers there are."""
+    try:
+        found = client.sync(client.scheduler.ncores, callback_timeout=ANSWERS)  # type: ignore[no-untyped-call, union-attr] # theirs
+    except (OSError, CancelledError, RuntimeError, AttributeError) as error:
+        raise _gone(f"the dask scheduler at {address} is gone") from error
+    return len(found)
+
+
+def _gone(what: str) -> GeobenchError:
+    return GeobenchError(
+        f"{what}. Start it again and repeat the command: what is in the catalog is not done twice."
+    )
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep distributed from printing tracebacks of connections that are lost."""
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def _piece(

@@ -46,6 +46,7 @@ Watch = Callable[[str], AbstractContextManager[Progress]]
 """Called with what is about to be done; gives the progress to report to."""
 
 _WEIGHTS = "weights.safetensors"
+_LEAST = 2**26  # bytes, with fewer of which many passes would take their time for nothing
 ROUNDED_SCORES = ("crps", "rmse", "spread-skill", "brier")  # in which rounding is measured
 PATIENCE = 0.5
 """Seconds until it is asked again whether a work is done, or free."""
@@ -898,7 +899,7 @@ class Steps:
         return Source(
             tuple(each.open()[names] for each in forecasts),
             lambda piece: self.outcome(dataset, piece, cases),
-            self.memory,
+            max(self.memory, _LEAST),
             _reading(*forecasts),
         )
 
@@ -940,7 +941,7 @@ class Steps:
         return dataset
 
     def power(self, law: Entry, scorers: Sequence[Scorer], members: int) -> "list[Power]":
-        """Measure what scorers notice, at the cases of a forecast of the law, with some members."""
+        """Measure what scorers notice, at the cases of a law's forecast and so many members."""
         from geobench import defects
 
         dataset, cases = self._of_law(law), Cases.of(law)

@@ -293,8 +293,8 @@ class BoundedStore(WrapperStore[Store]):
         if byte_range is None:
             _check_chunks(own, data, key)
         elif (
-            not isinstance(byte_range, SuffixByteRequest)
-            and own.inner is not None
+            own.inner is not None
+            and not isinstance(byte_range, SuffixByteRequest)
             and len(data) != own.index  # the index, at the start
         ):
             _check(own, data, key)

@@ -1,6 +1,15 @@
 """Scores are the same whatever is read at once, and wherever it is scored; regions leave out."""
 
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,6 +108,93 @@ def test_a_scheduler_that_is_not_there_is_told(drawn: tuple[Steps, Entry, Entry]
     lost = Steps(steps.catalog, steps.registry, scheduler="nonsense://nowhere")
     with pytest.raises(GeobenchError, match="no dask scheduler answers at nonsense://nowhere"):
         _statistics(lost, forecast, law)
+
+
+def test_somebody_who_listens_and_does_not_answer_is_no_scheduler(
+    drawn: tuple[Steps, Entry, Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, forecast, law = drawn
+    monkeypatch.setattr("geobench.spreading.ANSWERS", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+        lost = Steps(steps.catalog, steps.registry, scheduler=address)
+        with pytest.raises(GeobenchError, match=r"no dask scheduler answers at .* within 1 s"):
+            _statistics(lost, forecast, law)
+
+
+@pytest.mark.parametrize("gone", ["workers", "scheduler"])
+def test_who_is_gone_is_told_in_a_line_and_nothing_is_left_half_done(
+    drawn: tuple[Steps, Entry, Entry],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    gone: str,
+) -> None:
+    """Scores begin on a worker that never ends; then it, or the scheduler, is killed."""
+    steps, forecast, _ = drawn
+    monkeypatch.setattr("geobench.spreading.PATIENCE", 30.0)
+    monkeypatch.setattr("geobench.spreading._ASKS", 0.2)
+    monkeypatch.setattr("geobench.spreading._piece", _never)
+    end = 0.5 if gone == "workers" else 0.6  # a score that is not there yet
+    scorer = steps.registry.scorer({"use": "crps", "within": [[0.0, end]]})
+    before = {entry.id for entry in steps.catalog.entries()}
+    begun = tmp_path / "begun"
+    with _processes(begun) as (address, scheduler, worker):
+
+        def kill() -> None:
+            while not begun.exists():
+                time.sleep(0.05)
+            monkeypatch.setattr("geobench.spreading.PATIENCE", 1.0)
+            (worker if gone == "workers" else scheduler).kill()
+
+        threading.Thread(target=kill, daemon=True).start()
+        lost = Steps(steps.catalog, steps.registry, scheduler=address)
+        told = "has had no worker for 1 s" if gone == "workers" else "is gone"
+        with pytest.raises(GeobenchError, match=f"the dask scheduler at {address} {told}") as error:
+            lost.scores(forecast, [scorer])
+    assert "\n" not in str(error.value)
+    assert "Traceback" not in capfd.readouterr().err
+    assert {entry.id for entry in steps.catalog.entries()} == before
+    monkeypatch.undo()
+    assert steps.scores(forecast, [scorer])[0].id not in before  # the claim is free again
+
+
+def _never(*_: object) -> None:
+    Path(os.environ["BEGUN"]).touch()
+    time.sleep(600)
+
+
+@contextlib.contextmanager
+def _processes(begun: Path) -> Iterator[tuple[str, Any, Any]]:
+    """A scheduler and a worker, each in a process of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    how: dict[str, Any] = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "env": os.environ | {"PYTHONPATH": path, "BEGUN": str(begun)},
+    }
+    call = [sys.executable, "-m"]
+    scheduler = subprocess.Popen(
+        [*call, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port),
+         "--no-dashboard"], **how,
+    )  # fmt: skip
+    worker = subprocess.Popen(
+        [*call, "distributed.cli.dask_worker", address, "--no-nanny", "--no-dashboard",
+         "--nthreads", "1"], **how,
+    )  # fmt: skip
+    for _ in range(600):  # until it listens
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            break
+        time.sleep(0.1)
+    try:
+        yield address, scheduler, worker
+    finally:
+        for each in (worker, scheduler):
+            each.kill()
+            each.wait()
 
 
 def test_a_region_is_scored_as_if_there_were_no_other(drawn: tuple[Steps, Entry, Entry]) -> None:
