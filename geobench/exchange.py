@@ -260,7 +260,7 @@ def _areas(
     classifier = Classifier(
         both, source.cases["lead_time"], context, inits, members, draws, source.memory
     )
-    return classifier.areas(orders.begin, orders.count + 1) if classifier.folds else None
+    return classifier.areas(orders.begin, orders.count + 1).tolist() if classifier.folds else None
 
 
 def _pooled(forecast: "xr.Dataset", law: "xr.Dataset") -> "dict[str, np.ndarray[Any, Any]]":
