@@ -59,7 +59,7 @@ def spread(
         ]
         for future in futures:
             yield _result(client, future, steps.scheduler)
-            future.release()
+            future.release()  # type: ignore[no-untyped-call] # theirs
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def _connected(make: "type[Client]", address: str) -> "Iterator[Client]":
     """Open a client, and close it without waiting for a scheduler that may be gone."""
     try:
         _ask(address)
-        client = make(address, timeout=ANSWERS)  # type: ignore[no-untyped-call] # theirs
+        client = make(address, timeout=ANSWERS)
     except Exception as error:  # what listens there may say anything, at any length
         reason = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
         raise GeobenchError(
@@ -100,7 +100,7 @@ def _result(client: "Client", future: Any, address: str) -> Any:
     alone_since: float | None = None
     while True:
         try:
-            wait([future], timeout=_ASKS)
+            wait([future], timeout=_ASKS)  # type: ignore[no-untyped-call] # theirs
             return future.result()
         except KilledWorker as error:
             raise _gone(
