@@ -38,8 +38,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "scorers power": ("scorers", "power", "{law}", "--scorer", "crps"),
     "catalog show": ("catalog", "show", "{one}"),
     "catalog verify": ("catalog", "verify"),
-    "catalog export": ("catalog", "export", "{one}", "{folder}/export.tar"),
-    "catalog import": ("catalog", "--catalog", "{folder}/other", "import", "{folder}/export.tar"),
+    "catalog export": ("catalog", "export", "{one}", "--to", "{folder}/export.tar"),
+    "catalog import": ("--catalog", "{folder}/other", "catalog", "import", "{folder}/export.tar"),
     "catalog push": ("catalog", "push", "{one}", "{folder}/pushed"),
 }
 
