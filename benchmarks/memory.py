@@ -74,7 +74,9 @@ def measured(places: str, limit: str, *words: str) -> None:
         before, began = memory("VmRSS"), time.process_time()
         Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
         own = [word.format(**place) for word in words]
-        first = ["--quiet", "--memory", f"{limit}MiB", "--catalog", f"{place['folder']}/catalog"]
+        first = ["--quiet", "--memory", f"{limit}MiB"]
+        if "--catalog" not in own:
+            first += ["--catalog", f"{place['folder']}/catalog"]
         try:
             main([*first, *own], standalone_mode=False)
         except SystemExit as end:
