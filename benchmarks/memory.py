@@ -38,8 +38,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "scorers power": ("scorers", "power", "{law}", "--scorer", "crps"),
     "catalog show": ("catalog", "show", "{one}"),
     "catalog verify": ("catalog", "verify"),
-    "catalog export": ("catalog", "export", "{one}", "{folder}/export.tar"),
-    "catalog import": ("catalog", "--catalog", "{folder}/other", "import", "{folder}/export.tar"),
+    "catalog export": ("catalog", "export", "{one}", "--to", "{folder}/export.tar"),
+    "catalog import": ("--catalog", "{folder}/other", "catalog", "import", "{folder}/export.tar"),
     "catalog push": ("catalog", "push", "{one}", "{folder}/pushed"),
 }
 
@@ -74,7 +74,9 @@ def measured(places: str, limit: str, *words: str) -> None:
         before, began = memory("VmRSS"), time.process_time()
         Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
         own = [word.format(**place) for word in words]
-        first = ["--quiet", "--memory", f"{limit}MiB", "--catalog", f"{place['folder']}/catalog"]
+        first = ["--quiet", "--memory", f"{limit}MiB"]
+        if "--catalog" not in own:
+            first += ["--catalog", f"{place['folder']}/catalog"]
         try:
             main([*first, *own], standalone_mode=False)
         except SystemExit as end:

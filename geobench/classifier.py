@@ -129,8 +129,8 @@ class Classifier:
         import numpy as np
 
         near = np.ones((len(self.folds) + 1, self._cases), bool)  # the last: all cases
-        for own, (trained, _) in zip(near, self.folds, strict=False):
-            own[trained] = False
+        for cases, (trained, _) in zip(near, self.folds, strict=False):
+            cases[trained] = False
         sums: dict[int, list[_Moments]] = {}
         order = begin()
         for inits, features in self._pieces(first, stop):

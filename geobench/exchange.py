@@ -240,7 +240,7 @@ class _Pass:
 
 def _areas(
     source: Source, orders: Exchanges, context: Context, inits: "xr.Dataset"
-) -> "Sequence[float] | None":
+) -> "np.ndarray[Any, Any] | None":
     """Areas of a classifier of members and draws, for each exchange.
 
     None where cases are so few that all share valid times.

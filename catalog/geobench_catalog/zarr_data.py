@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _CHUNK = re.compile(r"/c(/\d+)*$")  # how a chunk's key ends
 _NAMED = re.compile(r"(?!\.)[\w.-]+")
 _LONGEST = 60
+_LARGEST = 2**28  # bytes of a chunk, in which others take no larger ones (`chunk_sizes`)
 Shape = Mapping[str, int]
 """Length of a chunk along each dim; a dim that is not named is not cut."""
 
@@ -39,6 +40,9 @@ def encoding(dataset: "xr.Dataset", chunks: Shape, shards: Shape | None = None) 
     found: dict[str, dict[str, Any]] = {}
     for name, variable in dataset.variables.items():
         shape = [chunks.get(str(dim), max(1, size)) for dim, size in variable.sizes.items()]
+        if shape and str(variable.dims[0]) not in chunks and variable.dtype.kind in "fiub":
+            one = prod(shape[1:]) * variable.dtype.itemsize
+            shape[0] = max(1, min(shape[0], _LARGEST // max(1, one)))
         entry: dict[str, Any] = {"chunks": tuple(shape)}
         if shards and name in dataset.data_vars:
             entry["shards"] = tuple(

@@ -719,14 +719,15 @@ def test_what_a_chunk_unpacks_to_is_known_before() -> None:
 @pytest.mark.parametrize("at", ["start", "end"])
 def test_a_chunk_in_a_shard_is_held_to_what_is_declared(tmp_path: Path, at: str) -> None:
     import numcodecs
+    from zarr.codecs import BytesCodec, ShardingCodec, ZstdCodec
 
     numbers = np.arange(4096, dtype="f4").reshape(8, 512)
     for right in (True, False):
         path = tmp_path / f"{right}.zarr"
-        codec = zarr.codecs.ShardingCodec(
+        codec = ShardingCodec(
             chunk_shape=(1, 512),
-            codecs=[zarr.codecs.BytesCodec(), zarr.codecs.ZstdCodec()],
-            index_location=at,  # type: ignore[arg-type] # one of two
+            codecs=[BytesCodec(), ZstdCodec()],
+            index_location=at,
         )
         array = zarr.create_array(
             path / "u", shape=(8, 512), chunks=(8, 512), dtype="f4", dimension_names=("y", "x"),

@@ -248,3 +248,15 @@ def test_links_in_an_entry_are_named(catalog: Catalog, tmp_path: Path) -> None:
     assert "data.zarr/q/c/0/0 is a link" in told
     with pytest.raises(CatalogError, match=r"data\.zarr/q/c/0/0 is a link"):
         entry.check()
+
+
+def test_no_chunk_is_larger_than_what_other_catalogs_take() -> None:
+    """Of 2 GiB of numbers, which are one number here; smaller arrays stay whole."""
+    from geobench_catalog.chunk_sizes import LARGEST
+    from geobench_catalog.zarr_data import encoding
+
+    for size, cut in ((2**19, 2**16), (2**16, 2**16), (100, 100)):
+        values = np.broadcast_to(np.float32(0), (size, 1024))
+        found = encoding(xr.Dataset({"q": (("case", "x"), values)}), {})
+        assert found["q"]["chunks"] == (cut, 1024)
+        assert 4 * cut * 1024 <= LARGEST
