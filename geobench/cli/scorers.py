@@ -1,6 +1,5 @@
 """geobench scorers: what scorers notice. geobench test: whether a forecast is of the law."""
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -9,13 +8,10 @@ import click
 from geobench.cli.completion import offered
 from geobench.cli.settings import MEMBERS, Settings, pass_settings
 from geobench_catalog import Entry
+from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import completes, json_option, reference_argument
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from geobench.defects import Power
-    from geobench.exchange import Verdict
     from geobench.interfaces.scorer import Scorer
     from geobench.registry import Registry
     from geobench.steps import Steps
@@ -51,7 +47,7 @@ def power(
     scorers = _chosen(steps.registry, names)
     found = steps.power(steps.catalog.get(law, "forecast"), scorers, members)
     if as_json:
-        click.echo(_json(found))
+        documents.show([asdict(each) for each in found])
         return
     from geobench.defects import DEFECTS
 
@@ -112,7 +108,7 @@ def test(
     drawn, draws = (steps.catalog.get(each, "forecast") for each in (forecast, law))
     found = steps.verdicts(drawn, draws, scorers, exchanges, classify=not names)
     if as_json:
-        click.echo(_json(found))
+        documents.show([asdict(each) for each in found])
         return
     width = max(len(each.score) for each in found)
     click.echo(f"{'':{width}} {'score':>10} {'the law':>10} {'p':>7} {'q':>7}")
@@ -121,15 +117,6 @@ def test(
         click.echo(f"{each.score:<{width}} {numbers}")
     click.echo(f"Means over lead times; {exchanges} exchanges of members with draws of the law.")
     _caution(steps, draws)
-
-
-def _json(found: "Sequence[Power] | Sequence[Verdict]") -> str:
-    """Print null for what is not a number, which JSON does not have."""
-    rows = [
-        {k: None if isinstance(v, float) and v != v else v for k, v in asdict(each).items()}
-        for each in found
-    ]
-    return json.dumps(rows, indent=1, allow_nan=False)
 
 
 def _cell(power: float) -> str:

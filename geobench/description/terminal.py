@@ -9,6 +9,8 @@ from geobench.description.section import Section
 from geobench.leaderboard.terminal import keep_numbers
 from geobench_catalog.plain_text import plain
 
+_NUMBER = 16  # letters of a cell at most; what is longer is text, and goes on in the next line
+
 
 def report(title: str, sections: list[Section]) -> str:
     """Headings, tables and notes; a report that is piped somewhere is 120 columns wide."""
@@ -28,8 +30,10 @@ def report(title: str, sections: list[Section]) -> str:
                 named = section.named
                 table = Table(box=box.SIMPLE_HEAD if named else None, show_header=named)
                 for place, header in enumerate(section.headers):
-                    numbers = named and place > 0  # which are never cut
-                    justify: Literal["left", "right"] = "right" if numbers else "left"
+                    right = named and place > 0
+                    justify: Literal["left", "right"] = "right" if right else "left"
+                    longest = max(len(row[place]) for row in section.rows)
+                    numbers = right and longest <= _NUMBER  # which are never cut
                     table.add_column(header, justify=justify, no_wrap=numbers)
                 for row in section.rows:
                     table.add_row(*(Text(plain(cell)) for cell in row))

@@ -407,7 +407,7 @@ def test_columns_are_named_as_written_and_fields_of_an_entry_have_none(
 
 OWN = (
     "kind, name, version, reference, id, dataset, model, scorer, seed, created, seconds, size, "
-    "content, key, tag, alias"
+    "origin, content, key, tag, alias"
 )
 DATE = "write 2026-11-24, 2026-11-24T16:00 or -7d"
 LONG = "it is too long; write at most 1,500 words, 12,000 characters"

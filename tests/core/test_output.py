@@ -182,3 +182,11 @@ def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path, command: str) -> N
     done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert len(done.stdout) == 10
+
+
+def test_the_command_alone_shows_its_help(study: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "geobench"], capture_output=True, text=True, check=False
+    )
+    assert "Usage:" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

@@ -195,7 +195,7 @@ def test_noise_follows_the_state() -> None:
         ({"output_hours": 7}, r"output_hours = 7 is 1.167 steps of dt = 0.05 \(6 h\)"),
         ({"sites": 3}, "sites = 3: Input should be greater than or equal to 4"),
         ({"forcng": 8}, "there is no key 'forcng'. Did you mean 'forcing'?"),
-        ({"forcing": "strong"}, "forcing = 'strong': Input should be a valid number"),
+        ({"forcing": "strong"}, "forcing = 'strong': write a number"),
         ({"amplitude": float("nan")}, "amplitude = nan"),
     ],
 )

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -76,9 +77,7 @@ def failed(message: str) -> None:
 
 
 def _asks(words: Sequence[str]) -> bool:
-    forms = [
-        after for word, after in zip(words, [*words[1:], ""], strict=True) if word == "--format"
-    ]
+    forms = [after for word, after in pairwise([*words, ""]) if word == "--format"]
     given = [word.partition("=")[2] for word in words if word.startswith("--format=")]
     return "--json" in words or "--csv" in words or bool({"json", "csv"} & {*forms, *given})
 
