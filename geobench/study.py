@@ -216,7 +216,7 @@ class Runner:
         return steps.find_forecast(fitted, cell.members, cell.seed, self.study.keep_bits)
 
     def run(self, steps: Steps) -> Outcome:
-        """Do every step that is not done. What fails is told, and the rest goes on.
+        """Do every step that is not done. Failures are reported, and the other steps go on.
 
         Several runs share a study out: work that another process is at is left for later, and is
         waited for when there is nothing else to do.

@@ -1,8 +1,8 @@
 """How much a stranger's chunk takes once it is unpacked: known before it is, and bounded.
 
-A file of 100 kB can unpack to gigabytes. The shape of a chunk is declared in the metadata, and what
-is in the file says by itself to how much it unpacks: Blosc, LZ4 and Zstandard in a header, the
-others when they are unpacked piece by piece into nothing.
+A file of 100 kB can unpack to gigabytes. The metadata declare the shape of a chunk. The
+file itself says to how much it unpacks: Blosc, LZ4 and Zstandard have that size in a header. The
+others are unpacked piece by piece, and nothing is kept.
 """
 
 import bz2

@@ -190,7 +190,7 @@ class Index:
         return found
 
     def aside(self) -> list[str]:
-        """What is told of entries of which the index can hold no more than the name."""
+        """Messages about entries of which the index can hold no more than the name."""
         return self._ask("SELECT reason FROM aside ORDER BY reason")
 
     def reference(self, entry_id: str) -> Reference | None:

@@ -82,7 +82,7 @@ class Names:
             foreign -= self.trusted()
             counting = []
             for reference in versions:
-                with suppress(CatalogError):  # a damaged one counts: whoever asks for it is told
+                with suppress(CatalogError):  # a damaged one counts; reading it is an error
                     if self.id(reference) in foreign:
                         continue
                 counting.append(reference)

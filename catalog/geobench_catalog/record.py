@@ -51,7 +51,7 @@ class Parent(BaseModel):
 
 
 class _Fields(dict[str, Any]):
-    """A part of a record; what it lacks and somebody needs is told, not a `KeyError`."""
+    """A part of a record; a missing key is a `CatalogError` that names it, not a `KeyError`."""
 
     def __init__(self, content: Mapping[str, Any], owner: str, part: str) -> None:
         super().__init__(content)

@@ -38,10 +38,10 @@ def probabilities(members: Numbers, draws: Numbers, weights: Array, thresholds: 
 def means(members: Numbers, draws: Numbers, weights: Array) -> tuple[Array, Array]:
     """Squared difference of the means, and variance of the draws, `(case, region)` each.
 
-    Shapes as of `probabilities`. Differences are taken from the first draw. Where members are so
-    far away that digits are lost, it is the mean of x_j x_k over pairs of members, and of y_j y_k
-    over pairs of draws, less twice the product of the means, all less the middle draw: a member
-    far away is multiplied by small numbers alone.
+    Shapes as of `probabilities`. Differences are taken from the first draw. Members that
+    are far away cost digits. There the middle draw is subtracted from all values first. The result
+    is then the mean of x_j x_k over pairs of members, plus that of y_j y_k over pairs of draws,
+    less twice the product of the means. A member far away is multiplied by small numbers alone.
     """
     x, y, own = _prepared(members, draws, weights)
     found = np.zeros((len(x), len(own), 2))
