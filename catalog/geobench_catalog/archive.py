@@ -9,10 +9,13 @@ is read from front to back, header by header, and anything but a plain file that
 of the size that it names, ends the import. It is not compressed (chunks are), so it cannot grow.
 """
 
+import fcntl
 import json
+import os
 import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +25,7 @@ from geobench_catalog.catalog import Catalog
 from geobench_catalog.draft import is_whole
 from geobench_catalog.entry import Entry
 from geobench_catalog.errors import STRANGE, CatalogError
+from geobench_catalog.held_folders import flock
 from geobench_catalog.references import Reference, is_id
 from geobench_catalog.transfer import Arrival, let_count, receive, refused, with_lineage
 
@@ -36,11 +40,8 @@ def export(catalog: Catalog, references: Sequence[str], path: Path) -> list[Entr
     """Write entries and all they were made from into one file; `CatalogError` if it is there."""
     entries = with_lineage(catalog, references)
     listed = [{"reference": str(entry.reference), "id": entry.id} for entry in entries]
-    aside = path.with_name(f"{path.name}.part")
     try:
-        with aside.open("xb") as file:
-            if path.exists():
-                raise CatalogError(f"{path} is there already. Remove it or name another file.")
+        with _aside(path) as file:
             with tarfile.open(
                 fileobj=file, mode="w", format=tarfile.USTAR_FORMAT, encoding="utf-8"
             ) as archive:
@@ -49,18 +50,36 @@ def export(catalog: Catalog, references: Sequence[str], path: Path) -> list[Entr
                     _add(archive, f"{entry.id}/{manifest.NAME}", manifest.encode(entry.manifest))
                     for name in entry.manifest:
                         _add(archive, f"{entry.id}/{name}", entry.content(name))
-        aside.rename(path)
-    except FileExistsError as error:
-        raise CatalogError(
-            f"{aside} is there: another export? Remove it, and try again."
-        ) from error
     except (OSError, ValueError) as error:  # tarfile: a name or a file is too long
-        aside.unlink(missing_ok=True)
         raise CatalogError(f"{path} cannot be written ({error}). Name another file.") from error
-    except CatalogError:
-        aside.unlink(missing_ok=True)
-        raise
     return entries
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[BinaryIO]:
+    """A file beside `path`, locked while this process lives, that gets its name in the end.
+
+    What a process that died has left of it is written over.
+    """
+    aside = path.with_name(f"{path.name}.part")
+    with os.fdopen(os.open(aside, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+b") as file:
+        try:
+            flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CatalogError(
+                f"another export is writing {path}. Wait until it has ended, or name another file."
+            ) from error
+        try:
+            if path.exists():
+                raise CatalogError(f"{path} is there already. Remove it or name another file.")
+            file.truncate()
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            aside.rename(path)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

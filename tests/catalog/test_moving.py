@@ -1,5 +1,6 @@
 """Entries on their way: archives, also hostile ones, and from one catalogue to another."""
 
+import fcntl
 import io
 import json
 import tarfile
@@ -113,6 +114,23 @@ def test_an_export_replaces_nothing(catalog: Catalog, tmp_path: Path) -> None:
         export(catalog, ["dataset/a@1"], tmp_path / "a.tar")
     assert (tmp_path / "a.tar").read_text() == "precious"
     assert not (tmp_path / "a.tar.part").exists()
+
+
+def test_an_export_that_died_is_written_over_and_one_that_lives_is_not(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    publish(catalog)
+    left = tmp_path / "a.tar.part"
+    left.write_text("half of an archive" * 10_000)
+    with left.open() as living:
+        fcntl.flock(living, fcntl.LOCK_EX)
+        with pytest.raises(CatalogError, match="another export is writing"):
+            export(catalog, ["dataset/a@1"], tmp_path / "a.tar")
+    assert left.exists()
+    export(catalog, ["dataset/a@1"], tmp_path / "a.tar")
+    export(catalog, ["dataset/a@1"], tmp_path / "b.tar")
+    assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
+    assert not list(tmp_path.glob("*.part"))
 
 
 # -- hostile archives

@@ -1,0 +1,110 @@
+"""How much longer a study takes in an object store than in a folder.
+
+python benchmarks/object_store.py [REPEATS]
+
+A study of 17 small steps runs in new catalogs, in a folder and in `s3://` in turn, each time in a
+process that has imported everything and has run it once. JSON lines, one for each turn and one of
+all: `folder` and `s3`, shortest seconds; `ratio`, of the two; `requests` to the store in one run,
+and how many of them by the first word of their key. The store is moto's server in a process of its
+own on this machine, which answers in a few milliseconds, and one request at a time: a store far
+away answers later, but many at once.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+os.environ |= {
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+import fsspec  # noqa: E402
+import torch  # noqa: E402
+from small_catalog import STUDY  # noqa: E402
+from timing import tell  # noqa: E402
+
+from geobench.registry import Registry  # noqa: E402
+from geobench.steps import Steps  # noqa: E402
+from geobench.study import Runner, Study  # noqa: E402
+from geobench_catalog import Catalog  # noqa: E402
+
+STEPS = 17
+BUCKET = "twins"
+
+
+def run(url: str) -> float:
+    """Run the study in a new catalog; seconds."""
+    registry = Registry()
+    runner = Runner(Study.model_validate(STUDY), registry)
+    began = time.perf_counter()
+    outcome = runner.run(Steps(Catalog(url, create=True), registry))
+    seconds = time.perf_counter() - began
+    made = len(list(Catalog(url).entries()))
+    if outcome.failures or made != STEPS:
+        raise SystemExit(f"{made} steps were done, not {STEPS}: {outcome.failures}")
+    return seconds
+
+
+def counted() -> Counter[str]:
+    """Count what clients ask from here on, by the first word of the key."""
+    asked: Counter[str] = Counter()
+
+    def note(request: object, **_: object) -> None:
+        path = request.url.partition(f"/{BUCKET}")[2].partition("?")[0]  # type: ignore[attr-defined]
+        asked[path.strip("/").split("/")[1] if path.count("/") > 1 else "list"] += 1
+
+    filesystem = fsspec.filesystem("s3")
+    filesystem.connect()
+    filesystem.s3.meta.events.register("before-send.s3", note)
+    return asked
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    os.environ["AWS_ENDPOINT_URL"] = address = f"http://127.0.0.1:{port}"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    scratch = tempfile.mkdtemp()
+    try:
+        for _ in range(200):
+            with suppress(OSError):
+                urllib.request.urlopen(address, timeout=1).close()
+                break
+            time.sleep(0.1)
+        fsspec.filesystem("s3").mkdir(BUCKET)
+        asked = counted()
+        best = {"folder": float("inf"), "s3": float("inf")}
+        for turn in range(repeats + 1):  # the first warms up
+            asked.clear()
+            for place, url in (
+                ("folder", f"{scratch}/{turn}"),
+                ("s3", f"s3://{BUCKET}/{turn}"),
+            ):
+                seconds = run(url)
+                if turn:
+                    best[place] = min(best[place], seconds)
+                    tell(turn=turn, place=place, seconds=seconds)
+        tell(steps=STEPS, **best, ratio=best["s3"] / best["folder"], requests=asked.total(), **asked)
+    finally:
+        server.kill()
+        server.wait()
+        shutil.rmtree(scratch)
