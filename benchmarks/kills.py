@@ -110,7 +110,10 @@ def campaigns(made: Path) -> Iterator[Campaign]:
         "gc",
         lambda _: ["catalog", "gc"],
         littered,
-        lambda folder: (ids(folder), sorted(path.name for path in (folder / "catalog/entries").iterdir())),
+        lambda folder: (
+            ids(folder),
+            sorted(path.name for path in (folder / "catalog/entries").iterdir()),
+        ),
     )
 
     def indexed(folder: Path) -> None:
@@ -241,7 +244,8 @@ def left_after_gc(folder: Path) -> set[str]:
 if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 36
     context = get_context("forkserver")
-    context.set_forkserver_preload(["small_catalog", "geobench.study", "geobench.steps"])
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    context.set_forkserver_preload(["preloaded", "small_catalog"])  # imported once
     with tempfile.TemporaryDirectory() as scratch:
         made, place = Path(scratch) / "made", Path(scratch) / "place"
         place.mkdir()

@@ -103,7 +103,9 @@ if __name__ == "__main__":
                 if turn:
                     best[place] = min(best[place], seconds)
                     tell(turn=turn, place=place, seconds=seconds)
-        tell(steps=STEPS, **best, ratio=best["s3"] / best["folder"], requests=asked.total(), **asked)
+        tell(
+            steps=STEPS, **best, ratio=best["s3"] / best["folder"], requests=asked.total(), **asked
+        )
     finally:
         server.kill()
         server.wait()

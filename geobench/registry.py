@@ -8,6 +8,7 @@ rest works.
 import difflib
 import importlib.metadata
 import inspect
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import pluggy
 
 from geobench import hookspecs, plugin_files
 from geobench.errors import GeobenchError
+from geobench_catalog.plain_text import plain
 
 if TYPE_CHECKING:
     import click
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 GROUP = "geobench"
 _BUILTIN = "geobench-twin"
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
+_MOST = 10_000  # things that one plugin may offer by one hook
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,8 @@ class Offer:
     def summary(self) -> str:
         """One line about it."""
         if self.kind == "experiment":
-            return str(read_yaml(self.value).get("title", ""))
-        return str(self.value.summary())
+            return plain(str(read_yaml(self.value).get("title", "")))
+        return plain(str(self.value.summary()))
 
 
 class Registry:
@@ -79,7 +83,9 @@ class Registry:
             plugin = load()
             self._manager.register(plugin, owner)
             self._manager.check_pending()
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             # pluggy keeps a plugin that fails its checks.
             if self._manager.has_plugin(owner):
                 self._manager.unregister(name=owner)
@@ -88,19 +94,28 @@ class Registry:
             self.plugins.append(owner)
 
     def _abandon(self, owner: str, error: BaseException) -> None:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        try:
+            reason = " ".join(str(error).split()) or type(error).__name__
+        except Exception:  # a stranger's error
+            reason = "its error cannot be shown"
         known = isinstance(error, (ImportError, GeobenchError, pluggy.PluginValidationError))
-        self.set_aside[owner] = reason if known else f"{type(error).__name__}: {reason}"
+        told = reason if known else f"{type(error).__name__}: {reason}"
+        self.set_aside[owner] = plain(told)
 
     def _ask(self, owner: str, hook: str) -> list[Any]:
         """Call one hook of one plugin; set the plugin aside if that fails."""
         others = [self._manager.get_plugin(name) for name in self.plugins if name != owner]
         try:
             answers = self._manager.subset_hook_caller(hook, others)()
-            return [each for answer in answers for each in answer]
-        except (Exception, SystemExit) as error:
+            found = list(itertools.islice((own for each in answers for own in each), _MOST + 1))
+            if len(found) > _MOST:
+                raise GeobenchError(f"offers more than {_MOST:,} things by {hook}")
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self._abandon(owner, error)
             return []
+        return found
 
     @cached_property
     def offers(self) -> dict[tuple[str, str], Offer]:
@@ -118,7 +133,10 @@ class Registry:
                             f"offers; rename one or uninstall one"
                         )
                     mine[key] = offer
-            except (Exception, SystemExit) as error:
+                    _ = offer.summary  # which a stranger may compute
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 self._abandon(owner, error)
             if owner not in self.set_aside:
                 offers |= mine
@@ -141,6 +159,8 @@ class Registry:
             for value in self._ask(owner, f"geobench_{kind}s"):
                 yield Offer(kind, _checked(value, base, kind), owner, value)
         for path in self._ask(owner, "geobench_experiments"):
+            if Path(path).exists() and not Path(path).is_file():
+                raise GeobenchError(f"its experiment {path} is no file")
             read_yaml(Path(path))  # a file that cannot be read is the plugin's failure
             yield Offer("experiment", Path(path).stem, owner, Path(path))
 
@@ -152,10 +172,14 @@ class Registry:
         found: dict[str, click.Command] = {}
         for owner in self.plugins:
             for command in self._ask(owner, "geobench_commands"):
-                if isinstance(command, click.Command) and str(command.name) not in found:
+                if not isinstance(command, click.Command) or not _NAME.fullmatch(str(command.name)):
+                    told = f"its command {command!r} is no click command, or has no name like ours"
+                    self._abandon(owner, GeobenchError(told))
+                elif str(command.name) not in found:
+                    command.help = plain(command.help or "")
                     found[str(command.name)] = command
                 else:
-                    told = f"its command {command!r} is no click command, or its name is taken"
+                    told = f"the name of its command {command.name} is taken"
                     self._abandon(owner, GeobenchError(told))
         return found
 
@@ -251,12 +275,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     from geobench import plain_yaml
 
     try:
-        if path.stat().st_size > plain_yaml.LONGEST:
+        with path.open("rb") as file:  # a pipe has no size
+            text = file.read(plain_yaml.LONGEST + 1)
+        if len(text) > plain_yaml.LONGEST:
             raise GeobenchError(
-                f"{path} has {path.stat().st_size:,} bytes, and {plain_yaml.LONGEST:,} are the "
-                f"most that is read. Check that it is the right file."
+                f"{path} has more than {plain_yaml.LONGEST:,} bytes, the most that is read. Check "
+                f"that it is the right file."
             )
-        content = plain_yaml.load(path.read_text("utf-8"), str(path))
+        content = plain_yaml.load(text.decode("utf-8"), str(path))
     except FileNotFoundError:
         raise GeobenchError(f"there is no file {path}. Check the path.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -272,7 +298,7 @@ def _checked(value: object, base: type["Plugin"], kind: str) -> str:
     if inspect.isabstract(value):
         missing = ", ".join(sorted(value.__abstractmethods__))
         raise GeobenchError(f"the {kind} {value.__name__} does not implement {missing}")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,60}", value.name):
+    if not _NAME.fullmatch(value.name):
         raise GeobenchError(
             f"the {kind} {value.__name__} has the name {value.name!r}; write name = '…' in it, in "
             f"lower-case letters, digits and '-'"
@@ -295,7 +321,8 @@ def _installed() -> list[tuple[str, Callable[[], object]]]:
     points = importlib.metadata.entry_points(group=GROUP)
 
     def owner(point: importlib.metadata.EntryPoint) -> str:
-        return point.dist.name if point.dist else point.value
+        named = point.dist and point.dist.metadata["Name"]  # None where its metadata are damaged
+        return named or point.value
 
     ordered = sorted(points, key=lambda p: (owner(p) != _BUILTIN, owner(p), p.name))
-    return [(owner(point), point.load) for point in ordered]
+    return [(plain(owner(point)), point.load) for point in ordered]

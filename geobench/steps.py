@@ -72,7 +72,9 @@ def blaming(owner: str) -> Iterator[None]:
     except GeobenchError as error:
         told = str(error)
         raise GeobenchError(told if told.startswith(owner) else f"{owner}: {told}") from error
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
         reason = " ".join(str(error).split())
         raise GeobenchError(
             f"{owner} failed with {type(error).__name__}: {reason}. Run again with --debug to see "

@@ -26,7 +26,8 @@ def versions() -> dict[str, str]:
     """Return the installed versions of what makes numbers: libraries, and every plugin."""
     plugins = importlib.metadata.entry_points(group=_PLUGINS)
     found = {}
-    for package in sorted({*_PACKAGES, *(p.dist.name for p in plugins if p.dist)}):
+    named = {str(plugin.dist.metadata["Name"]) for plugin in plugins if plugin.dist}
+    for package in sorted({*_PACKAGES, *named}):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -12,6 +12,7 @@ from geobench.cli.settings import Settings, pass_settings
 from geobench.errors import GeobenchError
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import json_option
+from geobench_catalog.plain_text import plain
 
 if TYPE_CHECKING:
     from geobench.interfaces.scorer import Scorer
@@ -90,15 +91,15 @@ def _show(offer: "Offer") -> None:
 
     click.echo(click.style(f"{offer.kind} {offer.name}", bold=True) + f"  ({offer.plugin})")
     if offer.kind == "experiment":
-        click.echo(offer.value.read_text("utf-8"))
+        click.echo(plain(offer.value.read_text("utf-8")))
         return
-    click.echo(inspect.getdoc(offer.value))
+    click.echo(plain(inspect.getdoc(offer.value) or ""))
     if offer.kind == "scorer":
         click.echo("\n" + "\n".join(_declared(offer.value)))
     if offer.value.model_fields:
         click.echo("\nfields:")
     for line in _fields(offer.value, None, "  "):
-        click.echo(line)
+        click.echo(plain(line))
 
 
 def _declared(scorer: "type[Scorer]") -> Iterator[str]:

@@ -1,12 +1,16 @@
 """Plugins: found by entry point or file, set aside one by one when they fail, told by name."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from geobench import GeobenchError
+from geobench.cli import main
 from geobench.registry import Registry, merged, read_yaml
+from geobench_catalog import environment
 
 GOOD = """
 from geobench import EnsembleModel, Forecaster, hookimpl
@@ -104,6 +108,23 @@ BROKEN = {
         GOOD.replace("geobench_models", "geobench_experiments").replace("Still]", "'gone.yaml']"),
         "there is no file gone.yaml",
     ),
+    "an experiment that never ends": (
+        GOOD.replace("geobench_models", "geobench_experiments").replace("Still]", "'/dev/zero']"),
+        "its experiment /dev/zero is no file",
+    ),
+    "an error that cannot be shown": (
+        "class Error(Exception):\n    def __str__(self): raise ValueError\nraise Error\n",
+        "Error: its error cannot be shown",
+    ),
+    "an error of its own kind": ("class End(BaseException): pass\nraise End('now')", "End: now"),
+    "more than can be listed": (
+        GOOD.replace("return [Still]", "return iter(lambda: Still, None)"),
+        "offers more than 10,000 things by geobench_models",
+    ),
+    "no summary": (
+        GOOD.replace("    factor:", "    @classmethod\n    def summary(cls): 1 / 0\n    factor:"),
+        "ZeroDivisionError",
+    ),
     "missing file": (None, "there is no file"),
 }
 
@@ -124,6 +145,67 @@ def test_a_broken_plugin_is_set_aside_and_nothing_else_breaks(plugin: Write, wha
     assert ("model", "still") not in registry.offers
     with pytest.raises(GeobenchError, match=r"no model is called 'stil'.*Not loaded: .*"):
         registry.model("stil")
+
+
+POINTS = {
+    "no such module": ("", "a = no_such_module:x", "No module named 'no_such_module'"),
+    "no such name": ("", "a = geobench_strange:x", "has no attribute 'x'"),
+    "no module at all": ("", "a = os.system('x')", ""),
+    "a name of ours": ("Name: geobench-twin", "a = geobench_strange:good", None),
+    "escapes": ("Name: x\x1b[2Jx", "a\x1b[2J = geobench_strange:bad", "not \ufffd[31m today"),
+    "no name": ("", "a = geobench_strange:bad", "not"),
+    "ends the program": ("Name: strange", "a = geobench_strange:end", "SystemExit: 0"),
+    "takes our commands": ("Name: strange", "a = geobench_strange:commands", None),
+}
+STRANGE = """
+import click, geobench
+def __getattr__(name):
+    if name == "bad": raise ImportError("not \x1b[31m today")
+    if name == "end": raise SystemExit(0)
+    raise AttributeError(f"has no attribute '{name}'")
+class good:
+    pass
+class commands:
+    @geobench.hookimpl
+    def geobench_commands():
+        return [click.Command("run", callback=lambda: print("mine")), click.Command("x\x1b[2J")]
+"""
+
+
+@pytest.mark.parametrize("what", POINTS)
+def test_a_package_that_attacks_is_set_aside_and_ours_stay_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """By its entry points and metadata; what it runs when it is imported, nothing can hold."""
+    name, point, reason = POINTS[what]
+    folder = tmp_path / "strange-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\n{name}\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(f"[geobench]\n{point}\n")
+    (tmp_path / "geobench_strange.py").write_text(STRANGE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "geobench_strange", raising=False)
+    environment.versions.cache_clear()
+    try:
+        registry = Registry()
+        assert all(offer.plugin.startswith("geobench-twin") for offer in registry.offers.values())
+        assert ("model", "fgn") in registry.offers
+        if reason is not None:
+            assert reason in "".join(registry.set_aside.values())
+            assert len(registry.set_aside) == 1
+        assert environment.versions()["numpy"]
+        result = CliRunner().invoke(main, ["plugins", "list"], color=True)
+        assert result.exit_code == 0, result.output
+        assert "\x1b[2J" not in result.output
+        assert "\x1b[31m" not in result.output
+        told = CliRunner().invoke(main, ["run", "--help"])
+        assert "Run STUDY, a YAML file" in told.output
+        assert "\x1b[2J" not in CliRunner().invoke(main, ["--help"], color=True).output
+        doctor = CliRunner().invoke(main, ["--catalog", str(tmp_path / "c"), "doctor"])
+        assert doctor.exit_code in (0, 1)
+        assert not doctor.exception or isinstance(doctor.exception, SystemExit)
+    finally:
+        environment.versions.cache_clear()
 
 
 def test_of_two_plugins_with_one_name_the_first_keeps_it_and_both_are_named(plugin: Write) -> None:
