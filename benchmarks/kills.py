@@ -1,6 +1,6 @@
 """Kill commands at random moments: what is lost, half visible, other than it was, left behind.
 
-python benchmarks/kills.py [PER_COMMAND]
+python benchmarks/kills.py [PER_COMMAND [COMMAND ...]]
 
 Each of nine commands is killed (SIGKILL) 36 times, or as often as asked for, in a scratch folder,
 on a study of 11 steps. It starts in what the kill before has left, one to four times, each time
@@ -18,6 +18,7 @@ after an undisturbed run.
 
 import os
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -132,7 +133,9 @@ def campaigns(made: Path) -> Iterator[Campaign]:
         shutil.copytree(made / "site", folder / "site")
 
     def site(folder: Path) -> object:
-        return sorted(tree(folder)), (folder / "index.html").read_text("utf-8")
+        files = tree(folder)  # less those that tell what has changed since the build before
+        told = {name: files.pop(name, "") for name in ("index.html", "board.json")}
+        return files, all(told.values())
 
     old_and_new = [site(made / name) for name in ("site", "new-site")]
     yield Campaign(
@@ -176,9 +179,9 @@ def kill(campaign: Campaign, context: ForkServerContext, place: Path, count: int
         counts += look(campaign, folder, seen)
         counts["other_digests"] += campaign.outcome(folder) != wanted
         left = left_after_gc(folder) - remain
-        counts["left_behind"] += len(left)
+        counts["left_behind"] += left.total()
         if left:
-            print(f"{campaign.name}: {', '.join(sorted(left))}", file=sys.stderr)
+            print(f"{campaign.name}: {dict(left)}", file=sys.stderr)
         shutil.rmtree(folder)
     shutil.rmtree(undisturbed)
     told = {name: counts[name] for name in ("kills", "too_late", *BAD)}
@@ -230,19 +233,24 @@ def damaged(folder: Path) -> int:
     return sum(bool(each.problems) for each in findings) + len(catalog.damaged)
 
 
-def left_after_gc(folder: Path) -> set[str]:
-    """Everything that is no entry, after what is left was collected; what can't be, too."""
-    catalog = Catalog(folder / "catalog")
-    collect(catalog)
-    again = {f"again {what}" for what, _ in collect(catalog)}
-    problems = {each for found in verify(catalog) for each in found.problems}
-    paths = {str(path.relative_to(folder)) for path in folder.rglob("*")}
-    inside = {path for path in paths if path.startswith(("catalog/entries/", "catalog/index."))}
-    return (paths - inside) | again | problems
+def left_after_gc(folder: Path) -> Counter[str]:
+    """What is there beside the content of entries, after `gc`, with … for ids; what is wrong."""
+    left = Counter(path.name for path in folder.iterdir())
+    for own in folder.glob("*/catalog.json"):
+        catalog = Catalog(own.parent)
+        collect(catalog)
+        left.update(f"again {what}" for what, _ in collect(catalog))
+        left.update(each for found in verify(catalog) for each in found.problems)
+        paths = [path.relative_to(own.parent) for path in own.parent.rglob("*")]
+        paths = [path for path in paths if path.parts[0] != "entries" or len(path.parts) == 2]
+        names = [str(path) for path in paths if "index." not in path.name]
+        left.update(re.sub("[0-9a-f]{32,}", "…", name) for name in names)
+    return left
 
 
 if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 36
+    only = sys.argv[2:]
     context = get_context("forkserver")
     sys.path.append(str(Path(__file__).parents[1] / "tests"))
     context.set_forkserver_preload(["preloaded", "small_catalog"])  # imported once
@@ -250,7 +258,11 @@ if __name__ == "__main__":
         made, place = Path(scratch) / "made", Path(scratch) / "place"
         place.mkdir()
         make(made)
-        every = [kill(each, context, place, count) for each in campaigns(made)]
+        every = [
+            kill(each, context, place, count)
+            for each in campaigns(made)
+            if not only or each.name in only
+        ]
     total = sum(every, Counter(dict.fromkeys(BAD, 0)))
     tell(commands=len(every), **{name: total[name] for name in ("kills", "too_late", *BAD)})
     raise SystemExit(any(total[name] for name in BAD))

@@ -76,6 +76,8 @@ def is_url(text: str) -> bool:
 
 def _open(place: Source) -> "xr.Dataset":
     try:
+        if isinstance(place, str) and "::" in place:  # fsspec would go on to another address
+            raise CatalogError(f"{place} is several addresses in one. Name the Zarr store itself.")
         if isinstance(place, Path) and not place.exists() and not _is_grib(place):
             raise CatalogError(f"{place} is not there. Check the path of the forecast.")
         with _specification_unsaid():

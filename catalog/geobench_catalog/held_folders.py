@@ -1,7 +1,7 @@
 """Folders that one living process holds: drafts, and long work that may go on after a crash.
 
 They are locked (`flock`): when the process dies, however it dies, the lock is gone. On a file
-system without locks nothing is held.
+system without locks, what is younger than a day may be held.
 """
 
 import errno
@@ -19,6 +19,8 @@ from geobench_catalog.errors import CatalogError
 
 _PREFIX = "geobench-draft-"
 _YOUNG = 60.0  # seconds in which a folder may be made and not yet held
+_DAY = 86400.0
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
 def hold(folder: Path) -> int:
@@ -73,8 +75,7 @@ def sweep_work(
     """Remove work that nobody holds and nobody has gone on with for so many seconds."""
     swept = []
     for each in sorted(folder.glob("*")):
-        youngest = max(path.lstat().st_mtime for path in (each, *each.rglob("*")))
-        if time.time() - youngest > older_than and not is_held(each):
+        if age(each) > older_than and not is_held(each):
             swept.append(swept_folder(each, dry_run=dry_run))
     return swept
 
@@ -84,22 +85,29 @@ def flock(handle: int, how: int) -> None:
     try:
         fcntl.flock(handle, how)
     except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
+        if error.errno not in _NO_LOCKS:
             raise
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds this folder."""
-    if path.is_symlink() or not path.is_dir():
+    """Whether a living process holds this folder, or may be at this file."""
+    facts = path.lstat()
+    if not (stat.S_ISDIR(facts.st_mode) or stat.S_ISREG(facts.st_mode)):
         return False
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno not in _NO_LOCKS or age(path) < _DAY
     finally:
         os.close(handle)
     return False
+
+
+def age(path: Path) -> float:
+    """Seconds since the youngest file at or below a path was written; 0 if the clock went back."""
+    youngest = max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
+    return max(0.0, time.time() - youngest)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import os
 import shutil
 import stat
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from geobench_catalog.held_folders import (
+    age,
     flock,
     hold,
     is_held,
@@ -135,9 +135,7 @@ class LocalStore:
 
     def age(self, key: str) -> float:
         """Seconds since the youngest file below `key` was written."""
-        path = self._root / key
-        times = [each.lstat().st_mtime for each in (path, *path.rglob("*"))]
-        return time.time() - max(times)
+        return age(self._root / key)
 
     @contextmanager
     def staging(self) -> Iterator[Path]:

@@ -51,20 +51,23 @@ def _files(entry: Entry) -> Iterator[str]:
     for name, expected in entry.manifest.items():
         if stored.get(name) != expected[0]:
             yield f"{name} {manifest.change(stored.get(name), expected[0])}"
-        elif _digest(entry, name) != expected[1]:
-            yield f"{name} is not what was published (its checksum differs)"
+            continue
+        try:
+            digest = _digest(entry, name)
+        except OSError as error:
+            yield f"{name} cannot be read ({error.strerror or error})"
+        else:
+            if digest != expected[1]:
+                yield f"{name} is not what was published (its checksum differs)"
     for name in sorted(stored.keys() - entry.manifest.keys() - {manifest.NAME}):
         yield f"{name} was not published with it"
 
 
 def _digest(entry: Entry, name: str) -> str:
     digest = hashlib.sha256()
-    try:
-        with entry.file(name) as file:
-            while piece := file.read(_PIECE):
-                digest.update(piece)
-    except OSError as error:
-        return str(error)
+    with entry.file(name) as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
     return digest.hexdigest()
 
 

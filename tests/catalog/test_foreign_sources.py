@@ -15,7 +15,7 @@ import pytest
 import xarray as xr
 import zarr
 
-from geobench_catalog import CatalogError, foreign_zarr
+from geobench_catalog import CatalogError, foreign_zarr, manifest
 from geobench_catalog.conforming import conform
 from geobench_catalog.foreign import absent_chunks, open_foreign
 
@@ -311,3 +311,67 @@ def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_server_that_is_not_there_is_named() -> None:
     pytest.importorskip("aiohttp")
     _fails("http://127.0.0.1:9/a.zarr", "127.0.0.1:9/a.zarr cannot be opened")
+
+
+# -- lists of chunks that are somewhere else
+
+LIST = {
+    "version": 1,
+    "refs": {
+        ".zgroup": '{"zarr_format": 2}',
+        "q/.zarray": '{"chunks": [1], "compressor": null, "dtype": "<f4", "fill_value": 0, '
+        '"filters": null, "order": "C", "shape": [1], "zarr_format": 2}',
+        "q/0": ["http://127.0.0.1:9/secret", 0, 4],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "list.json",
+        "reference://?fo=list.json",
+        "reference::list.json",
+        "simplecache::http://127.0.0.1:9/a.zarr",
+        "http://127.0.0.1:9/a.zarr::reference://",
+        "s3://bucket/a.zarr::http://127.0.0.1:9/b",
+        "file://list.json",
+        "memory://a.zarr",
+        "github://owner:name@/a.zarr",
+    ],
+)
+def test_a_list_of_addresses_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("list.json").write_text(json.dumps(LIST))
+    _connects_to_nothing(monkeypatch)
+    _fails(address, "not read|is not there|no file matches|several addresses in one")
+
+
+def test_a_list_of_addresses_in_a_store_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "a.zarr"
+    store.mkdir()
+    _connects_to_nothing(monkeypatch)
+    for form in (LIST, LIST["refs"], {"zarr_consolidated_format": 1, "metadata": LIST["refs"]}):
+        (store / ".zmetadata").write_text(json.dumps(form))
+        _fails(store, "a.zarr")
+
+
+def _connects_to_nothing(patch: pytest.MonkeyPatch) -> None:
+    def connect(*_: Any) -> None:
+        raise AssertionError("it asks for an address")
+
+    patch.setattr("socket.socket.connect", connect)
+    patch.setattr("socket.getaddrinfo", connect)
+
+
+@pytest.mark.parametrize(
+    "name", ["http://127.0.0.1:9/x", "s3://bucket/x", "file:///etc/passwd", "//host/x", "/etc/x"]
+)
+def test_a_manifest_names_no_address(name: str) -> None:
+    text = json.dumps({name: [4, "0" * 64]}).encode()
+    with pytest.raises(ValueError, match="which no entry can hold"):
+        manifest.decode(text)
