@@ -16,7 +16,6 @@ so. `tracebacks`: an error of more than its lines. `hangs`: more than two minute
 import hashlib
 import json
 import os
-import random
 import shutil
 import signal
 import sys
@@ -26,7 +25,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from zlib import crc32
 
+import numpy as np
 from click.testing import Result
 from small_catalog import DATASET, geobench, make
 from timing import tell
@@ -37,16 +38,21 @@ SECONDS = 120  # in which a command must have ended
 BAD = ("wrong_numbers", "silent", "tracebacks", "hangs")
 SUMS = ("noticed", "harmless", *BAD)
 
-CONTENTS: Mapping[str, Callable[[bytes, random.Random], bytes]] = {
+CONTENTS: Mapping[str, Callable[[bytes, np.random.Generator], bytes]] = {
     "empty": lambda *_: b"",
     "half": lambda content, _: content[: len(content) // 2],
     "one byte less": lambda content, _: content[:-1],
-    "longer": lambda content, chance: content + chance.randbytes(64),
-    "one bit": lambda content, chance: bit(content, chance.randrange(8 * len(content))),
+    "longer": lambda content, chance: content + chance.bytes(64),
+    "one bit": lambda content, chance: bit(content, int(chance.integers(8 * len(content)))),
     "zeros": lambda content, _: bytes(len(content)),
-    "noise": lambda content, chance: chance.randbytes(len(content)),
+    "noise": lambda content, chance: chance.bytes(len(content)),
 }
 FAULTS = (*CONTENTS, "gone", "a folder", "a pipe", "another's")
+
+
+def seeded(name: str) -> np.random.Generator:
+    """The same damage each time."""
+    return np.random.default_rng(crc32(name.encode()))
 
 
 def bit(content: bytes, place: int) -> bytes:
@@ -56,7 +62,7 @@ def bit(content: bytes, place: int) -> bytes:
     return bytes(changed)
 
 
-def damage(path: Path, fault: str, other: bytes, chance: random.Random) -> None:
+def damage(path: Path, fault: str, other: bytes, chance: np.random.Generator) -> None:
     """Damage a file in the way that `fault` names; `other` is the content of one like it."""
     if fault in CONTENTS:
         path.write_bytes(CONTENTS[fault](path.read_bytes(), chance))
@@ -205,7 +211,7 @@ def inside(made: Path, place: Path, target: tuple[str, str, bytes], how: str) ->
     shutil.copytree(made / "catalog", place / "catalog")
     trial, study = Trial(f"{what}, {how}", place / "catalog"), made / "study.yaml"
     right, board = values(made / "catalog"), numbers((made / "board.json").read_text())
-    damage(trial.catalog / name, how, other, random.Random(what + how))
+    damage(trial.catalog / name, how, other, seeded(what + how))
 
     def compare(result: Result | None) -> None:
         if result and result.stdout.startswith("["):
@@ -240,7 +246,7 @@ def incoming(made: Path, place: Path, target: tuple[str, str], how: str) -> Coun
         words = ["catalog", "import-forecast", path, "--dataset", DATASET, "--model", "theirs"]
         shutil.copytree(made / "catalog", trial.catalog)
         before, right = right, values(made / "adopted")
-    damage(path, how, (made / "study.yaml").read_bytes(), random.Random(what + how))
+    damage(path, how, (made / "study.yaml").read_bytes(), seeded(what + how))
     result = trial.asked(*words)
     trial.noticed = bool(result and result.exit_code)
     now = trial.read() if trial.catalog.exists() else {}

@@ -3,7 +3,7 @@
 python benchmarks/kills.py [PER_COMMAND [COMMAND ...]]
 
 Each of nine commands is killed (SIGKILL) 36 times, or as often as asked for, in a scratch folder,
-on a study of 11 steps. It starts in what the kill before has left, one to four times, each time
+on a study of 16 steps. It starts in what the kill before has left, one to four times, each time
 killed at a moment drawn between its start and its usual end; then it runs undisturbed. The seed is
 fixed; the moments are other ones on each machine. JSON lines, one for each command and one with
 their sums; exit code 1 if one of the last four numbers is not 0:
@@ -17,7 +17,6 @@ after an undisturbed run.
 """
 
 import os
-import random
 import re
 import shutil
 import sys
@@ -30,7 +29,9 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from zlib import crc32
 
+import numpy as np
 from small_catalog import DATASET, make, tree
 from timing import tell
 
@@ -156,7 +157,7 @@ def campaigns(made: Path) -> Iterator[Campaign]:
 
 def kill(campaign: Campaign, context: ForkServerContext, place: Path, count: int) -> Counter[str]:
     """Kill a command `count` times while it is at work."""
-    chance = random.Random(campaign.name)
+    chance = np.random.default_rng(crc32(campaign.name.encode()))
     counts = Counter(dict.fromkeys(("kills", "too_late", *BAD), 0))
     undisturbed, folder = place / "undisturbed", place / "killed"
     campaign.prepare(undisturbed)
@@ -168,7 +169,7 @@ def kill(campaign: Campaign, context: ForkServerContext, place: Path, count: int
         campaign.prepare(folder)
         seen: dict[str, str] = {}
         look(campaign, folder, seen)
-        for _ in range(min(chance.randint(1, 4), count - counts["kills"])):
+        for _ in range(min(int(chance.integers(1, 5)), count - counts["kills"])):
             process = start(campaign, folder, context)
             time.sleep(chance.uniform(0, usual))
             process.kill()

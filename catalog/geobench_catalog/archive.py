@@ -41,15 +41,17 @@ def export(catalog: Catalog, references: Sequence[str], path: Path) -> list[Entr
     entries = with_lineage(catalog, references)
     listed = [{"reference": str(entry.reference), "id": entry.id} for entry in entries]
     try:
-        with _aside(path) as file:
-            with tarfile.open(
+        with (
+            _aside(path) as file,
+            tarfile.open(
                 fileobj=file, mode="w", format=tarfile.USTAR_FORMAT, encoding="utf-8"
-            ) as archive:
-                _add(archive, _INDEX, json.dumps({"schema": _SCHEMA, "entries": listed}).encode())
-                for entry in entries:
-                    _add(archive, f"{entry.id}/{manifest.NAME}", manifest.encode(entry.manifest))
-                    for name in entry.manifest:
-                        _add(archive, f"{entry.id}/{name}", entry.content(name))
+            ) as archive,
+        ):
+            _add(archive, _INDEX, json.dumps({"schema": _SCHEMA, "entries": listed}).encode())
+            for entry in entries:
+                _add(archive, f"{entry.id}/{manifest.NAME}", manifest.encode(entry.manifest))
+                for name in entry.manifest:
+                    _add(archive, f"{entry.id}/{name}", entry.content(name))
     except (OSError, ValueError) as error:  # tarfile: a name or a file is too long
         raise CatalogError(f"{path} cannot be written ({error}). Name another file.") from error
     return entries

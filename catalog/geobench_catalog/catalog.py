@@ -173,9 +173,12 @@ class Catalog:
         return self._load(resolved, entry_id)
 
     def _load(self, reference: Reference, entry_id: str) -> Entry:
-        self.check_there(reference, entry_id)
         entry = Entry(self.store, reference, entry_id)
-        _ = entry.record  # what cannot be read is told now
+        try:
+            _ = entry.record  # what cannot be read is told now
+        except CatalogError:
+            self.check_there(reference, entry_id)
+            raise
         return entry
 
     def check_there(self, reference: Reference, entry_id: str) -> None:

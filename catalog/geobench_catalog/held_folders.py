@@ -73,11 +73,10 @@ def sweep_work(
     folder: Path, *, older_than: float = 7 * 86400.0, dry_run: bool = False
 ) -> list[tuple[str, int]]:
     """Remove work that nobody holds and nobody has gone on with for so many seconds."""
-    swept = []
-    for each in sorted(folder.glob("*")):
-        if age(each) > older_than and not is_held(each):
-            swept.append(swept_folder(each, dry_run=dry_run))
-    return swept
+    left = [
+        each for each in sorted(folder.glob("*")) if age(each) > older_than and not is_held(each)
+    ]
+    return [swept_folder(each, dry_run=dry_run) for each in left]
 
 
 def flock(handle: int, how: int) -> None:

@@ -78,6 +78,12 @@ class LocalStore:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
+    def listing(self, key: str) -> Iterator[tuple[str, str]]:
+        """Folders directly under `key`, and the names of the files directly in them."""
+        for folder in self.folders(key):
+            for name in self.names(f"{key}/{folder}"):
+                yield folder, name
+
     def files(self, key: str) -> dict[str, int]:
         """Every file below `key`: path relative to it -> bytes."""
         return dict(sorted(_sizes(str(self._root / key), "")))

@@ -11,7 +11,7 @@ trusted/<id>                        an imported entry that counts as if it were 
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
 from geobench_catalog.errors import CatalogError
 from geobench_catalog.references import (
@@ -55,24 +55,23 @@ class Names:
 
     def texts(self) -> set[str]:
         """What stands in the place of references, unread: quick, and perhaps not all of it ours."""
-        return {
-            f"{kind}/{file}"
-            for kind in self._kinds("refs")
-            for file in self._store.names(f"refs/{kind}")
-        }
+        return {f"{kind}/{file}" for kind, file in self._listed("refs")}
 
     def _versions(self, folder: str, kind: Kind | None) -> Iterator[Reference]:
-        for each in self._kinds(folder) if kind is None else (kind,):
-            for name in self._store.names(f"{folder}/{each}"):
-                _, at, version = name.rpartition("@")
-                if at and is_version(version):
-                    with suppress(CatalogError):
-                        yield Reference(*split(f"{each}/{name}")[:2], int(version))
+        for each, name in self._listed(folder, kind):
+            _, at, version = name.rpartition("@")
+            if at and is_version(version):
+                with suppress(CatalogError):
+                    yield Reference(*split(f"{each}/{name}")[:2], int(version))
 
-    def _kinds(self, folder: str) -> list[Kind]:
-        """Kinds that have any file there: to list one that has none takes requests, too."""
-        there = self._store.folders(folder)
-        return [kind for kind in KINDS if kind in there]
+    def _listed(self, folder: str, kind: Kind | None = None) -> Iterator[tuple[Kind, str]]:
+        """Kind and name of each file there, of one kind or of all: one listing is one request."""
+        if kind is not None:
+            yield from ((kind, name) for name in self._store.names(f"{folder}/{kind}"))
+            return
+        for own, name in self._store.listing(folder):
+            if own in KINDS:
+                yield cast("Kind", own), name
 
     def newest(self, kind: Kind, name: str) -> int:
         """Highest version of `name` that counts (`origin`); if none does, the highest of all."""
@@ -184,19 +183,17 @@ class Names:
                 self._pointer(key, reference)
             except (CatalogError, FileNotFoundError) as error:
                 yield str(error)
-        for kind in self._kinds("tags"):
-            for file in self._store.names(f"tags/{kind}"):
-                if self._store.size(f"tags/{kind}/{file}"):
-                    yield f"{self._store.url}/tags/{kind}/{file} is damaged: it must be empty"
+        for kind, file in self._listed("tags"):
+            if self._store.size(f"tags/{kind}/{file}"):
+                yield f"{self._store.url}/tags/{kind}/{file} is damaged: it must be empty"
 
     # -- aliases
 
     def aliases(self) -> Iterator[Alias]:
         """Every alias."""
-        for kind in self._kinds("aliases"):
-            for file in self._store.names(f"aliases/{kind}"):
-                with suppress(CatalogError):
-                    yield Alias(*split(f"{kind}/{file}"))
+        for kind, file in self._listed("aliases"):
+            with suppress(CatalogError):
+                yield Alias(*split(f"{kind}/{file}"))
 
     def aimed(self, alias: Alias) -> Reference | None:
         """Reference that an alias stands for; None if there is no such alias."""
@@ -298,12 +295,11 @@ class Names:
     def tags(self) -> Mapping[Reference, list[str]]:
         """Tags of all entries that have any."""
         found: dict[Reference, list[str]] = {}
-        for kind in self._kinds("tags"):
-            for file in self._store.names(f"tags/{kind}"):
-                named, _, tag = file.partition("+")
-                with suppress(CatalogError):
-                    reference = Reference.parse(f"{kind}/{named}")
-                    found.setdefault(reference, []).append(check_label(tag, "a tag"))
+        for kind, file in self._listed("tags"):
+            named, _, tag = file.partition("+")
+            with suppress(CatalogError):
+                reference = Reference.parse(f"{kind}/{named}")
+                found.setdefault(reference, []).append(check_label(tag, "a tag"))
         return {reference: sorted(tags) for reference, tags in found.items()}
 
     def tag(self, reference: Reference, tag: str) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store as ZarrStore
 
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds until a conflict is tried again
+_SMALL, _MOST_KEPT = 2**16, 2**12  # bytes of a file that is kept in memory; how many
 _PIECE = 2**23  # bytes that are asked for at once
 _NOTHING_THERE = 416  # HTTP status: the part that is asked for is behind the end
 _MAGIC = frozenset("*?[")  # what makes a path a pattern for fsspec
@@ -54,14 +55,27 @@ class RemoteStore:
         self.url = f"{protocol}://{place.rstrip('/')}"
         self._fs, self._root = _file_system(self.url)
         self._proven = False
+        # One request for a file: s3fs would ask for its size first, to read parts at once.
+        self._how = {"max_concurrency": 1} if protocol in ("s3", "s3a") else {}
+        self._kept: dict[str, bytes] = {}  # what is published never changes
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
 
     def read(self, key: str) -> bytes:
-        """The content of a file."""
+        """The content of a file; small ones of entries are asked for once."""
+        if key in self._kept:
+            return self._kept[key]
         with _told(self.url):
-            return bytes(self._fs.cat_file(self._path(key)))
+            content = bytes(self._fs.cat_file(self._path(key), **self._how))
+        self._keep(key, content)
+        return content
+
+    def _keep(self, key: str, content: bytes) -> None:
+        if key.startswith("entries/") and key.endswith(".json") and len(content) <= _SMALL:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[key] = content
 
     def open(self, key: str) -> BinaryIO:
         """A file to read from."""
@@ -103,6 +117,13 @@ class RemoteStore:
         # Consoles mark a folder by an empty file whose name ends with a slash.
         return [path.rpartition("/")[2] for path in paths if not path.endswith("/")]
 
+    def listing(self, key: str) -> Iterator[tuple[str, str]]:
+        """Folders directly under `key`, and the names of the files directly in them."""
+        for path in self._below(key):
+            folder, _, name = path.partition("/")
+            if name and "/" not in name:
+                yield folder, name
+
     def files(self, key: str) -> dict[str, int]:
         """Every file below `key`: path relative to it -> bytes."""
         return {name: int(facts["size"]) for name, facts in self._below(key).items()}
@@ -128,7 +149,7 @@ class RemoteStore:
             try:
                 self._create(path, content)
             except FileExistsError:
-                if self._fs.cat_file(path) != content:
+                if self._fs.cat_file(path, **self._how) != content:
                     raise
             else:
                 self._prove(path, content)
@@ -173,6 +194,7 @@ class RemoteStore:
     def remove(self, key: str) -> None:
         """Remove a file or everything below `key`, the manifest of an entry first."""
         path = self._path(key)
+        self._kept = {own: each for own, each in self._kept.items() if not own.startswith(key)}
         with _told(self.url):
             if self.size(key) is not None:
                 self._fs.rm_file(path)
@@ -212,6 +234,10 @@ class RemoteStore:
                     f"bytes). Nothing was published; try again."
                 )
         self.create(f"{key}/{NAME}", manifest)
+        for name, size in sizes.items():
+            if size <= _SMALL and name.endswith(".json"):
+                self._keep(f"{key}/{name}", (folder / name).read_bytes())
+        self._keep(f"{key}/{NAME}", manifest)
 
     def age(self, key: str) -> float:
         """Seconds since `key`, or the youngest file below, was written, by the server's clock."""
@@ -255,18 +281,24 @@ class RemoteStore:
 
     async def _fetch(self, folder: str, key: str, start: int | None, end: int | None) -> bytes:
         """A file or a part of it, read in the loop that the client lives in."""
+        whole = start is None and end is None
+        if whole and f"{folder}/{key}" in self._kept:
+            return self._kept[f"{folder}/{key}"]
         path = self._path(f"{folder}/{key}")
         with _told(self.url):
             if not self._fs.async_impl:
                 return bytes(self._fs.cat_file(path, start=start, end=end))
-            reading = self._fs._cat_file(path, start=start, end=end)
+            reading = self._fs._cat_file(path, start=start, end=end, **self._how)
             future = asyncio.run_coroutine_threadsafe(reading, self._fs.loop)
             try:
-                return bytes(await asyncio.wrap_future(future))
+                content = bytes(await asyncio.wrap_future(future))
             except OSError as error:
                 if _answer(error)[0] == _NOTHING_THERE:
                     return b""
                 raise
+        if whole:
+            self._keep(f"{folder}/{key}", content)
+        return content
 
 
 class _File(io.RawIOBase):

@@ -1,5 +1,6 @@
 """Where the files of a catalogue are: a folder, or a prefix of an object store."""
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -34,6 +35,9 @@ class Store(Protocol):
 
     def folders(self, key: str) -> list[str]:
         """Names of the folders directly under `key`."""
+
+    def listing(self, key: str) -> Iterator[tuple[str, str]]:
+        """Folders directly under `key`, and the names of the files directly in them."""
 
     def files(self, key: str) -> dict[str, int]:
         """Every file below `key`: path relative to it -> bytes (-1: a link, -2: a pipe)."""

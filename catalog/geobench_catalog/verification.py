@@ -27,6 +27,8 @@ class Finding(NamedTuple):
 
 def verify(catalog: Catalog, references: tuple[str, ...] = ()) -> Iterator[Finding]:
     """Check entries (default: all of them, and the names of the whole catalogue)."""
+    if catalog.store.folder is None:
+        catalog = Catalog(catalog.url)  # which has nothing in memory
     wanted = [catalog.resolve(text) for text in references]
     for reference in wanted or sorted(catalog.names.references()):
         try:

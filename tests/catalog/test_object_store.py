@@ -450,7 +450,7 @@ def test_an_entry_without_its_folder_is_told_and_can_be_removed(catalog: Catalog
     for name in list(entry.stored()):
         _damage(entry, name, None)
     with pytest.raises(CatalogError, match="forecaster/w@1 points at an entry that is not there"):
-        catalog.get("forecaster/w@1")
+        Catalog(catalog.url).get("forecaster/w@1")
     assert [each.id for each in Catalog(catalog.url).entries()] == [other.id]
     assert "points at an entry that is not there" in _problems(catalog)[0]
 
