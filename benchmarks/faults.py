@@ -132,11 +132,14 @@ def values(folder: Path) -> dict[str, str]:
 
 
 def numbers(text: str) -> dict[str, object]:
-    """The scores of each row of a board that was printed as JSON."""
+    """The scores of each row, by column, of boards that were printed as JSON."""
     return {
-        f"{board['name']}/{row['label']}": row["scores"]
+        f"{board['name']}/{row['label']}/{column['name']}": [
+            cell and cell["score"]["value"] for cell in cells
+        ]
         for board in json.loads(text)
-        for row in board["rows"]
+        for column in board["columns"]
+        for row, cells in zip(board["rows"], column["cells"], strict=True)
     }
 
 
