@@ -1,5 +1,7 @@
 """Events as a scorer's own: what a study makes for them, and what it leaves as it is."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,11 @@ from geobench.cases import Cases
 from geobench.cli import main
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Control
+from geobench.registry import Registry
 from geobench.reproduction import reproduce
 from geobench.steps import Steps
 from geobench.study import Runner, Study, read_study
-from geobench_catalog import Entry
+from geobench_catalog import Catalog, Entry
 
 TINY: dict[str, Any] = {
     "use": "lorenz95",
@@ -53,12 +56,34 @@ def _run(steps: Steps, study: Study) -> Runner:
     return runner
 
 
+@pytest.fixture
+def steps(once: Callable[..., Path], tmp_path: Path, registry: Registry) -> Steps:
+    """Steps in a catalogue in which the study without events has run."""
+
+    def make(folder: Path) -> None:
+        _run(Steps(Catalog(folder / "catalog", create=True), registry), _study())
+
+    ran = once("study-without-events", make) / "catalog"
+    return Steps(Catalog(shutil.copytree(ran, tmp_path / "catalog")), registry)
+
+
+@pytest.fixture
+def counted(once: Callable[..., Path], tmp_path: Path, steps: Steps) -> Steps:
+    """Steps where the study with two events has run, too."""
+
+    def make(folder: Path) -> None:
+        copy = shutil.copytree(steps.catalog.path, folder / "catalog")
+        _run(Steps(Catalog(copy), steps.registry), _study(_events(ENERGY, SITE)))
+
+    ran = once("study-of-two-events", make) / "catalog"
+    return Steps(Catalog(shutil.copytree(ran, tmp_path / "counted")), steps.registry)
+
+
 def _references(steps: Steps, *kinds: Any) -> set[str]:
     return {str(each.reference) for kind in kinds for each in steps.catalog.entries(kind)}
 
 
 def test_a_new_event_adds_a_score_and_makes_nothing_else_again(steps: Steps) -> None:
-    _run(steps, _study())
     made = _references(steps, "dataset", "forecaster", "forecast", "score")
     _run(steps, _study(_events(ENERGY)))
     kept = ("dataset", "forecaster", "forecast")
@@ -109,16 +134,16 @@ def test_the_board_has_all_four_numbers_and_the_law_is_ideal(steps: Steps) -> No
     assert [*told.values()] == [{0.0}, {1.0}, {0.0}, {1.0}]
 
 
-def test_probabilities_are_those_counted_by_hand(steps: Steps) -> None:
-    _run(steps, _study(_events(ENERGY, SITE)))
+def test_probabilities_are_those_counted_by_hand(counted: Steps) -> None:
+    steps = counted
     limits = {}
     for event, kind in (("ring-energy", "energy"), ("site", "q")):
-        counted = steps.catalog.get(f"control/tiny.{kind}@1").load()
-        below = counted["count"].cumsum("bin")[0].to_numpy()
+        run = steps.catalog.get(f"control/tiny.{kind}@1").load()
+        below = run["count"].cumsum("bin")[0].to_numpy()
         wanted = 0.2 if kind == "energy" else 0.1  # rate of exceedance
         # Two edges are as close to 10 % of q: 8,001 and 7,999 of 80,000. The lower counts.
         place = int(np.abs(below[-1] - below - wanted * below[-1]).argmin())
-        limits[event] = float(counted["low"][0] + counted["width"][0] * (place + 1))
+        limits[event] = float(run["low"][0] + run["width"][0] * (place + 1))
     for label in ("oracle.s0", "climatology.s0"):
         q = steps.catalog.get(f"forecast/tiny.{label}@1").load()["q"].astype(float)
         found = steps.catalog.get(f"score/tiny.{label}.law-events@1").load()["members"]
@@ -130,7 +155,6 @@ def test_probabilities_are_those_counted_by_hand(steps: Steps) -> None:
 
 
 def test_pieces_do_not_change_a_score(steps: Steps) -> None:
-    _run(steps, _study())
     law, drawn = (
         steps.catalog.get(f"forecast/tiny.{label}@1")
         for label in ("reference.s1000000", "oracle.s0")
@@ -164,8 +188,8 @@ def test_a_threshold_that_rests_on_too_little_stops_the_score(steps: Steps) -> N
     assert "Use control: {states: " in str(with_failures.failures[0])
 
 
-def test_control_runs_and_their_scores_can_be_made_again(steps: Steps) -> None:
-    _run(steps, _study(_events(ENERGY, SITE)))
+def test_control_runs_and_their_scores_can_be_made_again(counted: Steps) -> None:
+    steps = counted
     for reference in (
         "control/tiny.q@1",
         "control/tiny.energy@1",

@@ -71,20 +71,28 @@ def test_oracle_in_oracle_out(steps: Steps, registry: Registry) -> None:
             assert abs(tested.value - wanted) < 5 * error, (column.name, cell)
 
 
-@pytest.mark.parametrize(("defect", "column"), [("bias", "CRPS"), ("spread", "spread/skill")])
-def test_a_defect_of_the_oracle_is_noticed(
-    steps: Steps, registry: Registry, defect: str, column: str
-) -> None:
-    """The same check fails, as it must, when the oracle is spoilt a little: it can fail."""
+@pytest.fixture(scope="module")
+def drawn_by_the_oracle(
+    tmp_path_factory: pytest.TempPathFactory, registry: Registry
+) -> tuple[Steps, Entry, xr.Dataset]:
+    steps = Steps(Catalog(tmp_path_factory.mktemp("oracle") / "catalog", create=True), registry)
     dataset = steps.simulate("twin", _experiment(registry))
     oracle = steps.forecast(steps.train(dataset, registry.model("oracle")), members=8)
-    drawn = oracle.open().load()
+    return steps, dataset, oracle.load()
+
+
+@pytest.mark.parametrize(("defect", "column"), [("bias", "CRPS"), ("spread", "spread/skill")])
+def test_a_defect_of_the_oracle_is_noticed(
+    drawn_by_the_oracle: tuple[Steps, Entry, xr.Dataset], defect: str, column: str
+) -> None:
+    """The same check fails, as it must, when the oracle is spoilt a little: it can fail."""
+    steps, dataset, drawn = drawn_by_the_oracle
     if defect == "bias":
         spoilt = drawn + 0.15
     else:
         mean = drawn.mean("member")
         spoilt = mean + 0.8 * (drawn - mean)
-    scorer = registry.scorer("crps" if defect == "bias" else "spread-skill")
+    scorer = steps.registry.scorer("crps" if defect == "bias" else "spread-skill")
     found = [_statistics(steps, dataset, each, scorer) for each in (drawn, spoilt)]
     resampling = Resampling(np.arange(200))
     # Draws at the first lead time, of which the first is the estimate.

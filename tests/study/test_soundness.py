@@ -110,11 +110,12 @@ def test_copies_among_members_are_marked_in_every_output(
     words = [ran / "study.yaml"]
     for name in ("pairs", "same"):
         words += ["--with", brought[name]]
-    for form, (text, code) in _every_output(ran, *words).items():
+    found = _every_output(ran, *words)
+    for form, (text, code) in found.items():
         assert code == 3, form
         assert "4 of 4 members are equal in pairs" in text, form
         assert "all 4 members are equal" in text, form
-    (board,) = json.loads(_geobench(ran / "catalog", "leaderboard", *words, "--json").stdout)
+    (board,) = json.loads(found["json"][0])
     marked = {row["label"] for row in board["rows"] if row["degenerate"]}
     assert marked == {"pairs", "same"}  # persistence says itself that its members are equal
     assert [row["label"] for row in board["rows"] if row["deterministic"]] == ["persistence"] * 2
@@ -122,10 +123,11 @@ def test_copies_among_members_are_marked_in_every_output(
 
 def test_a_single_member_is_a_point_forecast(ran: Path, brought: dict[str, str]) -> None:
     words = (ran / "study.yaml", "--with", brought["single"])
-    for form, (text, code) in _every_output(ran, *words).items():
+    found = _every_output(ran, *words)
+    for form, (text, code) in found.items():
         assert code == 0, form
         assert "deterministic" in text, form
-    (board,) = json.loads(_geobench(ran / "catalog", "leaderboard", *words, "--json").stdout)
+    (board,) = json.loads(found["json"][0])
     row = _row(board, "single")
     assert row["deterministic"]
     assert row["training_seconds"] is None

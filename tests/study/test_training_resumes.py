@@ -3,8 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,14 +27,14 @@ PLUGIN = Path(small_network.__file__)
 LONG = {
     "use": "small-network",
     "networks": 2,
-    "training": {"passes": 12_800, "rows": 32, "learning_rate": 0.02, "warm_up": 5},
+    "training": {"passes": 4_800, "rows": 32, "learning_rate": 0.02, "warm_up": 5},
 }
 
 
 @contextmanager
 def _slow(_title: str) -> Iterator[Progress]:
     """However fast the processor is, it is killed before it is done."""
-    yield lambda *_: time.sleep(0.03)
+    yield lambda *_: time.sleep(0.1)
 
 
 def _train(catalog: Path) -> None:
@@ -211,27 +209,49 @@ def test_work_for_a_catalogue_that_is_elsewhere_is_in_the_cache(
     assert collect(catalog) == [(str(work), 0)]
 
 
-def _torchrun(steps: Steps, *words: str, seconds: float = 1200) -> subprocess.CompletedProcess[str]:
-    launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    geobench = ["-m", "geobench", "--catalog", str(steps.catalog.path), "--plugin", str(PLUGIN)]
-    return subprocess.run(
-        [sys.executable, "-m", *launch, *geobench, *words],
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        check=False,
+def _trains_together(rank: int, port: int, words: list[str], told: Path) -> None:
+    """What torchrun's process `rank` of two does."""
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
+    os.environ |= {name: str(value) for name, value in place.items()}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    for stream, suffix in ((1, ".out"), (2, ".err")):
+        os.dup2(os.open(told.with_suffix(suffix), os.O_WRONLY | os.O_CREAT), stream)
+    main(words)
+
+
+def _together(
+    steps: Steps, forkserver: ForkServerContext, *words: str
+) -> tuple[list[int | None], list[str], list[str]]:
+    """Exit codes, stdout and stderr of two processes at one training."""
+    catalog = steps.catalog.path
+    given = ["-q", "--catalog", str(catalog), "--plugin", str(PLUGIN), "train", "small-network"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    told = [catalog.parent / f"told{rank}" for rank in range(2)]
+    processes = [
+        forkserver.Process(target=_trains_together, args=(rank, port, [*given, *words], told[rank]))
+        for rank in range(2)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(1200)
+    out, err = (
+        [each.with_suffix(suffix).read_text("utf-8") for each in told]
+        for suffix in (".out", ".err")
     )
+    return [process.exitcode for process in processes], out, err
 
 
-def test_two_processes_train_as_one_does(own: Steps) -> None:
+def test_two_processes_train_as_one_does(own: Steps, forkserver: ForkServerContext) -> None:
     dataset = _dataset(own)
-    done = _torchrun(own, "train", "small-network", "--dataset", "dataset/tiny@1", "--label", "two")
-    assert done.returncode == 0, done.stderr
+    codes, out, err = _together(own, forkserver, "--dataset", "dataset/tiny@1", "--label", "two")
+    assert codes == [0, 0], err
     model = own.registry.model("small-network")
     together = own.find_forecaster(dataset, model, 0)
     assert together is not None
-    assert done.stdout.split() == [str(together.reference)] * 2
+    assert [each.strip() for each in out] == [str(together.reference)] * 2
     assert not _work(own)
     alone = Steps(Catalog(own.catalog.path.parent / "alone", create=True), own.registry)
     expected = alone.train(_dataset(alone), model).load()
@@ -241,38 +261,14 @@ def test_two_processes_train_as_one_does(own: Steps) -> None:
         assert found[key].to_numpy() == pytest.approx(expected[key].to_numpy(), rel=1e-4)
 
 
-def _trains_together(rank: int, port: int, words: list[str], told: Path) -> None:
-    """What torchrun's process `rank` of two does."""
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
-    os.environ |= {name: str(value) for name, value in place.items()}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT), 2)
-    main(words)
-
-
-def test_when_one_process_fails_the_others_end(
-    own: Steps, tmp_path: Path, forkserver: ForkServerContext
-) -> None:
+def test_when_one_process_fails_the_others_end(own: Steps, forkserver: ForkServerContext) -> None:
     """Also without torchrun, which would end them."""
     _dataset(own)
-    words = ["-q", "--catalog", str(own.catalog.path), "--plugin", str(PLUGIN)]
-    words += ["train", "small-network", "--dataset", "dataset/tiny@1", "-s", "training.rows=34"]
+    words = ["--dataset", "dataset/tiny@1", "-s", "training.rows=34"]
     words += ["-s", "training.learning_rate=1e30", "-s", "training.clip=1e30"]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    told = [tmp_path / f"told{rank}" for rank in range(2)]
-    processes = [
-        forkserver.Process(target=_trains_together, args=(rank, port, words, told[rank]))
-        for rank in range(2)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(600)
-    assert [process.exitcode for process in processes] == [2, 2]
-    for each in told:
-        text = each.read_text("utf-8")
+    codes, _, err = _together(own, forkserver, *words)
+    assert codes == [2, 2]
+    for text in err:
         print(text)
         assert "training diverged" in text or "cannot be shared" in text
     assert not list(own.catalog.entries("forecaster"))

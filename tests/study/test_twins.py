@@ -100,7 +100,7 @@ def test_analyses_and_law_are_those_of_kalman(tmp_path: Path) -> None:
     dataset = _simulate(
         steps,
         simulator={"use": "decay", "memory": memory},
-        filter_spin_up=15,
+        filter_spin_up=6,  # what is left of the start is divided by 5 or so in each step
         train={"trajectories": 20, "steps": 10},
         test={"trajectories": 300},
         given="analysis",
