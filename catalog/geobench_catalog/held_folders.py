@@ -71,12 +71,11 @@ def sweep_work(
     folder: Path, *, older_than: float = 7 * 86400.0, dry_run: bool = False
 ) -> list[tuple[str, int]]:
     """Remove work that nobody holds and nobody has gone on with for so many seconds."""
-    swept = []
-    for each in sorted(folder.glob("*")):
-        youngest = max(path.lstat().st_mtime for path in (each, *each.rglob("*")))
-        if time.time() - youngest > older_than and not is_held(each):
-            swept.append(swept_folder(each, dry_run=dry_run))
-    return swept
+    return [
+        swept_folder(each, dry_run=dry_run)
+        for each in sorted(folder.glob("*"))
+        if time.time() - youngest(each) > older_than and not is_held(each)
+    ]
 
 
 def flock(handle: int, how: int) -> None:
@@ -128,10 +127,21 @@ def sweep_temporary(*, dry_run: bool = False) -> list[tuple[str, int]]:
     return swept
 
 
+def youngest(path: Path) -> float:
+    """When the youngest file at or below a path was written, in seconds since 1970."""
+    return max(each.lstat().st_mtime for each in _every(path))
+
+
+def _every(path: Path) -> Iterator[Path]:
+    """A path and all that is below; what a link leads to is not."""
+    yield path
+    if not path.is_symlink():
+        yield from path.rglob("*")
+
+
 def swept_folder(path: Path, *, dry_run: bool) -> tuple[str, int]:
     """Remove a folder or a file: (what, bytes)."""
-    every = (path,) if path.is_symlink() else (path, *path.rglob("*"))
-    facts = [each.lstat() for each in every]
+    facts = [each.lstat() for each in _every(path)]
     sizes = [each.st_size for each in facts if stat.S_ISREG(each.st_mode)]
     if not dry_run:
         if path.is_dir() and not path.is_symlink():

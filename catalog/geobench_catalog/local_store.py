@@ -23,6 +23,7 @@ from geobench_catalog.held_folders import (
     sweep_work,
     swept_folder,
     work_folder,
+    youngest,
 )
 from geobench_catalog.manifest import LINK, NO_FILE
 
@@ -135,9 +136,7 @@ class LocalStore:
 
     def age(self, key: str) -> float:
         """Seconds since the youngest file below `key` was written."""
-        path = self._root / key
-        times = [each.lstat().st_mtime for each in (path, *path.rglob("*"))]
-        return time.time() - max(times)
+        return time.time() - youngest(self._root / key)
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
