@@ -73,17 +73,20 @@ def peaks(series: Array, threshold: float, gap: int) -> list[Array]:
     return found
 
 
-def fit_gev(maxima: npt.ArrayLike, block: int) -> Fit:
+def fit_gev(maxima: npt.ArrayLike, block: int, near: Fit | None = None) -> Fit:
     """Maximum likelihood fit of the generalised extreme value law to block maxima.
 
-    Of fewer than ten, or equal ones, nothing is known: NaN.
+    It is looked for from `near`, the fit of a similar sample, first. Of fewer than ten, or equal
+    ones, nothing is known: NaN.
     """
     sample = np.asarray(maxima, dtype=np.float64).ravel()
     if len(sample) < _FEW or not sample.std():
         return Fit("gev", 1 / block, math.nan, math.nan, math.nan, len(sample))
     spread = sample.std() * math.sqrt(6) / math.pi
     start = (sample.mean() - 0.5772 * spread, math.log(spread), 0.05)
-    location, log_scale, shape = _minimum(partial(_gev_cost, sample), start, (spread, 1, 1))
+    first = (near.location, math.log(near.scale), near.shape) if near else start
+    found = _minimum(partial(_gev_cost, sample), first, start, (spread, 1, 1))
+    location, log_scale, shape = found
     return Fit("gev", 1 / block, location, math.exp(log_scale), shape, len(sample))
 
 
@@ -102,16 +105,18 @@ def _gev_cost(sample: Array, places: Array) -> Array:
     return np.where(outside, math.inf, cost)
 
 
-def fit_gpd(excesses: npt.ArrayLike, threshold: float, rate: float) -> Fit:
+def fit_gpd(excesses: npt.ArrayLike, threshold: float, rate: float, near: Fit | None = None) -> Fit:
     """Maximum likelihood fit of the generalised Pareto law to heights above a threshold.
 
-    Of fewer than ten, or equal ones, nothing is known: NaN.
+    It is looked for from `near`, the fit of a similar sample, first. Of fewer than ten, or equal
+    ones, nothing is known: NaN.
     """
     sample = np.asarray(excesses, dtype=np.float64).ravel()
     if len(sample) < _FEW or not sample.std():
         return Fit("gpd", rate, threshold, math.nan, math.nan, len(sample))
     start = (math.log(sample.mean()), 0.01)
-    log_scale, shape = _minimum(partial(_gpd_cost, sample), start, (1, 1))
+    first = (math.log(near.scale), near.shape) if near else start
+    log_scale, shape = _minimum(partial(_gpd_cost, sample), first, start, (1, 1))
     return Fit("gpd", rate, threshold, math.exp(log_scale), shape, len(sample))
 
 
@@ -130,13 +135,16 @@ def _gpd_cost(sample: Array, places: Array) -> Array:
 
 
 def _minimum(
-    cost: Callable[[Array], Array], start: tuple[float, ...], units: tuple[float, ...]
+    cost: Callable[[Array], Array],
+    first: tuple[float, ...],
+    start: tuple[float, ...],
+    units: tuple[float, ...],
 ) -> list[float]:
     """Where a cost of `(place, number)` is least, within 1e-5 `units` of each number."""
     from scipy import optimize
 
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # outside the support
-        found = _by_newton(cost, np.array(start), np.array(units))
+        found = _by_newton(cost, np.array(first), np.array(units))
         if found is None:  # the least may be at the edge of the support
             found = optimize.minimize(
                 lambda place: cost(place[None])[0],
@@ -159,7 +167,7 @@ def _by_newton(cost: Callable[[Array], Array], place: Array, units: Array) -> Ar
     for _ in range(_NEWTON_STEPS):
         costs = cost(place + units * around)
         if not np.isfinite(costs).all():
-            return None
+            break
         here, up, down = costs[0], costs[1 : 1 + size], costs[1 + size : 1 + 2 * size]
         both = costs[1 + 2 * size :].reshape(2, -1).sum(0)
         single = up + down - 2 * here
@@ -172,10 +180,10 @@ def _by_newton(cost: Callable[[Array], Array], place: Array, units: Array) -> Ar
         if values[0] > 0 and abs(step).max() < 1e-6:
             found: Array = place + units * step
             return found
-        tried = cost(place + units * shorter[:, None] * step)
-        best = int(np.nanargmin(tried))
+        tried = np.nan_to_num(cost(place + units * shorter[:, None] * step), nan=math.inf)
+        best = int(tried.argmin())
         if not tried[best] < here:
-            return None
+            break
         place = place + units * shorter[best] * step
     return None
 
@@ -240,7 +248,12 @@ def return_levels(
         drawn = generator.integers(len(series), size=len(series))
         again.append(
             _both(
-                maxima[drawn], [clusters[row] for row in drawn], threshold, block, series.shape[1]
+                maxima[drawn],
+                [clusters[row] for row in drawn],
+                threshold,
+                block,
+                series.shape[1],
+                fits,
             )
         )
     half = maxima.shape[1] // 2
@@ -270,11 +283,19 @@ def _peaks_enough(series: Array, gap: int) -> tuple[float, float, list[Array]]:
 
 
 def _both(
-    maxima: Array, clusters: list[Array], threshold: float, block: int, length: int
+    maxima: Array,
+    clusters: list[Array],
+    threshold: float,
+    block: int,
+    length: int,
+    near: tuple[Fit, Fit] | None = None,
 ) -> tuple[Fit, Fit]:
+    gev, gpd = (
+        each if each and math.isfinite(each.shape) else None for each in near or (None, None)
+    )
     heights = np.concatenate(clusters) - threshold
     rate = len(heights) / (len(clusters) * length)
-    return fit_gev(maxima, block), fit_gpd(heights, threshold, rate)
+    return fit_gev(maxima, block, gev), fit_gpd(heights, threshold, rate, gpd)
 
 
 def _level(
