@@ -105,7 +105,7 @@ def is_held(path: Path) -> bool:
 
 def age(path: Path) -> float:
     """Seconds since the youngest file at or below a path was written; 0 if the clock went back."""
-    youngest = max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
+    youngest = max(each.lstat().st_mtime for each in _every(path))
     return max(0.0, time.time() - youngest)
 
 
@@ -135,10 +135,16 @@ def sweep_temporary(*, dry_run: bool = False) -> list[tuple[str, int]]:
     return swept
 
 
+def _every(path: Path) -> Iterator[Path]:
+    """A path and all that is below; what a link leads to is not."""
+    yield path
+    if not path.is_symlink():
+        yield from path.rglob("*")
+
+
 def swept_folder(path: Path, *, dry_run: bool) -> tuple[str, int]:
     """Remove a folder or a file: (what, bytes)."""
-    every = (path,) if path.is_symlink() else (path, *path.rglob("*"))
-    facts = [each.lstat() for each in every]
+    facts = [each.lstat() for each in _every(path)]
     sizes = [each.st_size for each in facts if stat.S_ISREG(each.st_mode)]
     if not dry_run:
         if path.is_dir() and not path.is_symlink():

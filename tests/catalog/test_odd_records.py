@@ -34,7 +34,7 @@ ODD: dict[str, tuple[str, dict[str, Any], str]] = {
     "not a number": ("score", _scores([1.0], [float("nan")]), "is nan, and not a finite number"),
     "infinity": ("score", {"summary": {"x": float("inf")}}, "is inf, and not a finite number"),
     "nesting": ("dataset", {"recipe": _nested(100)}, "nested more than 64 deep"),
-    "a huge text": ("dataset", {"labels": {"title": "x" * 2**22}}, "4,194,304 letters"),
+    "a huge text": ("dataset", {"labels": {"title": "x" * (2**20 + 1)}}, "1,048,577 letters"),
     "wrong types": ("forecaster", {"recipe": {"model": 5, "seed": [1]}}, "is a number, and not an"),
     "a surrogate as a key": ("dataset", {"recipe": {"\udfff": 1}}, "a key in recipe"),
     "a list for a record": ("dataset", {}, "it is not an object"),

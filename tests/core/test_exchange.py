@@ -52,22 +52,22 @@ def _judged(
 
 
 def test_a_forecast_of_the_law_is_refused_once_in_twenty_times() -> None:
-    """At 2, 5, 10 and 50 members, 6 worlds each.
+    """At 2, 5, 10 and 50 members, 4 worlds each.
 
-    The place of the forecast among 19 exchanges is uniform, exactly. So of 24 worlds the number
-    refused at 5 % is binomial, above 8 once in 780,000, and the mean of p is 0.525 with a standard
-    deviation of 0.0589: within 0.27 but once in 600,000. Three scores: 1e-5 in all.
+    The place of the forecast among 19 exchanges is uniform, exactly. So of 16 worlds the number
+    refused at 5 % is binomial, above 7 once in 2,800,000, and the mean of p is 0.525 with a
+    standard deviation of 0.0721: within 0.33 but once in 200,000. Three scores: 2e-5 in all.
     """
     found: dict[str, list[float]] = {}
     for members in (2, 5, 10, 50):
-        for seed in range(6):
+        for seed in range(4):
             for each in _judged(_world(1000 * members + seed, members), NAMES):
                 found.setdefault(each.score, []).append(each.p)
     assert len(found) == 3
     for p in found.values():
-        assert len(p) == 24
-        assert sum(each <= 0.05 for each in p) <= 8
-        assert np.mean(p) == pytest.approx(0.525, abs=0.27)
+        assert len(p) == 16
+        assert sum(each <= 0.05 for each in p) <= 7
+        assert np.mean(p) == pytest.approx(0.525, abs=0.33)
 
 
 def scoring_of(forecast: xr.Dataset, truth: xr.Dataset, context: Context) -> float:

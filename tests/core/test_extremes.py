@@ -170,6 +170,24 @@ def test_peaks_fit_agrees_with_scipy_and_with_the_law(shape: float) -> None:
     assert found.shape == pytest.approx(shape, abs=5 * (1 + shape) / math.sqrt(4000))
 
 
+def test_where_the_likelihood_is_largest_at_its_edge_the_fit_is_there() -> None:
+    # Evenly spaced heights: it grows up to shape -1, where the law is uniform up to the largest.
+    found = fit_gpd(np.linspace(0.05, 1, 20), threshold=0.0, rate=0.1)
+    assert found.shape == pytest.approx(-1, abs=1e-3)
+    assert found.scale == pytest.approx(1, abs=1e-3)
+
+
+def test_newton_and_the_simplex_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = stats.genextreme(c=0.1, scale=2).rvs(300, random_state=np.random.default_rng(1))
+    found = fit_gev(sample, 10), fit_gpd(sample - sample.min(), 0, 0.1)
+    monkeypatch.setattr("geobench.extremes._NEWTON_STEPS", 1)
+    for one, other in zip(
+        found, (fit_gev(sample, 10), fit_gpd(sample - sample.min(), 0, 0.1)), strict=True
+    ):
+        assert (one.location, one.shape) == pytest.approx((other.location, other.shape), abs=5e-5)
+        assert math.log(one.scale / other.scale) == pytest.approx(0, abs=5e-5)
+
+
 def test_levels_by_hand() -> None:
     # One cluster in 100 steps, exponential excesses of mean 2: 1,000 steps hold ten clusters.
     exponential = Fit("gpd", rate=0.01, location=5, scale=2, shape=0.0, count=1)

@@ -5,8 +5,12 @@ import io
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -79,50 +83,85 @@ def study(tmp_path: Path) -> Path:
     return tmp_path / "study.yaml"
 
 
-def _geobench(study: Path, *words: object, **env: str) -> "subprocess.CompletedProcess[str]":
-    start = [sys.executable, "-m", "geobench", "--catalog", study.parent / "catalog", "--plugin"]
-    line = [*start, study.parent / "chatty.py", *words]
-    return subprocess.run(
-        list(map(str, line)), capture_output=True, text=True, env=os.environ | env, check=False
-    )
+@dataclass(frozen=True)
+class Done:
+    """A program that has ended, and all that it and its children have printed."""
+
+    returncode: int | None
+    stdout: str
+    stderr: str
 
 
-def test_whatever_plugins_print_json_is_one_document(study: Path) -> None:
-    done = _geobench(study, "run", study, "--json")
+Program = Callable[..., Done]
+
+
+def _run_as_program(folder: Path, words: list[str], env: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(env)
+    for handle, name in ((1, "stdout"), (2, "stderr")):
+        with (folder / name).open("wb") as file:
+            os.dup2(file.fileno(), handle)
+    sys.argv[1:] = words
+    runpy.run_module("geobench", run_name="__main__", alter_sys=True)
+
+
+@pytest.fixture
+def geobench(study: Path, forkserver: ForkServerContext) -> Program:
+    """`python -m geobench` with the plugin, in a process that has imported everything."""
+    folder = study.parent
+
+    def run(*words: object, **env: str) -> Done:
+        start = ["--catalog", folder / "catalog", "--plugin", folder / "chatty.py"]
+        line = list(map(str, [*start, *words]))
+        process = forkserver.Process(
+            target=_run_as_program, args=(folder, line, dict(os.environ | env))
+        )
+        process.start()
+        process.join()
+        texts = ((folder / name).read_text("utf-8") for name in ("stdout", "stderr"))
+        return Done(process.exitcode, *texts)
+
+    return run
+
+
+def test_whatever_plugins_print_json_is_one_document(study: Path, geobench: Program) -> None:
+    done = geobench("run", study, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)
     for text in ("imported", "fitting", "from below", "from a child", "stepping"):
         assert text in done.stderr
-    board = _geobench(study, "leaderboard", study, "--format", "csv")
+    board = geobench("leaderboard", study, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(board.stdout)))
     assert {row["model"] for row in rows} == {"climatology", "chatty"}
 
 
-def test_an_error_is_a_document_too(study: Path) -> None:
-    done = _geobench(study, "catalog", "show", "forecast/none@1", "--json")
+def test_an_error_is_a_document_too(geobench: Program) -> None:
+    done = geobench("catalog", "show", "forecast/none@1", "--json")
     assert done.returncode == 2
     told = json.loads(done.stdout)
     assert set(told) == {"error"}
     assert f"geobench: {told['error']}" in done.stderr
-    usage = _geobench(study, "run", "--json", "--bogus")
+    usage = geobench("run", "--json", "--bogus")
     assert usage.returncode == 2
     assert "No such option '--bogus'" in json.loads(usage.stdout)["error"]
 
 
-def test_a_plugin_that_ends_the_program_ends_no_run_with_success(study: Path) -> None:
+def test_a_plugin_that_ends_the_program_ends_no_run_with_success(
+    study: Path, geobench: Program
+) -> None:
     study.write_text(STUDY.replace("ENDS", "fit"))
-    done = _geobench(study, "run", study)
+    done = geobench("run", study)
     assert done.returncode == 2
     assert "the model chatty failed with SystemExit" in done.stderr
     assert "climatology" in done.stdout  # the others go on
     study.write_text(STUDY.replace("ENDS", "''").replace("[crps]", "[crps, ending]"))
-    done = _geobench(study, "run", study)
+    done = geobench("run", study)
     assert done.returncode == 2
     assert re.search(r"the scorer ending|line \d+ of .*chatty.py", done.stderr), done.stderr
 
 
-def test_force_color_colours_and_does_not_animate(study: Path) -> None:
-    done = _geobench(study, "run", study, FORCE_COLOR="1", COLUMNS="40")
+def test_force_color_colours_and_does_not_animate(study: Path, geobench: Program) -> None:
+    done = geobench("run", study, FORCE_COLOR="1", COLUMNS="40")
     assert done.returncode == 0, done.stderr
     assert "\x1b[1m" in done.stdout
     assert "\x1b[2K" not in done.stderr + done.stdout  # a line is cleared to draw it again
@@ -170,15 +209,20 @@ def test_tables_of_a_strangers_names(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == "name,title\n'=cmd(),a\ufffd[2Jb c\n"
 
 
-@pytest.mark.parametrize("command", ["catalog list", "catalog list --json", "plugins list"])
-def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path, command: str) -> None:
-    catalog = Catalog(tmp_path / "catalog", create=True)
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    catalog = Catalog(tmp_path_factory.mktemp("many") / "catalog", create=True)
     for number in range(300):
         with catalog.draft(
             "dataset", f"a-rather-long-name-{number}", recipe={"n": number}
         ) as draft:
             draft.publish({})
-    line = f"{sys.executable} -m geobench --catalog {catalog.url} {command} | head -c 10"
+    return catalog
+
+
+@pytest.mark.parametrize("command", ["catalog list", "catalog list --json", "plugins list"])
+def test_a_reader_that_leaves_ends_it_quietly(many: Catalog, command: str) -> None:
+    line = f"{sys.executable} -m geobench --catalog {many.url} {command} | head -c 10"
     done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert len(done.stdout) == 10
