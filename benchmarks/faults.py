@@ -176,7 +176,7 @@ class Trial:
         """Run a command, which must end, in one line if it fails."""
         try:
             with limited():
-                result = geobench(self.catalog, *words)
+                result: Result = geobench(self.catalog, *words)
         except TimeoutError:
             self.bad("hangs", words)
             return None

@@ -321,8 +321,8 @@ def _installed() -> list[tuple[str, Callable[[], object]]]:
     points = importlib.metadata.entry_points(group=GROUP)
 
     def owner(point: importlib.metadata.EntryPoint) -> str:
-        named = point.dist and point.dist.metadata["Name"]  # None where its metadata are damaged
-        return named or point.value
+        metadata = point.dist and point.dist.metadata
+        return metadata["Name"] if metadata and "Name" in metadata else point.value
 
     ordered = sorted(points, key=lambda p: (owner(p) != _BUILTIN, owner(p), p.name))
     return [(plain(owner(point)), point.load) for point in ordered]

@@ -26,7 +26,8 @@ def versions() -> dict[str, str]:
     """Return the installed versions of what makes numbers: libraries, and every plugin."""
     plugins = importlib.metadata.entry_points(group=_PLUGINS)
     found = {}
-    named = {str(plugin.dist.metadata["Name"]) for plugin in plugins if plugin.dist}
+    known = [plugin.dist.metadata for plugin in plugins if plugin.dist]
+    named = {metadata["Name"] for metadata in known if "Name" in metadata}  # damaged ones lack it
     for package in sorted({*_PACKAGES, *named}):
         try:
             found[package] = importlib.metadata.version(package)

@@ -11,7 +11,7 @@ trusted/<id>                        an imported entry that counts as if it were 
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Literal, NamedTuple, cast, get_args
+from typing import Literal, NamedTuple, get_args
 
 from geobench_catalog.errors import CatalogError
 from geobench_catalog.references import (
@@ -71,7 +71,7 @@ class Names:
             return
         for own, name in self._store.listing(folder):
             if own in KINDS:
-                yield cast("Kind", own), name
+                yield own, name
 
     def newest(self, kind: Kind, name: str) -> int:
         """Highest version of `name` that counts (`origin`); if none does, the highest of all."""
