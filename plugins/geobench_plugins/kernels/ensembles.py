@@ -108,7 +108,7 @@ def ratio(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":
     return found.where((other != 0) | (one == 0))
 
 
-def across(spreads: "Sequence[xr.DataArray]", counts: tuple[int, int]) -> "xr.DataArray":
+def across(spreads: "Sequence[Any]", counts: tuple[int, int]) -> "Any":
     """Mean |x - y|, by half the mean distances of pairs of x, of y and of all."""
     (one, other, both), (m, k) = spreads, counts
     total = both * (m + k) * (m + k - 1) - one * m * (m - 1) - other * k * (k - 1)
