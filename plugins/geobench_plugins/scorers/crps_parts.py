@@ -7,6 +7,8 @@ from geobench import Context, Scorer
 if TYPE_CHECKING:
     import xarray as xr
 
+    from geobench_plugins.kernels.ensembles import Unlabelled
+
 
 class CRPSParts(Scorer):
     """Reliability and potential part of the CRPS, which add up to the plain one.
@@ -33,14 +35,17 @@ class CRPSParts(Scorer):
         import numpy as np
         import xarray as xr
 
+        from geobench_plugins.kernels.ensembles import stacked
+
         count = forecast.sizes["member"]
-        ordered = forecast.variable.astype(float).transpose(..., "member")
+        ordered: Unlabelled = forecast.variable.astype(float).transpose(..., "member")
         ordered = ordered.copy(data=np.sort(ordered.to_numpy(), -1))  # NaN stands last
         finite = (
             context.average(forecast).notnull().all("member") & context.average(truth).notnull()
         )
-        outcome, nothing = truth.variable, truth.variable * 0.0
-        parts: dict[str, list[xr.Variable]] = {"above": [], "below": [], "out": []}
+        outcome: Unlabelled = truth.variable
+        nothing = outcome * 0.0
+        parts: dict[str, list[Unlabelled]] = {"above": [], "below": [], "out": []}
         for gap in range(count + 1):
             low = ordered.isel(member=max(0, gap - 1))
             high = ordered.isel(member=min(gap, count - 1))
@@ -54,7 +59,7 @@ class CRPSParts(Scorer):
             for name, each in (("above", above), ("below", below), ("out", out)):
                 mean = context.average(xr.DataArray(each)).variable
                 parts[name].append(mean.transpose(*(parts[name] or [mean])[0].dims))
-        found = {name: xr.Variable.concat(each, "gap") for name, each in parts.items()}
+        found = {name: stacked(each, "gap") for name, each in parts.items()}
         return xr.Dataset(found, finite.coords).where(finite)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from geobench_plugins.kernels.ensembles import Unlabelled
+
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -199,11 +201,11 @@ class LawValue(Scorer):
     ) -> "xr.Dataset":
         import xarray as xr
 
-        ratios = xr.Variable("cost_loss", list(self.cost_loss))
+        ratios: Unlabelled = xr.Variable("cost_loss", list(self.cost_loss))
 
-        def of(users: "xr.Variable", limit: "xr.Variable") -> "xr.Variable":
+        def of(users: "Unlabelled", limit: "Unlabelled") -> "Unlabelled":
             p = _above(users, limit)
-            cost: xr.Variable = ratios.where(p >= ratios - 1e-9, _above(true.variable, limit))
+            cost = ratios.where(p >= ratios - 1e-9, _above(true.variable, limit))
             return cost.where(p.notnull())
 
         rate = _by_quantile(true, _above, context)
@@ -300,8 +302,8 @@ class LawReturnLevel(Scorer):
 
 
 def _by_number(
-    members: "xr.Variable", limit: "xr.Variable", true: "xr.Variable | None"
-) -> "xr.Variable":
+    members: "Unlabelled", limit: "Unlabelled", true: "Unlabelled | None"
+) -> "Unlabelled":
     """Where k members are above, 1 or the share of the `true` draws that is: `(…, above)`."""
     import numpy as np
     import xarray as xr
@@ -310,19 +312,17 @@ def _by_number(
     number = (members > limit).sum("member").where(members.notnull().all("member"))
     chosen = (number == xr.Variable("above", np.arange(count + 1))).astype(float)
     weighed = chosen if true is None else chosen * _above(true, limit)
-    found: xr.Variable = weighed.where(number.notnull())
-    return found
+    return weighed.where(number.notnull())
 
 
-def _above(drawn: "xr.Variable", limit: "xr.Variable") -> "xr.Variable":
+def _above(drawn: "Unlabelled", limit: "Unlabelled") -> "Unlabelled":
     """Share of the members above; NaN where one is."""
-    share: xr.Variable = (drawn > limit).mean("member").where(drawn.notnull().all("member"))
-    return share
+    return (drawn > limit).mean("member").where(drawn.notnull().all("member"))
 
 
 def _by_quantile(
     drawn: "xr.DataArray",
-    of: "Callable[[xr.Variable, xr.Variable], xr.Variable]",
+    of: "Callable[[Unlabelled, Unlabelled], Unlabelled]",
     context: Context,
 ) -> "xr.DataArray":
     """Average over the grid of what `of` tells of members and each threshold `(quantile, …)`.
@@ -330,6 +330,8 @@ def _by_quantile(
     Without labels on the way, which need not be compared again and again.
     """
     import xarray as xr
+
+    from geobench_plugins.kernels.ensembles import stacked
 
     limits = context.thresholds.sel(variable=drawn["variable"]).variable
     found = [
@@ -339,4 +341,4 @@ def _by_quantile(
     gone = {"member", *context.sea.dims}
     coords = {name: each for name, each in drawn.coords.items() if gone.isdisjoint(each.dims)}
     quantiles = {"quantile": context.thresholds["quantile"]}
-    return xr.DataArray(xr.Variable.concat(found, "quantile"), coords | quantiles)
+    return xr.DataArray(stacked(found, "quantile"), coords | quantiles)

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
+    from geobench_plugins.kernels.ensembles import Unlabelled
+
     _Keys = np.ndarray[tuple[int], np.dtype[np.int64]]
     _Pair = tuple[xr.DataArray, xr.DataArray]
-    _Known = dict[int, tuple[xr.DataArray, xr.DataArray, xr.Variable]]
+    _Known = dict[int, tuple[xr.DataArray, xr.DataArray, Unlabelled]]
 
 _PARTS = ("bias", "dispersion", "shape", "dependence")
 
@@ -60,14 +62,14 @@ class LawParts(Scorer):
     ) -> "xr.Dataset":
         import xarray as xr
 
-        from geobench_plugins.kernels.ensembles import case_keys
+        from geobench_plugins.kernels.ensembles import case_keys, stacked
 
         keys = case_keys(group)
         # Without labels, which need not be compared again and again.
         members, twin, spare, others = (
             xr.DataArray(each.variable.astype(float)) for each in (group, *drawn)
         )
-        parts: dict[str, xr.Variable] = {}
+        parts: dict[str, Unlabelled] = {}
         known: _Known = {}
         centred, windows = _centred(others), self._windows(context)
         for name, own in (("members", members), ("draws", twin)):
@@ -75,7 +77,7 @@ class LawParts(Scorer):
                 self._excess(*pair, context, windows, known)
                 for pair in _mended(own, spare, others, centred, keys)
             ]
-            parts[name] = xr.Variable.concat(excesses, "mended")
+            parts[name] = stacked(excesses, "mended")
         finite = context.average(group).notnull().all("member")
         return xr.Dataset(parts, finite.coords).where(finite)
 
@@ -86,21 +88,21 @@ class LawParts(Scorer):
         context: Context,
         windows: Context,
         known: "_Known",
-    ) -> "xr.Variable":
+    ) -> "Unlabelled":
         """E|x - y| of one pair of ensembles, less half the E|x - x'| and E|y - y'| of another."""
         from geobench_plugins.kernels import ensembles
 
         one, other = (self._pooled(each, context, windows, known) for each in apart)
         both = ensembles.spread(ensembles.joined(one[1], other[1]), windows).variable
         counts = one[1].sizes["member"], other[1].sizes["member"]
-        found: xr.Variable = ensembles.across([one[2], other[2], both], counts)
+        found = ensembles.across([one[2], other[2], both], counts)
         for each in within:
             found = found - self._pooled(each, context, windows, known)[2]
         return found
 
     def _pooled(
         self, values: "xr.DataArray", context: Context, windows: Context, known: "_Known"
-    ) -> "tuple[xr.DataArray, xr.DataArray, xr.Variable]":
+    ) -> "tuple[xr.DataArray, xr.DataArray, Unlabelled]":
         """The values, their means over windows and the spread of these; made once."""
         from geobench_plugins.kernels import ensembles
         from geobench_plugins.kernels.windows import pooled
