@@ -509,8 +509,8 @@ class ScorerConformance(ABC):
 
         found = self.scorer().statistics(*case).drop_vars("init_time")
         batch = np.arange(found.sizes["init_time"]).reshape(-1, 20)  # the columns
-        places = xr.DataArray(batch, dims=("of", "draw"))
-        scores = self.scorer().metric(found.isel(init_time=places).mean("of", skipna=False))
+        places = xr.DataArray(batch, dims=("in batch", "draw"))
+        scores = self.scorer().metric(found.isel(init_time=places).mean("in batch", skipna=False))
         return {name: values.to_numpy() for name, values in scoring.columns(scores)}
 
 
