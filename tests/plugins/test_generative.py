@@ -42,6 +42,7 @@ from geobench_plugins.networks.sampling import Sampler
 
 SMALL, FLAT = ResNet(width=16, blocks=2), UNet(widths=(8, 8))
 BRIEF = Optimisation(passes=640, rows=32, warm_up=2)
+SHORT = Optimisation(passes=192, rows=32, warm_up=1)
 
 
 class TestFlowMatching(ModelConformance):
@@ -325,12 +326,12 @@ def test_processes_share_the_batch_that_one_has(processes: int) -> None:
 @pytest.mark.parametrize(
     ("model", "evaluations"),
     [
-        (FlowMatching(backbone=SMALL, training=BRIEF), 16),
-        (GenCast(backbone=SMALL, training=BRIEF), 19),
-        (GenCast(backbone=SMALL, training=BRIEF, sampler={"evaluations": 39}), 39),
-        (ArchesWeatherGen(backbone=SMALL, training=BRIEF), 25 + 1),
-        (ArchesWeatherGenFour(backbone=SMALL, training=BRIEF), 25 + 4),
-        (FlowMap(backbone=SMALL, training=BRIEF), 2),
+        (FlowMatching(backbone=SMALL, training=SHORT), 16),
+        (GenCast(backbone=SMALL, training=SHORT), 19),
+        (GenCast(backbone=SMALL, training=SHORT, sampler={"evaluations": 39}), 39),
+        (ArchesWeatherGen(backbone=SMALL, training=SHORT), 25 + 1),
+        (ArchesWeatherGenFour(backbone=SMALL, training=SHORT), 25 + 4),
+        (FlowMap(backbone=SMALL, training=SHORT), 2),
     ],
     ids=["flow-matching", "gencast", "gencast-39", "archesweather-gen", "four", "flow-map"],
 )
