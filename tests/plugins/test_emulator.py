@@ -612,9 +612,9 @@ def test_a_mean_absolute_error_is_the_crps_of_single_members() -> None:
     assert mean_square >= float(absolute(_batch(0, 1, run)).detach()) ** 2
 
 
-# The learned models on a law that is known: half the budget of a minute, or a quarter. Tolerances
-# are bias a small network may have, twice what it showed or more, and far from what no learning
-# gives.
+# The learned models on a law that is known: half the budget of a minute, FGN a quarter. Tolerances
+# are bias a small network may have, and far from what no learning gives. The spread was off by 4 %
+# (FGN, 3 seeds), 7 % (EnergyNet) and 9.5 % (AIFS-CRPS).
 @pytest.mark.parametrize(
     ("name", "passes"), [(FGN, 20_000), (AIFSCRPS, 40_000), (EnergyNet, 40_000)]
 )
@@ -624,8 +624,8 @@ def test_learned_models_learn_a_known_law(name: type[Emulator], passes: int) -> 
     # The one-step law of AIFS-CRPS is 2.4 % too narrow by its loss.
     model = name(backbone=ResNet(width=32, blocks=2), training=how)
     forecaster = model.fit(training, Run(seed=1))
-    # One state in every place of a tile: 16 x 64 members of it, and none is wasted.
-    rows = itertools.product(range(16), range(64))
+    # One state in every place of a tile: 16 x 128 members of it, and none is wasted.
+    rows = itertools.product(range(16), range(128))
     alike = training.validation[:1, :2].expand(16, -1, -1, -1)
     drawn = members(forecaster, alike, [*rows], leads=2, seed=2, spec=training.task.spec)
     state = training.validation[0, 1]
