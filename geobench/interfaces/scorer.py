@@ -128,10 +128,42 @@ class Context:
         What a scorer averages over cells by itself is to be weighed by `weights`. Summed in double
         precision, whatever the field's is: large values do not overflow.
         """
-        own, dims = field.where(self.sea, 0.0), self.sea.dims
-        if self.areas is None:
-            return own.sum(dims, skipna=False, dtype=float) / self.sea.sum()
-        return (own * self.areas).sum(dims, skipna=False, dtype=float) / self.weights.sum()
+        sea, areas, dims = self.sea, self.areas, self.sea.dims
+        known = [sea] if areas is None else [sea, areas]
+        if field.chunks is None and _match_by_place(field, known):
+            return self._average_of_numbers(field)
+        own = field.where(sea, 0.0)
+        if areas is None:
+            return own.sum(dims, skipna=False, dtype=float) / sea.sum()
+        return (own * areas).sum(dims, skipna=False, dtype=float) / self.weights.sum()
+
+    def _average_of_numbers(self, field: "xr.DataArray") -> "xr.DataArray":
+        """The same in a tenth of the time: nothing has to be aligned."""
+        import numpy as np
+
+        sea: Any = self.sea.variable  # much of which has no types
+        areas: Any = None if self.areas is None else self.areas.variable
+        total = (sea if areas is None else sea.astype(float) * areas).sum().to_numpy()
+        own = sea.set_dims(field.dims).to_numpy()
+        sizes = None if areas is None else areas.set_dims(field.dims).to_numpy()
+
+        def mean(values: Any, axis: Any) -> Any:
+            kept = np.where(own, values, 0.0)
+            with np.errstate(all="ignore"):  # as xarray does
+                summed = np.sum(kept if sizes is None else kept * sizes, axis, dtype=float)
+                return summed / total
+
+        found: xr.DataArray = field.reduce(mean, self.sea.dims)
+        names = {each.name for each in (field, self.sea, self.areas) if each is not None}
+        return found if len(names) == 1 else found.rename(None)
+
+
+def _match_by_place(field: "xr.DataArray", known: "list[xr.DataArray]") -> bool:
+    """Whether what is known of the grid has no labels, and the field has all of its dims."""
+    return all(
+        not each.coords and all(field.sizes.get(dim) == size for dim, size in each.sizes.items())
+        for each in known
+    )
 
 
 class Scorer(Plugin):

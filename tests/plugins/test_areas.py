@@ -76,6 +76,31 @@ def _refused(**fields: Any) -> str:
     return str(error.value)
 
 
+@pytest.mark.parametrize("areas", [False, True], ids=["equal", "areas"])
+@pytest.mark.parametrize("dtype", [bool, np.float32, np.float64])
+def test_an_average_is_the_same_with_labelled_cells(dtype: Any, areas: bool) -> None:
+    """To the bit: of cells with labels the fields are matched by them, of others by place."""
+    generator = np.random.Generator(np.random.Philox(key=3))
+    values = generator.normal(size=(5, 3, 4, 2))
+    values[0, 0, 0, 0] = np.nan
+    field = xr.DataArray(
+        values.astype(dtype), {"init_time": range(3)}, ("y", "init_time", "x", "of")
+    )
+    sea = xr.DataArray(generator.random((4, 5)) > 0.2, dims=("x", "y"))
+    sizes = xr.DataArray(generator.random((4, 5)), dims=("x", "y")) if areas else None
+    plain = Context(sea, sea, sea, areas=sizes)
+    labels = {"x": [1.0, 2.0, 3.0, 4.0], "y": range(5)}
+    named = replace(
+        plain,
+        sea=sea.assign_coords(labels),
+        areas=None if sizes is None else sizes.assign_coords(labels),
+    )
+    found = plain.average(field)
+    expected = named.average(field.assign_coords(labels))
+    xr.testing.assert_identical(found, expected)
+    assert found.dims == ("init_time", "of")
+
+
 @pytest.mark.parametrize(
     "dim",
     [

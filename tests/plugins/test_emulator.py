@@ -612,11 +612,14 @@ def test_a_mean_absolute_error_is_the_crps_of_single_members() -> None:
     assert mean_square >= float(absolute(_batch(0, 1, run)).detach()) ** 2
 
 
-# The learned models on a law that is known: half the budget of a minute. Tolerances are bias a
-# small network may have, some four times what it showed, and far from what no learning gives.
-@pytest.mark.parametrize("name", [FGN, AIFSCRPS, EnergyNet])
-def test_learned_models_learn_a_known_law(name: type[Emulator]) -> None:
-    how = Optimisation(passes=40_000, learning_rate=5e-3)
+# The learned models on a law that is known: half the budget of a minute, FGN a quarter. Tolerances
+# are bias a small network may have, and far from what no learning gives. The spread was off by 4 %
+# (FGN, 3 seeds), 7 % (EnergyNet) and 9.5 % (AIFS-CRPS).
+@pytest.mark.parametrize(
+    ("name", "passes"), [(FGN, 20_000), (AIFSCRPS, 40_000), (EnergyNet, 40_000)]
+)
+def test_learned_models_learn_a_known_law(name: type[Emulator], passes: int) -> None:
+    how = Optimisation(passes=passes, learning_rate=5e-3)
     training = _training()
     # The one-step law of AIFS-CRPS is 2.4 % too narrow by its loss.
     model = name(backbone=ResNet(width=32, blocks=2), training=how)

@@ -286,9 +286,13 @@ def _wave(x: Exact) -> Exact:
 
 def _covariance(x: list[Exact], law: list[Exact]) -> Exact:
     def square(x: Exact) -> Exact:
-        fours = itertools.permutations(range(len(x)), 4)
-        own = [(sum((x[a] - x[b]) * (x[c] - x[d])) / SITES / 4) ** 2 for a, b, c, d in fours]
-        return np.mean(own) / 4
+        apart = {(a, b): x[a] - x[b] for a, b in _pairs(x)}
+        of_four = [  # the other 7 orders of four members have the same square
+            sum(apart[one] * apart[other]) / SITES / 4
+            for one, other in itertools.combinations(apart, 2)
+            if not {*one} & {*other}
+        ]
+        return np.mean([each**2 for each in of_four]) / 4
 
     def across(x: Exact, y: Exact) -> Exact:
         x, y = x - x.mean(0), y - y.mean(0)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     _Numbers = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 
 _CASES = ("init_time", "lead_time")
+Unlabelled = Any
+"""An `xr.Variable`, much of which has no types: dims and values, without labels to compare."""
 
 
 def marginals(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) -> "xr.Dataset":
@@ -108,7 +110,7 @@ def ratio(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":
     return found.where((other != 0) | (one == 0))
 
 
-def across(spreads: "Sequence[xr.DataArray]", counts: tuple[int, int]) -> "xr.DataArray":
+def across(spreads: "Sequence[Unlabelled]", counts: tuple[int, int]) -> Unlabelled:
     """Mean |x - y|, by half the mean distances of pairs of x, of y and of all."""
     (one, other, both), (m, k) = spreads, counts
     total = both * (m + k) * (m + k - 1) - one * m * (m - 1) - other * k * (k - 1)
@@ -127,6 +129,13 @@ def joined(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":
 
     parts = [each.drop_vars("member", errors="ignore") for each in (one, other)]
     return xr.concat(parts, "member", join="exact", coords="minimal", compat="override")
+
+
+def stacked(parts: "Sequence[Unlabelled]", dim: str) -> Unlabelled:
+    """Put parts one after the other along a new dim, the first one."""
+    import xarray as xr
+
+    return xr.Variable.concat(parts, dim)
 
 
 def reordered(

@@ -7,6 +7,8 @@ from geobench import Context, Scorer
 if TYPE_CHECKING:
     import xarray as xr
 
+    from geobench_plugins.kernels.ensembles import Unlabelled
+
 
 class CRPSParts(Scorer):
     """Reliability and potential part of the CRPS, which add up to the plain one.
@@ -33,26 +35,32 @@ class CRPSParts(Scorer):
         import numpy as np
         import xarray as xr
 
+        from geobench_plugins.kernels.ensembles import stacked
+
         count = forecast.sizes["member"]
-        ordered = forecast.astype(float).transpose(..., "member")
+        ordered: Unlabelled = forecast.variable.astype(float).transpose(..., "member")
         ordered = ordered.copy(data=np.sort(ordered.to_numpy(), -1))  # NaN stands last
         finite = (
             context.average(forecast).notnull().all("member") & context.average(truth).notnull()
         )
-        parts: dict[str, list[xr.DataArray]] = {"above": [], "below": [], "out": []}
+        outcome: Unlabelled = truth.variable
+        nothing = outcome * 0.0
+        parts: dict[str, list[Unlabelled]] = {"above": [], "below": [], "out": []}
         for gap in range(count + 1):
-            low = ordered.isel(member=max(0, gap - 1), drop=True)
-            high = ordered.isel(member=min(gap, count - 1), drop=True)
+            low = ordered.isel(member=max(0, gap - 1))
+            high = ordered.isel(member=min(gap, count - 1))
             if 0 < gap < count:
-                within = truth.clip(low, high)
-                above, below, out = within - low, high - within, truth * 0.0
+                within = outcome.clip(low, high)
+                above, below, out = within - low, high - within, nothing
             elif gap:
-                above, below, out = (truth - high).clip(0), truth * 0.0, truth > high
+                above, below, out = (outcome - high).clip(0), nothing, outcome > high
             else:
-                above, below, out = truth * 0.0, (low - truth).clip(0), truth < low
+                above, below, out = nothing, (low - outcome).clip(0), outcome < low
             for name, each in (("above", above), ("below", below), ("out", out)):
-                parts[name].append(context.average(each).where(finite))
-        return xr.Dataset({name: xr.concat(each, "gap") for name, each in parts.items()})
+                mean = context.average(xr.DataArray(each)).variable
+                parts[name].append(mean.transpose(*(parts[name] or [mean])[0].dims))
+        found = {name: stacked(each, "gap") for name, each in parts.items()}
+        return xr.Dataset(found, finite.coords).where(finite)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return both parts."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from geobench_plugins.kernels.ensembles import Unlabelled
+
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -101,9 +103,9 @@ class LawReliability(Scorer):
         def of(group: "xr.DataArray", drawn: "list[xr.DataArray]") -> "xr.Dataset":
             draws, true = drawn
             parts = {}
-            for name, weigh in (("share", None), ("sum", true)):
+            for name, weigh in (("share", None), ("sum", true.variable)):
                 own = [
-                    _by_quantile(partial(_by_number, each, weigh), context)
+                    _by_quantile(each, partial(_by_number, true=weigh), context)
                     for each in (group, draws)
                 ]
                 finite = own[0].notnull().all("above")
@@ -147,7 +149,7 @@ class LawExceedance(Scorer):
         from geobench_plugins.kernels.ensembles import law_of
 
         law = law_of(forecast, context)
-        members, of_law = (_by_quantile(partial(_above, each), context) for each in (forecast, law))
+        members, of_law = (_by_quantile(each, _above, context) for each in (forecast, law))
         return xr.Dataset({"members": members, "law": of_law.where(members.notnull())})
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
@@ -199,23 +201,20 @@ class LawValue(Scorer):
     ) -> "xr.Dataset":
         import xarray as xr
 
-        ratios = xr.DataArray(list(self.cost_loss), dims="cost_loss")
+        ratios: Unlabelled = xr.Variable("cost_loss", list(self.cost_loss))
 
-        def expense(users: "xr.DataArray") -> "xr.DataArray":
-            def of(limit: "xr.DataArray") -> "xr.DataArray":
-                p = _above(users, limit)
-                cost: xr.DataArray = ratios.where(p >= ratios - 1e-9, _above(true, limit))
-                return cost.where(p.notnull())
+        def of(users: "Unlabelled", limit: "Unlabelled") -> "Unlabelled":
+            p = _above(users, limit)
+            cost = ratios.where(p >= ratios - 1e-9, _above(true.variable, limit))
+            return cost.where(p.notnull())
 
-            return _by_quantile(of, context)
-
-        rate = _by_quantile(partial(_above, true), context)
-        members = expense(group)
+        rate = _by_quantile(true, _above, context)
+        members, law = (_by_quantile(each, of, context) for each in (group, draws))
         finite = members.notnull()
         return xr.Dataset(
             {
                 "members": members,
-                "law": expense(draws).where(finite),
+                "law": law.where(finite),
                 "rate": rate.where(finite.all("cost_loss")),
             }
         )
@@ -303,34 +302,43 @@ class LawReturnLevel(Scorer):
 
 
 def _by_number(
-    members: "xr.DataArray", true: "xr.DataArray | None", limit: "xr.DataArray"
-) -> "xr.DataArray":
+    members: "Unlabelled", limit: "Unlabelled", true: "Unlabelled | None"
+) -> "Unlabelled":
     """Where k members are above, 1 or the share of the `true` draws that is: `(…, above)`."""
     import numpy as np
     import xarray as xr
 
     count = members.sizes["member"]
     number = (members > limit).sum("member").where(members.notnull().all("member"))
-    chosen = (number == xr.DataArray(np.arange(count + 1), dims="above")).astype(float)
+    chosen = (number == xr.Variable("above", np.arange(count + 1))).astype(float)
     weighed = chosen if true is None else chosen * _above(true, limit)
     return weighed.where(number.notnull())
 
 
-def _above(drawn: "xr.DataArray", limit: "xr.DataArray") -> "xr.DataArray":
+def _above(drawn: "Unlabelled", limit: "Unlabelled") -> "Unlabelled":
     """Share of the members above; NaN where one is."""
-    share = (drawn > limit).mean("member")
-    return share.where(drawn.notnull().all("member"))
+    return (drawn > limit).mean("member").where(drawn.notnull().all("member"))
 
 
-def _by_quantile(of: "Callable[[xr.DataArray], xr.DataArray]", context: Context) -> "xr.DataArray":
-    """Average over the grid of what `of` tells of each threshold `(…, quantile)`."""
+def _by_quantile(
+    drawn: "xr.DataArray",
+    of: "Callable[[Unlabelled, Unlabelled], Unlabelled]",
+    context: Context,
+) -> "xr.DataArray":
+    """Average over the grid of what `of` tells of members and each threshold `(quantile, …)`.
+
+    Without labels on the way, which need not be compared again and again.
+    """
     import xarray as xr
 
-    quantiles = context.thresholds["quantile"]
-    return xr.concat(
-        [
-            context.average(of(context.thresholds.isel(quantile=place, drop=True)))
-            for place in range(len(quantiles))
-        ],
-        quantiles,
-    )
+    from geobench_plugins.kernels.ensembles import stacked
+
+    limits = context.thresholds.sel(variable=drawn["variable"]).variable
+    found = [
+        context.average(xr.DataArray(of(drawn.variable, limits.isel(quantile=place)))).variable
+        for place in range(limits.sizes["quantile"])
+    ]
+    gone = {"member", *context.sea.dims}
+    coords = {name: each for name, each in drawn.coords.items() if gone.isdisjoint(each.dims)}
+    quantiles = {"quantile": context.thresholds["quantile"]}
+    return xr.DataArray(stacked(found, "quantile"), coords | quantiles)

@@ -9,10 +9,14 @@ from geobench import Context, Scorer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     import xarray as xr
 
+    from geobench_plugins.kernels.ensembles import Unlabelled
+
+    _Keys = np.ndarray[tuple[int], np.dtype[np.int64]]
     _Pair = tuple[xr.DataArray, xr.DataArray]
-    _Known = dict[int, tuple[xr.DataArray, xr.DataArray, xr.DataArray]]
+    _Known = dict[int, tuple[xr.DataArray, xr.DataArray, Unlabelled]]
 
 _PARTS = ("bias", "dispersion", "shape", "dependence")
 
@@ -58,17 +62,24 @@ class LawParts(Scorer):
     ) -> "xr.Dataset":
         import xarray as xr
 
-        members, twin, spare, others = (each.astype(float) for each in (group, *drawn))
-        parts, known = {}, dict[int, tuple[xr.DataArray, xr.DataArray, xr.DataArray]]()
+        from geobench_plugins.kernels.ensembles import case_keys, stacked
+
+        keys = case_keys(group)
+        # Without labels, which need not be compared again and again.
+        members, twin, spare, others = (
+            xr.DataArray(each.variable.astype(float)) for each in (group, *drawn)
+        )
+        parts: dict[str, Unlabelled] = {}
+        known: _Known = {}
         centred, windows = _centred(others), self._windows(context)
         for name, own in (("members", members), ("draws", twin)):
             excesses = [
                 self._excess(*pair, context, windows, known)
-                for pair in _mended(own, spare, others, centred)
+                for pair in _mended(own, spare, others, centred, keys)
             ]
-            parts[name] = xr.concat(excesses, "mended")
-        finite = context.average(members).notnull().all("member")
-        return xr.Dataset({name: each.where(finite) for name, each in parts.items()})
+            parts[name] = stacked(excesses, "mended")
+        finite = context.average(group).notnull().all("member")
+        return xr.Dataset(parts, finite.coords).where(finite)
 
     def _excess(
         self,
@@ -77,12 +88,12 @@ class LawParts(Scorer):
         context: Context,
         windows: Context,
         known: "_Known",
-    ) -> "xr.DataArray":
+    ) -> "Unlabelled":
         """E|x - y| of one pair of ensembles, less half the E|x - x'| and E|y - y'| of another."""
         from geobench_plugins.kernels import ensembles
 
         one, other = (self._pooled(each, context, windows, known) for each in apart)
-        both = ensembles.spread(ensembles.joined(one[1], other[1]), windows)
+        both = ensembles.spread(ensembles.joined(one[1], other[1]), windows).variable
         counts = one[1].sizes["member"], other[1].sizes["member"]
         found = ensembles.across([one[2], other[2], both], counts)
         for each in within:
@@ -91,14 +102,14 @@ class LawParts(Scorer):
 
     def _pooled(
         self, values: "xr.DataArray", context: Context, windows: Context, known: "_Known"
-    ) -> "tuple[xr.DataArray, xr.DataArray, xr.DataArray]":
+    ) -> "tuple[xr.DataArray, xr.DataArray, Unlabelled]":
         """The values, their means over windows and the spread of these; made once."""
         from geobench_plugins.kernels import ensembles
         from geobench_plugins.kernels.windows import pooled
 
         if id(values) not in known:
             means = pooled(values, context, self.window, "mean")
-            spread = ensembles.spread(means, windows)
+            spread = ensembles.spread(means, windows).variable
             known[id(values)] = values, means, spread
         return known[id(values)]
 
@@ -119,7 +130,11 @@ class LawParts(Scorer):
 
 
 def _mended(
-    x: "xr.DataArray", spare: "xr.DataArray", y: "xr.DataArray", drawn: "xr.DataArray"
+    x: "xr.DataArray",
+    spare: "xr.DataArray",
+    y: "xr.DataArray",
+    drawn: "xr.DataArray",
+    keys: "_Keys",
 ) -> "Iterator[tuple[_Pair, _Pair]]":
     """Members and draws as they are; with equal means; equal spreads, too; equal marginals.
 
@@ -135,7 +150,7 @@ def _mended(
     factor = (size[1] / size[0].where(size[0] > 0)).where(size[0] > 0, 0.0) / larger
     scaled = x * factor
     yield (_centred(scaled), drawn), (scaled, y)
-    exact = _in_order_of(x, spare)
+    exact = _in_order_of(x, spare, keys)
     yield (_centred(exact), drawn), (exact, y)
 
 
@@ -145,10 +160,10 @@ def _centred(x: "xr.DataArray") -> "xr.DataArray":
     return centred
 
 
-def _in_order_of(x: "xr.DataArray", values: "xr.DataArray") -> "xr.DataArray":
-    from geobench_plugins.kernels.ensembles import case_keys, reordered
+def _in_order_of(x: "xr.DataArray", values: "xr.DataArray", keys: "_Keys") -> "xr.DataArray":
+    from geobench_plugins.kernels.ensembles import reordered
 
     own = x.transpose("init_time", "lead_time", "member", ...)
     shape = own.sizes["init_time"] * own.sizes["lead_time"], own.sizes["member"], -1
     drawn, order = (each.transpose(*own.dims).to_numpy().reshape(shape) for each in (values, own))
-    return own.copy(data=reordered(drawn, order, case_keys(x)).reshape(own.shape))
+    return own.copy(data=reordered(drawn, order, keys).reshape(own.shape))
