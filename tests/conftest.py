@@ -42,6 +42,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.loadscopereorder = False
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Three processes for two cores: one of them waits, for a browser, a server or the disk."""
+    return -(-3 * len(os.sched_getaffinity(0)) // 2)
+
+
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all workers of this run share, and no other run."""
