@@ -5,8 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STUDY ?= studies/quick.yaml
 OUT ?= demo
-# All cores; tests that share what is costly run in the same process.
-PYTEST = $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+# All cores; the tests of a file share what is costly, so they run in the same process.
+PYTEST = $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 .PHONY: demo test coverage test-busy check clean
 

@@ -98,41 +98,43 @@ def _settings_put_back() -> Iterator[None]:
 
 # -- who runs what, and what is chosen
 
-_TOGETHER = re.compile(r'scope="module"|functools import|@cache\b|lru_cache')
-"""In the source of a file: its tests share what is costly to make."""
-_AT_ONCE = 25  # tests of a file that share nothing
 _LONGEST = (
     "test_site",
-    "test_object_store",
     "test_run",
-    "test_training_resumes",
-    "test_bounded_memory",
-    "test_crashes",
-    "test_events_of_fields",
-    "test_twins",
-    "test_pieces",
-    "test_protocol",
+    "test_scorer_conformance",
+    "test_object_store",
+    "test_cli_simulator",
+    "test_generative",
+    "test_emulator",
     "test_soundness",
-    "test_how_sure",
-    "test_reproduction",
     "test_windows",
+    "test_law_forms",
+    "test_protocol",
+    "test_exchange",
+    "test_training_resumes",
+    "test_pieces",
+    "test_far_members",
+    "test_twins",
+    "test_reproduction",
+    "test_events_of_fields",
+    "test_command_memory",
+    "test_bounded_memory",
+    "test_how_sure",
+    "test_gaussian",
+    "test_foreign_members",
+    "test_adoption",
 )
 """Files that take longest begin first, so that no process is at one while the others are idle."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark tests that say how often chance fails them; keep together those that share."""
-    counts: Counter[Path] = Counter()
+    """Put the longest files first, and mark tests that say how often chance fails them."""
     order = {name: place for place, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))  # others keep their order
     for item in items:
         if isinstance(item, pytest.Function) and _is_statistical(item.function):
             item.add_marker(pytest.mark.statistical)
-        if not _share(item.path):
-            counts[item.path] += 1
-        part = counts[item.path] // _AT_ONCE
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}{part or ''}"))
     if config.getoption("slowest"):
         _keep_slowest(config, items)
 
@@ -161,7 +163,7 @@ _measured: Counter[str] = Counter()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    _measured[re.sub(r"@test_\w+$", "", report.nodeid)] += report.duration  # less its group
+    _measured[report.nodeid] += report.duration
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -179,11 +181,6 @@ def _is_statistical(test: Callable[..., None]) -> bool:
     block = inspect.getblock(_lines(code.co_filename)[code.co_firstlineno - 1 :])
     told = "".join([*block, sys.modules[test.__module__].__doc__ or ""])
     return _SAYS_IT_IS_STATISTICAL.search(told) is not None
-
-
-@cache
-def _share(path: Path) -> bool:
-    return _TOGETHER.search("".join(_lines(str(path)))) is not None
 
 
 @cache
