@@ -1,9 +1,9 @@
 """Runs of a study that start together in a new catalog: each step done once, and how soon.
 
-python benchmarks/sharing.py [RUNS]
+python benchmarks/sharing.py [RUNS ...]
 
-JSON lines, one for each number of runs that start together (1, 2 and RUNS, by default 8), each
-process with one thread. The study is studies/quick.yaml with 2,000 passes of training. `steps`: how
+JSON lines, one for each number of runs that start together (by default 1, 2 and 8), each process
+with one thread. The study is studies/quick.yaml with 2,000 passes of training. `steps`: how
 many it has. `done_once`: how many of them are in the catalog in one version. `again`: further
 versions, which are work done twice. `failed`: runs that ended with another exit code than 0 or 3
 (3: a row is degenerate, as of a network trained so little). `seconds`: until the last one ends.
@@ -63,6 +63,5 @@ def together(count: int, study: dict[str, object]) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    most = int(sys.argv[1]) if len(sys.argv) > 1 else 8
-    for count in sorted({1, 2, most}):
+    for count in [int(word) for word in sys.argv[1:]] or [1, 2, 8]:
         tell(**together(count, shortened()))
