@@ -67,14 +67,6 @@ def _folders_of_its_own(base: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _not_waiting_for_the_disk() -> Iterator[None]:
-    """No test looks at what is there after a power cut; processes of their own do wait."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda _: None)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
 def _compiled_once(base: Path) -> Iterator[None]:
     """Let workers compile in turn: what one has compiled, the next finds in numba's cache.
 
