@@ -1,6 +1,6 @@
 """Damage one file after another: which numbers are wrong, what is silent, what hangs.
 
-python benchmarks/faults.py
+python benchmarks/faults.py [KIND ...]
 
 Each kind of file in the catalog of a small study, and an archive and a forecast file that come in,
 is damaged in each of 11 ways, in a copy. Then the study's leaderboard is shown, every entry is
@@ -43,7 +43,7 @@ CONTENTS: Mapping[str, Callable[[bytes, np.random.Generator], bytes]] = {
     "half": lambda content, _: content[: len(content) // 2],
     "one byte less": lambda content, _: content[:-1],
     "longer": lambda content, chance: content + chance.bytes(64),
-    "one bit": lambda content, chance: bit(content, int(chance.integers(8 * len(content)))),
+    "one bit": lambda content, chance: bit(content or b"\0", int(chance.integers(2**32))),
     "zeros": lambda content, _: bytes(len(content)),
     "noise": lambda content, chance: chance.bytes(len(content)),
 }
@@ -58,7 +58,7 @@ def seeded(name: str) -> np.random.Generator:
 def bit(content: bytes, place: int) -> bytes:
     """One bit is another."""
     changed = bytearray(content)
-    changed[place // 8] ^= 1 << place % 8
+    changed[place // 8 % len(content)] ^= 1 << place % 8
     return bytes(changed)
 
 
@@ -99,7 +99,7 @@ def targets(folder: Path) -> Iterator[tuple[str, str, bytes]]:
         yield f"{kind}: reference", f"refs/{entry.reference}", found[-1].id.encode()
     yield "alias", "aliases/dataset/tiny@paper", b"{}"
     yield "tag", "tags/dataset/tiny@1+good", b"{}"
-    yield "the catalog's own", "catalog.json", b"{}"
+    yield "the catalog's own", "geobench-catalog.json", b"{}"
     yield "index", "index.sqlite", b"{}"
 
 
@@ -282,6 +282,7 @@ if __name__ == "__main__":
             (target[0], partial(incoming, made, place, target))
             for target in (("archive", "all.tar"), ("forecast file", "theirs.nc"))
         ]
+        tries = [each for each in tries if each[0] in (sys.argv[1:] or [each[0]])]
         for what, tried in tries:
             counts: Counter[str] = Counter()
             for how in FAULTS:

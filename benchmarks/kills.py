@@ -213,7 +213,7 @@ def command(words: list[str], begun: Connection) -> None:
 def look(campaign: Campaign, folder: Path, seen: dict[str, str]) -> Counter[str]:
     """Compare what others see now with what they have `seen`."""
     catalog = folder / "catalog"
-    if not (catalog / "catalog.json").exists():
+    if not (catalog / "geobench-catalog.json").exists():
         return Counter(lost=len(seen))
     now = {str(entry.reference): entry.id for entry in Catalog(catalog).entries()}
     goes = "fgn" if campaign.name == "rm" else "nothing"
@@ -226,7 +226,7 @@ def look(campaign: Campaign, folder: Path, seen: dict[str, str]) -> Counter[str]
 
 def damaged(folder: Path) -> int:
     """How many entries can be seen and are not whole."""
-    if not (folder / "catalog.json").exists():
+    if not (folder / "geobench-catalog.json").exists():
         return 0
     catalog = Catalog(folder)
     references = tuple(str(entry.reference) for entry in catalog.entries())
@@ -237,7 +237,7 @@ def damaged(folder: Path) -> int:
 def left_after_gc(folder: Path) -> Counter[str]:
     """What is there beside the content of entries, after `gc`, with … for ids; what is wrong."""
     left = Counter(path.name for path in folder.iterdir())
-    for own in folder.glob("*/catalog.json"):
+    for own in folder.glob("*/geobench-catalog.json"):
         catalog = Catalog(own.parent)
         collect(catalog)
         left.update(f"again {what}" for what, _ in collect(catalog))
