@@ -175,7 +175,7 @@ class Catalog:
     def _load(self, reference: Reference, entry_id: str) -> Entry:
         entry = Entry(self.store, reference, entry_id)
         try:
-            _ = entry.record  # what cannot be read is told now
+            _ = entry.record  # an entry that cannot be read is an error here, not later
         except CatalogError:
             self.check_there(reference, entry_id)
             raise

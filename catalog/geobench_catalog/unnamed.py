@@ -1,8 +1,8 @@
 """Whole entries without a reference: lost from sight, and named again.
 
-An entry exists by its reference file. Where that file gets lost, its data are still there; they are
-told from what a dying process has left: that one says beforehand which id it is about to name
-(`naming/<id>`), and `rm` says what it removes (`removed/`).
+An entry exists by its reference file. If that file gets lost, the data are still there.
+What a dying process has left looks the same. But a process says beforehand which id it is about to
+name (`naming/<id>`), and `rm` says what it removes (`removed/`).
 """
 
 from typing import NamedTuple

@@ -107,7 +107,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except CatalogError as error:
-        raise _NotWrittenError if "Input/output error" in str(error) else error from error
+        if "Input/output error" not in str(error):
+            raise
+        raise _NotWrittenError from error
 
 
 def test_a_disk_that_takes_nothing_publishes_nothing(
