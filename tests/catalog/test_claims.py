@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -84,17 +85,33 @@ def test_one_from_elsewhere_is_taken_over_when_it_no_longer_beats(
         assert ours
 
 
-def test_it_is_kept_alive_and_its_own(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_kept_alive(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "BEAT", 0.01)
     path = f"claims/{KEY}"
     with Claims(store).held(KEY):
         before = store.read(path)
         while store.read(path) == before:
             time.sleep(0.005)
-        _write(store, boot="of another machine", token="theirs")  # it slept, and lost it
+
+
+def test_who_slept_and_lost_it_leaves_it_to_the_other(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "BEAT", 0.01)
+    read, ends = store.read, threading.Event()
+
+    def read_after_a_sleep(path: str) -> bytes:
+        if threading.current_thread() is not threading.main_thread():
+            _write(store, boot="of another machine", token="theirs")
+            ends.set()
+        return read(path)
+
+    monkeypatch.setattr(store, "read", read_after_a_sleep)
+    with Claims(store).held(KEY):
+        assert ends.wait(60)
         time.sleep(0.1)
-        assert json.loads(store.read(path))["token"] == "theirs"
-    assert json.loads(store.read(path))["token"] == "theirs"
+        assert json.loads(read(f"claims/{KEY}"))["token"] == "theirs"
+    assert json.loads(read(f"claims/{KEY}"))["token"] == "theirs"
 
 
 def test_threads_that_ask_together_get_it_one_after_another(store: Store) -> None:
