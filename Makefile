@@ -1,5 +1,5 @@
 # Two commands need nothing but Python 3.11 or newer: make demo, make test.
-# make coverage, make test-busy: see CONTRIBUTING.md.
+# make test-slow, make coverage, make test-busy: see CONTRIBUTING.md.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ OUT ?= demo
 # All cores; the tests of a file share what is costly, so they run in the same process.
 PYTEST = $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-.PHONY: demo test coverage test-busy check clean
+.PHONY: demo test test-slow coverage test-busy check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/geobench --catalog $(OUT)/catalog run $(STUDY)
@@ -16,10 +16,13 @@ demo: $(VENV)/.installed
 	$(BIN)/geobench --catalog $(OUT)/catalog leaderboard build $(STUDY) --out $(OUT)/site
 
 test: $(VENV)/.installed-dev
-	$(PYTEST)
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/.installed-dev
+	$(PYTEST) -m slow
 
 coverage: $(VENV)/.installed-dev
-	$(PYTEST) --cov=geobench --cov=geobench_plugins --cov=geobench_catalog --cov-branch --cov-report=
+	$(PYTEST) -m "not slow" --cov=geobench --cov=geobench_plugins --cov=geobench_catalog --cov-branch --cov-report=
 	$(BIN)/coverage json --quiet -o .coverage.json
 	$(BIN)/python tests/coverage_of_packages.py .coverage.json
 

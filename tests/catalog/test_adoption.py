@@ -72,6 +72,7 @@ def _take_in(ran: Path, theirs: xr.Dataset, ending: str, *words: object) -> Resu
     return _geobench(ran / "catalog", "catalog", "import-forecast", path, *options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".zarr", ".nc"])
 def test_the_oracle_brought_as_a_stranger_scores_as_the_oracle(ran: Path, ending: str) -> None:
     model = f"stranger-{ending[1:]}"

@@ -127,6 +127,7 @@ def _publish_many(path: Path, count: int) -> None:
         publish(catalog, "shared", float(number))
 
 
+@pytest.mark.slow
 def test_writers_of_one_name_get_different_versions(catalog: Catalog) -> None:
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=_publish_many, args=(catalog.path, 5)) for _ in range(3)]

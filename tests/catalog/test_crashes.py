@@ -9,6 +9,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import numpy as np
+import pytest
 from small_entries import publish
 
 from geobench_catalog import Catalog, CatalogError
@@ -33,6 +34,7 @@ def _publish_for_ever(path: Path, log: Path, seed: int) -> None:
             number += 1
 
 
+@pytest.mark.slow
 def test_sigkill_at_20_random_moments_of_publishing(
     tmp_path: Path, forkserver: ForkServerContext
 ) -> None:
@@ -111,6 +113,7 @@ def _live(path: Path, seconds: float, seed: int, log: Path) -> None:
     log.write_text(json.dumps({"published": published, "told": told}))
 
 
+@pytest.mark.slow
 def test_8_processes_publish_and_read_at_once(
     tmp_path: Path, forkserver: ForkServerContext
 ) -> None:
@@ -193,6 +196,7 @@ def _remove_for_ever(path: Path) -> None:
         remove(catalog, [str(entry.reference)], cascade=True)
 
 
+@pytest.mark.slow
 def test_sigkill_at_12_random_moments_of_removing(
     tmp_path: Path, forkserver: ForkServerContext
 ) -> None:

@@ -39,6 +39,7 @@ def test_a_whole_catalogue_is_well(catalog: Catalog) -> None:
     assert findings[0].files == len(members["dataset"].manifest)
 
 
+@pytest.mark.slow
 def test_300_of_300_faults_are_found(catalog: Catalog) -> None:
     """Bits flipped, files cut and files removed, anywhere but in what is derived (seed fixed)."""
     family(catalog)

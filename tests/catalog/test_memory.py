@@ -74,6 +74,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, fl
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["write", "read"])
 def test_a_forecast_20_times_larger_than_the_limit_fits_in_twice_the_limit(
     measured: dict[str, dict[str, float]], what: str

@@ -129,7 +129,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-@pytest.fixture(params=["s3", "memory"])
+@pytest.fixture(params=[pytest.param("s3", marks=pytest.mark.slow), "memory"])
 def url(request: pytest.FixtureRequest) -> str:
     """Where nothing is yet."""
     place = uuid.uuid4().hex
@@ -569,6 +569,7 @@ def test_what_others_depend_on_is_removed_with_them_only(catalog: Catalog) -> No
     assert _problems(catalog) == []
 
 
+@pytest.mark.slow
 def test_more_files_than_one_request_removes_are_removed(s3_url: str) -> None:
     from moto.s3.models import s3_backends
 
@@ -901,6 +902,7 @@ def test_damage_and_mistakes_are_told_on_one_line(s3_url: str) -> None:
     assert "Traceback" not in result.output
 
 
+@pytest.mark.slow
 def test_a_process_ends_quietly_and_soon(s3_url: str) -> None:
     _publish(Catalog(s3_url, create=True))
     code = (

@@ -212,6 +212,7 @@ def test_the_length_is_the_number_of_batches_of_every_epoch(
         assert sum(sizes) == (260 // batch * batch if drop_last else 260)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "variables", "chunks", "memory"),
     [
@@ -245,6 +246,7 @@ def test_memory_is_bounded_whatever_the_size_of_the_store(
     assert 0.4 * memory < peak < memory + 300_000  # Zarr's own objects
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chunks", "memory", "pieces"),
     [((1, 101), 300_000, 20), ((2, 13), 170_000, 20), ((1, 101), BIG, 260)],

@@ -147,6 +147,7 @@ def test_experiments_do_not_depend_on_one_another() -> None:
         assert torch.allclose(a.ensemble[[2, 0]], b.ensemble, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["etkf", "letkf", "enkf"])
 def test_a_linear_system_is_followed_as_well_as_kalman_can(kind: str) -> None:
     # Each site: x' = m x + sqrt(1 - m²) N(0, 1), observed with error 1. Riccati: the forecast

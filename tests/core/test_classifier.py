@@ -55,6 +55,7 @@ def _both(values: np.ndarray) -> xr.DataArray:
     return xr.DataArray(values[:, :, :, None], {"variable": ["q"]}, dims)
 
 
+@pytest.mark.slow
 def test_random_folds_leak_and_blocks_of_valid_time_do_not() -> None:
     """Two runs of one slow process, as member and draw: one law, and neighbours in time alike.
 

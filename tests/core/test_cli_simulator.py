@@ -215,6 +215,7 @@ def test_hidden_variables_are_left_out(eddies: Path, registry: Registry) -> None
     assert "models are given less" in " ".join(report.sections(found)[5].notes)
 
 
+@pytest.mark.slow
 def test_a_law_that_knows_less_is_wider(registry: Registry) -> None:
     # Decay from its exact state: standard deviation .6 after a step. From eight samples of the
     # climate, N(mean, covariance) of them: sqrt(.36 + .64 v), v their variance, 1 on average.
@@ -325,6 +326,7 @@ def test_three_grid_dims_cannot_be_drawn(tmp_path: Path) -> None:
         film.save(shown, tmp_path / "a.png")
 
 
+@pytest.mark.slow
 def test_an_observed_twin_is_measured_from_what_is_known(tmp_path: Path) -> None:
     observed = tmp_path / "observed.yaml"
     observed.write_text(

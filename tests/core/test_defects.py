@@ -176,6 +176,7 @@ def test_too_few_draws_are_told(count: int, draws: int) -> None:
         _measured(["crps"], count, draws)
 
 
+@pytest.mark.slow
 def test_the_power_is_the_same_in_pieces_of_any_size() -> None:
     """With 20 kB an init is a piece, and each ensemble has a pass of its own."""
     names = ["crps", "bias", "roc"]

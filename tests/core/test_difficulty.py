@@ -55,6 +55,7 @@ def _card(simulator: Simulator, *, inits: int = 48, members: int = 64, seed: int
     return card((block[:, :, 0] for block in blocks), simulator.spec, ONE, lead=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("simulator", "members"),
     [(Decay(), 64), (Kicked(together=0.5), 64), (Kicked(sites=200, together=0.5), 16)],
@@ -90,6 +91,7 @@ def test_a_normal_law_with_independent_sites_cannot_tell_models_apart() -> None:
     assert found.verdict.startswith("cannot tell generative models apart")
 
 
+@pytest.mark.slow
 def test_shuffling_loses_what_the_dependence_is_worth() -> None:
     # Correlation r between sites: a patch mean of 5 has the variance r + (1 - r)/5, shuffled 1/5.
     # For normal laws of standard deviations a and b the fair CRPS of the one for the other is
@@ -111,6 +113,7 @@ def test_shuffling_loses_what_the_dependence_is_worth() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_skewed_law_costs_the_gaussian_what_the_integral_says() -> None:
     # CRPS is the integral of (F - G)²: for Exp(1) - 1 against N(0, 1); the truth's own is 1/2.
     found = _card(Kicked(skewed=True), inits=64, members=128)

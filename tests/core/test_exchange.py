@@ -51,6 +51,7 @@ def _judged(
     )
 
 
+@pytest.mark.slow
 def test_a_forecast_of_the_law_is_refused_once_in_twenty_times() -> None:
     """At 2, 5, 10 and 50 members, 4 worlds each.
 

@@ -80,6 +80,7 @@ def _run(environment: Path, *arguments: object) -> subprocess.CompletedProcess[s
     return subprocess.run(words, capture_output=True, text=True, cwd=environment)
 
 
+@pytest.mark.slow
 def test_an_installed_plugin_is_listed_and_broken_ones_are_set_aside(environment: Path) -> None:
     done = _run(environment, "plugins", "list")
     assert done.returncode == 0
@@ -92,6 +93,7 @@ def test_an_installed_plugin_is_listed_and_broken_ones_are_set_aside(environment
     assert "Functional generative network" in lines["fgn"]
 
 
+@pytest.mark.slow
 def test_an_installed_plugin_runs_in_a_study(environment: Path, tmp_path: Path) -> None:
     study = tmp_path / "study.yaml"
     study.write_text(STUDY)

@@ -354,6 +354,7 @@ def test_losses_far_above_their_beginning_stop_the_training(tmp_path: Path) -> N
     assert bool(_loads(told, tmp_path)["w"].isfinite().all())
 
 
+@pytest.mark.slow
 def test_single_large_losses_do_not_stop_it() -> None:
     spikes = dict.fromkeys(range(100, 2000, 3), 1e6)
     optimise(Scripted(spikes), Optimisation(passes=2000, rows=1), Run(seed=0))

@@ -148,6 +148,7 @@ def test_windows_have_numbers_of_their_own() -> None:
     assert torch.equal(chances(words, turned).flatten(1).flip(1), found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [Analog(), Analog(local=0)], ids=["default", "whole"])
 def test_long_forecasts_stay_within_the_climate(model: Analog) -> None:
     """Of chaos, for 150 days: no value beyond the train states', at any cell.

@@ -358,6 +358,7 @@ def _skill(
     return Skill.of(moments[100:], climate, LORENZ.spec)
 
 
+@pytest.mark.slow
 # Sakov and Oke (2008) and DAPPER's table, two digits. Means over 32 x 200 cycles have a standard
 # error of .002 (ensembles, 3D-Var) and .001 (OI) between rows; five of them and the rounding.
 @pytest.mark.parametrize(
@@ -380,6 +381,7 @@ def test_published_errors_on_lorenz95(
     assert not bool(skill.diverged.any())
 
 
+@pytest.mark.slow
 def test_fewer_local_analyses_cost_little() -> None:
     # Weights vary over the radius, 4 sites: every other site is nearly as good as each.
     errors = [float(_skill(LETKF(step=step), rows=16, steps=200).rmse.mean()) for step in (1, 2)]

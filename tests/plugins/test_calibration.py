@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import xarray as xr
-import xskillscore
 
 from geobench import Context, Scorer
 from geobench.testing import small_case
@@ -31,16 +30,6 @@ def test_bias_is_the_mean_error() -> None:
     found = _score(Bias(), (forecast + 0.25, truth, context))
     expected = (forecast.mean("member") + 0.25 - truth).mean(("init_time", "x")).isel(variable=0)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-
-
-def test_ranks_are_those_of_xskillscore() -> None:
-    forecast, truth, _ = case = _case(20, 7)
-    counts = xskillscore.rank_histogram(truth, forecast, dim=["init_time", "x"])
-    shares = counts.isel(variable=0) / counts.isel(variable=0).sum("rank")
-    expected = abs(shares - 1 / 8).sum("rank")
-    np.testing.assert_allclose(_score(RankHistogram(), case), expected)
-    inside = shares.isel(rank=slice(1, 7)).sum("rank")
-    np.testing.assert_allclose(_score(Coverage(), case), inside / (6 / 8))
 
 
 @pytest.mark.parametrize("count", [2, 5, 30])

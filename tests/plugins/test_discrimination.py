@@ -41,6 +41,7 @@ def _events(case: Case, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     return above, (truth > threshold).to_numpy().ravel()
 
 
+@pytest.mark.slow
 def test_the_area_is_the_chance_to_order_a_pair(case: Case) -> None:
     for place, threshold in enumerate((0.5, 1.0)):
         above, happened = _events(case, threshold)

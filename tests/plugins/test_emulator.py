@@ -217,6 +217,7 @@ def test_the_mean_of_networks_is_the_mean_of_what_each_says() -> None:
     )
 
 
+@pytest.mark.slow
 def test_deterministic_networks_may_train_as_an_ensemble() -> None:
     how = Optimisation(passes=16_000, rows=32)
     model = ArchesWeather(backbone=SMALL, training=how, seeds=2, combination="members")
@@ -570,6 +571,7 @@ def test_single_members_learn_by_absolute_error_at_first() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("init_std", [0.0, 1e-8, 0.02])
 def test_members_differ_after_a_hundred_steps(init_std: float) -> None:
     conditioning = FGN().conditioning.model_copy(update={"init_std": init_std})
@@ -612,6 +614,7 @@ def test_a_mean_absolute_error_is_the_crps_of_single_members() -> None:
     assert mean_square >= float(absolute(_batch(0, 1, run)).detach()) ** 2
 
 
+@pytest.mark.slow
 # The learned models on a law that is known: half the budget of a minute, FGN a quarter. Tolerances
 # are bias a small network may have, and far from what no learning gives. The spread was off by 4 %
 # (FGN, 3 seeds), 7 % (EnergyNet) and 9.5 % (AIFS-CRPS).

@@ -1,4 +1,4 @@
-"""The energy and the variogram score of whole fields: definitions, scipy, scoringrules."""
+"""The energy and the variogram score of whole fields: definitions, scipy."""
 
 import itertools
 import math
@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scoringrules
 import torch
 import xarray as xr
 from scipy.spatial.distance import pdist
@@ -47,15 +46,6 @@ def test_energy_scores_are_what_their_definition_says(
     found = energy_score(members, outcome, weights)
     expected = _by_definition(members, outcome, weights)
     assert np.allclose(found, expected, rtol=tolerance, atol=tolerance)
-
-
-@pytest.mark.parametrize("count", [2, 10, 50])
-def test_the_energy_score_is_that_of_scoringrules(count: int) -> None:
-    members, outcome = _case(count, 40, np.float64)
-    plain = scoringrules.es_ensemble(outcome, members, m_axis=1, v_axis=2, backend="numba")
-    spread = np.array([pdist(each).mean() / 2 for each in members])
-    found = energy_score(members, outcome, np.ones(40))
-    assert np.allclose(found + spread / count, plain, rtol=1e-12, atol=0)
 
 
 def test_an_offset_costs_no_digits() -> None:
@@ -122,15 +112,6 @@ def test_the_variogram_score_is_what_its_definition_says(
     sampled = drawn.var(1, ddof=1) / count if count > 1 else 0
     expected = (weights * (squared - sampled)).sum(1)
     assert np.abs(fair - expected).max() < 3 * tolerance * plain.mean()
-
-
-@pytest.mark.parametrize("count", [2, 10, 50])
-def test_the_plain_variogram_score_is_that_of_scoringrules(count: int) -> None:
-    members, outcome = _case(count, 12, np.float64)
-    pairs = np.stack(np.triu_indices(12, 1), -1)
-    plain, _ = variogram(members, outcome, pairs, np.full(len(pairs), 2.0), 0.5)
-    other = scoringrules.vs_ensemble(outcome, members, m_axis=1, v_axis=2, p=0.5)
-    assert np.allclose(plain, other, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

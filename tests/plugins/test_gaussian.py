@@ -214,6 +214,7 @@ def _model(**fields: int) -> Gaussian:
     )
 
 
+@pytest.mark.slow
 # Tolerances are bias a small network may have, some four times what it showed, and far from what
 # no learning gives.
 def test_it_learns_a_known_law() -> None:
@@ -228,6 +229,7 @@ def test_it_learns_a_known_law() -> None:
     assert float(correlation.abs().mean()) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fields", [{"rank": 0}, {"rank": 8, "local": 0}], ids=["local factors", "global factors"]
 )
@@ -263,6 +265,7 @@ def test_the_factors_leave_the_mean_as_it_was(place: str) -> None:
     assert not torch.equal(weights["factors.inner.body.head.bias"], fresh.inner.body.head.bias)
 
 
+@pytest.mark.slow
 def test_the_budget_pays_for_the_fixed_network() -> None:
     how = Optimisation(passes=6400, rows=32)
     for fields in ({}, {"rank": 0, "local": 0}, {"diagonal": 0.5}, {"diagonal": 0.0}):

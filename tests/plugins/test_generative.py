@@ -365,6 +365,7 @@ def test_samplers_share_one_training(cls: type[Generative]) -> None:
 # -- what is drawn
 
 
+@pytest.mark.slow
 # On a law that is known: tolerances are bias a small network may have, and far from what no
 # learning gives. The mean's error was 0.09 at most, and that of the spread 4 % (velocity, 10 seeds)
 # and 6 % (GenCast, 3 seeds); 7 % (flow map, 12 seeds) with half as many trajectories.

@@ -1,4 +1,4 @@
-"""The fused pass over an ensemble's marginals: its definitions, and three other libraries."""
+"""The fused pass over an ensemble's marginals: its definitions."""
 
 import itertools
 import math
@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import xarray as xr
 
 from geobench_plugins.kernels import marginals as kernel
 from geobench_plugins.kernels.marginals import Array, Marginals, Numbers, marginals
@@ -87,75 +86,6 @@ def test_every_mean_is_what_its_definition_says(
             assert np.isnan(getattr(found, name)).all()
         else:
             assert np.abs(difference).max() <= tolerance * np.abs(expected).mean(), name
-
-
-@pytest.mark.parametrize("count", [2, 10, 50])
-@pytest.mark.parametrize("kind", KINDS)
-def test_it_agrees_with_three_libraries(kind: str, count: int) -> None:
-    import scores.probability
-    import scoringrules
-    import xskillscore
-
-    members, outcome = _case(kind, count, np.float64)
-    found = _run(members, outcome)
-    fair = found.crps
-    plain = fair + _half_apart(members).mean(1, keepdims=True) / count
-    forecast = xr.DataArray(members, dims=("case", "member", "point"))
-    truth = xr.DataArray(outcome, dims=("case", "point"))
-    thresholds = np.quantile(outcome, [0.5, 0.9], axis=0)
-    cut_apart = _half_apart(np.maximum(members, thresholds[0])).mean(1, keepdims=True)
-    peers = {
-        "xskillscore": (plain, xskillscore.crps_ensemble(truth, forecast, dim="point")),
-        "scores": (
-            fair,
-            scores.probability.crps_for_ensemble(
-                forecast, truth, "member", method="fair", preserve_dims=["case"]
-            ),
-        ),
-        "scoringrules": (
-            fair,
-            scoringrules.crps_ensemble(
-                outcome, members, m_axis=1, estimator="fair", backend="numba"
-            ).mean(1),
-        ),
-        "scoringrules, above a threshold": (
-            found.tail_crps[..., 0] + cut_apart / count,
-            np.stack(
-                [
-                    scoringrules.twcrps_ensemble(
-                        outcome[:, p], members[..., p], a=thresholds[0, p], m_axis=1,
-                        estimator="qd", backend="numba",
-                    )
-                    for p in range(POINTS)
-                ],
-                -1,
-            ).mean(1),
-        ),
-    }  # fmt: skip
-    scale = abs(members - outcome[:, None]).mean((1, 2))
-    for name, (own, other) in peers.items():
-        assert np.abs(own[:, 0] - np.asarray(other)).max() <= 1e-12 * max(1.0, scale.max()), name
-
-
-def test_a_failed_member_is_dropped_by_two_libraries_and_not_here() -> None:
-    import scores.probability
-    import xskillscore
-
-    members, outcome = _case("normal", 6, np.float64)
-    members[0, 2] = np.nan
-    assert np.isnan(_run(members, outcome).crps[0, 0])
-    forecast = xr.DataArray(members, dims=("case", "member", "point"))
-    truth = xr.DataArray(outcome, dims=("case", "point"))
-    theirs = [
-        xskillscore.crps_ensemble(truth, forecast, dim="point"),
-        scores.probability.crps_for_ensemble(
-            forecast, truth, "member", method="ecdf", preserve_dims=["case"]
-        ),
-    ]
-    without = np.delete(members, 2, 1)
-    plain = _run(without, outcome).crps + _half_apart(without).mean(1, keepdims=True) / 5
-    for each in theirs:
-        assert float(each[0]) == pytest.approx(plain[0, 0])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

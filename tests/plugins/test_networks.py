@@ -218,10 +218,10 @@ def test_half_precision_is_near_single_precision(backbone: Small, noise: Any) ->
 @pytest.mark.parametrize(
     ("backbone", "choice"),
     [
-        (RESNET, {"noise": "both", "how": "gated"}),
-        (UNET, {"noise": "both", "how": "gated"}),
-        (VIT, {"noise": "both", "how": "gated"}),
-        (RESNET, {"noise": "none", "how": "dropout"}),
+        pytest.param(RESNET, {"noise": "both", "how": "gated"}, marks=pytest.mark.slow),
+        pytest.param(UNET, {"noise": "both", "how": "gated"}, marks=pytest.mark.slow),
+        pytest.param(VIT, {"noise": "both", "how": "gated"}, marks=pytest.mark.slow),
+        pytest.param(RESNET, {"noise": "none", "how": "dropout"}, marks=pytest.mark.slow),
         (RESNET, {"how": "input"}),
     ],
     ids=["resnet-gated", "unet-gated", "vit-gated", "resnet-dropout", "resnet-input"],

@@ -1,24 +1,11 @@
 """Parts of scores add up, and each is what it is called."""
 
 import numpy as np
-import pytest
 import xarray as xr
-import xskillscore
 
 from geobench.testing import small_case
-from geobench_plugins.scorers.brier import RPS, Brier
 from geobench_plugins.scorers.calibration import Reliability, Resolution
 from geobench_plugins.scorers.crps_parts import CRPSParts
-
-
-@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (0.3, 0.0), (1.0, 2.0)])
-def test_parts_of_the_crps_add_up_to_the_plain_one(scale: float, shift: float) -> None:
-    forecast, truth, context = small_case(200, 6)
-    forecast = scale * forecast + shift
-    parts = CRPSParts().metric(CRPSParts().statistics(forecast, truth, context).mean("init_time"))
-    plain = xskillscore.crps_ensemble(truth, forecast, dim=["init_time", "x"])
-    total = parts["CRPS reliability"] + parts["potential CRPS"]
-    xr.testing.assert_allclose(total.transpose(*plain.dims), plain, rtol=1e-5)
 
 
 def test_the_reliability_is_hersbachs_by_hand() -> None:
@@ -60,15 +47,3 @@ def test_murphys_parts_add_up_to_the_plain_brier_score() -> None:
         own = {name: each.sel(quantile=quantile, drop=True) for name, each in parts.items()}
         total = own["reliability"] - own["resolution"] + rate * (1 - rate)
         xr.testing.assert_allclose(total, plain, rtol=1e-6)
-
-
-def test_the_rps_is_xskillscores() -> None:
-    forecast, truth, context = small_case(60, 5)
-    found = RPS().metric(RPS().statistics(forecast, truth, context).mean("init_time"))["RPS"]
-    edges = xr.DataArray([-100, 0.5, 1.0, 100], dims="category_edge")
-    theirs = xskillscore.rps(
-        truth, forecast, category_edges=edges, dim=["init_time", "x"], fair=True
-    )
-    np.testing.assert_allclose(found.isel(variable=0), theirs.isel(variable=0), rtol=1e-6)
-    brier = Brier().metric(Brier().statistics(forecast, truth, context).mean("init_time"))["Brier"]
-    xr.testing.assert_allclose(found, brier.sum("quantile"), rtol=1e-9)

@@ -1,7 +1,5 @@
 """Every scorer that comes with geobench, and variants of its fields, does what all must do."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from geobench import Scorer
@@ -35,17 +33,18 @@ _VARIANTS = [
 ]
 
 
-def _recipes() -> Iterator[dict[str, object]]:
-    offers = REGISTRY.offers
-    yield from ({"use": name} for kind, name in offers if kind == "scorer")
-    yield from _VARIANTS
-
-
 def _told(recipe: dict[str, object]) -> str:
     return "-".join(str(each) for each in recipe.values())
 
 
-@pytest.mark.parametrize("recipe", list(_recipes()), ids=_told)
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        *({"use": name} for kind, name in REGISTRY.offers if kind == "scorer"),
+        *(pytest.param(variant, marks=pytest.mark.slow) for variant in _VARIANTS),
+    ],
+    ids=_told,
+)
 class TestEveryScorer(ScorerConformance):
     @pytest.fixture(autouse=True)
     def _build(self, recipe: dict[str, object]) -> None:

@@ -1,11 +1,10 @@
-"""Scorers against hand-computed toys, xskillscore, and the behaviour that all must have."""
+"""Scorers against hand-computed toys, and the behaviour that all must have."""
 
 from itertools import product
 
 import numpy as np
 import pytest
 import xarray as xr
-import xskillscore
 
 from geobench import Scorer
 from geobench.testing import small_case
@@ -36,18 +35,6 @@ def test_fair_crps_is_the_mean_over_pairs() -> None:
     )
 
 
-def test_fair_crps_plus_the_missing_spread_is_xskillscores() -> None:
-    metric, forecast, truth = _score(CRPS())
-    m = forecast.sizes["member"]
-    forecast, truth, _ = small_case()
-    other = forecast.rename(member="other")
-    pairs = abs(forecast - other).sum(("member", "other"))
-    spread = (pairs / (2 * m * (m - 1))).mean(("init_time", "x"))
-    plain = xskillscore.crps_ensemble(truth, forecast, dim=["init_time", "x"])
-    # spread / M is what the biased estimator charges too much.
-    xr.testing.assert_allclose(metric["CRPS"] + spread / m, plain, rtol=1e-6)
-
-
 def test_one_member_is_a_point_mass_and_has_no_spread() -> None:
     ratio, _, _ = _score(SpreadSkill(), count=1)
     assert all(bool(values.isnull().all()) for values in ratio.data_vars.values())
@@ -69,7 +56,7 @@ def test_rmse_is_debiased() -> None:
     mean = forecast.mean("member")
     expected = ((mean - truth) ** 2 - forecast.var("member", ddof=1) / 5).mean(("init_time", "x"))
     xr.testing.assert_allclose(metric["RMSE"], np.sqrt(expected), rtol=1e-5)
-    biased = xskillscore.rmse(mean, truth, dim=["init_time", "x"])
+    biased = ((mean - truth) ** 2).mean(("init_time", "x")) ** 0.5
     assert bool((metric["RMSE"] < biased).all())
 
 

@@ -170,6 +170,7 @@ def _northward(simulator: ShallowWater, days: float) -> Tensor:
     return final[0, 1, quarter] / simulator.wind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("friction", "sizes"),
     [

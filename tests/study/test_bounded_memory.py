@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 LIMIT = 2**24  # bytes
 CODE = """
 import json, sys
@@ -41,6 +43,7 @@ print(json.dumps({"forecast": forecast, "score": score, "stored": stored}))
 """
 
 
+@pytest.mark.slow
 def test_a_forecast_8_times_larger_than_the_limit_is_drawn_and_scored_within_it(
     tmp_path: Path,
 ) -> None:

@@ -82,6 +82,7 @@ def peaks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_stays_near_the_limit(peaks: dict[str, int], command: str) -> None:
     """Within 64 MiB, four times the limit; testing, planning and power take 64 MiB for granted."""

@@ -107,6 +107,7 @@ def test_the_excess_by_draws_is_that_by_outcomes_with_a_narrower_interval() -> N
     np.testing.assert_array_equal(found.runs[0], 0)  # the reference lies at no distance
 
 
+@pytest.mark.slow
 def test_intervals_of_fresh_oracles_hold_nothing_as_often_as_they_say() -> None:
     """Of 200 worlds' means 95 % +- 1.5 % cover: below 90 or above 99.5 % by chance at 0.2 %.
 

@@ -200,6 +200,7 @@ def test_a_member_that_is_never_there_is_left_out(ran: Path) -> None:
     np.testing.assert_array_equal(entry.load()["u"], data["u"].isel(member=[0, 1, 3, 4, 5]))
 
 
+@pytest.mark.slow
 def test_each_init_is_scored_with_its_own_members(ragged: tuple[Path, Entry]) -> None:
     """By every scorer, as if it were alone; and the CRPS is that of the fair formula.
 

@@ -318,6 +318,7 @@ def test_the_interval_over_seeds_covers_what_further_trainings_would_give(
     assert np.mean(sd) == pytest.approx(between**2, rel=0.15, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "between"), [(8, 0.0), (3, 0.2), (8, 1.0)])
 def test_equal_models_of_three_seeds_differ_significantly_on_one_board_in_twenty(
     count: int, between: float
@@ -467,6 +468,7 @@ reference: {members: 8}
 """
 
 
+@pytest.mark.slow
 def test_a_board_of_a_few_long_trajectories_and_several_seeds(tmp_path: Path) -> None:
     study, page = tmp_path / "study.yaml", tmp_path / "page.html"
     study.write_text(STUDY)

@@ -67,6 +67,7 @@ def _weights(ran: Path) -> dict[str, Tensor]:
     return safetensors.torch.load_file(ran / "own.safetensors")
 
 
+@pytest.mark.slow
 def test_imported_weights_forecast_and_score_as_those_that_were_trained_here(ran: Path) -> None:
     """To the last bit; and what was trained here is not found in their place, nor they in its."""
     words = ("--label", "theirs", "--set", "training.passes=64")

@@ -91,6 +91,7 @@ def scheduler() -> Iterator[str]:
         yield cluster.scheduler_address
 
 
+@pytest.mark.slow
 def test_workers_of_a_scheduler_find_the_same(
     drawn: tuple[Steps, Entry, Entry], scheduler: str
 ) -> None:
@@ -122,6 +123,7 @@ def test_somebody_who_listens_and_does_not_answer_is_no_scheduler(
             _statistics(lost, forecast, law)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", ["workers", "scheduler"])
 def test_who_is_gone_is_told_in_a_line_and_nothing_is_left_half_done(
     drawn: tuple[Steps, Entry, Entry],

@@ -136,7 +136,18 @@ def two_futures(
     return steps, dataset, other
 
 
-@pytest.mark.parametrize("name", sorted(n for kind, n in Registry().offers if kind == "model"))
+PRESETS = {"aifs", "aifs-crps", "archesweather", "archesweather-gen-four", "crps-lam", "energy-net"}
+"""Models that add no code of their own to a family of which another one is tried in `make test`."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=[pytest.mark.slow] if n in PRESETS else [])
+        for kind, n in sorted(Registry().offers)
+        if kind == "model"
+    ],
+)
 def test_no_model_sees_what_comes_after_init_time(
     two_futures: tuple[Steps, Entry, Entry], registry: Registry, name: str
 ) -> None:

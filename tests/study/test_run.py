@@ -124,6 +124,7 @@ def _process(words: list[str], during: str) -> None:
     main(words)
 
 
+@pytest.mark.slow
 def test_a_killed_study_goes_on_to_the_same_leaderboard(
     tmp_path: Path, study: Path, ran: Path, forkserver: ForkServerContext
 ) -> None:
@@ -384,6 +385,7 @@ def geobench_simulators():
 """
 
 
+@pytest.mark.slow
 def test_two_variables_on_a_plane_with_two_seeds_and_two_experiments(tmp_path: Path) -> None:
     plugin, study, catalog = tmp_path / "plane.py", tmp_path / "two.yaml", tmp_path / "catalog"
     plugin.write_text(TWO_VARIABLES)

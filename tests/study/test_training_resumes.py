@@ -66,6 +66,7 @@ def _work(steps: Steps) -> list[Path]:
     return sorted((steps.catalog.path / "work").glob("*"))
 
 
+@pytest.mark.slow
 def test_a_training_killed_at_any_moment_goes_on_bit_by_bit(
     own: Steps, tmp_path: Path, forkserver: ForkServerContext
 ) -> None:
@@ -244,6 +245,7 @@ def _together(
     return [process.exitcode for process in processes], out, err
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_does(own: Steps, forkserver: ForkServerContext) -> None:
     dataset = _dataset(own)
     codes, out, err = _together(own, forkserver, "--dataset", "dataset/tiny@1", "--label", "two")
@@ -261,6 +263,7 @@ def test_two_processes_train_as_one_does(own: Steps, forkserver: ForkServerConte
         assert found[key].to_numpy() == pytest.approx(expected[key].to_numpy(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_when_one_process_fails_the_others_end(own: Steps, forkserver: ForkServerContext) -> None:
     """Also without torchrun, which would end them."""
     _dataset(own)

@@ -90,6 +90,7 @@ def geobench_simulators():
 """
 
 
+@pytest.mark.slow
 def test_analyses_and_law_are_those_of_kalman(tmp_path: Path) -> None:
     # 8 independent sites, 128 members: sampling errors of the gain make the analysis 1.4 to 4 %
     # worse than Kalman's in variance, and the filter 1.6 % too sure of it (read over 5 seeds).
@@ -186,6 +187,7 @@ def test_a_forecast_in_pieces_is_the_forecast(
     assert np.array_equal(opened.to_numpy(), whole)
 
 
+@pytest.mark.slow
 def test_the_law_is_conditioned_on_what_is_given_exactly() -> None:
     # Two channels at one site, (s, h) with var s = 1, var h = 1, cov .8: given s = 2, h is
     # N(1.6, .36). The samples are many, so their covariance is that to 2 % (20,000 of them).
