@@ -696,36 +696,39 @@ class Steps:
         if law and law.id != forecast.id and any(scorer.needs_law for scorer in scorers):
             self._check_law(forecast, law)
         made = []
-        dataset = self._score_parents(forecast)["dataset"]
-        for scorer in scorers:
-            self.controls(dataset, scorer)
+        parents = self._score_parents(forecast)
+        controls = [self.controls(parents["dataset"], scorer) for scorer in scorers]
         with (
             numerics.settled(self.threads),
             self.watch(f"score {forecast.record.name}") as progress,
         ):
             every = self._statistics(forecast, scorers, law, progress)
-            for scorer, statistics in zip(scorers, every, strict=True):
+            for scorer, runs, statistics in zip(scorers, controls, every, strict=True):
                 with blaming(f"the scorer {scorer.name}"):
                     scorer.check_files()
                 if scorer.needs_law and law and law.id == forecast.id:
                     statistics = statistics * 0  # nothing lies between the law and itself
-                made.append(self._publish_score(forecast, scorer, law, statistics))
+                of = parents | _lawful(scorer, law) | runs
+                made.append(self._publish_score(forecast, scorer, of, statistics))
         return made
 
     def _publish_score(
-        self, forecast: Entry, scorer: Scorer, law: Entry | None, statistics: "xr.Dataset"
+        self,
+        forecast: Entry,
+        scorer: Scorer,
+        parents: Mapping[str, Entry],
+        statistics: "xr.Dataset",
     ) -> Entry:
         import numpy as np
 
         from geobench import scoring
 
         leads = statistics["lead_time"].to_numpy() / np.timedelta64(1, "h")
-        parents = self._score_parents(forecast)
         with self._draft(
             "score",
             f"{forecast.record.name}.{scorer.name}",
             recipe=scorer.recipe(),
-            parents=parents | _lawful(scorer, law) | self.controls(parents["dataset"], scorer),
+            parents=parents,
             labels={**forecast.record.labels, "scorer": scorer.name},
         ) as draft:
             draft.write(statistics)

@@ -53,7 +53,7 @@ class Claims:
             beating.join()
             with suppress(OSError):
                 if _fields(self._store.read(path)).get("token") == token:
-                    self._store.remove(path)
+                    self._store.discard(path)
 
     def sweep(self, *, dry_run: bool = False) -> list[tuple[str, int]]:
         """Remove claims of processes that are gone: (what, bytes)."""
@@ -66,7 +66,7 @@ class Claims:
                 content = self._store.read(path)
                 if all_gone or _is_gone(content):
                     if not dry_run:
-                        self._store.remove(path)
+                        self._store.discard(path)
                     swept.append((f"{self._store.url}/{path}", len(content)))
         return swept
 

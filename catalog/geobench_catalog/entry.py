@@ -111,11 +111,18 @@ class Entry:
         return CatalogError(f"{self.reference}: {evidence} {cure(self.location)}")
 
     def check(self) -> None:
-        """Raise `CatalogError` if a file is missing or has another size than was published."""
+        """Raise `CatalogError` if a file is missing or has another size than was published.
+
+        In an object store, where that takes a request, it is looked at once.
+        """
+        if self._key in self._store.whole:
+            return
         stored = self.stored()
         for name, (size, _) in self.manifest.items():
             if stored.get(name) != size:
                 raise self._problem(f"{name} {manifest.change(stored.get(name), size)}.")
+        if self._store.folder is None:
+            self._store.whole.add(self._key)
 
     def stored(self) -> dict[str, int]:
         """Bytes of each file that is there now, whatever was published."""

@@ -47,6 +47,7 @@ class LocalStore:
         self._root = folder
         self.folder: Path | None = folder
         self.url = str(folder)
+        self.whole: set[str] = set()
         self._mine = threading.local()
 
     def read(self, key: str) -> bytes:
@@ -123,6 +124,10 @@ class LocalStore:
             shutil.rmtree(aside)
         else:
             path.unlink()
+
+    def discard(self, key: str) -> None:
+        """Remove a file if it is there."""
+        (self._root / key).unlink(missing_ok=True)
 
     def adopt(self, folder: Path, key: str) -> None:
         """Take a finished folder as `key`; `FileExistsError` if it is there."""

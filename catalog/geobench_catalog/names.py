@@ -144,8 +144,7 @@ class Names:
 
     def done(self, entry_id: str) -> None:
         """Say that it is named."""
-        with suppress(FileNotFoundError):
-            self._store.remove(f"naming/{entry_id}")
+        self._store.discard(f"naming/{entry_id}")
 
     def intended(self) -> set[str]:
         """Ids of entries that somebody is, or was, about to name."""
@@ -272,8 +271,7 @@ class Names:
 
     def distrust(self, entry_id: str) -> None:
         """Let it not count any more."""
-        with suppress(FileNotFoundError):
-            self._store.remove(f"trusted/{entry_id}")
+        self._store.discard(f"trusted/{entry_id}")
 
     def removed(self, kind: Kind | None = None, name: str | None = None) -> set[str]:
         """Ids of the entries (of this kind and name) that were here and were removed."""
@@ -287,8 +285,7 @@ class Names:
     def unmark(self, entry_id: str) -> None:
         """Forget where an entry that is nowhere came from: its import ended before it was there."""
         self.distrust(entry_id)
-        with suppress(FileNotFoundError):
-            self._store.remove(f"imported/{entry_id}")
+        self._store.discard(f"imported/{entry_id}")
 
     # -- tags
 

@@ -58,6 +58,7 @@ class RemoteStore:
         # One request for a file: s3fs would ask for its size first, to read parts at once.
         self._how = {"max_concurrency": 1} if protocol in ("s3", "s3a") else {}
         self._kept: dict[str, bytes] = {}  # what is published never changes
+        self.whole: set[str] = set()
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
@@ -195,6 +196,7 @@ class RemoteStore:
         """Remove a file or everything below `key`, the manifest of an entry first."""
         path = self._path(key)
         self._kept = {own: each for own, each in self._kept.items() if not own.startswith(key)}
+        self.whole.discard(key)
         with _told(self.url):
             if self.size(key) is not None:
                 self._fs.rm_file(path)
@@ -209,6 +211,11 @@ class RemoteStore:
             # What is refused is not told when many are removed at once.
             for name in self._below(key):
                 self._fs.rm_file(f"{path}/{name}")
+
+    def discard(self, key: str) -> None:
+        """Remove a file if it is there: one request, for S3 says nothing of one that is not."""
+        with _told(self.url), suppress(FileNotFoundError):
+            self._fs.rm_file(self._path(key))
 
     def adopt(self, folder: Path, key: str) -> None:
         """Copy a finished folder to `key`, its manifest last; `FileExistsError` if it is there."""
@@ -238,6 +245,7 @@ class RemoteStore:
             if size <= _SMALL and name.endswith(".json"):
                 self._keep(f"{key}/{name}", (folder / name).read_bytes())
         self._keep(f"{key}/{NAME}", manifest)
+        self.whole.add(key)
 
     def age(self, key: str) -> float:
         """Seconds since `key`, or the youngest file below, was written, by the server's clock."""

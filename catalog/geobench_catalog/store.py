@@ -21,6 +21,10 @@ class Store(Protocol):
     folder: Path | None
     """The folder, if it is one on this machine."""
 
+    whole: set[str]
+    """Keys of entries that were found whole, where each look costs a request: they are not looked
+    at again as a whole. What is read of them is held to its digest each time."""
+
     def read(self, key: str) -> bytes:
         """The content of a file."""
 
@@ -50,6 +54,9 @@ class Store(Protocol):
 
     def remove(self, key: str) -> None:
         """Remove a file or everything below `key`; a folder vanishes in one step."""
+
+    def discard(self, key: str) -> None:
+        """Remove a file if it is there."""
 
     def adopt(self, folder: Path, key: str) -> None:
         """Take a finished folder of this machine as `key`; `FileExistsError` if it is there."""
