@@ -4,7 +4,8 @@
 
 Makes a data set of stochastic Lorenz95 and forecasts of it, of MB (default 400) megabytes each, and
 runs each command in a process of its own with `--memory` of MEMORY_MB (default 32). Before that the
-process runs the same command on a tiny catalog: what is imported, compiled and kept for good.
+process runs the same command on a tiny catalog: what is imported, compiled and kept for good. The
+data set that `simulate` makes and `train` reads has a train split of MB megabytes.
 Prints, as JSON lines, the peak of the resident memory above that, and the time of the processor.
 The bound is max(256 MiB, 2 x `--memory`).
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from timing import tell
 
-LEADS, SITES, MEMBERS = 10, 40, 50
+LEADS, SITES, MEMBERS, STEPS = 10, 40, 50, 500
 FIELDS = {
     "use": "lorenz95",
     "spin_up": 5,
@@ -41,6 +42,16 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "catalog export": ("catalog", "export", "{one}", "--to", "{folder}/export.tar"),
     "catalog import": ("--catalog", "{folder}/other", "catalog", "import", "{folder}/export.tar"),
     "catalog push": ("catalog", "push", "{one}", "{folder}/pushed"),
+    "catalog pull": ("--catalog", "{folder}/third", "catalog", "pull", "{one}", "{folder}/catalog"),
+    "catalog import-forecast": (
+        *("catalog", "import-forecast", "{folder}/theirs.zarr"),
+        *("--dataset", "{dataset}", "--model", "theirs"),
+    ),
+    "score, with a control run": ("score", "{one}", "--law", "{law}", "--scorer", "law-events"),
+    "simulate": ("simulate", "{folder}/wide.yaml"),
+    "train": ("train", "fgn", "--dataset", "dataset/wide@1", "-s", "training.passes=2000"),
+    "run": ("run", "{folder}/study.yaml"),
+    "leaderboard build": ("leaderboard", "build", "{folder}/study.yaml", "--out", "{folder}/site"),
 }
 
 
@@ -50,7 +61,7 @@ def memory(kind: str) -> int:
         return next(1024 * int(line.split()[1]) for line in lines if line.startswith(kind))
 
 
-def made(folder: Path, trajectories: int) -> dict[str, str]:
+def made(folder: Path, trajectories: int, trained: int) -> dict[str, str]:
     """Make a catalog with a data set and two forecasts of the law; what stands for its entries."""
     from geobench.registry import Registry
     from geobench.steps import Steps
@@ -59,9 +70,15 @@ def made(folder: Path, trajectories: int) -> dict[str, str]:
     registry = Registry()
     steps = Steps(Catalog(folder / "catalog", create=True), registry)
     fields = FIELDS | {"test": {"trajectories": trajectories, "inits": 4, "every": 2}}
+    wide = fields | {"train": {"trajectories": trained, "steps": STEPS}}
+    models = {"oracle": {"use": "oracle"}, "climatology": {"use": "climatology"}}
+    study = {"experiments": {"memory": fields}, "models": models, "members": MEMBERS}
+    for name, content in (("wide", wide), ("study", study)):
+        (folder / f"{name}.yaml").write_text(json.dumps(content))
     dataset = steps.simulate("memory", registry.experiment(fields, "memory"))
     oracle = steps.train(dataset, registry.model("oracle"))
     one, law = (steps.forecast(oracle, members=MEMBERS, seed=seed) for seed in (0, 9))
+    one.open().drop_encoding().to_zarr(folder / "theirs.zarr", zarr_format=3)
     named = {"oracle": oracle, "one": one, "law": law, "dataset": dataset}
     return {key: str(each.reference) for key, each in named.items()} | {"folder": str(folder)}
 
@@ -94,7 +111,9 @@ def main(megabytes: float, limit: int) -> None:
         for folder in folders:
             folder.mkdir()
         many = max(20, int(megabytes * 1e6 / per_trajectory))
-        places = [made(folder, count) for folder, count in zip(folders, (20, many), strict=True)]
+        trained = max(20, int(megabytes * 1e6 / (4 * STEPS * SITES)))
+        sizes = ((20, 20), (many, trained))
+        places = [made(folder, *each) for folder, each in zip(folders, sizes, strict=True)]
         # What is freed goes back at once: the C library would keep some of it for later.
         environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**17), "OMP_NUM_THREADS": "1"}
         for command, words in COMMANDS.items():
