@@ -75,7 +75,7 @@ def case(request: pytest.FixtureRequest) -> tuple[zarr.Array, int]:
     return _numbered(None, (20, 101, 80), chunks), memory
 
 
-@pytest.mark.parametrize("stride", [1, LENGTH, 10, 300])
+@pytest.mark.parametrize("stride", [1, LENGTH, pytest.param(10, marks=pytest.mark.slow), 300])
 def test_an_epoch_holds_each_of_its_windows_once(case: tuple[zarr.Array, int], stride: int) -> None:
     array, memory = case
     windows = Windows(
@@ -198,7 +198,7 @@ def test_over_epochs_every_start_is_equally_likely() -> None:
 
 
 @pytest.mark.parametrize("drop_last", [True, False])
-@pytest.mark.parametrize("batch", [1, 4, 33, 260])
+@pytest.mark.parametrize("batch", [1, pytest.param(4, marks=pytest.mark.slow), 33, 260])
 def test_the_length_is_the_number_of_batches_of_every_epoch(
     case: tuple[zarr.Array, int], batch: int, *, drop_last: bool
 ) -> None:

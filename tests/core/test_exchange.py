@@ -139,6 +139,7 @@ def test_worse_is_what_the_scorer_says(better: str) -> None:
     assert _p(better, np.ones(20)) == 1
 
 
+@pytest.mark.slow
 def test_the_classifier_refuses_the_law_once_in_twenty_times() -> None:
     """At 2, 5, 10 and 50 members, 8 worlds each, with no other score.
 
@@ -169,6 +170,7 @@ def test_where_all_cases_share_valid_times_no_classifier_is_asked() -> None:
     assert verdicts([], *_source(_world(1, 5)), exchanges=19, inits=inits) == []
 
 
+@pytest.mark.slow
 def test_the_verdicts_are_the_same_in_pieces_of_any_size() -> None:
     """With 1 kB each lead time of an init is a piece, and each exchange has a pass of its own."""
     world = _world(3, 6, inits=6)

@@ -466,7 +466,14 @@ class Interrupted(Exception):  # noqa: N818
 
 
 @pytest.mark.parametrize(
-    ("stop", "averaging"), [(0, 0.99), (1, 0.99), (37, 0.0), (60, 0.99), (71, 0.99)]
+    ("stop", "averaging"),
+    [
+        pytest.param(0, 0.99, marks=pytest.mark.slow),
+        pytest.param(1, 0.99, marks=pytest.mark.slow),
+        (37, 0.0),
+        (60, 0.99),
+        pytest.param(71, 0.99, marks=pytest.mark.slow),
+    ],
 )
 def test_a_training_goes_on_bit_by_bit(
     training: Training, tmp_path: Path, stop: int, averaging: float

@@ -216,7 +216,7 @@ def _found(scorer: Scorer, case: tuple[Any, Any, Context]) -> xr.Dataset:
     return scorer.metric(scorer.statistics(*case))
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("where", WHERE)
 @pytest.mark.parametrize("name", OF_A_CASE)
 def test_far_members_cost_no_digits(name: str, where: str, dtype: Any) -> None:
@@ -342,7 +342,7 @@ OF_MEANS = {
 }
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("where", WHERE)
 @pytest.mark.parametrize("name", OF_MEANS)
 def test_nor_from_functions_of_means(name: str, where: str, dtype: Any) -> None:

@@ -76,6 +76,7 @@ class TestGenCast(ModelConformance):
         return GenCast(backbone=SMALL, training=BRIEF)
 
 
+@pytest.mark.slow
 class TestGenCastOnAPlane(ModelConformance):
     def model(self) -> EnsembleModel:
         return GenCast(backbone=FLAT, training=BRIEF)
@@ -89,6 +90,7 @@ class TestArchesWeatherGen(ModelConformance):
         return ArchesWeatherGen(backbone=SMALL, seeds=2, training=BRIEF)
 
 
+@pytest.mark.slow
 class TestArchesWeatherGenOnAPlane(ModelConformance):
     def model(self) -> EnsembleModel:
         return ArchesWeatherGen(backbone=FLAT, seeds=1, training=BRIEF)

@@ -59,6 +59,7 @@ def _oracle_score(board: "dict[str, object]") -> float:
     return float(np.mean([cell["score"]["value"] for cell in column["cells"][place]]))
 
 
+@pytest.mark.slow
 def test_thirds_by_predictability_are_in_order_of_the_oracles_score(
     run: tuple[Path, Path],
 ) -> None:

@@ -71,7 +71,10 @@ def whole(drawn: tuple[Steps, Entry, Entry]) -> list[xr.Dataset]:
     return _statistics(*drawn)
 
 
-@pytest.mark.parametrize("memory", [1, 2**17, 2**18])  # one case, one init, two inits at once
+@pytest.mark.parametrize(
+    "memory",
+    [1, pytest.param(2**17, marks=pytest.mark.slow), pytest.param(2**18, marks=pytest.mark.slow)],
+)  # one case, one init, two inits at once
 def test_scores_do_not_depend_on_what_is_read_at_once(
     drawn: tuple[Steps, Entry, Entry], whole: list[xr.Dataset], memory: int
 ) -> None:

@@ -136,7 +136,16 @@ def two_futures(
     return steps, dataset, other
 
 
-PRESETS = {"aifs", "aifs-crps", "archesweather", "archesweather-gen-four", "crps-lam", "energy-net"}
+PRESETS = {
+    "aifs",
+    "aifs-crps",
+    "archesweather",
+    "archesweather-gen-four",
+    "crps-lam",
+    "energy-net",
+    "gencast",
+    "mc-dropout",
+}
 """Models that add no code of their own to a family of which another one is tried in `make test`."""
 
 

@@ -328,7 +328,7 @@ def _flip(path: Path) -> None:
     ("reference", "file", "command"),
     [
         ("dataset/tiny@1", "data.zarr/train/q/c/0/0/0", "run"),
-        ("dataset/tiny@1", "data.zarr/test/q/c/0/0/0", "run"),
+        pytest.param("dataset/tiny@1", "data.zarr/test/q/c/0/0/0", "run", marks=pytest.mark.slow),
         ("forecaster/tiny.fgn.s0@1", "weights.safetensors", "run"),
         ("forecast/tiny.fgn.s0@1", "data.zarr/q/c/0/0/0/0", "score"),
         ("score/tiny.fgn.s0.crps@1", "data.zarr/crps/c/0/0/0", "leaderboard"),
@@ -428,6 +428,7 @@ def test_two_variables_on_a_plane_with_two_seeds_and_two_experiments(tmp_path: P
     assert float(context.average(field.where(context.sea, 1e9))) == 1.0
 
 
+@pytest.mark.slow
 def test_failures_can_be_kept_and_rank_last(tmp_path: Path, study: Path) -> None:
     plugin = tmp_path / "failing.py"
     plugin.write_text(NAN)

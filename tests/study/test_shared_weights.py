@@ -66,6 +66,7 @@ def test_three_ensembles_of_one_network_are_one_training(steps: Steps) -> None:
     assert float(drawn["q"].std("member").mean()) > 0
 
 
+@pytest.mark.slow
 def test_a_sweep_of_evaluations_is_drawn_from_one_training(tmp_path: Path, study: Path) -> None:
     def geobench(*words: str) -> Result:
         catalog = ["--quiet", "--catalog", str(tmp_path / "catalog")]

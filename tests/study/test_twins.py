@@ -49,6 +49,7 @@ def test_pieces_of_a_run_are_the_run(steps: Steps) -> None:
         assert np.array_equal(pieces[piece].to_numpy(), expected)
 
 
+@pytest.mark.slow
 def test_a_hidden_state_starts_the_law(steps: Steps) -> None:
     # Without noise, and with the fast variables known, the future is what happened.
     dataset = _simulate(
