@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from geobench_catalog.held_folders import flock, hold, is_held
+
 _AT_FDCWD, _EXCHANGE = -100, 2  # of renameat2(2)
-_YOUNG = 60.0  # seconds in which a folder may be made and not yet locked
+_PARTS = {"new", "old"}  # of such a folder
 
 
 @contextmanager
@@ -24,13 +26,12 @@ def replaced(out: Path) -> Iterator[Path]:
     out = out.resolve()  # what a link points to
     out.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{out.name}-"
-    for left in out.parent.glob(f"{prefix}*"):
-        _remove_if_left(left)
-    scratch = Path(tempfile.mkdtemp(dir=out.parent, prefix=prefix))
-    handle = os.open(scratch, os.O_RDONLY)
+    with _alone(out.parent) as alone:
+        for left in out.parent.glob(f"{prefix}*") if alone else ():
+            _remove_if_left(left)
+        scratch = Path(tempfile.mkdtemp(dir=out.parent, prefix=prefix))
+        handle = hold(scratch)
     try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         aside = scratch / "new"
         aside.mkdir()  # with the usual permissions, unlike what mkdtemp makes
         yield aside
@@ -80,13 +81,32 @@ def _exchanged(one: Path, other: Path) -> bool:
     raise OSError(failed, os.strerror(failed), str(other))
 
 
+@contextmanager
+def _alone(parent: Path) -> Iterator[bool]:
+    """Whether no other process makes such a folder here meanwhile."""
+    handle = os.open(parent, os.O_RDONLY)
+    try:
+        yield _locked(handle)
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    for _ in range(100):  # others hold it for a moment
+        with suppress(BlockingIOError):
+            flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(0.01)
+    return False
+
+
 def _remove_if_left(folder: Path) -> None:
+    """Remove what is ours, by what is in it, and no living process holds."""
     with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
-        try:
-            if time.time() - os.fstat(handle).st_mtime < _YOUNG:
-                return
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(handle)
+        ours = (
+            folder.is_dir()
+            and not folder.is_symlink()
+            and {*(each.name for each in folder.iterdir())} <= _PARTS
+        )
+        if ours and not is_held(folder):
+            shutil.rmtree(folder)

@@ -1,5 +1,6 @@
 """A folder takes the place of another in one step, whatever the moment."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -67,7 +68,7 @@ def test_readers_see_the_old_one_or_the_new_one(tmp_path: Path) -> None:
 
 
 def test_a_build_killed_at_any_moment_leaves_one_whole_and_the_next_clears_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     out = tmp_path / "site"
     _write(out, -1)
@@ -80,7 +81,6 @@ def test_a_build_killed_at_any_moment_leaves_one_whole_and_the_next_clears_up(
         child.kill()
         child.wait()
         assert len(_versions(out)) == 1
-    monkeypatch.setattr(replacing, "_YOUNG", 0.0)
     _write(out, 5)
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
@@ -101,4 +101,25 @@ def test_what_fails_leaves_the_old_one(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError), replacing.replaced(out) as aside:
         aside.write_text("a folder is no file")
     assert _versions(out) == {"1"}
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".site-packages" / "theirs").mkdir(parents=True)
+    with replacing.replaced(tmp_path / "site"), replacing.replaced(tmp_path / "site"):
+        (mine, another) = tmp_path.glob(".site-????????/new")
+        assert mine != another
+    assert {path.name for path in tmp_path.iterdir()} == {".site-packages", "site"}
+    assert (tmp_path / ".site-packages" / "theirs").is_dir()
+
+
+def test_a_folder_whose_lock_another_program_holds_delays_it_and_no_more(tmp_path: Path) -> None:
+    left = tmp_path / ".site-abcdefgh"
+    left.mkdir()
+    handle = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    _write(tmp_path / "site", 1)
+    assert left.is_dir()
+    os.close(handle)
+    _write(tmp_path / "site", 2)
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
