@@ -68,15 +68,22 @@ def _folders_of_its_own(base: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_once(base: Path) -> Iterator[None]:
-    """Let workers compile in turn: what one has compiled, the next finds in numba's cache.
+    """Let one worker compile a function: what it has compiled, the others find in numba's cache.
 
     Two that wrote the cache of one function together could give it the code for other types.
     """
-    compile_now, lock = Dispatcher.compile, FileLock(base / "numba.lock", thread_local=False)
-    among_threads = threading.RLock()
+    compile_now, among_threads = Dispatcher.compile, threading.RLock()
+    folder = base / "compiling"
+    folder.mkdir(exist_ok=True)
+
+    @cache
+    def lock(function: str) -> FileLock:
+        return FileLock(folder / function, thread_local=False)
 
     def compile_in_turn(dispatcher: Dispatcher, signature: object) -> object:
-        with among_threads, lock:
+        function = dispatcher.py_func
+        # A caller's lock is taken before that of what it calls, so nobody waits in a circle.
+        with among_threads, lock(f"{function.__module__}.{function.__qualname__}"):
             return compile_now(dispatcher, signature)
 
     with pytest.MonkeyPatch.context() as patch:
