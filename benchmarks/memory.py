@@ -1,6 +1,6 @@
 """Memory that each command takes for data much larger than `--memory`.
 
-    python benchmarks/memory.py [MB [MEMORY_MB]] > benchmarks/results/memory.jsonl
+    python benchmarks/memory.py [MB [MEMORY_MB [COMMAND ...]]] > benchmarks/results/memory.jsonl
 
 Makes a data set of stochastic Lorenz95 and forecasts of it, of MB (default 400) megabytes each, and
 runs each command in a process of its own with `--memory` of MEMORY_MB (default 32). Before that the
@@ -103,8 +103,8 @@ def measured(places: str, limit: str, *words: str) -> None:
     print(json.dumps(found))
 
 
-def main(megabytes: float, limit: int) -> None:
-    """Make the catalogs, and measure every command."""
+def main(megabytes: float, limit: int, only: list[str]) -> None:
+    """Make the catalogs, and measure every command, or those asked for."""
     per_trajectory = 4 * MEMBERS * LEADS * SITES * 4
     with tempfile.TemporaryDirectory() as name:
         folders = [Path(name) / each for each in ("tiny", "large")]
@@ -117,6 +117,8 @@ def main(megabytes: float, limit: int) -> None:
         # What is freed goes back at once: the C library would keep some of it for later.
         environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**17), "OMP_NUM_THREADS": "1"}
         for command, words in COMMANDS.items():
+            if only and command not in only:
+                continue
             line = [sys.executable, __file__, "child", json.dumps(places), str(limit), *words]
             done = subprocess.run(
                 line, capture_output=True, text=True, env=environment, check=False
@@ -143,4 +145,5 @@ if __name__ == "__main__":
         main(
             float(sys.argv[1]) if len(sys.argv) > 1 else 400,
             int(sys.argv[2]) if len(sys.argv) > 2 else 32,
+            sys.argv[3:],
         )
