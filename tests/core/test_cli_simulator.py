@@ -121,7 +121,6 @@ def test_a_report_of_an_experiment(tmp_path: Path) -> None:
     assert "The experiment names no events" in bare.stdout
 
 
-@pytest.mark.slow
 def test_a_page_and_a_picture_of_a_file_with_its_own_events(eddies: Path) -> None:
     page, picture = eddies / "page.md", eddies / "picture.png"
     words = ("simulator", "describe", eddies / "eddies.yaml", "--set", "leads=2")

@@ -170,7 +170,6 @@ def test_where_all_cases_share_valid_times_no_classifier_is_asked() -> None:
     assert verdicts([], *_source(_world(1, 5)), exchanges=19, inits=inits) == []
 
 
-@pytest.mark.slow
 def test_the_verdicts_are_the_same_in_pieces_of_any_size() -> None:
     """With 1 kB each lead time of an init is a piece, and each exchange has a pass of its own."""
     world = _world(3, 6, inits=6)

@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +14,7 @@ import xarray as xr
 from numba.core.dispatcher import Dispatcher
 
 from geobench import Noise, Scorer, Simulator
+from geobench.interfaces import compiled_noise
 from geobench.registry import Registry
 from geobench.testing import small_case
 from geobench_plugins import kernels
@@ -29,12 +30,13 @@ MODULES: list[ModuleType] = [
 
 
 @contextmanager
-def _interpreted() -> Iterator[None]:
-    """Python in place of every compiled function that a module of kernels defines or imports."""
+def _interpreted(*others: ModuleType) -> Iterator[None]:
+    """Python in place of every compiled function of the kernels, and of other modules."""
+    modules = {module.__name__: module for module in (*MODULES, *others)}
     with pytest.MonkeyPatch.context() as patch:
-        for module in MODULES:
+        for module in modules.values():
             for name, each in vars(module).copy().items():
-                if isinstance(each, Dispatcher) and "kernels" in each.py_func.__module__:
+                if isinstance(each, Dispatcher) and each.py_func.__module__ in modules:
                     patch.setattr(module, name, each.py_func)
         with np.errstate(all="ignore"):  # compiled code does not warn
             yield
@@ -77,6 +79,20 @@ def test_simulators(simulator: Simulator) -> None:
     noise = Noise.rows(0, "interpreted", 2)
     state = simulator.initial(noise)
     compiled = simulator.advance(state, 1, noise.at(1))
-    with _interpreted():
+    with _interpreted(compiled_noise):
         found = simulator.advance(state, 1, noise.at(1))
     torch.testing.assert_close(found, compiled, rtol=1e-4, atol=1e-5)
+
+
+def test_noise() -> None:
+    rows = np.arange(2, dtype=np.uint32), np.arange(5, 7, dtype=np.uint32)
+    key = np.uint32(3), np.uint32(2**32 - 5), np.uint32(7)
+    compiled, found = np.empty((2, 2, 9)), np.empty((2, 2, 9))
+    for out, patched in ((compiled, nullcontext()), (found, _interpreted(compiled_noise))):
+        with patched:
+            compiled_noise.fill_normal(out[0], *rows, *key)
+            words = np.empty((2, 9), np.uint32)
+            compiled_noise.fill_words(words, *rows, *key)
+            compiled_noise.normal_from_words(words.ravel(), out[1].ravel())
+    np.testing.assert_array_equal(found, compiled)
+    np.testing.assert_array_equal(found[0], found[1])

@@ -94,7 +94,6 @@ def scheduler() -> Iterator[str]:
         yield cluster.scheduler_address
 
 
-@pytest.mark.slow
 def test_workers_of_a_scheduler_find_the_same(
     drawn: tuple[Steps, Entry, Entry], scheduler: str
 ) -> None:

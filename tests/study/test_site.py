@@ -144,7 +144,6 @@ def test_every_command_of_an_entry_names_what_is_there(folder: Path) -> None:
         assert catalog.get(reference).id
 
 
-@pytest.mark.slow
 def test_a_further_build_tells_what_changed(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "again"
     shutil.copytree(folder / "s", out)
@@ -295,7 +294,6 @@ def test_the_ranking_as_markdown_latex_and_csv(folder: Path) -> None:
     assert sum(line.startswith("tiny,") for line in lines) == cells
 
 
-@pytest.mark.slow
 def test_figures_for_papers(folder: Path, tmp_path: Path) -> None:
     words = ("leaderboard", folder / "sea.yaml", "--figures", tmp_path / "figures")
     _told(folder / "catalog", *words)

@@ -188,7 +188,6 @@ def test_a_forecast_in_pieces_is_the_forecast(
     assert np.array_equal(opened.to_numpy(), whole)
 
 
-@pytest.mark.slow
 def test_the_law_is_conditioned_on_what_is_given_exactly() -> None:
     # Two channels at one site, (s, h) with var s = 1, var h = 1, cov .8: given s = 2, h is
     # N(1.6, .36). The samples are many, so their covariance is that to 2 % (20,000 of them).
