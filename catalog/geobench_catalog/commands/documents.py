@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Any
 
@@ -67,7 +67,8 @@ def alone(words: Sequence[str]) -> Iterator[None]:
             stream.flush()
         finally:
             os.dup2(kept, 1)
-            stream.detach()
+            with suppress(OSError):  # it could not be written to; that was told by `flush`
+                stream.close()
 
 
 def failed(message: str) -> None:
