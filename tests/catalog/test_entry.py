@@ -1,0 +1,85 @@
+"""An entry: its data whole, piece by piece and as arrays; what cannot be had is told."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from small_entries import data, publish
+
+from geobench_catalog import Catalog, CatalogError, Entry
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return Catalog(tmp_path / "catalog", create=True)
+
+
+def _all(entry: Entry, prefix: str | None) -> set[str]:
+    store = entry.store()
+
+    async def listed() -> set[str]:
+        names = store.list() if prefix is None else store.list_prefix(prefix)
+        return {name async for name in names}
+
+    return asyncio.run(listed())
+
+
+def test_blocks_together_are_the_whole(catalog: Catalog) -> None:
+    entry = publish(catalog, value=2.0, chunks=1)
+    blocks = list(entry.blocks("init_time", memory=64))
+    assert [block.sizes["init_time"] for block in blocks] == [1, 1, 1]
+    xr.testing.assert_identical(xr.concat(blocks, "init_time"), entry.load())
+    (whole,) = entry.blocks("init_time", memory=2**20)
+    xr.testing.assert_equal(whole, data(2.0))
+
+
+def test_a_block_is_no_part_of_a_chunk(catalog: Catalog) -> None:
+    entry = publish(catalog, chunks=2)
+    assert [each.sizes["init_time"] for each in entry.blocks("init_time", memory=200)] == [2, 1]
+
+
+def test_arrays_are_those_that_were_asked_for(catalog: Catalog) -> None:
+    with catalog.draft("dataset", "a", recipe={}) as draft:
+        draft.write(data(3.0).rename(q="p").assign(q=data(1.0)["q"]), group="train")
+        entry = draft.publish({})
+    assert {each.basename: each[0, 0] for each in entry.arrays("train")} == {"p": 3.0, "q": 1.0}
+    (only,) = entry.arrays("train", ["q"])
+    np.testing.assert_array_equal(only[:], 1.0)
+    with pytest.raises(CatalogError, match="train holds no variable 'z'"):
+        entry.arrays("train", ["q", "z"])
+
+
+def test_what_it_does_not_hold_is_told(catalog: Catalog) -> None:
+    entry = publish(catalog)
+    with pytest.raises(CatalogError, match="dataset/a@1 holds no file"):
+        entry.content("weights.safetensors")
+    with pytest.raises(CatalogError, match="dataset/a@1 names no forecast that it was made from"):
+        catalog.parent(entry, "forecast")
+    elsewhere = publish(Catalog(f"memory://{catalog.url}", create=True))
+    with pytest.raises(CatalogError, match="not in a folder"):
+        _ = elsewhere.path
+
+
+def test_its_store_lists_what_the_manifest_names(catalog: Catalog) -> None:
+    entry = publish(catalog)
+    every = _all(entry, None)
+    assert every == {each.removeprefix("data.zarr/") for each in entry.manifest} - {"record.json"}
+    assert _all(entry, "q/") == {each for each in every if each.startswith("q/")} != set()
+
+
+def test_another_manifest_or_record_in_its_place_is_damage(catalog: Catalog) -> None:
+    one, other = publish(catalog, "a", 1.0), publish(catalog, "b", 2.0)
+    manifest = one.path / "MANIFEST.json"
+    kept = manifest.read_bytes()
+    manifest.write_bytes((other.path / "MANIFEST.json").read_bytes())
+    with pytest.raises(CatalogError, match="it is not the one that was published"):
+        catalog.get("dataset/a@1")
+    manifest.write_bytes(kept)
+    reference = Path(catalog.url) / "refs" / "dataset" / "c@1"
+    reference.write_text(f"{one.id} dataset/c@1")
+    with pytest.raises(CatalogError, match="it is that of a dataset called a"):
+        catalog.get("dataset/c@1")
+    assert json.loads(kept)
