@@ -83,3 +83,21 @@ def test_another_manifest_or_record_in_its_place_is_damage(catalog: Catalog) -> 
     with pytest.raises(CatalogError, match="it is that of a dataset called a"):
         catalog.get("dataset/c@1")
     assert json.loads(kept)
+
+
+def test_where_there_is_no_folder_none_is_given_out(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="is not a folder"):
+        _ = Catalog(f"memory://{tmp_path}", create=True).path
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CatalogError, match="is not a folder"):
+        Catalog(tmp_path / "file", create=True)
+
+
+def test_a_tag_that_holds_something_is_damage(catalog: Catalog) -> None:
+    entry = publish(catalog)
+    catalog.names.tag(entry.reference, "good")
+    assert list(catalog.names.damaged()) == []
+    (tag,) = (Path(catalog.url) / "tags" / "dataset").iterdir()
+    tag.write_text("more")
+    (told,) = catalog.names.damaged()
+    assert "is damaged: it must be empty" in told
