@@ -22,8 +22,10 @@ class Store(Protocol):
     """The folder, if it is one on this machine."""
 
     whole: set[str]
-    """Keys of entries that were found whole, where each look costs a request: they are not looked
-    at again as a whole. What is read of them is held to its digest each time."""
+    """Keys of entries of an object store whose files were all found, each of the right size.
+
+    Looking costs a request, so it is done once. Each file is still compared with its SHA-256 digest
+    whenever it is read."""
 
     def read(self, key: str) -> bytes:
         """The content of a file."""

@@ -1,4 +1,4 @@
-"""However a command ends, it is told in one line, and by the exit code."""
+"""A command that fails prints one line and exits with a code that says how it ended."""
 
 import os
 import sys
@@ -21,8 +21,8 @@ def _raise(error: BaseException) -> NoReturn:
 def _group(ends: Callable[[], object]) -> OneLine:
     @click.group(cls=OneLine)
     @click.option("--debug", is_flag=True)
-    def program(*, debug: bool) -> None:
-        assert isinstance(debug, bool)
+    def program(**_: bool) -> None:
+        pass
 
     @program.command()
     @click.option("--json", "as_json", is_flag=True)

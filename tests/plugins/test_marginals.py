@@ -7,28 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from shaped_ensembles import KINDS, ensembles
 
 from geobench_plugins.kernels import marginals as kernel
 from geobench_plugins.kernels.marginals import Array, Marginals, Numbers, marginals
 
 POINTS = 150  # two blocks of lanes and a bit, so that cases share a block
-KINDS = ["normal", "tied", "constant", "offset", "skewed"]
 
 
 def _case(kind: str, count: int, dtype: Any, cases: int = 5) -> tuple[Numbers, Numbers]:
-    """Members `(case, member, point)` and outcomes `(case, point)`."""
-    random = np.random.Generator(np.random.Philox(key=7))
-    values = random.standard_normal((cases, count + 1, POINTS))
-    if kind == "tied":
-        values = np.round(values)
-    if kind == "constant":
-        values[:] = 2.5
-    if kind == "offset":
-        values = 1e5 + 0.1 * values
-    if kind == "skewed":
-        values = np.exp(2 * values)
-    values = values.astype(dtype)
-    return values[:, 1:], values[:, 0]
+    return ensembles(kind, count, POINTS, dtype, cases)
 
 
 def _run(members: Numbers, outcome: Numbers, **changed: Any) -> Marginals:
@@ -62,12 +50,6 @@ def _by_definition(members: Numbers, outcome: Numbers, thresholds: Numbers) -> d
         "variance": variance,
         "tail_crps": np.stack(tails, -1),
     }
-
-
-def _half_apart(members: Numbers) -> Array:
-    """Half the mean |x - x'| over pairs of members, `(case, point)`."""
-    pairs = itertools.combinations(range(members.shape[1]), 2)
-    return np.mean([abs(members[:, j] - members[:, k]) for j, k in pairs], 0) / 2
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 9, 10, 50])  # they are summed by fours

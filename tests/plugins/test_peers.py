@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy.spatial.distance import pdist
+from shaped_ensembles import KINDS, ensembles
 
 from geobench.testing import small_case
 from geobench_plugins.kernels.fields import energy_score, variogram
@@ -16,8 +17,6 @@ from geobench_plugins.scorers.brier import RPS, Brier
 from geobench_plugins.scorers.calibration import Coverage, RankHistogram
 from geobench_plugins.scorers.crps import CRPS
 from geobench_plugins.scorers.crps_parts import CRPSParts
-
-KINDS = ["normal", "tied", "constant", "offset", "skewed"]
 
 
 # They compile for seconds when they are imported: by the one process that runs these tests.
@@ -34,20 +33,6 @@ def scoringrules() -> Any:
 @pytest.fixture(scope="module")
 def probability() -> Any:
     return import_module("scores.probability")
-
-
-def _case(count: int, points: int, kind: str = "normal") -> tuple[Numbers, Numbers]:
-    """Members `(case, member, point)` and outcomes `(case, point)`."""
-    values = np.random.Generator(np.random.Philox(key=7)).standard_normal((5, count + 1, points))
-    if kind == "tied":
-        values = np.round(values)
-    if kind == "constant":
-        values[:] = 2.5
-    if kind == "offset":
-        values = 1e5 + 0.1 * values
-    if kind == "skewed":
-        values = np.exp(2 * values)
-    return values[:, 1:], values[:, 0]
 
 
 def _half_apart(members: Numbers) -> Array:
@@ -113,7 +98,7 @@ def test_fair_crps_plus_the_missing_spread_is_xskillscores(xskillscore: Any) -> 
 
 @pytest.mark.parametrize("count", [2, 10, 50])
 def test_the_energy_score_is_that_of_scoringrules(count: int, scoringrules: Any) -> None:
-    members, outcome = _case(count, 40)
+    members, outcome = ensembles("normal", count, 40)
     plain = scoringrules.es_ensemble(outcome, members, m_axis=1, v_axis=2, backend="numpy")
     spread = np.array([pdist(each).mean() / 2 for each in members])
     found = energy_score(members, outcome, np.ones(40))
@@ -122,7 +107,7 @@ def test_the_energy_score_is_that_of_scoringrules(count: int, scoringrules: Any)
 
 @pytest.mark.parametrize("count", [2, 10, 50])
 def test_the_plain_variogram_score_is_that_of_scoringrules(count: int, scoringrules: Any) -> None:
-    members, outcome = _case(count, 12)
+    members, outcome = ensembles("normal", count, 12)
     pairs = np.stack(np.triu_indices(12, 1), -1)
     plain, _ = variogram(members, outcome, pairs, np.full(len(pairs), 2.0), 0.5)
     other = scoringrules.vs_ensemble(outcome, members, m_axis=1, v_axis=2, p=0.5, backend="numpy")
@@ -134,7 +119,7 @@ def test_the_plain_variogram_score_is_that_of_scoringrules(count: int, scoringru
 def test_it_agrees_with_three_libraries(
     kind: str, count: int, xskillscore: Any, scoringrules: Any, probability: Any
 ) -> None:
-    members, outcome = _case(count, 150, kind)
+    members, outcome = ensembles(kind, count, 150)
     thresholds = np.quantile(outcome, [0.5, 0.9], axis=0)
     found = _run(members, outcome, thresholds)
     fair = found.crps
@@ -178,7 +163,7 @@ def test_it_agrees_with_three_libraries(
 def test_a_failed_member_is_dropped_by_two_libraries_and_not_here(
     xskillscore: Any, probability: Any
 ) -> None:
-    members, outcome = _case(6, 150)
+    members, outcome = ensembles("normal", 6, 150)
     members[0, 2] = np.nan
     assert np.isnan(_run(members, outcome, np.zeros((1, 150))).crps[0, 0])
     forecast = xr.DataArray(members, dims=("case", "member", "point"))
