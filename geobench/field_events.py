@@ -62,9 +62,7 @@ class FieldEvents:
         """Thresholds `(quantile, place)`, quantiles of a train split; alike places are pooled."""
         import numpy as np
 
-        states = self._whole.states(train).flatten(0, 1)
-        pieces = torch.split(states, max(1, _BLOCK // states[:1].numel()))
-        values = torch.cat([events.measure(event, self.simulator, piece) for piece in pieces])
+        values = self._whole.measured(event, train)
         self.check(event, values)
         climates = events.alike(event, self.simulator, values.shape[1])
         limits = torch.empty(len(event.quantiles), values.shape[1], dtype=torch.float64)

@@ -1,6 +1,6 @@
 """Probabilities of events in a forecast that is in the catalogue, read piece by piece."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Event
 from geobench.interfaces.model import Progress, silent
 from geobench.interfaces.simulator import Simulator
+from geobench.simulating import pieces
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,6 +30,15 @@ class Whole:
         """States `(…, channel, *grid)` of the simulator's own spec."""
         return self.widened(torch.from_numpy(self.spec.values(dataset)))
 
+    def measured(self, event: Event, split: "xr.Dataset") -> Tensor:
+        """Values `(state, place)` of an event in all states of a split."""
+        return torch.cat(
+            [
+                events.measure(event, self.simulator, self.states(piece).flatten(0, 1))
+                for _, piece in pieces(split)
+            ]
+        )
+
     def widened(self, values: Tensor) -> Tensor:
         """States of the simulator's own spec, of values `(…, channel, *grid)` of what is shown."""
         if self._channels is None:
@@ -41,10 +51,24 @@ class Whole:
         return whole
 
 
+def thresholds(wanted: tuple[Event, ...], whole: Whole, train: "xr.Dataset") -> dict[str, Tensor]:
+    """Thresholds of each event, quantiles of the train split."""
+    limits = {}
+    for event in wanted:
+        values = whole.measured(event, train)
+        if not bool(values.isfinite().all()):
+            raise GeobenchError(
+                f"event '{event.name}': '{event.of}' is not finite on the train states: it may "
+                f"need hidden variables. Use one that is shown."
+            )
+        limits[event.name] = events.thresholds(event, values[None])
+    return limits
+
+
 def count(
     wanted: tuple[Event, ...],
     whole: Whole,
-    train: "xr.Dataset",
+    limits: Mapping[str, Tensor],
     forecast: "xr.Dataset",
     reading: Callable[[], AbstractContextManager[None]],
     progress: Progress = silent,
@@ -61,17 +85,6 @@ def count(
     import xarray as xr
 
     simulator = whole.simulator
-    control = whole.states(train).flatten(0, 1)
-    limits = {}
-    for event in wanted:
-        pieces = torch.tensor_split(control, max(1, len(control) // 4096))
-        values = torch.cat([events.measure(event, simulator, piece) for piece in pieces])
-        if not bool(values.isfinite().all()):
-            raise GeobenchError(
-                f"event '{event.name}': '{event.of}' is not finite on the train states: it may "
-                f"need hidden variables. Use one that is shown."
-            )
-        limits[event.name] = events.thresholds(event, values[None])
     inits, members = forecast.sizes["init_time"], forecast.sizes["member"]
     per_init = sum(each.nbytes for each in forecast.data_vars.values()) // inits
     size = max(1, memory // 16 // max(1, per_init))  # measuring takes several times the states

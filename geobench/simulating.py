@@ -1,6 +1,9 @@
 """Datasets: trajectories of an experiment, and the climatology of its train split."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import chain, islice, pairwise, product
+from math import prod
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,19 +20,21 @@ if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
+PIECE_BYTES = 2**24  # of states that are read at once
+GROUP_BYTES = 2**24  # of cells whose statistics are made at once, at least
+_STATISTICS = ("mean", "std", "threshold")
 # Nanosecond dates, which plain xarray decodes to, end in 2262.
 FIRST, LAST = datetime(2000, 1, 1), datetime(2262, 1, 1)  # model time has no zone
 
 
-def trajectories(
-    simulator: Simulator, noise: Noise, *, spin_up: int, steps: int, progress: Progress = silent
-) -> Tensor:
-    """Simulate `steps` stored states after a spin-up: `(row, time, channel, *grid)`."""
+def states(
+    simulator: Simulator, noise: Noise, *, first: int, count: int, progress: Progress = silent
+) -> Iterator[Tensor]:
+    """Simulate `count` states `(row, channel, *grid)`, one by one, after `first` others."""
     owner = f"the simulator {simulator.name}"
     state = simulator.initial(noise)
     simulator.spec.check(state, len(noise), owner)
-    states = []
-    for step in range(spin_up + steps):
+    for step in range(first + count):
         if step:
             state = simulator.advance(state, 1, noise.at(step))
             simulator.spec.check(state, len(noise), owner)
@@ -39,10 +44,26 @@ def trajectories(
                 f"{owner} blew up: {rows} of {len(noise)} states are not finite after {step} "
                 f"output steps. Use a shorter time step or weaker forcing."
             )
-        if step >= spin_up:
-            states.append(state)
-        progress(step + 1, spin_up + steps, "")
-    return torch.stack(states, 1)
+        progress(step + 1, first + count, "")
+        if step >= first:
+            yield state
+
+
+def trajectories(
+    simulator: Simulator, noise: Noise, *, spin_up: int, steps: int, progress: Progress = silent
+) -> Tensor:
+    """Simulate `steps` states after a spin-up: `(row, time, channel, *grid)`."""
+    run = states(simulator, noise, first=spin_up, count=steps, progress=progress)
+    return torch.stack(list(run), 1)
+
+
+def gathered(run: Iterator[Tensor], steps: int) -> Tensor:
+    """The next `steps` states of a run, `(row, time, channel, *grid)`, float32."""
+    first = next(run)
+    found = torch.empty(len(first), steps, *first.shape[1:])
+    for step, state in enumerate(chain([first], islice(run, steps - 1))):
+        found[:, step] = state
+    return found
 
 
 def splits(experiment: Experiment) -> dict[str, tuple[int, int]]:
@@ -102,20 +123,55 @@ def _times(
     }
 
 
-def climatology(experiment: Experiment, train: "xr.Dataset") -> "xr.Dataset":
-    """Mean, standard deviation and quantiles of each variable and cell over the train split."""
+def pieces(split: "xr.Dataset") -> "Iterator[tuple[tuple[slice, slice], xr.Dataset]]":
+    """Load a split `(trajectory, time, *grid)` by and by: the place of each piece, and the piece.
+
+    Whole trajectories, or spans of a long one, in order.
+    """
+    trajectories, times = split.sizes["trajectory"], split.sizes["time"]
+    most = max(1, PIECE_BYTES * trajectories * times // split.nbytes)
+    rows = max(1, most // times)
+    for first, start in product(range(0, trajectories, rows), range(0, times, most)):
+        place = slice(first, first + rows), slice(start, start + most)
+        yield place, split.isel(trajectory=place[0], time=place[1]).load()
+
+
+def climatology(experiment: Experiment, train: "xr.Dataset", memory: int = 2**27) -> "xr.Dataset":
+    """Mean, standard deviation and quantiles of each variable and cell over the train split.
+
+    Cells are read in groups of some `memory` bytes.
+    """
     import xarray as xr
 
-    loaded = train.load()
+    fields: dict[str, list[xr.DataArray]] = {}
+    for name, variable in train.data_vars.items():
+        for piece in by_cells(variable, memory):
+            for kind, values in _statistics(experiment, piece.load()).items():
+                own = values.astype("float32").assign_attrs(variable.attrs)
+                fields.setdefault(f"{name}_{kind}", []).append(own)
+    names = [f"{name}_{kind}" for kind in _STATISTICS for name in train.data_vars]
+    dim = str(list(train.dims)[2])
+    return xr.Dataset({name: xr.concat(fields[name], dim) for name in names})
+
+
+def _statistics(experiment: Experiment, loaded: "xr.DataArray") -> "dict[str, xr.DataArray]":
     over = ("trajectory", "time")
     quantiles = loaded.quantile(list(experiment.quantiles), over, skipna=False)
-    parts = {"mean": loaded.mean(over), "std": loaded.std(over), "threshold": quantiles}
-    fields = {
-        f"{name}_{kind}": part[name].astype("float32").assign_attrs(loaded[name].attrs)
-        for kind, part in parts.items()
-        for name in loaded.data_vars
-    }
-    return xr.Dataset(fields)
+    found = loaded.mean(over), loaded.std(over), quantiles
+    return dict(zip(_STATISTICS, found, strict=True))
+
+
+def by_cells(variable: "xr.DataArray", memory: int) -> "Iterator[xr.DataArray]":
+    """Cut `(trajectory, time, *grid)` along its first grid dim: sums over time stay the same.
+
+    Never into single cells: their sums would be added in another order.
+    """
+    dim, size = variable.dims[2], variable.shape[2]
+    least = 1 if prod(variable.shape[3:]) > 1 else 2
+    groups = min(max(1, -(-variable.nbytes // max(GROUP_BYTES, memory))), max(1, size // least))
+    ends = [size * group // groups for group in range(groups + 1)]
+    for first, last in pairwise(ends):
+        yield variable.isel({dim: slice(first, last)})
 
 
 def inits(experiment: Experiment, test: "xr.Dataset") -> "xr.Dataset":

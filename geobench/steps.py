@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from geobench.defects import Power
     from geobench.exchange import Verdict
     from geobench.interfaces.experiment import Control, Event
+    from geobench.interfaces.room import Room
     from geobench.interfaces.scorer import Context
     from geobench.passes import Source
     from geobench.planning import Aim, Plan
@@ -205,7 +206,9 @@ class Steps:
                 for plugin in plugins:
                     plugin.check_files()
             train = draft.read(_truth(experiment, "train"))
-            draft.write(simulating.climatology(experiment, train), group="climatology")
+            draft.write(
+                simulating.climatology(experiment, train, self.memory // 8), group="climatology"
+            )
             draft.write(simulating.inits(experiment, draft.read("test")), group="inits")
             return draft.publish(
                 {
@@ -1030,11 +1033,13 @@ class Steps:
             self.watch(f"events {name}") as progress,
             blaming(f"the simulator {simulator.name}"),
         ):
-            train = dataset.load(_truth(experiment, "train"))
+            with dataset.reading():
+                train = dataset.open(_truth(experiment, "train"))
+                limits = probabilities.thresholds(experiment.events, states, train)
             counted = probabilities.count(
                 experiment.events,
                 states,
-                train,
+                limits,
                 forecast.open(),
                 forecast.reading,
                 progress,
@@ -1147,7 +1152,8 @@ class Steps:
         experiment = self._experiment(dataset)
         measure = FieldEvents(self._simulator(dataset), experiment.shown)
         if control is None:
-            return measure.limits_of_train(event, dataset.load(_truth(experiment, "train")))
+            with dataset.reading():
+                return measure.limits_of_train(event, dataset.open(_truth(experiment, "train")))
         return measure.limits_of_control(
             event, control.load(), int(control.record.summary["states"])
         )
@@ -1195,19 +1201,17 @@ class Steps:
         return Law(simulator, shown, torch.from_numpy(states), exact)
 
     def _training(self, dataset: Entry, model: EnsembleModel) -> "Any":
-        import torch
-
         from geobench.interfaces.model import Training
-
-        task = self._task(dataset, model)
-        splits = [
-            torch.from_numpy(task.spec.values(dataset.load(split)))
-            for split in ("train", "validation")
-        ]
+        from geobench.interfaces.room import Room
         from geobench.training import processes
 
+        task = self._task(dataset, model)
+        room = Room(self.memory // 4, self.catalog.store.folder)
         device = processes.device(self.device)
-        return Training(task, *(split.to(device) for split in splits))
+        train, validation = (
+            _filled(room, dataset, split, task.spec).to(device) for split in ("train", "validation")
+        )
+        return Training(task, train, validation, room)
 
     def _inits(self, dataset: Entry, cases: Cases) -> "xr.Dataset":
         """Trajectory and position of each init of the cases."""
@@ -1228,12 +1232,22 @@ class Steps:
         """
         import torch
 
+        from geobench.simulating import pieces
+
         _check_history(frames, experiment.history)
         inits = cases.every_init(experiment, dataset)
-        states = torch.from_numpy(task.spec.values(dataset.load(cases.split)))
         which = torch.from_numpy(inits["trajectory"].to_numpy())
         position = torch.from_numpy(inits["position"].to_numpy())
-        return states[which[:, None], position[:, None] + torch.arange(1 - frames, 1)]
+        found = torch.empty(len(which), frames, *task.spec.shape)
+        with dataset.reading():
+            for (rows, times), piece in pieces(dataset.open(cases.split)):
+                states = torch.from_numpy(task.spec.values(piece))
+                for frame in range(frames):
+                    time = position + frame + 1 - frames
+                    own = (which >= rows.start) & (which < rows.stop)
+                    own &= (time >= times.start) & (time < times.stop)
+                    found[own, frame] = states[which[own] - rows.start, time[own] - times.start]
+        return found
 
     def context(self, dataset: Entry, scorers: Sequence[Scorer] = ()) -> "Context":
         """What scorers may know of a dataset, with the thresholds that `scorers` ask for."""
@@ -1316,6 +1330,22 @@ def _experiment_recipe(experiment: Experiment) -> dict[str, Any]:
     if recipe["failed_beyond"] == BEYOND:  # older datasets do not name it
         del recipe["failed_beyond"]
     return recipe
+
+
+def _filled(room: "Room", dataset: Entry, split: str, spec: StateSpec) -> "Tensor":
+    """The states of a split `(trajectory, time, channel, *grid)`."""
+    import torch
+
+    from geobench.simulating import pieces
+
+    with dataset.reading():
+        opened = dataset.open(split)
+        states = room.empty(opened.sizes["trajectory"], opened.sizes["time"], *spec.shape)
+        for place, piece in pieces(opened):
+            own = states[place]
+            own[:] = torch.from_numpy(spec.values(piece))
+            room.used(1, own.nbytes)
+    return states
 
 
 def _truth(experiment: Experiment, split: str) -> str:

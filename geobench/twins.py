@@ -5,8 +5,10 @@ errors, and a filter follows it: models are given its analysis, or the exact sta
 that are shown, and the law starts from the filter's ensemble.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -22,14 +24,15 @@ from geobench.interfaces.model import Progress, silent
 from geobench.interfaces.noise import Noise
 from geobench.interfaces.simulator import Simulator
 from geobench.observing import network
-from geobench.simulating import as_dataset, check_dates, splits, trajectories
+from geobench.simulating import as_dataset, check_dates, gathered, splits, states
 
 if TYPE_CHECKING:
     import xarray as xr
 
-BLOCK_BYTES = 2**28  # of truth, kept in memory at once
-RUN_BYTES = 2**33  # of one run
+BLOCK_BYTES = 2**26  # of truth, kept in memory at once
+RUN_BYTES = 2**33  # of one run that a filter follows
 CLIMATE = 1000  # states of the train truth that a filter learns the climate from
+_CLIMATE_BYTES = 2**28  # of the first runs of train, over which these are spread
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,16 @@ class _Timeline:
         """`(run, time, …)` to `(run * piece, step, …)`."""
         parts = [run[:, self.start(p) : self.start(p) + self.steps] for p in range(self.pieces)]
         return torch.stack(parts, 1).flatten(0, 1)
+
+    def taken(self, run: Iterator[Tensor], most: int) -> Iterator[Tensor]:
+        """`(run * piece, step, …)` of runs that go on, `most` pieces of each at a time."""
+        for first in range(0, self.pieces, most):
+            parts = []
+            for piece in range(first, min(first + most, self.pieces)):
+                between = self.gap if piece else self.before
+                deque(islice(run, between), maxlen=0)
+                parts.append(gathered(run, self.steps))
+            yield parts[0] if len(parts) == 1 else torch.stack(parts, 1).flatten(0, 1)
 
 
 class Twin:
@@ -89,7 +102,7 @@ class Twin:
         """
         line = self._timeline(split)
         per_run = line.length * prod(self.simulator.spec.shape) * 4
-        if per_run > RUN_BYTES:
+        if per_run > RUN_BYTES and self.assimilation:
             raise GeobenchError(
                 f"a run of {split} is {line.length} output steps long, {per_run / 1e9:.0f} GB at "
                 f"once. Use more runs, smaller gaps or fewer steps."
@@ -97,15 +110,26 @@ class Twin:
         block = max(1, min(1024, BLOCK_BYTES // per_run))
         for first in range(0, line.runs, block):
             which = torch.arange(first, min(first + block, line.runs))
-            noise = Noise(self.experiment.seed, f"truth/{split}", which, torch.zeros_like(which))
-            truth = trajectories(
-                self.simulator,
-                noise,
-                spin_up=self.experiment.spin_up,
-                steps=line.length,
-                progress=progress,
-            ).to(torch.float32)
-            yield from self._stored(split, line, first * line.pieces, truth, noise, progress)
+            noise, run = self._run(split, line, which, progress)
+            place = first * line.pieces
+            if self.assimilation:
+                truth = gathered(run, line.length)
+                yield from self._assimilated(split, line, place, truth, noise, progress)
+                continue
+            size = 4 * line.steps * prod(self.simulator.spec.shape)
+            most = line.pieces if block > 1 else max(1, BLOCK_BYTES // size)
+            for pieces in line.taken(run, most):
+                yield from self._exact(split, place, pieces)
+                place += len(pieces)
+
+    def _run(
+        self, split: str, line: _Timeline, which: Tensor, progress: Progress = silent
+    ) -> tuple[Noise, Iterator[Tensor]]:
+        """The noise of these runs, and their states `(run, channel, *grid)` after the spin-up."""
+        noise = Noise(self.experiment.seed, f"truth/{split}", which, torch.zeros_like(which))
+        first = self.experiment.spin_up
+        run = states(self.simulator, noise, first=first, count=line.length, progress=progress)
+        return noise, run
 
     def _timeline(self, split: str) -> _Timeline:
         own = getattr(self.experiment, split)
@@ -113,7 +137,18 @@ class Twin:
         before = self.experiment.filter_spin_up
         return _Timeline(own.runs or own.trajectories, own.pieces, steps, own.gap, before)
 
-    def _stored(
+    def _exact(
+        self, split: str, first: int, pieces: Tensor
+    ) -> Iterator[tuple[str, str, "xr.Dataset"]]:
+        """What is stored of pieces `(piece, step, channel, *grid)`, whose states are given."""
+        dated = split == "test"
+        yield split, "trajectory", self._dataset(pieces, first, dated=dated)
+        if dated and self._shown is not None:
+            test, history = self.experiment.test, self.experiment.history
+            whole = pieces[:, history - 1 :: test.every][:, : test.inits].flatten(0, 1)
+            yield "law", "init_time", self._law(whole[:, None])
+
+    def _assimilated(
         self,
         split: str,
         line: _Timeline,
@@ -122,28 +157,43 @@ class Twin:
         noise: Noise,
         progress: Progress,
     ) -> Iterator[tuple[str, str, "xr.Dataset"]]:
+        """What is stored of runs `(run, time, channel, *grid)` that a filter follows."""
         dated = split == "test"
-        step = self.simulator.output_step
-        seen = as_dataset(self.spec, self._show(line.cut(truth)), first, step, dated=dated)
+        seen = self._dataset(line.cut(truth), first, dated=dated)
         analysed = self.experiment.given == "analysis"
-        if self.assimilation and self._climate is None:
-            self._climate = _spread_out(truth.flatten(0, 1))
-        if self.assimilation and (analysed or dated):
-            wanted = self._init_times(line) if dated else []
-            estimates, states = self._follow(truth, noise, wanted, progress, keep=analysed)
-            if analysed:
-                given = self._show(line.cut(estimates))
-                yield split, "trajectory", as_dataset(self.spec, given, first, step, dated=dated)
-                yield f"{split}_truth", "trajectory", seen
-            else:
-                yield split, "trajectory", seen
-            if dated:
-                yield "law", "init_time", self._law(states)
+        if self._climate is None:
+            self._climate = self._spread_out(split, line, truth)
+        if not (analysed or dated):
+            yield split, "trajectory", seen
             return
-        yield split, "trajectory", seen
-        if dated and self._shown is not None:
-            whole = truth[:, self._init_times(line)].flatten(0, 1)
-            yield "law", "init_time", self._law(whole[:, None])
+        wanted = self._init_times(line) if dated else []
+        estimates, ensembles = self._follow(truth, noise, wanted, progress, keep=analysed)
+        if analysed:
+            given = self._dataset(line.cut(estimates), first, dated=dated)
+            yield split, "trajectory", given
+            yield f"{split}_truth", "trajectory", seen
+        else:
+            yield split, "trajectory", seen
+        if dated:
+            yield "law", "init_time", self._law(ensembles)
+
+    def _dataset(self, pieces: Tensor, first: int, *, dated: bool) -> "xr.Dataset":
+        step = self.simulator.output_step
+        return as_dataset(self.spec, self._show(pieces), first, step, dated=dated)
+
+    def _spread_out(self, split: str, line: _Timeline, truth: Tensor) -> Tensor:
+        """States of the first runs, at equal distances: the climate, for the filter."""
+        per_run = 4 * truth[0].numel()
+        runs = min(line.runs, max(1, min(1024, _CLIMATE_BYTES // per_run)))
+        count = runs * line.length
+        places = torch.arange(0, count, max(1, count // CLIMATE))[:CLIMATE]
+        which, times = places // line.length, places % line.length
+        if runs <= len(truth):
+            return truth[which, times]
+        found = torch.empty(len(places), *truth.shape[2:])
+        for time, state in enumerate(self._run(split, line, torch.arange(runs))[1]):
+            found[times == time] = state[which[times == time]].to(torch.float32)
+        return found
 
     def _show(self, states: Tensor) -> Tensor:
         return states if self._shown is None else states[:, :, list(self._shown)]
@@ -233,7 +283,3 @@ def check(experiment: Experiment, simulator: Simulator) -> None:
     simulator.spec.check(state, 1, f"the simulator {simulator.name}")
     for event in experiment.events:
         events.measure(event, simulator, state)
-
-
-def _spread_out(states: Tensor) -> Tensor:
-    return states[:: max(1, len(states) // CLIMATE)][:CLIMATE].clone()

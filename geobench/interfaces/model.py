@@ -1,14 +1,16 @@
 """The contract of an ensemble model: a recipe, and the forecaster it is fitted to."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from geobench.errors import GeobenchError
 from geobench.interfaces.law import Law
 from geobench.interfaces.plugin import Plugin
+from geobench.interfaces.room import Room
 from geobench.interfaces.state import StateSpec
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from geobench.interfaces.noise import Noise
     from geobench.interfaces.validation import Validation
+
+_BLOCK = 2**24  # bytes
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what is going on)."""
@@ -45,12 +49,14 @@ class Task:
 class Training:
     """The data a model may learn from: train and validation, never test.
 
-    Both are `(trajectory, time, channel, *grid)`, float32, one output step apart.
+    Both are `(trajectory, time, channel, *grid)`, float32, one output step apart. A split that is
+    larger than memory lies in a file (`room`): read it by `windows` or by `blocks`.
     """
 
     task: Task
     train: "Tensor"
     validation: "Tensor"
+    room: Room = field(default_factory=Room, compare=False)
 
     def windows(self, noise: "Noise", frames: int, leads: int = 1) -> "Tensor":
         """Random runs of train states `(row, frames + leads, channel, *grid)`, one per row.
@@ -65,7 +71,41 @@ class Training:
         first = noise.use("start").integers(times - length + 1)
         which = noise.use("trajectory").integers(trajectories)
         steps = first[:, None] + torch.arange(length, device=first.device)
-        return self.train[which[:, None], steps]
+        return self.states(which[:, None], steps)
+
+    def states(self, trajectories: "Tensor", times: "Tensor") -> "Tensor":
+        """Train states at these places: `(*places, channel, *grid)`."""
+        drawn = self.train[trajectories, times]
+        self.room.used(len(drawn), drawn[:1].nbytes)
+        return drawn
+
+    def blocks(self, overlap: int = 0) -> "Iterator[Tensor]":
+        """All train states in order, `(trajectory, time, channel, *grid)`, some 16 MB at a time.
+
+        Whole trajectories, or spans of a long one; a span begins with the last `overlap` states of
+        the one before.
+        """
+        trajectories, times = self.train.shape[:2]
+        states = max(1, _BLOCK // (4 * prod(self.train.shape[2:])))
+        rows, span = max(1, states // times), max(states, 2 * overlap)
+        for first in range(0, trajectories, rows):
+            for start in range(0, max(1, times - overlap), span):
+                block = self.train[first : first + rows, start : start + span + overlap]
+                yield block
+                self.room.used(1, block.nbytes)
+
+    def moments(self) -> "tuple[Tensor, Tensor]":
+        """Mean and variance (over n - 1) of all train states, `(channel, *grid)`, float64."""
+        import torch
+
+        count = prod(self.train.shape[:2])
+        total = torch.zeros(self.train.shape[2:], dtype=torch.float64, device=self.train.device)
+        for block in self.blocks():
+            total += block.sum((0, 1), dtype=torch.float64)
+        mean, squares = total / count, torch.zeros_like(total)
+        for block in self.blocks():
+            squares += (block - mean).square().sum((0, 1))
+        return mean, squares / (count - 1)
 
     def check(self, frames: int, leads: int) -> None:
         """Raise `GeobenchError` unless there are such windows: before hours have gone by."""

@@ -47,7 +47,7 @@ class Validation:
         sea = torch.from_numpy(training.task.spec.sea).to(states.device)
         areas = areas_at_sea(training.task.spec)
         areas = None if areas is None else areas.to(states.device)
-        variance = by_area(training.train.var((0, 1))[:, sea], areas).mean(1)
+        variance = by_area(training.moments()[1].float()[:, sea], areas).mean(1)
         return cls(drawn, variance.sqrt().clamp_min(1e-12), sea, areas=areas)
 
     def share(self, score: float) -> float | None:

@@ -88,7 +88,7 @@ def _climatology(validation: Validation, training: Training) -> float:
     trajectories, times = training.train.shape[:2]
     noise = Noise.rows(0, "climatology", _CLIMATE_MEMBERS).to(training.train.device)
     which = noise.use("trajectory").integers(trajectories)
-    states = training.train[which, noise.use("time").integers(times)]
+    states = training.states(which, noise.use("time").integers(times))
     drawn = _normalised(states[None], validation)  # the same for all windows
     outcomes = _normalised(validation.windows[:, -1], validation)
     far = [_far(drawn, outcome[None], validation) for outcome in outcomes]

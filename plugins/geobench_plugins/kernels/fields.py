@@ -76,7 +76,7 @@ def _same(members: Numbers, outcome: Numbers) -> tuple[Numbers, Numbers]:
     return members, np.ascontiguousarray(outcome, dtype=members.dtype)
 
 
-@njit(nogil=True, fastmath=_ANY_ORDER, cache=True)
+@njit(forceinline=True, fastmath=_ANY_ORDER, cache=True)
 def _squared(one, two):
     total = one.dtype.type(0)
     for point in range(len(one)):
@@ -85,7 +85,7 @@ def _squared(one, two):
     return np.float64(total)
 
 
-@njit(nogil=True, fastmath=_ANY_ORDER, cache=True)
+@njit(forceinline=True, fastmath=_ANY_ORDER, cache=True)
 def _four_squared(a, b, c, d):
     """|a - c|², |a - d|², |b - c|², |b - d|²: a number that is loaded is used twice."""
     ac = ad = bc = bd = a.dtype.type(0)
@@ -99,7 +99,7 @@ def _four_squared(a, b, c, d):
     return np.float64(ac), np.float64(ad), np.float64(bc), np.float64(bd)
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _weighed(rows, fields, origin, cells, weights):
     """A piece of each field, (x - origin) * weights."""
     size, start = len(cells), cells[0]
@@ -151,7 +151,7 @@ def _energy_score(members, outcome, cells, weights, rows, score, farthest, first
         farthest[case] = largest if np.isfinite(score[case]) else np.inf
 
 
-@njit(nogil=True, fastmath=_ANY_ORDER, cache=True)
+@njit(forceinline=True, fastmath=_ANY_ORDER, cache=True)
 def _beside(large, small):
     """|large - small|², and |large|² - |large - small|² without taking the difference."""
     squared = product = 0.0
@@ -162,7 +162,7 @@ def _beside(large, small):
     return squared, product
 
 
-@njit(nogil=True, fastmath=_ANY_ORDER, cache=True)
+@njit(forceinline=True, fastmath=_ANY_ORDER, cache=True)
 def _turned(one, other):
     """|one|² |other|² - (one · other)² of fields that are nearly opposite.
 
@@ -182,7 +182,7 @@ def _turned(one, other):
     return squared * size - product * product
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def sizes_of(away):
     """|x| of each field."""
     norms = np.zeros(len(away))
@@ -191,7 +191,7 @@ def sizes_of(away):
     return norms
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def saved(away, norms, j, k):
     """|x_j| + |x_k| - |x_j - x_k| of fields less a near one: nothing that is large is subtracted.
 
@@ -260,7 +260,7 @@ def variogram(
     return plain, fair
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _side_by_side(x, members, outcome):
     """Cases to `x[point, member * CASES + case]`, the outcome last."""
     cases, count, points = members.shape
@@ -272,7 +272,7 @@ def _side_by_side(x, members, outcome):
             x[point, count * CASES + case] = outcome[case, point]
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _powers(one, two, power, into):
     """|one - two|^power; the usual powers are quick."""
     if power == 0.5:
@@ -286,7 +286,7 @@ def _powers(one, two, power, into):
             into[place] = abs(one[place] - two[place]) ** power
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _from_seen(drawn, count, sums):
     """Sums over members of differences from the outcome, which stands last, and of their squares.
 
@@ -313,7 +313,7 @@ def _from_seen(drawn, count, sums):
             sums[CASES + lane] += a * a + b * b
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _add_pair(sums, count, weight, scores):
     """Add weight mean² and the weighted sum of (x - mean)² of a pair of points."""
     share, of_square = 1 / count, weight / count**2

@@ -68,7 +68,7 @@ def excess_energy(members: Numbers, draws: Numbers, weights: Array) -> Array:
     return found if draws.shape[1] > 1 else np.full(len(found), np.nan)
 
 
-@njit(nogil=True, fastmath=_ANY_ORDER, cache=True)
+@njit(forceinline=True, fastmath=_ANY_ORDER, cache=True)
 def _squared(x, origin, cells, weights):
     total = 0.0
     for point in range(len(cells)):
@@ -87,7 +87,7 @@ def _middle(draws, cells, weights, found, first, stop):
         found[case] = np.argsort(sizes)[(len(sizes) - 1) // 2]
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _weighed(fields, origin, cells, weights, rows, norms):
     """A piece of each field, (x - origin) * weights, and the sums of their squares."""
     for field in range(len(fields)):
@@ -100,7 +100,7 @@ def _weighed(fields, origin, cells, weights, rows, norms):
         norms[field] += total
 
 
-@njit(nogil=True, fastmath=_ANY_ORDER, cache=True)
+@njit(forceinline=True, fastmath=_ANY_ORDER, cache=True)
 def _eight_squared(a, b, c, d, e, f):
     """|a - c|² to |a - f|², and |b - c|² to |b - f|²."""
     ac = ad = ae = af = bc = bd = be = bf = a.dtype.type(0)
@@ -121,7 +121,7 @@ def _eight_squared(a, b, c, d, e, f):
     return (ac, ad, ae, af), (bc, bd, be, bf)
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _add_squares(rows, squares):
     """Add squared distances over a piece, of each two fields to those before and beside them."""
     for j in range(0, len(rows), 2):
@@ -134,7 +134,7 @@ def _add_squares(rows, squares):
                 squares[j + 1, k + place] += np.float64(other[place])
 
 
-@njit(nogil=True, fastmath=_ANY_ORDER, cache=True)
+@njit(forceinline=True, fastmath=_ANY_ORDER, cache=True)
 def _roots(squares):
     total = 0.0
     for place in range(len(squares)):

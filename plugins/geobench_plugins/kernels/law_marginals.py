@@ -120,7 +120,7 @@ def merging(one: int, other: int) -> tuple[Places, Places]:
     return np.array(pairs, np.int64).reshape(-1, 2) * LANES, np.array(order, np.int64) * LANES
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _apart(block, order, sums):
     """Of each lane, Σ |x_j - x_k| over pairs: sorted numbers, two from either end at a time."""
     count = len(order)
@@ -144,7 +144,7 @@ def _apart(block, order, sums):
             sums[lane] += (count - 1 - 2 * pair) * (np.float64(d[lane]) - a[lane])
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _apart_above(block, order, limit, sums):
     """As `_apart`, of numbers that are raised to the limit."""
     count = len(order)
@@ -169,7 +169,7 @@ def _apart_above(block, order, limit, sums):
             sums[lane] += (count - 1 - 2 * pair) * far
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _combine(sums, counts, into):
     """E|x - y| - E|x - x'| / 2 - E|y - y'| / 2 by sums over pairs of x, of y and of all."""
     m, k = counts
@@ -233,7 +233,7 @@ def _far_lanes(x, y, offsets, points, counts, order, room, block, sums, lanes):
     return places[:found], values
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _add(values, begin, lanes, weights, into, first):
     """Add lanes to the regions of their cases `(case, region)`, from the place of the first."""
     used = weights.shape[1]

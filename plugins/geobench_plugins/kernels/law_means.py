@@ -98,7 +98,7 @@ def _probabilities(x, y, weights, limits, counts, found, first, stop):
                     found[case, region, level] += weight * ((p - q) ** 2 - noise)
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _moments(drawn, origin, total, square):
     """Mean less the origin, and the sum of squares around it, at every point."""
     total[:] = 0

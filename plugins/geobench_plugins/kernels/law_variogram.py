@@ -86,7 +86,7 @@ def _sizes(members, draws, origins, points, weights, norms, first, stop):
             norms[case, place] = _squared(draws[case, each], origin, points, weights)
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _add_pair(sums, others, counts, weight, scores):
     """Add the squared difference of the means of a pair of points, less its sampling variance."""
     m, k = counts
@@ -127,14 +127,14 @@ def _near_cases(
             found[begin + case] = scores[case] if np.isfinite(scores[case]) else np.nan
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _centre(a, b):
     """The middle one of three values: an offset is taken off, one far away is not chosen."""
     one, two, three = a[0], b[0], b[len(b) - 1]
     return max(min(one, two), min(max(one, two), three))
 
 
-@njit(nogil=True, fastmath=_ANY_ORDER, cache=True)
+@njit(forceinline=True, fastmath=_ANY_ORDER, cache=True)
 def _sums(values, centre):
     """Sum of values less the centre, and mean of their products over pairs of different ones.
 

@@ -13,7 +13,7 @@ from geobench import LANES, normal_lanes
 _SUMS = {"contract", "nsz"}  # fused multiply-add; nothing that could reorder a sum
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def aligned(size, like):
     """A flat array of the type of `like` that starts at a cache line."""
     raw = np.empty(size + 64 // like.itemsize, like.dtype)
@@ -21,7 +21,7 @@ def aligned(size, like):
     return raw[start : start + size]
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def close_ring(x, sites):
     """Copy the ends of the ring into the margins."""
     for j in range(2 * LANES):
@@ -30,7 +30,7 @@ def close_ring(x, sites):
         x[(sites + 2) * LANES + j] = x[2 * LANES + j]
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _stage(x, s, y, sites, forcing, step):
     """Set y to x + step dX/dt(s)."""
     for j in range(sites * LANES):
@@ -39,7 +39,7 @@ def _stage(x, s, y, sites, forcing, step):
     close_ring(y, sites)
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _finish(x, a, b, c, sites, forcing, sixth, third):
     """Set x to x + dt/6 (k1 + 2 k2 + 2 k3 + k4), from the states of the stages a, b, c."""
     for j in range(sites * LANES):
@@ -48,14 +48,14 @@ def _finish(x, a, b, c, sites, forcing, sixth, third):
         x[p] = ((a[p] - x[p]) + (b[p] + b[p]) + c[p]) * third + sixth * change
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _shape(z, tails, scale):
     """Set z to (z + tails z³) scale."""
     for j in range(z.size):
         z[j] = (z[j] + tails * z[j] * z[j] * z[j]) * scale
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _mix(z, kicks, mixing):
     """Set kicks to mixing · z."""
     sites, rank = mixing.shape
@@ -67,7 +67,7 @@ def _mix(z, kicks, mixing):
                 kicks[site * LANES + row] += mixing[site, mode] * z[mode * LANES + row]
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _finish_and_kick(x, a, b, c, kicks, sites, numbers):
     """`_finish`, then add (size + slope |x|) kicks to x where x > threshold."""
     forcing, sixth, third = numbers[0], numbers[3], numbers[4]

@@ -158,7 +158,7 @@ def comparators(count: int) -> npt.NDArray[np.int64]:
     return np.array(pairs, dtype=np.int64).reshape(-1, 2) * LANES
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _load(x, offsets, lanes, stride, count, block):
     """Members of each lane, one above the other; unused lanes are 0."""
     together = lanes == LANES and offsets[LANES - 1] - offsets[0] == LANES - 1
@@ -180,7 +180,7 @@ def _load(x, offsets, lanes, stride, count, block):
 # with zero must not be folded, so signed zeros count here.
 
 
-@njit(nogil=True, fastmath=_FUSED, cache=True)
+@njit(forceinline=True, fastmath=_FUSED, cache=True)
 def _sort(block, pairs):
     zero = block.dtype.type(0)
     for c in range(len(pairs)):
@@ -196,14 +196,14 @@ def _sort(block, pairs):
 # No term of the CRPS is negative, so four of them may be added in the precision of the data.
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _charged(d, above, below):
     """Distance times the number of members beyond: on the side on which the member is."""
     one, two = d * above, -d * below
     return one if one > two else two
 
 
-@njit(nogil=True, fastmath=_FUSED, cache=True)
+@njit(forceinline=True, fastmath=_FUSED, cache=True)
 def _moments(block, count, shares, own, sums):
     """Of each lane: the CRPS, bias, M - 1 variances, debiased square of the bias, members below."""
     kind = block.dtype.type
@@ -306,12 +306,12 @@ def _resolve(block, count, own, lanes, sums):
             sums[_BIAS + lane], sums[_DEBIASED + lane] = _differ(block, count, lane, y)
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _larger(x, limit):
     return x if x > limit else limit  # a limit that is NaN stays: max does not promise it
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _tail(block, count, shares, own, sums):
     """Of each lane, cut off at its limit: the CRPS; members above it."""
     kind = block.dtype.type
@@ -364,7 +364,7 @@ def _draw_ties(block, count, own, lanes, keys, cells, first, place):
             own[_BELOW + lane] += np.int64(_uniform(keys[case], cells[cell]) * (ties + 1))
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _add_moments(own, sums, lanes, weights, into, ranks):
     """Add lanes `lanes[0]` to `lanes[1]`, of one case, one after the other."""
     crps, bias, squared, debiased, variance = into[0], into[1], into[2], into[3], into[4]
@@ -381,7 +381,7 @@ def _add_moments(own, sums, lanes, weights, into, ranks):
     into[0], into[1], into[2], into[3], into[4] = crps, bias, squared, debiased, variance
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _add_tail(own, sums, lanes, weights, into, table):
     for lane in range(lanes[0], lanes[1]):
         weight = weights[lane - lanes[0]]

@@ -22,9 +22,8 @@ ONE = U(1)
 
 # NaN and infinity keep their meaning: a run that blows up has to show it. The "numpy" error model
 # divides without asking whether to raise, which would keep a loop from being vectorised.
-_compiled = njit(
-    nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"}
-)
+_options = {"error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz", "arcp"}}
+_compiled = njit(forceinline=True, **_options)
 
 # Names in the loops: h thickness, e displacement, b Bernoulli head, q potential vorticity,
 # mu, mv transports h u and h v, fu, fv their vorticity fluxes, lu, lv Laplacians times dx^2.
@@ -187,7 +186,7 @@ def _pad(n, field, padded):
         padded[k : k + n] = field[j]
 
 
-@_compiled
+@njit(nogil=True, cache=True, **_options)
 def advance(state, stress, depth, coriolis, numbers, steps, scheme, slip):
     """Take `steps` steps of SSP-RK3, in place, of `state` `(row, 3, n, n)`.
 

@@ -9,7 +9,7 @@ from geobench_plugins.kernels.lorenz95 import aligned, close_ring
 _SUMS = {"contract", "nsz"}
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _close_fast(y, sites, fast):
     """Fill the margins: before the first of a site stands the last of the site before, and so on.
 
@@ -27,7 +27,7 @@ def _close_fast(y, sites, fast):
         y[(fast + 2) * line + ring + j] = y[second + j]
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _stage(x, y, s, f, out_x, out_y, pull, sites, fast, numbers, step):
     """Set (out_x, out_y) to (x, y) + step (dX/dt, dY/dt)(s, f)."""
     forcing, coupling, advection, damping = numbers[0], numbers[1], numbers[2], numbers[3]
@@ -55,7 +55,7 @@ def _stage(x, y, s, f, out_x, out_y, pull, sites, fast, numbers, step):
     _close_fast(out_y, sites, fast)
 
 
-@njit(nogil=True, fastmath=_SUMS, cache=True)
+@njit(forceinline=True, fastmath=_SUMS, cache=True)
 def _combine(x, a, b, c, d, sixth):
     """Set x to x + dt/6 (k1 + 2 k2 + 2 k3 + k4), from the states a, b, c and d = x + dt k4."""
     third = sixth + sixth

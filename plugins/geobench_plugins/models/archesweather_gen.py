@@ -142,26 +142,29 @@ def _with_means(training: "Training", mean: Forecaster, frames: int) -> "Trainin
 
     from geobench import Noise
 
-    states = training.train
-    means = torch.zeros_like(states)
-    for own, out in zip(states, means, strict=True):
+    trajectories, times, channels, *grid = training.train.shape
+    both = training.room.empty(trajectories, times, 2 * channels, *grid)
+    both = both.to(training.train.device)
+    for own, out in zip(training.train, both, strict=True):
+        out[:, :channels], out[:, channels:] = own, 0
         past = own.unfold(0, frames, 1)[:-1].movedim(-1, 1)  # (time, frame, channel, *grid)
         places = torch.arange(len(past), device=past.device)
         for each in torch.split(places, _AT_ONCE):
             noise = Noise.rows(0, "mean", len(each)).to(past.device).at(1)
             with torch.no_grad():
-                out[each + frames] = mean.step(past[each], noise)
-    return replace(training, train=torch.cat([states, means], 2))
+                out[each + frames, channels:] = mean.step(past[each], noise)
+        training.room.used(1, own.nbytes + out.nbytes)
+    return replace(training, train=both)
 
 
 def _errors(training: "Training", network: "Denoiser", frames: int) -> "Tensor":
     """Standard deviation of the mean's errors, in those of a step's change: `(channel,)`."""
     import torch
 
-    states = training.train[:, frames:]
-    total, count = torch.zeros(1, dtype=torch.float64, device=states.device), 0
-    for trajectory in states:
+    total, count = torch.zeros(1, dtype=torch.float64, device=training.train.device), 0
+    for trajectory in training.train[:, frames:]:
         outcome, mean = trajectory.chunk(2, 1)
+        training.room.used(1, trajectory.nbytes)
         error = network.scaling.residual(mean, outcome).double()
         total = total + network.scaling.weigh(error.square()).flatten(0, -2).sum(0)
         count += len(error)

@@ -1,6 +1,7 @@
 """Normalised states in, normalised changes out: the scaling that every learned model shares."""
 
 import math
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import torch
@@ -55,41 +56,54 @@ class Scaling(nn.Module):
 
     def learn(self, training: Training) -> None:
         """Measure the train split."""
-        states = training.train
-        sea = torch.from_numpy(training.task.spec.sea).to(states.device)
-        each = [states[:, :, c][..., sea].double() for c in range(states.shape[2])]
-        area = None if self.area is None else self.area[..., 0][sea]
-        found = [_moments(values, area) for values in each]
-        self.mean.copy_(torch.stack([mean for mean, _ in found]))
-        self.std.copy_(torch.stack([std for _, std in found]) + _EPSILON)
-        moving = (states.amax((0, 1)) != states.amin((0, 1))).movedim(0, -1)
+        self._measure(training)
+        low = high = training.train[0, 0]
+        for block in training.blocks():
+            low = torch.minimum(low, block.amin((0, 1)))
+            high = torch.maximum(high, block.amax((0, 1)))
+        moving = (high != low).movedim(0, -1)
         self.moving.copy_(moving)
         cells = math.prod(moving.shape[:-1])
         share = self.weigh(moving.double()).flatten(0, -2).sum(0) / cells
         if self._passes:
-            self._choose(states, share)
-        mean, square = self._moments(states, share, lambda x: x[1:] - self.reference(x[:-1]))
+            self._choose(training, share)
+        mean, square = self._moments(training, share, 1, lambda x: x[1:] - self.reference(x[:-1]))
         change = (square - mean.square()).sqrt() + _EPSILON
         self.change.copy_(torch.where(share > 0, change, 1.0))
 
-    def _choose(self, states: Tensor, share: Tensor) -> None:
+    def _measure(self, training: Training) -> None:
+        """Mean and standard deviation of each channel over trajectories, times and cells at sea."""
+        sea = torch.from_numpy(training.task.spec.sea).to(self.mean.device)
+        states = math.prod(training.train.shape[:2])
+        means, variances = (each[:, sea] for each in training.moments())  # (channel, cell)
+        area = torch.ones_like(means[0]) if self.area is None else self.area[..., 0][sea]
+        mean = (means * area).mean(1, keepdim=True)
+        squares = (states - 1) / states * variances + (means - mean).square()
+        variance = (squares * area).mean(1)
+        if self.area is None:
+            values = states * means.shape[1]
+            variance = variance * values / (values - 1)
+        self.mean.copy_(mean[:, 0])
+        self.std.copy_(variance.sqrt() + _EPSILON)
+
+    def _choose(self, training: Training, share: Tensor) -> None:
         """Filter the channels in which what the low pass drops is small beside a change."""
         self.filtered.fill_(True)
-        _, change = self._moments(states, share, lambda x: x[1:] - x[:-1])
-        _, rest = self._moments(states, share, lambda x: x - self.reference(x))
+        _, change = self._moments(training, share, 1, lambda x: x[1:] - x[:-1])
+        _, rest = self._moments(training, share, 0, lambda x: x - self.reference(x))
         ratio = (rest / change.clamp_min(_EPSILON**2)).sqrt()
         self.dropped = ratio.tolist()
         if self._most_dropped is not None:
             self.filtered.copy_(ratio <= self._most_dropped)
 
     def _moments(
-        self, states: Tensor, share: Tensor, of: "Callable[[Tensor], Tensor]"
+        self, training: Training, share: Tensor, overlap: int, of: "Callable[[Tensor], Tensor]"
     ) -> tuple[Tensor, Tensor]:
         """Mean and mean square over the cells that move, per channel, of what `of` makes."""
-        total = squares = torch.zeros(1, dtype=torch.float64, device=states.device)
+        total = squares = torch.zeros(1, dtype=torch.float64, device=share.device)
         count = 0
-        for trajectory in states:  # one at a time: the split may be large
-            values = (self._last(of(trajectory)) * self.moving).double()
+        for states in chain.from_iterable(training.blocks(overlap)):
+            values = (self._last(of(states)) * self.moving).double()
             over = list(range(values.ndim - 1))
             weighed = self.weigh(values)
             total, squares = total + weighed.sum(over), squares + (weighed * values).sum(over)
@@ -147,14 +161,6 @@ class Scaling(nn.Module):
     @staticmethod
     def _last(state: Tensor) -> Tensor:
         return state.movedim(1, -1)
-
-
-def _moments(values: Tensor, area: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation over rows, times and cells `(…, cell)`."""
-    if area is None:
-        return values.mean(), values.std()
-    mean = (values * area).mean()
-    return mean, ((values - mean).square() * area).mean().sqrt()
 
 
 def low_pass(dim: Dimension, kept: float) -> Tensor:
