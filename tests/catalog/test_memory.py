@@ -86,6 +86,7 @@ def test_a_forecast_20_times_larger_than_the_limit_fits_in_twice_the_limit(
     assert found["above"] < 2 * LIMIT
 
 
+@pytest.mark.slow
 def test_what_was_read_is_what_was_written(measured: dict[str, dict[str, float]]) -> None:
     # The mean square of 42 million standard normal numbers: 1 within 5 standard errors.
     mean = measured["read"]["done"] / 640

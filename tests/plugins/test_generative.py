@@ -104,6 +104,7 @@ class TestFlowMap(ModelConformance):
         return FlowMap(backbone=SMALL, training=BRIEF)
 
 
+@pytest.mark.slow
 class TestFlowMapOnAPlane(ModelConformance):
     def model(self) -> EnsembleModel:
         return FlowMap(backbone=FLAT, training=BRIEF)

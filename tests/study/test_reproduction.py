@@ -84,7 +84,7 @@ def _threads() -> tuple[int, int]:
     return torch.get_num_threads(), blas
 
 
-@pytest.mark.parametrize(("then", "now"), [(2, 1), (1, 2)])
+@pytest.mark.parametrize(("then", "now"), [(2, 1), pytest.param(1, 2, marks=pytest.mark.slow)])
 def test_the_threads_of_the_record_compute_again(
     steps: Steps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: int, now: int
 ) -> None:
