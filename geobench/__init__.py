@@ -25,17 +25,20 @@ if TYPE_CHECKING:
     from geobench.interfaces.model import Batch, EnsembleModel, Forecaster, Run, Task, Training
     from geobench.interfaces.noise import Noise
     from geobench.interfaces.plugin import Fields, Plugin
+    from geobench.interfaces.presentation import FAMILIES, Curve, Series
     from geobench.interfaces.scorer import Context, Scorer
     from geobench.interfaces.simulator import Simulator
     from geobench.interfaces.state import Dimension, StateSpec, Variable
     from geobench.training import Optimisation, Stage, optimise
 
 _HOME = {
+    "FAMILIES": "interfaces.presentation",
     "LANES": "interfaces.compiled_noise",
     "Assimilation": "interfaces.assimilation",
     "Batch": "interfaces.model",
     "Context": "interfaces.scorer",
     "Control": "interfaces.experiment",
+    "Curve": "interfaces.presentation",
     "Dimension": "interfaces.state",
     "EnsembleModel": "interfaces.model",
     "Event": "interfaces.experiment",
@@ -51,6 +54,7 @@ _HOME = {
     "Plugin": "interfaces.plugin",
     "Run": "interfaces.model",
     "Scorer": "interfaces.scorer",
+    "Series": "interfaces.presentation",
     "Simulator": "interfaces.simulator",
     "Split": "interfaces.experiment",
     "Stage": "training",
@@ -64,11 +68,13 @@ _HOME = {
 }
 
 __all__ = [
+    "FAMILIES",
     "LANES",
     "Assimilation",
     "Batch",
     "Context",
     "Control",
+    "Curve",
     "Dimension",
     "EnsembleModel",
     "Event",
@@ -85,6 +91,7 @@ __all__ = [
     "Plugin",
     "Run",
     "Scorer",
+    "Series",
     "Simulator",
     "Split",
     "Stage",

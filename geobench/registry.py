@@ -224,6 +224,12 @@ class Registry:
         """Build a scorer from its recipe."""
         return cast("Scorer", self._build("scorer", recipe))
 
+    def headline_scorers(self) -> "list[Scorer]":
+        """Scorers that a study uses which names none: the built-in ones, then those of others."""
+        offered = [offer for offer in self.offers.values() if offer.kind == "scorer"]
+        offered.sort(key=lambda offer: offer.plugin != _BUILTIN)
+        return [self.scorer(offer.name) for offer in offered if offer.value.headline]
+
     def assimilation(self, recipe: object) -> "Assimilation":
         """Build a data assimilation from its recipe."""
         return cast("Assimilation", self._build("assimilation", recipe))

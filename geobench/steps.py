@@ -48,7 +48,6 @@ Watch = Callable[[str], AbstractContextManager[Progress]]
 
 _WEIGHTS = "weights.safetensors"
 _LEAST = 2**26  # bytes, with fewer of which many passes would take their time for nothing
-ROUNDED_SCORES = ("crps", "rmse", "spread-skill", "brier")  # in which rounding is measured
 PATIENCE = 0.5
 """Seconds until it is asked again whether a work is done, or free."""
 _Block = TypeVar("_Block")
@@ -628,7 +627,7 @@ class Steps:
 
         names = [variable.name for variable in self.spec(dataset).variables]
         kept = bits_of(dataset.load("climatology"), names, bits)
-        scorers = [self.registry.scorer(name) for name in ROUNDED_SCORES]
+        scorers = self.registry.headline_scorers()
         return Rounding(kept, scorers, self.outcome(dataset, cases=cases), self.context(dataset))
 
     def outcome(

@@ -60,8 +60,11 @@ class Study(Fields):
         "network: with these numbers of them, at most, from one training",
     )
     members: int = Field(16, gt=1)
-    scorers: tuple[dict[str, Any] | str, ...] = Field(
-        ("crps", "rmse", "spread-skill", "brier"), min_length=1, description="the first one ranks"
+    scorers: tuple[dict[str, Any] | str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="the first one ranks; default: the headline scores, of which `geobench plugins "
+        "list` tells",
     )
     reference: Reference = Reference()
     baseline: str = Field(
@@ -144,7 +147,9 @@ class Runner:
             models = {study.baseline: registry.model(study.baseline), **models}
         if REFERENCE in study.models:
             raise GeobenchError(f"a model cannot be labelled '{REFERENCE}': rename it.")
-        self.scorers = [registry.scorer(recipe) for recipe in study.scorers]
+        self.scorers = registry.headline_scorers()
+        if study.scorers:
+            self.scorers = [registry.scorer(recipe) for recipe in study.scorers]
         self.forms = Forms(self.scorers, registry)
         self._registry = registry
         reference = study.reference

@@ -53,7 +53,7 @@ class Share(click.ParamType[float]):
     "--level", type=Share(), default="5%", show_default=True, help="Of false alarms, two-sided."
 )
 @click.option(
-    "--scorer", default="crps", show_default=True, shell_complete=offered("scorer"), help="One."
+    "--scorer", help="One; default: the score that ranks.", shell_complete=offered("scorer")
 )
 @click.option(
     "--members",
@@ -73,7 +73,7 @@ def plan(
     mde: float,
     power: float,
     level: float,
-    scorer: str,
+    scorer: str | None,
     members: tuple[int, ...],
     law_members: int | None,
     *,
@@ -89,9 +89,9 @@ def plan(
     steps = settings.steps()
     drawn, draws = (steps.catalog.get(each, "forecast") for each in (forecast, law))
     aim = Aim(mde, power, level)
-    found = steps.plan(
-        drawn, draws, steps.registry.scorer(scorer), aim, members, law_members=law_members
-    )
+    registry = steps.registry
+    own = registry.scorer(scorer) if scorer else registry.headline_scorers()[0]
+    found = steps.plan(drawn, draws, own, aim, members, law_members=law_members)
     if as_json:
         documents.show([{**asdict(each), "aim": asdict(aim)} for each in found])
         return

@@ -103,7 +103,8 @@ def _show(offer: "Offer") -> None:
 
 
 def _declared(scorer: "type[Scorer]") -> Iterator[str]:
-    """What a scorer declares: which scores are better, what the excess is, units and members."""
+    """What a scorer declares: which scores are better, what the excess is, units, how it is shown."""
+    from geobench.interfaces.presentation import FAMILIES
     from geobench.interfaces.scorer import IDEALS
 
     if scorer.better in IDEALS:
@@ -118,6 +119,10 @@ def _declared(scorer: "type[Scorer]") -> Iterator[str]:
         yield "excess: score - score of the true distribution"
     yield f"units: {scorer.units if scorer.units != '1' else 'none'}"
     yield f"members: {scorer.least_members} or more"
+    family = FAMILIES[scorer.family].title if scorer.family in FAMILIES else scorer.family
+    yield f"family: {plain(family)}"
+    if scorer.headline:
+        yield "used by studies that name no scorers"
 
 
 def _fields(cls: type[BaseModel], own: BaseModel | None, indent: str) -> Iterator[str]:

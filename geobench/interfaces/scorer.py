@@ -1,7 +1,7 @@
 """The contract of a scorer: statistics per case, and a function of their means."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from geobench.interfaces.experiment import Control, Event
+    from geobench.interfaces.presentation import Curve
 
 Blaming = Callable[[str], AbstractContextManager[None]]
 """What names the owner of code that fails within it."""
@@ -200,6 +201,11 @@ class Scorer(Plugin):
     spread needs 2.
     """
 
+    family: ClassVar[str] = "Other scores"
+    """Which scores it is shown with: a key of `FAMILIES`, or the title of a family of its own."""
+    headline: ClassVar[bool] = False
+    """Whether a study that names no scorers uses it, and rounding is measured in it."""
+
     within: Region = Field(
         None, description="part of the grid: bounds along each dim as shares of its length"
     )
@@ -234,6 +240,10 @@ class Scorer(Plugin):
         energy, Brier, variogram). Return a scorer or its recipe; None: there is none.
         """
         return None
+
+    def curves(self) -> "Sequence[Curve]":
+        """Figures that its mean statistics hold beside the scores."""
+        return ()
 
     def orientation(self, column: str) -> Orientation:
         """Which values of one of its scores are better, by the score's name."""

@@ -1,10 +1,13 @@
-"""Which scores stand together: extremes, the joint law, calibration, single sites, the rest."""
+"""Which scores stand together: those of a family, as scorers declare it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from geobench.interfaces.presentation import FAMILIES, Family
 from geobench.interfaces.scorer import Scorer
+from geobench.leaderboard import curves
 from geobench.leaderboard.board import Board
+from geobench.leaderboard.exhibit import Exhibit
 
 
 @dataclass(frozen=True)
@@ -15,80 +18,27 @@ class Group:
     title: str
     told: str
     columns: Sequence[int]
-    figures: Sequence[str] = ()
+    figures: Sequence[str]
     """Keys of those that belong to it."""
 
 
-_FIGURES = {
-    "extremes": ("reliability", "value", "roc"),
-    "joint": ("spectra", "spread-spectra"),
-    "calibration": ("ranks", "spread"),
-}
-_GROUPS = (
-    (
-        "extremes",
-        "Extremes",
-        (
-            "Exceedances of climatological quantiles, of each site and of whole fields. Squared "
-            "error of p, p/p*, value lost, return levels: against the true law, without the noise "
-            "of one outcome."
-        ),
-        (
-            "tail-crps", "brier", "rps", "law-brier", "law-exceedance", "economic-value",
-            "law-value", "law-return-level", "law-events", "event-crps", "roc", "sedi",
-            "law-tail-crps", "law-rps", "law-event-crps",
-        ),
-    ),
-    (
-        "joint",
-        "Joint law",
-        "Dependence between sites, scales and times: what marginal scores cannot see.",
-        (
-            "energy", "law-energy", "variogram", "pooled-crps", "kernel-score", "law-mmd",
-            "law-covariance", "law-dependence", "law-sliced-wasserstein", "law-spectrum",
-            "spectrum", "structure", "path-crps", "law-parts",
-            "law-variogram", "law-kernel-score", "law-pooled-crps", "law-path-crps",
-        ),
-    ),
-    (
-        "calibration",
-        "Calibration",
-        (
-            "Whether probabilities mean what they say. Several of these depend on the number of "
-            "members (not fair): compare with the oracle's row."
-        ),
-        (
-            "spread-skill", "rank-histogram", "coverage", "reliability", "resolution",
-            "tail-calibration", "multivariate-ranks", "crps-parts",
-        ),
-    ),
-    (
-        "sites",
-        "Single sites",
-        "Each site by itself: how far off, how wide. None of these sees dependence between sites.",
-        (
-            "crps", "rmse", "bias", "law-crps", "law-rmse", "law-mean", "law-spread",
-            "law-wasserstein",
-        ),
-    ),
-)  # fmt: skip
-
-
-def groups(board: Board) -> list[Group]:
-    """Return the groups of which the board has scores; scorers of plugins come last."""
-    known = {name for *_, names in _GROUPS for name in names}
-    rest = ("other", "Other scores", "", tuple({c.scorer for c in board.columns} - known))
-    found = [
-        Group(
-            key,
-            title,
-            told,
-            [place for place, column in enumerate(board.columns) if column.scorer in names],
-            _FIGURES.get(key, ()),
-        )
-        for key, title, told, names in (*_GROUPS, rest)
-    ]
-    return [group for group in found if group.columns]
+def groups(exhibit: Exhibit) -> list[Group]:
+    """The families of which the board has scores: those that geobench knows, then others."""
+    board = exhibit.board
+    family = {scorer.name: scorer.family for scorer in exhibit.scorers}
+    figures = {
+        curve.key: curve.family or scorer.family for scorer, curve in curves.declared(exhibit)
+    }
+    others = [name for name in dict.fromkeys(family.values()) if name not in FAMILIES]
+    found = []
+    for place, name in enumerate([*FAMILIES, *others]):
+        columns = [i for i, column in enumerate(board.columns) if family[column.scorer] == name]
+        if columns:
+            known = FAMILIES.get(name) or Family(name)
+            key = name if name in FAMILIES else f"family-{place}"
+            drawn = [curve for curve, own in figures.items() if own == name]
+            found.append(Group(key, known.title, known.about, columns, drawn))
+    return found
 
 
 def words(group: Group, board: Board, scorers: Sequence[Scorer]) -> Iterator[tuple[str, str]]:

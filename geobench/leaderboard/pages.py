@@ -97,7 +97,7 @@ def _shown(exhibit: Exhibit) -> dict[str, Any]:
         "figures": {f.key: (f, Markup(chart_svg.text(f.chart, own))) for f in made},  # noqa: S704
         "cards": cards,
         "against": scorecard.reference_row(board),
-        "groups": groups.groups(board),
+        "groups": groups.groups(exhibit),
         "best": groups.best,
         "digits": [decimals(column) for column in board.columns],
         "lead": lead,

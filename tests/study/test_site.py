@@ -306,7 +306,7 @@ def test_the_value_of_forecasts_is_that_of_the_scorer(registry: Any) -> None:
     import numpy as np
     import xarray as xr
 
-    from geobench.leaderboard.curves import value_of
+    from geobench_plugins.scorers.curves_of_events import value_of
 
     generator = np.random.Generator(np.random.Philox(key=8))
     table = generator.random((9, 2)) ** 3

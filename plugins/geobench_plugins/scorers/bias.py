@@ -15,6 +15,7 @@ class Bias(Scorer):
     """
 
     name = "bias"
+    family = "sites"
     version = "2"
     better = "zero"
     fair = True

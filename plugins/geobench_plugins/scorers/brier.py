@@ -17,6 +17,8 @@ class Brier(Scorer):
     """
 
     name = "brier"
+    family = "extremes"
+    headline = True
     version = "3"
     fair = True
     proper = True
@@ -47,6 +49,7 @@ class RPS(Scorer):
     """
 
     name = "rps"
+    family = "extremes"
     version = "2"
     fair = True
     proper = True

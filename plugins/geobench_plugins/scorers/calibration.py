@@ -1,8 +1,9 @@
 """Calibration: ranks of the outcome among the members, coverage, reliability of probabilities."""
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from geobench import Context, Scorer
+from geobench import Context, Curve, Scorer, Series
 from geobench_plugins.scorers.discrimination import OfTable
 
 if TYPE_CHECKING:
@@ -27,6 +28,21 @@ class _OfRanks(Scorer):
 
         return marginals(forecast, truth, context)[["ranks"]]
 
+    def curves(self) -> "Sequence[Curve]":
+        """The rank histogram."""
+        return (
+            Curve(
+                "ranks",
+                "Rank histogram",
+                "How often the outcome has each rank among the members, over what is right; 1 is "
+                "calibrated. A cup: too little spread; a dome: too much; a slope: a bias.",
+                "rank of the outcome among the members, 0 to 1",
+                "frequency",
+                _histogram,
+                ideal=1.0,
+            ),
+        )
+
 
 class RankHistogram(_OfRanks):
     """How far the rank histogram is from flat: sum over ranks of |share - 1 / (M + 1)|.
@@ -37,6 +53,7 @@ class RankHistogram(_OfRanks):
     """
 
     name = "rank-histogram"
+    family = "calibration"
     version = "2"
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
@@ -54,6 +71,7 @@ class Coverage(_OfRanks):
     """
 
     name = "coverage"
+    family = "calibration"
     better = "one"
     fair = True
 
@@ -75,6 +93,7 @@ class Reliability(OfTable):
     """
 
     name = "reliability"
+    family = "calibration"
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the term."""
@@ -96,6 +115,7 @@ class Resolution(OfTable):
     """
 
     name = "resolution"
+    family = "calibration"
     better = "higher"
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
@@ -104,6 +124,13 @@ class Resolution(OfTable):
         rate = means["table"].isel(happened=1).sum("above", skipna=False)
         term = (cases * (happened - rate) ** 2).sum("above", skipna=False)
         return term.to_dataset(name="resolution")
+
+
+def _histogram(means: "xr.Dataset") -> Iterator[Series]:
+    import numpy as np
+
+    shares = means["ranks"].to_numpy()
+    yield Series((np.arange(len(shares)) + 0.5) / len(shares), shares * len(shares))
 
 
 def _given(table: "xr.DataArray") -> "tuple[xr.DataArray, xr.DataArray]":

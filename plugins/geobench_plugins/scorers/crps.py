@@ -20,6 +20,8 @@ class CRPS(Scorer):
     """
 
     name = "crps"
+    family = "sites"
+    headline = True
     version = "3"
     fair = True
     proper = True

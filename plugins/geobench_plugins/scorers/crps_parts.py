@@ -23,6 +23,7 @@ class CRPSParts(Scorer):
     """
 
     name = "crps-parts"
+    family = "calibration"
     version = "2"
 
     def statistics(

@@ -1,10 +1,11 @@
 """Whether events are told from non-events: area under the ROC curve, SEDI, economic value."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from geobench import Context, Scorer
+from geobench import Context, Curve, Scorer
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,6 +31,12 @@ class OfTable(Scorer):
 
         return marginals(forecast, truth, context)[["table"]]
 
+    def curves(self) -> "Sequence[Curve]":
+        """Reliability diagram, value of the forecasts to users, and ROC curve."""
+        from geobench_plugins.scorers.curves_of_events import CURVES
+
+        return CURVES
+
 
 class ROC(OfTable):
     """Area under the curve of hit rate over false-alarm rate, one point for each k of M members.
@@ -39,6 +46,7 @@ class ROC(OfTable):
     """
 
     name = "roc"
+    family = "extremes"
     better = "higher"
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
@@ -57,6 +65,7 @@ class SEDI(OfTable):
     """
 
     name = "sedi"
+    family = "extremes"
     better = "higher"
 
     share: Share = Field(0.5, description="of the members above the threshold, at least: a warning")
@@ -89,6 +98,7 @@ class EconomicValue(OfTable):
     """
 
     name = "economic-value"
+    family = "extremes"
     better = "higher"
 
     cost_loss: tuple[Share, ...] = Field((0.05, 0.2), description="ratios C/L", min_length=1)

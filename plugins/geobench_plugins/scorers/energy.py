@@ -21,6 +21,7 @@ class Energy(Scorer):
     """
 
     name = "energy"
+    family = "fields"
     version = "3"
     fair = True
     proper = True

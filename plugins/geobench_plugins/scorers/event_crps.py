@@ -23,6 +23,7 @@ class EventCRPS(Scorer):
     """
 
     name = "event-crps"
+    family = "extremes"
     version = "2"
     fair = True
     proper = True

@@ -26,6 +26,7 @@ class KernelScore(Scorer):
     """
 
     name = "kernel-score"
+    family = "fields"
     version = "2"
     fair = True
     proper = True
@@ -63,6 +64,7 @@ class LawMMD(Scorer):
     """
 
     name = "law-mmd"
+    family = "fields"
     version = "2"
     fair = True
     proper = True

@@ -18,6 +18,7 @@ class LawCRPS(Scorer):
     """
 
     name = "law-crps"
+    family = "sites"
     version = "2"
     fair = True
     proper = True
@@ -43,6 +44,7 @@ class LawEnergy(Scorer):
     """
 
     name = "law-energy"
+    family = "fields"
     version = "2"
     fair = True
     proper = True
@@ -74,6 +76,7 @@ class LawMean(Scorer):
     """
 
     name = "law-mean"
+    family = "sites"
     version = "2"
     fair = True
     proper = True
@@ -101,6 +104,7 @@ class LawSpread(Scorer):
     """
 
     name = "law-spread"
+    family = "sites"
     better = "zero"
     fair = True
     needs_law = True

@@ -20,6 +20,7 @@ class LawTailCRPS(Scorer):
     """
 
     name = "law-tail-crps"
+    family = "extremes"
     fair = True
     proper = True
     needs_law = True
@@ -47,6 +48,7 @@ class LawPooledCRPS(Scorer):
     """
 
     name = "law-pooled-crps"
+    family = "fields"
     fair = True
     proper = True
     needs_law = True
@@ -85,6 +87,7 @@ class LawPathCRPS(Scorer):
     """
 
     name = "law-path-crps"
+    family = "time"
     fair = True
     proper = True
     needs_law = True
@@ -117,6 +120,7 @@ class LawEventCRPS(Scorer):
     """
 
     name = "law-event-crps"
+    family = "extremes"
     fair = True
     proper = True
     needs_law = True

@@ -32,6 +32,7 @@ class LawEvents(Scorer):
     """
 
     name = "law-events"
+    family = "extremes"
     better = "zero"
     fair = True
     needs_law = True

@@ -27,6 +27,7 @@ class LawBrier(Scorer):
     """
 
     name = "law-brier"
+    family = "extremes"
     version = "2"
     fair = True
     proper = True
@@ -53,6 +54,7 @@ class LawRPS(Scorer):
     """
 
     name = "law-rps"
+    family = "extremes"
     fair = True
     proper = True
     needs_law = True
@@ -85,6 +87,7 @@ class LawReliability(Scorer):
     """
 
     name = "law-reliability"
+    family = "extremes"
     version = "2"
     needs_law = True
     units = "1"
@@ -135,6 +138,7 @@ class LawExceedance(Scorer):
     """
 
     name = "law-exceedance"
+    family = "extremes"
     better = "zero"
     fair = True
     needs_law = True
@@ -175,6 +179,7 @@ class LawValue(Scorer):
     """
 
     name = "law-value"
+    family = "extremes"
     version = "2"
     fair = False
     needs_law = True
@@ -240,6 +245,7 @@ class LawReturnLevel(Scorer):
     """
 
     name = "law-return-level"
+    family = "extremes"
     better = "zero"
     fair = True
     needs_law = True

@@ -21,6 +21,7 @@ class LawVariogram(Scorer):
     """
 
     name = "law-variogram"
+    family = "fields"
     fair = True
     proper = True
     needs_law = True
@@ -73,6 +74,7 @@ class LawKernelScore(Scorer):
     """
 
     name = "law-kernel-score"
+    family = "fields"
     fair = True
     proper = True
     needs_law = True

@@ -22,6 +22,7 @@ class LawCovariance(Scorer):
     """
 
     name = "law-covariance"
+    family = "fields"
     version = "2"
     fair = True
     proper = True
@@ -67,6 +68,7 @@ class LawWasserstein(Scorer):
     """
 
     name = "law-wasserstein"
+    family = "sites"
     version = "2"
     proper = True
     needs_law = True
@@ -114,6 +116,7 @@ class LawSlicedWasserstein(Scorer):
     """
 
     name = "law-sliced-wasserstein"
+    family = "fields"
     version = "2"
     proper = True
     needs_law = True
@@ -175,6 +178,7 @@ class LawDependence(Scorer):
     """
 
     name = "law-dependence"
+    family = "fields"
     version = "2"
     needs_law = True
     units = "1"

@@ -39,6 +39,7 @@ class LawParts(Scorer):
     """
 
     name = "law-parts"
+    family = "fields"
     version = "2"
     needs_law = True
     cells_by_area = False

@@ -17,6 +17,7 @@ class LawRMSE(Scorer):
     """
 
     name = "law-rmse"
+    family = "sites"
     fair = True
     proper = True
     needs_law = True

@@ -29,6 +29,7 @@ class MultivariateRanks(Scorer):
     """
 
     name = "multivariate-ranks"
+    family = "calibration"
     version = "2"
     units = "1"
     least_members = 2

@@ -20,6 +20,7 @@ class PathCRPS(Scorer):
     """
 
     name = "path-crps"
+    family = "time"
     version = "2"
     fair = True
     proper = True

@@ -22,6 +22,7 @@ class PooledCRPS(Scorer):
     """
 
     name = "pooled-crps"
+    family = "fields"
     version = "2"
     fair = True
     proper = True

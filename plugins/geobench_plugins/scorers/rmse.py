@@ -19,6 +19,8 @@ class RMSE(Scorer):
     """
 
     name = "rmse"
+    family = "sites"
+    headline = True
     version = "3"
     fair = True
     proper = True

@@ -1,8 +1,10 @@
 """Power by wavenumber: of members, and of what they differ by."""
 
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from geobench import Context, Scorer
+from geobench import Context, Curve, Scorer, Series
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,6 +20,7 @@ class Spectrum(Scorer):
     """
 
     name = "spectrum"
+    family = "fields"
     better = "one"
     fair = True
     units = "1"
@@ -35,6 +38,18 @@ class Spectrum(Scorer):
         outcome = power(truth, context)
         return xr.Dataset({"members": members, "outcome": outcome.where(members.notnull())})
 
+    def curves(self) -> "Sequence[Curve]":
+        """Power by wavenumber."""
+        return (
+            _power(
+                "spectra",
+                "Power by wavenumber",
+                "Power of single members by octaves of wavenumber, beside that of the outcome "
+                "(dashed): small scales that are missing, or too many.",
+                "outcome",
+            ),
+        )
+
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the ratio."""
         return (means["members"] / means["outcome"]).to_dataset(name="power")
@@ -50,6 +65,7 @@ class LawSpectrum(Scorer):
     """
 
     name = "law-spectrum"
+    family = "fields"
     better = "zero"
     fair = True
     needs_law = True
@@ -73,9 +89,32 @@ class LawSpectrum(Scorer):
             found.append(power(away, context).sum("member", skipna=False) / (count - 1))
         return xr.Dataset({"members": found[0], "law": found[1].where(found[0].notnull())})
 
+    def curves(self) -> "Sequence[Curve]":
+        """Power of the spread by wavenumber."""
+        return (
+            _power(
+                "spread-spectra",
+                "Power of the spread by wavenumber",
+                "Power of what members differ by, beside that of draws of the law (dashed): at "
+                "which scales the ensemble has too little spread. Only a known law can tell.",
+                "law",
+            ),
+        )
+
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the ratio less 1."""
         from geobench_plugins.kernels.ensembles import ratio
 
         excess = ratio(means["members"] - means["law"], means["law"])
         return excess.to_dataset(name="power of the spread over the law's")
+
+
+def _power(key: str, title: str, caption: str, other: str) -> Curve:
+    axes = "waves along the domain, from", "power"
+    members = partial(_bands, of="members")
+    against = partial(_bands, of=other, name=f"the {other}")
+    return Curve(key, title, caption, *axes, members, against=against, x_log=True, y_log=True)
+
+
+def _bands(means: "xr.Dataset", of: str, name: str = "") -> Iterator[Series]:
+    yield Series([2.0**band for band in range(means.sizes["band"])], means[of].to_numpy(), name)

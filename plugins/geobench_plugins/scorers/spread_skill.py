@@ -1,10 +1,12 @@
 """The ratio of spread to skill."""
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from geobench import Context, Scorer
+from geobench import Context, Curve, Scorer, Series
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
 
 
@@ -18,6 +20,8 @@ class SpreadSkill(Scorer):
     """
 
     name = "spread-skill"
+    family = "calibration"
+    headline = True
     version = "3"
     better = "one"
     fair = True
@@ -34,7 +38,48 @@ class SpreadSkill(Scorer):
         spread = found["variance"] * ((count + 1) / count)
         return found[["squared"]].assign(spread=spread)
 
+    def curves(self) -> "Sequence[Curve]":
+        """Spread and error by lead time, and one against the other."""
+        return (
+            Curve(
+                "spread",
+                "Spread and error",
+                "Spread of the members (with the factor of finite ensembles), and error of their "
+                "mean (dotted), by lead time. They are equal where the ensemble is reliable. Units "
+                "are those of the variable.",
+                "lead time, days",
+                "spread, and error",
+                _by_lead,
+                leads="axis",
+            ),
+            Curve(
+                "spread-of-error",
+                "Spread against error",
+                "A point for each lead time: spread of the members against the error of their "
+                "mean. Above the diagonal the members differ more than they err.",
+                "root-mean-square error of the ensemble mean",
+                "spread",
+                _against_error,
+                leads="all",
+            ),
+        )
+
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Take the root of the ratio."""
         ratio: xr.DataArray = (means["spread"] / means["squared"]) ** 0.5
         return ratio.to_dataset(name="spread/skill")
+
+
+def _by_lead(means: "xr.Dataset") -> Iterator[Series]:
+    spread, error = _roots(means)
+    yield Series((), spread)
+    yield Series((), error, "error")
+
+
+def _against_error(means: "xr.Dataset") -> Iterator[Series]:
+    spread, error = _roots(means)
+    yield Series(error, spread)
+
+
+def _roots(means: "xr.Dataset") -> "list[np.ndarray[tuple[int], np.dtype[np.float64]]]":
+    return [means[name].to_numpy() ** 0.5 for name in ("spread", "squared")]

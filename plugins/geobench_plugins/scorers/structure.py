@@ -21,6 +21,7 @@ class Structure(Scorer):
     """
 
     name = "structure"
+    family = "fields"
     version = "2"
     better = "one"
     fair = True

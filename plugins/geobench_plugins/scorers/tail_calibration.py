@@ -23,6 +23,7 @@ class TailCalibration(Scorer):
     """
 
     name = "tail-calibration"
+    family = "calibration"
     version = "2"
     units = "1"
     least_members = 2

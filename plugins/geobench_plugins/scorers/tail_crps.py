@@ -17,6 +17,7 @@ class TailCRPS(Scorer):
     """
 
     name = "tail-crps"
+    family = "extremes"
     version = "2"
     fair = True
     proper = True

@@ -24,6 +24,7 @@ class Variogram(Scorer):
     """
 
     name = "variogram"
+    family = "fields"
     version = "2"
     fair = True
     proper = True
