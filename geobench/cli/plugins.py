@@ -103,7 +103,7 @@ def _show(offer: "Offer") -> None:
 
 
 def _declared(scorer: "type[Scorer]") -> Iterator[str]:
-    """What a scorer declares: which scores are better, what the excess is, units, how it is shown."""
+    """What a scorer declares of its scores, and how they are shown."""
     from geobench.interfaces.presentation import FAMILIES
     from geobench.interfaces.scorer import IDEALS
 

@@ -92,7 +92,10 @@ class Plugin(Fields):
         if not isinstance(given, Mapping):
             return given
         defaults = {key: field.default for key, field in cls.model_fields.items()}
-        return {key: _completed(value, defaults.get(key)) for key, value in given.items()}
+        groups = {key: {} for key, value in defaults.items() if isinstance(value, Fields)}
+        return {
+            key: _completed(value, defaults.get(key)) for key, value in (groups | given).items()
+        }
 
     @model_validator(mode="after")
     def _files_are_there(self) -> Self:
@@ -163,10 +166,16 @@ def _misfit(given: bool | int | str, kinds: frozenset[Any]) -> str:
 
 
 def _completed(given: Any, default: Any) -> Any:
-    """Return the keys of a group over those of its default, if both are of one kind."""
+    """Return the keys of a group over those of its default, if both are of one kind.
+
+    `Group(key=value)` means what `{"key": value}` does. Every key of what comes out counts as
+    given, so that a group taken from one plugin means the same in another.
+    """
+    if isinstance(given, Fields) and type(given) is type(default):
+        given = {key: getattr(given, key) for key in given.model_fields_set}
     if not isinstance(given, Mapping) or not isinstance(default, Fields):
         return given
-    kept = dict(default)
+    kept = {k: _completed({}, v) if isinstance(v, Fields) else v for k, v in default}
     for key, field in type(default).model_fields.items():
         is_tag = get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1
         if is_tag and given.get(key, kept[key]) != kept[key]:

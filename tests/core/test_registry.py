@@ -11,6 +11,10 @@ from geobench import GeobenchError
 from geobench.cli import main
 from geobench.registry import Registry, merged, read_yaml
 from geobench_catalog import environment
+from geobench_plugins.models.aifs_crps import AIFSCRPS
+from geobench_plugins.models.fgn import FGN
+from geobench_plugins.networks.conditioning import Conditioning
+from geobench_plugins.networks.objectives import Energy
 
 GOOD = """
 from geobench import EnsembleModel, Forecaster, hookimpl
@@ -247,6 +251,15 @@ def test_what_is_not_named_of_a_group_keeps_the_default_of_the_model(registry: R
     assert found["training"] == {**kept["training"], "passes": 10}
     assert found["conditioning"] == {**kept["conditioning"], "where": "all"}
     assert found["objective"] == {"score": "crps", "alpha": 0.95}
+
+
+def test_a_group_means_the_same_as_object_and_as_keys() -> None:
+    by_keys = AIFSCRPS.configured({"conditioning": {"noise": "both"}})
+    assert by_keys.conditioning.where == "processor"  # of the preset
+    assert AIFSCRPS(conditioning=Conditioning(noise="both")) == by_keys
+    # A group that is taken from a model is all of it.
+    assert AIFSCRPS(conditioning=FGN().conditioning).conditioning == Conditioning()
+    assert AIFSCRPS(objective=Energy()).objective == Energy()
 
 
 def test_another_kind_of_group_has_its_own_defaults(registry: Registry) -> None:

@@ -199,11 +199,3 @@ def test_bad_fields_are_told_on_one_line(fields: dict[str, object], told: str) -
     with pytest.raises(GeobenchError, match=told) as error:
         ShallowWater.configured(fields)
     assert "\n" not in str(error.value)
-
-
-def test_numba_without_a_way_to_run_is_told() -> None:
-    simulator, state = ShallowWater(n=8, backend="numba"), torch.zeros(1, 3, 8, 8)
-    with pytest.raises(GeobenchError, match="Use backend: auto"):
-        simulator.advance(state.half(), 1, Noise.rows(0, "none", 1))
-    with pytest.raises(GeobenchError, match="without gradients"):
-        simulator.advance(state.requires_grad_(), 1, Noise.rows(0, "none", 1))

@@ -37,8 +37,7 @@ def test_the_record_tells_how_much_each_score_changes(
     assert [scorer.name for scorer in headline] == ["crps", "rmse", "spread-skill", "brier"]
     for scorer in headline:
         one, other = (
-            steps.score(each, scorer).record.summary["scores"]
-            for each in (exact, rounded)
+            steps.score(each, scorer).record.summary["scores"] for each in (exact, rounded)
         )
         for column, values in one.items():
             change = np.array(other[column]) - np.array(values)

@@ -3,11 +3,12 @@
 import math
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
 from geobench import Dimension, Simulator, StateSpec, Variable
+from geobench_plugins.simulators.backends import Backend, compiled
 from geobench_plugins.simulators.model_time import whole_steps
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Lorenz95(Simulator):
         0.0, ge=0, le=1, description="cubic share of a kick; 0.1 has an excess kurtosis of 3.6"
     )
     threshold: float | None = Field(None, description="only sites above it are kicked")
-    backend: Literal["auto", "torch", "numba"] = Field(
+    backend: Backend = Field(
         "auto", description="auto: compiled on a CPU unless a gradient is asked for"
     )
 
@@ -115,8 +116,7 @@ class Lorenz95(Simulator):
 
     def advance(self, state: "Tensor", steps: int, noise: "Noise") -> "Tensor":
         """Take `steps` x `substeps` noisy Runge-Kutta steps."""
-        compiled = state.device.type == "cpu" and not state.requires_grad
-        if self.backend == "numba" or (self.backend == "auto" and compiled):
+        if compiled(self.name, self.backend, state):
             return self._advance_by_numba(state, steps, noise)
         for step in range(steps):
             state = self._step_by_torch(state, noise.at(noise.lead + step))

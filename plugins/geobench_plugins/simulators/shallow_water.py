@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from geobench import Dimension, Fields, GeobenchError, Simulator, StateSpec, Variable
+from geobench import Dimension, Fields, Simulator, StateSpec, Variable
+from geobench_plugins.simulators.backends import Backend, compiled
 
 if TYPE_CHECKING:
     import torch
@@ -88,7 +89,7 @@ class ShallowWater(Simulator):
     eddy_noise: float = Field(
         0.03, ge=0, description="rms of the eddy-scale random stress over 5 days, N m-2"
     )
-    backend: Literal["auto", "torch", "numba"] = Field(
+    backend: Backend = Field(
         "auto", description="auto: numba on a CPU when no gradient is asked for, else torch"
     )
 
@@ -230,7 +231,8 @@ class ShallowWater(Simulator):
 
     def advance(self, state: "Tensor", steps: int, noise: "Noise") -> "Tensor":
         """Take `steps` output steps, each under a wind of its own."""
-        run = self._numba if self._compiled(state) else self._torch
+        by_numba = compiled(self.name, self.backend, state)
+        run = self._numba if by_numba else self._torch
         state = self._closed(state)
         for step in range(steps):
             state = run(state, noise.at(noise.lead + step))
@@ -245,18 +247,6 @@ class ShallowWater(Simulator):
         within[0, :, 0] = 0
         within[1, 0, :] = 0
         return (state * within).contiguous()
-
-    def _compiled(self, state: "Tensor") -> bool:
-        import torch
-
-        able = state.device.type == "cpu" and state.dtype in (torch.float32, torch.float64)
-        able = able and not (torch.is_grad_enabled() and state.requires_grad)
-        if self.backend == "numba" and not able:
-            raise GeobenchError(
-                f"{self.name}: numba runs float32 and float64 on a CPU without gradients, and this "
-                f"is {state.dtype} on {state.device}. Use backend: auto."
-            )
-        return able and self.backend != "torch"
 
     @property
     def _steps(self) -> int:

@@ -2,11 +2,12 @@
 
 import math
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
 from geobench import Dimension, Simulator, StateSpec, Variable
+from geobench_plugins.simulators.backends import Backend, compiled
 from geobench_plugins.simulators.model_time import whole_steps
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class TwoScale(Simulator):
     dt: float = Field(0.005, gt=0, description="time step, model units of 5 days")
     output_hours: float = Field(24.0, gt=0, description="time between stored states, h")
     amplitude: float = Field(0.0, ge=0, description="of the noise on X, per root of a model unit")
-    backend: Literal["auto", "torch", "numba"] = Field(
+    backend: Backend = Field(
         "auto", description="auto: compiled on a CPU unless a gradient is asked for"
     )
 
@@ -86,8 +87,7 @@ class TwoScale(Simulator):
 
     def advance(self, state: "Tensor", steps: int, noise: "Noise") -> "Tensor":
         """Take `steps` x `substeps` Runge-Kutta steps."""
-        compiled = state.device.type == "cpu" and not state.requires_grad
-        if self.backend == "numba" or (self.backend == "auto" and compiled):
+        if compiled(self.name, self.backend, state):
             return self._advance_by_numba(state, steps, noise)
         for step in range(steps):
             state = self._step_by_torch(state, noise.at(noise.lead + step))
