@@ -60,7 +60,7 @@ def _spread(steps: "Steps", dataset: Entry, law: Entry) -> "_Numbers":
     """Variance of the law over the climate's, averaged over lead times, variables and the sea."""
     import numpy as np
 
-    context = steps.context(dataset)
+    context = steps.context(steps.dataset(dataset))
     parts = []
     with law.reading():
         drawn = law.open()

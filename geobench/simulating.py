@@ -123,6 +123,11 @@ def _times(
     }
 
 
+def as_tensor(spec: StateSpec, dataset: "xr.Dataset") -> Tensor:
+    """States `(*dims, channel, *grid)` of a dataset `(*dims, *grid)`."""
+    return torch.from_numpy(spec.values(dataset))
+
+
 def pieces(split: "xr.Dataset") -> "Iterator[tuple[tuple[slice, slice], xr.Dataset]]":
     """Load a split `(trajectory, time, *grid)` by and by: the place of each piece, and the piece.
 

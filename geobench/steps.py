@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from geobench import numerics
 from geobench.cases import Cases, check_equal_members, check_same, member_counts
+from geobench.dataset import Dataset
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
-from geobench.interfaces.law import Law
 from geobench.interfaces.model import EnsembleModel, Forecaster, Progress, Run, Task, silent
 from geobench.interfaces.scorer import Scorer
-from geobench.interfaces.simulator import Simulator
 from geobench.interfaces.state import StateSpec
 from geobench.registry import Registry
 from geobench_catalog import Catalog, CatalogError, Entry, layout
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from geobench.defects import Power
     from geobench.exchange import Verdict
     from geobench.interfaces.experiment import Control, Event
-    from geobench.interfaces.room import Room
     from geobench.interfaces.scorer import Context
     from geobench.passes import Source
     from geobench.planning import Aim, Plan
@@ -124,11 +122,7 @@ class Steps:
     The last bits of sums depend on it, so the record of each entry names it."""
 
     def __post_init__(self) -> None:
-        # Thresholds of events, by dataset, event and control run.
-        self._limits_known: dict[tuple[str, Event, Control | None], xr.DataArray] = {}
-        self._ends: dict[str, tuple[float | None, float | None]] = {}
-        # The truth, inits and context of the dataset and cases scored last.
-        self._known: dict[tuple[str, Cases], tuple[xr.Dataset, xr.Dataset, Context]] = {}
+        self._dataset: Dataset | None = None
         # Forecasts that are being scored, by the id of the entry.
         self._opened: dict[str, xr.Dataset] = {}
         if self.device != "cpu":
@@ -204,7 +198,7 @@ class Steps:
                             )
                 for plugin in plugins:
                     plugin.check_files()
-            train = draft.read(_truth(experiment, "train"))
+            train = draft.read(experiment.truth_group("train"))
             draft.write(
                 simulating.climatology(experiment, train, self.memory // 8), group="climatology"
             )
@@ -221,7 +215,7 @@ class Steps:
         """Draw the first test trajectory: a film or a picture, by the ending of `path`."""
         from geobench import film
 
-        simulator = self._simulator(dataset)
+        simulator = self.dataset(dataset).simulator
         title = str(dataset.reference)
         with dataset.reading():
             shots = film.shots(dataset.open("test"), simulator, title)
@@ -252,7 +246,7 @@ class Steps:
 
         trained, weights = model.trained(), None
         with blaming(f"the model {label or model.name}"):
-            model.check(self._task(dataset, model))
+            model.check(self.dataset(dataset).task(model))
         if trained.recipe() != model.recipe():
             weights = self.train(dataset, trained, seed=seed)
 
@@ -291,7 +285,7 @@ class Steps:
             ):
                 self._train(dataset, model, seed, label, folder)
         else:
-            training = self._training(dataset, model)
+            training = self._training(self.dataset(dataset), model)
             run = self._run(dataset, model, seed, training)
             with (
                 numerics.settled(self.threads),
@@ -316,7 +310,7 @@ class Steps:
             parents={"dataset": dataset},
             labels={"model": label, "dataset": dataset.record.name},
         ) as draft:
-            training = self._training(dataset, model)
+            training = self._training(self.dataset(dataset), model)
             run = self._run(dataset, model, seed, training)
             run.folder = folder
             with self.watch(f"train {name}") as progress, blaming(f"the model {label}"):
@@ -346,8 +340,6 @@ class Steps:
         self, dataset: Entry, model: EnsembleModel, seed: int, label: str, weights: Entry
     ) -> Entry:
         """Publish a model with the weights of another forecaster; training cost what that did."""
-        import torch
-
         from geobench.training import cost
 
         name = f"{dataset.record.name}.{label}.s{seed}"
@@ -359,14 +351,12 @@ class Steps:
             parents={"dataset": dataset, "weights": weights},
             labels={"model": label, "dataset": dataset.record.name},
         ) as draft:
-            content, task = weights.content(_WEIGHTS), self._task(dataset, model)
-            first = {"trajectory": [0], "time": slice(task.history)}
-            with dataset.reading():
-                given = dataset.open("train").isel(first).load()
-            history = torch.from_numpy(task.spec.values(given))
+            content, data = weights.content(_WEIGHTS), self.dataset(dataset)
+            task = data.task(model)
+            history = data.first_states(task.history)
             with blaming(f"the model {label}"):
                 forecaster = _restored(model, content, task)
-                _check_history(forecaster.history, task.history)
+                data.check_history(forecaster.history)
                 step = cost.StepCost.of(forecaster, history)
             draft.write_file(_WEIGHTS, content)
             draft.write(weights.load())
@@ -401,7 +391,7 @@ class Steps:
         content = safetensors.torch.save(weights)  # in one order, whoever wrote the file
         imported = {"file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
         recipe = {"model": model.recipe(), "seed": seed, IMPORTED: imported}
-        task = self._task(dataset, model)
+        task = self.dataset(dataset).task(model)
         with blaming(f"the model {label}"):
             model.check(task)
             try:
@@ -435,10 +425,10 @@ class Steps:
         """Draw four members of the first init; raise if one fails. Return the init's history."""
         from geobench import forecasting
 
-        experiment = self._experiment(dataset)
-        history = self._histories(dataset, task, forecaster.history, experiment, Cases())[:1]
+        data = self.dataset(dataset)
+        history = data.histories(forecaster.history, Cases())[:1]
         rows = [(0, member) for member in range(4)]
-        leads = min(2, Cases().steps_of(experiment))
+        leads = min(2, Cases().steps_of(data.experiment))
         with _own_randomness():
             drawn = forecasting.members(
                 forecaster, history, rows, leads=leads, seed=seed, spec=task.spec
@@ -468,12 +458,13 @@ class Steps:
         if model.knows_law:
             return run
         validation = Validation.of(training)
-        law = self._law(dataset)
+        data = self.dataset(dataset)
+        law = data.law
         if validation is not None and law.states is None:
-            if dataset.id not in self._ends:
+            if data.ends is None:
                 ends = validating.with_ends(validation, training, law)
-                self._ends[dataset.id] = (ends.climatology, ends.oracle)
-            climatology, oracle = self._ends[dataset.id]
+                data.ends = ends.climatology, ends.oracle
+            climatology, oracle = data.ends
             validation = replace(validation, climatology=climatology, oracle=oracle)
         run.validation = validation
         return run
@@ -487,7 +478,7 @@ class Steps:
             )
         model = self.registry.model(forecaster.record.recipe["model"])
         dataset = self.catalog.parent(forecaster, "dataset")
-        task = self._task(dataset, model)
+        task = self.dataset(dataset).task(model)
         with (
             numerics.settled(self.threads),
             blaming(f"the model {forecaster.record.labels['model']}"),
@@ -534,8 +525,7 @@ class Steps:
         """
         seed = int(forecaster.record.recipe["seed"]) if seed is None else seed
         dataset = self.catalog.parent(forecaster, "dataset")
-        experiment = self._experiment(dataset)
-        cases = (cases or Cases()).settled(experiment, dataset)
+        cases = (cases or Cases()).settled(self.dataset(dataset).experiment, dataset)
         if found := self.find_forecast(forecaster, members, seed, keep_bits, cases):
             return found
         recipe = _forecast_recipe(members, seed, keep_bits) | cases.recipe()
@@ -565,14 +555,14 @@ class Steps:
         cases: Cases,
     ) -> Entry:
         dataset = self.catalog.parent(forecaster, "dataset")
-        experiment = self._experiment(dataset)
+        data = self.dataset(dataset)
         from geobench import forecasting
         from geobench.writing import Writer
 
         labels = dict(forecaster.record.labels)
         labels["model"] = label or labels["model"]
         restored, task = self.restore(forecaster)
-        inits, leads = cases.chosen(experiment, dataset), cases.steps_of(experiment)
+        inits, leads = data.inits(cases), cases.steps_of(data.experiment)
         _check_start(cases, task, dataset)
         name = f"{labels['dataset']}.{labels['model']}.s{forecaster.record.recipe['seed']}"
         if seed != forecaster.record.recipe["seed"]:
@@ -585,7 +575,7 @@ class Steps:
             task.spec, leads, members, inits.sizes["init_time"], self.memory
         )
         coords = _forecast_coords(inits, leads, members, task)
-        rounding = self._rounding(dataset, keep_bits, cases) if keep_bits else None
+        rounding = self._rounding(data, keep_bits, cases) if keep_bits else None
         cost = forecasting.Cost()
         with self._draft(
             "forecast", name, recipe=recipe, parents={"forecaster": forecaster}, labels=labels
@@ -598,7 +588,7 @@ class Steps:
             ):
                 blocks = forecasting.forecast(
                     restored,
-                    self._histories(dataset, task, restored.history, experiment, cases),
+                    data.histories(restored.history, cases),
                     count=members,
                     leads=leads,
                     seed=seed,
@@ -622,40 +612,13 @@ class Steps:
                 }
             )
 
-    def _rounding(self, dataset: Entry, bits: int, cases: Cases) -> "Rounding":
+    def _rounding(self, dataset: Dataset, bits: int, cases: Cases) -> "Rounding":
         from geobench.rounding import Rounding, bits_of
 
-        names = [variable.name for variable in self.spec(dataset).variables]
-        kept = bits_of(dataset.load("climatology"), names, bits)
+        names = [variable.name for variable in dataset.spec.variables]
+        kept = bits_of(dataset.climatology, names, bits)
         scorers = self.registry.headline_scorers()
-        return Rounding(kept, scorers, self.outcome(dataset, cases=cases), self.context(dataset))
-
-    def outcome(
-        self, dataset: Entry, piece: "Piece | None" = None, cases: Cases | None = None
-    ) -> "xr.Dataset":
-        """What happened after each init, `(init_time, lead_time, *grid)`; default: of all.
-
-        `piece`: of some of the `cases`, which are by default those of the test split.
-        """
-        from geobench import scoring
-
-        cases, experiment = cases or Cases(), self._experiment(dataset)
-        names = [variable.name for variable in self.spec(dataset).variables]
-        key = dataset.id, cases
-        if key not in self._known:
-            truth = dataset.open(_truth(experiment, cases.split))
-            if 8 * truth.nbytes <= self.memory:  # read once; else of each piece what it needs
-                with dataset.reading():
-                    truth = truth.load()
-            own = cases.chosen(experiment, dataset)
-            self._known = {key: (truth, own, self.context(dataset))}
-        truth, inits, _ = self._known[key]
-        leads = cases.steps_of(experiment)
-        whole = piece or scoring.Piece((0, inits.sizes["init_time"]), (0, leads))
-        chosen = inits.isel(init_time=slice(*whole.inits))
-        with dataset.reading():
-            found = scoring.verifying(truth, chosen, leads, names)
-        return found.isel(lead_time=slice(*whole.leads))
+        return Rounding(kept, scorers, dataset.outcome(cases=cases), self.context(dataset))
 
     # -- scores
 
@@ -760,8 +723,8 @@ class Steps:
         members = self._open(forecast)
         lawful = any(scorer.needs_law for scorer in scorers)
         draws = self._open(law) if law and lawful else None
-        dataset = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
-        scoring.check(scorers, members, self._frame(dataset, Cases.of(forecast)), draws)
+        frame = self.dataset_of(forecast).frame(Cases.of(forecast))
+        scoring.check(scorers, members, frame, draws)
         cases = {dim: members.sizes[dim] for dim in scoring.CASE_DIMS}
         opened = [each for each in (members, draws) if each is not None]
         size = sum(each.nbytes for data in opened for each in data.data_vars.values())
@@ -809,11 +772,11 @@ class Steps:
         together, counts = _read_together(scorers), member_counts(forecast)
         if counts is None:
             return [(own, None) for own in together]
-        parents, members = self._score_parents(forecast), forecast.open()
+        dataset, members = self.dataset_of(forecast), forecast.open()
         most = counts.index(max(counts))
         case = scoring.Piece((most, most + 1), (0, members.sizes["lead_time"]))
-        truth = self.outcome(parents["dataset"], case)
-        context = self.context(parents["dataset"], scorers)
+        truth = dataset.outcome(case)
+        context = self.context(dataset, scorers)
         ranked = {
             place
             for place, scorer in enumerate(scorers)
@@ -829,31 +792,19 @@ class Steps:
                     groups.append((part, members_of))
         return groups
 
-    def _frame(self, dataset: Entry, cases: Cases) -> "xr.Dataset":
-        """Coordinates of the outcomes, with values for the first init alone."""
-        from geobench import scoring
-
-        experiment = self._experiment(dataset)
-        piece = scoring.Piece((0, 1), (0, cases.steps_of(experiment)))
-        first = self.outcome(dataset, piece, cases)
-        inits = cases.chosen(experiment, dataset)["init_time"].to_numpy()
-        return first.isel(init_time=0, drop=True).assign_coords(init_time=("init_time", inits))
-
     def piece(self, task: "PieceTask") -> "list[list[tuple[Piece, xr.Dataset]]]":
         """Score one piece of a forecast."""
         from geobench import scoring
 
         forecast = self.catalog.get(task.forecast, "forecast")
         law = self.catalog.get(task.law, "forecast") if task.law else None
-        dataset = self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
-        cases = Cases.of(forecast)
-        truth = self.outcome(dataset, task.piece, cases)
+        dataset = self.dataset_of(forecast)
         return scoring.of_piece(
             task.scorers,
             task.piece,
             self._open(forecast),
-            truth,
-            replace(self._known[dataset.id, cases][-1], limits=self._limits(dataset, task.scorers)),
+            dataset.outcome(task.piece, Cases.of(forecast)),
+            self.context(dataset, task.scorers),
             law=self._open(law) if law else None,
             counts=task.counts,
             reading=forecast.reading,
@@ -893,33 +844,33 @@ class Steps:
                 source,
                 self.context(dataset, scorers),
                 exchanges=exchanges,
-                inits=self._inits(dataset, cases) if classify else None,
+                inits=dataset.inits(cases) if classify else None,
                 blaming=blaming,
                 progress=progress,
             )
 
-    def _source(self, dataset: Entry, cases: Cases, *forecasts: Entry) -> "Source":
+    def _source(self, dataset: Dataset, cases: Cases, *forecasts: Entry) -> "Source":
         """Forecasts of the same cases, with their outcomes, to be read in pieces."""
         from geobench.passes import Source
 
-        names = [variable.name for variable in self.spec(dataset).variables]
+        names = [variable.name for variable in dataset.spec.variables]
         return Source(
             tuple(each.open()[names] for each in forecasts),
-            lambda piece: self.outcome(dataset, piece, cases),
+            lambda piece: dataset.outcome(piece, cases),
             max(self.memory, _LEAST),
             _reading(*forecasts),
         )
 
-    def _check_law(self, forecast: Entry, law: Entry) -> Entry:
+    def _check_law(self, forecast: Entry, law: Entry) -> Dataset:
         """Return the dataset of both; refuse a law that is none, or that shares its noise."""
         dataset = self._of_law(law)
         check_same(forecast, law)
         fitted = self.catalog.parent(forecast, "forecaster")
         own = self.catalog.parent(fitted, "dataset")
-        if own.id != dataset.id:
+        if own.id != dataset.entry.id:
             raise GeobenchError(
                 f"{forecast.reference} is of {own.reference}, and {law.reference} of "
-                f"{dataset.reference}. Name a forecast of the law of the same dataset."
+                f"{dataset.entry.reference}. Name a forecast of the law of the same dataset."
             )
         same_model = fitted.id == self.catalog.parent(law, "forecaster").id
         if same_model and forecast.record.recipe["seed"] == law.record.recipe["seed"]:
@@ -930,7 +881,7 @@ class Steps:
             )
         return dataset
 
-    def _of_law(self, law: Entry) -> Entry:
+    def _of_law(self, law: Entry) -> Dataset:
         """Return the dataset of a forecast of the law."""
         fitted = self.catalog.parent(law, "forecaster")
         if not fitted.record.summary.get("knows_law"):
@@ -945,7 +896,7 @@ class Steps:
                 f"{dataset.reference}. Draw one here, or, if you trust it: geobench catalog trust "
                 f"{law.reference}."
             )
-        return dataset
+        return self.dataset(dataset)
 
     def power(self, law: Entry, scorers: Sequence[Scorer], members: int) -> "list[Power]":
         """Measure what scorers notice, at the cases of a law's forecast and so many members."""
@@ -959,7 +910,7 @@ class Steps:
                 source,
                 members,
                 self.context(dataset, scorers),
-                self._inits(dataset, cases)["trajectory"].to_numpy(),
+                dataset.inits(cases)["trajectory"].to_numpy(),
                 blaming,
                 progress,
             )
@@ -989,7 +940,7 @@ class Steps:
                 drawn,
                 draws,
                 self.context(dataset, [scorer]),
-                self._inits(dataset, cases),
+                dataset.inits(cases),
                 aim=aim,
                 members=members,
                 law_members=law_members,
@@ -1008,7 +959,7 @@ class Steps:
         check_equal_members(forecast, "geobench events")
         parents = self._score_parents(forecast)
         dataset = parents["dataset"]
-        experiment = self._experiment(dataset)
+        experiment = self.dataset(dataset).experiment
         wanted = [event.model_dump(mode="json") for event in experiment.events]
         found = self.catalog.find("events", {"events": wanted}, parents)
         if found:
@@ -1023,8 +974,8 @@ class Steps:
         from geobench import probabilities
 
         parents = self._score_parents(forecast)
-        dataset = parents["dataset"]
-        experiment, simulator = self._experiment(dataset), self._simulator(dataset)
+        dataset = self.dataset(parents["dataset"])
+        experiment, simulator = dataset.experiment, dataset.simulator
         states = probabilities.Whole(simulator, experiment.shown)
         name, labels = forecast.record.name, dict(forecast.record.labels)
         with (
@@ -1032,8 +983,8 @@ class Steps:
             self.watch(f"events {name}") as progress,
             blaming(f"the simulator {simulator.name}"),
         ):
-            with dataset.reading():
-                train = dataset.open(_truth(experiment, "train"))
+            with dataset.entry.reading():
+                train = dataset.entry.open(experiment.truth_group("train"))
                 limits = probabilities.thresholds(experiment.events, states, train)
             counted = probabilities.count(
                 experiment.events,
@@ -1074,7 +1025,7 @@ class Steps:
         self, dataset: Entry, events: "Sequence[Event]", run: "Control"
     ) -> list[Entry | None]:
         """Return the control run of each event, where it is there."""
-        experiment = self._experiment(dataset)
+        experiment = self.dataset(dataset).experiment
         wanted = [(_control_recipe(experiment, each, run), {"dataset": dataset}) for each in events]
         return self.catalog.find_all("control", wanted)
 
@@ -1092,7 +1043,8 @@ class Steps:
     def _control(self, dataset: Entry, events: "Sequence[Event]", run: "Control") -> None:
         from geobench import control
 
-        experiment, simulator = self._experiment(dataset), self._simulator(dataset)
+        data = self.dataset(dataset)
+        experiment, simulator = data.experiment, data.simulator
         recipes = [_control_recipe(experiment, each, run) for each in events]
         missing = {
             json.dumps(recipe): event
@@ -1130,151 +1082,50 @@ class Steps:
                     draft.publish({"states": rows * -(-states // rows), "trajectories": rows})
 
     def _limits(
-        self, dataset: Entry, scorers: Sequence[Scorer]
+        self, dataset: Dataset, scorers: Sequence[Scorer]
     ) -> "dict[tuple[Event, Control | None], xr.DataArray]":
         """Thresholds of the events that scorers count; control runs that are not there are made."""
         found = {}
         for scorer in scorers:
-            run, controls = scorer.control_run(), self.controls(dataset, scorer)
+            run, controls = scorer.control_run(), self.controls(dataset.entry, scorer)
             for event in scorer.events_counted():
-                key = dataset.id, event, run
-                if key not in self._limits_known:
-                    entry = controls.get(f"control.{event.name}")
-                    self._limits_known[key] = self._limit(dataset, event, entry)
-                found[event, run] = self._limits_known[key]
+                control = controls.get(f"control.{event.name}")
+                found[event, run] = dataset.thresholds(event, run, control)
         return found
-
-    def _limit(self, dataset: Entry, event: "Event", control: Entry | None) -> "xr.DataArray":
-        """Thresholds of an event by a control run; without one, by the train split."""
-        from geobench.field_events import FieldEvents
-
-        experiment = self._experiment(dataset)
-        measure = FieldEvents(self._simulator(dataset), experiment.shown)
-        if control is None:
-            with dataset.reading():
-                return measure.limits_of_train(event, dataset.open(_truth(experiment, "train")))
-        return measure.limits_of_control(
-            event, control.load(), int(control.record.summary["states"])
-        )
 
     # -- what the steps share
 
-    def _simulator(self, dataset: Entry) -> Simulator:
-        recipe = dataset.record.recipe["simulator"]
-        try:
-            return self.registry.simulator(recipe)
-        except GeobenchError as error:
-            raise GeobenchError(
-                f"{dataset.reference} was made by the simulator {recipe.get('use')} "
-                f"{recipe.get('version')}, and that is not here: {error} If it is a plugin, "
-                f"install it or name its file with --plugin."
-            ) from error
+    def dataset(self, entry: Entry) -> Dataset:
+        """What a dataset of the catalog stands for; the last one is kept, with what it has read."""
+        if self._dataset is None or self._dataset.entry.id != entry.id:
+            self._dataset = Dataset(entry, self.registry, self.memory)
+        return self._dataset
 
-    def _experiment(self, dataset: Entry) -> Experiment:
-        self._simulator(dataset)
-        return self.registry.experiment(dataset.record.recipe, str(dataset.reference))
+    def dataset_of(self, forecast: Entry) -> Dataset:
+        """The dataset that a forecast is of."""
+        return self.dataset(
+            self.catalog.parent(self.catalog.parent(forecast, "forecaster"), "dataset")
+        )
 
     def _score_parents(self, forecast: Entry) -> dict[str, Entry]:
-        forecaster = self.catalog.parent(forecast, "forecaster")
-        return {"forecast": forecast, "dataset": self.catalog.parent(forecaster, "dataset")}
+        return {"forecast": forecast, "dataset": self.dataset_of(forecast).entry}
 
-    def _task(self, dataset: Entry, model: EnsembleModel) -> Task:
-        simulator = self._simulator(dataset)
-        law = self._law(dataset) if model.knows_law else None
-        history = self._experiment(dataset).history
-        return Task(self.spec(dataset), simulator.output_step, history, law)
-
-    def spec(self, dataset: Entry) -> StateSpec:
-        """What models are given: the simulator's state, or the part of it that is shown."""
-        return self._simulator(dataset).spec.select(self._experiment(dataset).shown)
-
-    def _law(self, dataset: Entry) -> Law:
-        import torch
-
-        simulator, experiment = self._simulator(dataset), self._experiment(dataset)
-        shown = simulator.spec.channels(experiment.shown)
-        if shown is None and experiment.assimilation is None:
-            return Law(simulator)
-        states = simulator.spec.values(dataset.load("law"))
-        exact = experiment.given == "state"
-        return Law(simulator, shown, torch.from_numpy(states), exact)
-
-    def _training(self, dataset: Entry, model: EnsembleModel) -> "Any":
+    def _training(self, dataset: Dataset, model: EnsembleModel) -> "Any":
         from geobench.interfaces.model import Training
         from geobench.interfaces.room import Room
         from geobench.training import processes
 
-        task = self._task(dataset, model)
         room = Room(self.memory // 4, self.catalog.store.folder)
         device = processes.device(self.device)
         train, validation = (
-            _filled(room, dataset, split, task.spec).to(device) for split in ("train", "validation")
+            dataset.split(name, room).to(device) for name in ("train", "validation")
         )
-        return Training(task, train, validation, room)
+        return Training(dataset.task(model), train, validation, room)
 
-    def _inits(self, dataset: Entry, cases: Cases) -> "xr.Dataset":
-        """Trajectory and position of each init of the cases."""
-        return cases.chosen(self._experiment(dataset), dataset)
-
-    def known(self, dataset: Entry) -> "tuple[Law, Tensor]":
-        """Return the law of a dataset, and the last frame that models are given at each init."""
-        experiment, law = self._experiment(dataset), self._law(dataset)
-        task = Task(self.spec(dataset), law.simulator.output_step, experiment.history)
-        return law, self._histories(dataset, task, 1, experiment, Cases())[:, 0]
-
-    def _histories(
-        self, dataset: Entry, task: Task, frames: int, experiment: Experiment, cases: Cases
-    ) -> "Tensor":
-        """Cut the frames up to each init time from a split: `(init, frame, channel, …)`.
-
-        Of all inits of the split, also where the cases are some of them.
-        """
-        import torch
-
-        from geobench.simulating import pieces
-
-        _check_history(frames, experiment.history)
-        inits = cases.every_init(experiment, dataset)
-        which = torch.from_numpy(inits["trajectory"].to_numpy())
-        position = torch.from_numpy(inits["position"].to_numpy())
-        found = torch.empty(len(which), frames, *task.spec.shape)
-        with dataset.reading():
-            for (rows, times), piece in pieces(dataset.open(cases.split)):
-                states = torch.from_numpy(task.spec.values(piece))
-                for frame in range(frames):
-                    time = position + frame + 1 - frames
-                    own = (which >= rows.start) & (which < rows.stop)
-                    own &= (time >= times.start) & (time < times.stop)
-                    found[own, frame] = states[which[own] - rows.start, time[own] - times.start]
-        return found
-
-    def context(self, dataset: Entry, scorers: Sequence[Scorer] = ()) -> "Context":
+    def context(self, dataset: Dataset, scorers: Sequence[Scorer] = ()) -> "Context":
         """What scorers may know of a dataset, with the thresholds that `scorers` ask for."""
-        import xarray as xr
-
-        from geobench.field_events import FieldEvents
-        from geobench.interfaces.scorer import Context
-        from geobench.interfaces.state import AREA
-
-        spec = self.spec(dataset)
-        climatology = dataset.load("climatology")
-        thresholds, std = (
-            xr.Dataset({each.name: climatology[f"{each.name}_{kind}"] for each in spec.variables})
-            for kind in ("threshold", "std")
-        )
-        sea, areas = (
-            xr.DataArray(each, dims=spec.grid_dims) for each in (spec.sea, spec.cell_areas)
-        )
-        return Context(
-            thresholds.drop_vars(AREA, errors="ignore").to_dataarray("variable"),
-            sea,
-            std.drop_vars(AREA, errors="ignore").to_dataarray("variable"),
-            periodic=tuple(dim.name for dim in spec.dims if dim.periodic),
-            device=self.device,
-            areas=None if spec.equal_areas else areas,
-            measure=FieldEvents(self._simulator(dataset), self._experiment(dataset).shown),
-            limits=self._limits(dataset, scorers),
-        )
+        limits = self._limits(dataset, scorers)
+        return replace(dataset.context, device=self.device, limits=limits)
 
 
 def _control_recipe(experiment: Experiment, event: "Event", run: "Control") -> dict[str, Any]:
@@ -1329,27 +1180,6 @@ def _experiment_recipe(experiment: Experiment) -> dict[str, Any]:
     if recipe["failed_beyond"] == BEYOND:  # older datasets do not name it
         del recipe["failed_beyond"]
     return recipe
-
-
-def _filled(room: "Room", dataset: Entry, split: str, spec: StateSpec) -> "Tensor":
-    """The states of a split `(trajectory, time, channel, *grid)`."""
-    import torch
-
-    from geobench.simulating import pieces
-
-    with dataset.reading():
-        opened = dataset.open(split)
-        states = room.empty(opened.sizes["trajectory"], opened.sizes["time"], *spec.shape)
-        for place, piece in pieces(opened):
-            own = states[place]
-            own[:] = torch.from_numpy(spec.values(piece))
-            room.used(1, own.nbytes)
-    return states
-
-
-def _truth(experiment: Experiment, split: str) -> str:
-    """The group that holds what happened, where models are given something else."""
-    return f"{split}_truth" if experiment.given == "analysis" else split
 
 
 def _sizes(experiment: Experiment) -> list[tuple[int, int]]:
@@ -1476,14 +1306,6 @@ def _restored(model: EnsembleModel, content: bytes, task: Task) -> Forecaster:
 
     with numerics.seeded(0):
         return model.restore(safetensors.torch.load(content), task)
-
-
-def _check_history(frames: int, given: int) -> None:
-    if frames > given:
-        raise GeobenchError(
-            f"it needs {frames} past frames, and the experiment gives {given}. Raise the "
-            f"experiment's history, or give the model fewer frames."
-        )
 
 
 def _check_start(cases: Cases, task: Task, dataset: Entry) -> None:

@@ -403,8 +403,8 @@ class Runner:
             self.scorers,
             reference,
             [by_forecast[row.entries["forecast"]] for row in board.rows],
-            steps.spec(dataset),
-            lambda: steps.outcome(dataset),
+            steps.dataset(dataset).spec,
+            steps.dataset(dataset).outcome,
             {
                 name: offer.summary
                 for (kind, name), offer in steps.registry.offers.items()

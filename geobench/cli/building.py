@@ -68,7 +68,7 @@ def plans(
 
     def work(experiment: "Experiment") -> int:
         dataset = steps.find_dataset(experiment)
-        variables = len(steps.spec(dataset).variables) if dataset else 0
+        variables = len(steps.dataset(dataset).spec.variables) if dataset else 0
         return len(runner.cells) * experiment.leads * variables
 
     return [

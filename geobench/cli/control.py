@@ -86,9 +86,10 @@ def _named(steps: "Steps", dataset: Entry) -> "list[Event]":
 
     found = [Event.model_validate(each) for each in dataset.record.recipe["events"]]
     if not found:
+        variable = steps.dataset(dataset).spec.variables[0].name
         raise GeobenchError(
             f"{dataset.reference}: the experiment names no events. Give one: --event "
-            f"'{{name: high, of: {steps.spec(dataset).variables[0].name}, quantiles: [0.99]}}'."
+            f"'{{name: high, of: {variable}, quantiles: [0.99]}}'."
         )
     return found
 

@@ -92,8 +92,11 @@ class Settings:
             steps = self.steps()
         except GeobenchError:
             return None  # there is no catalogue
-        dataset = steps.find_dataset(experiment)
-        return steps.known(dataset) if dataset else None
+        found = steps.find_dataset(experiment)
+        if found is None:
+            return None
+        dataset = steps.dataset(found)
+        return dataset.law, dataset.histories(1)[:, 0]
 
     @property
     def watch(self) -> "Watch":

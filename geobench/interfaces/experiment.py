@@ -214,6 +214,10 @@ class Experiment(Fields):
             )
         return ""
 
+    def truth_group(self, split: str) -> str:
+        """The group of a dataset that holds what happened in a split."""
+        return f"{split}_truth" if self.given == "analysis" else split
+
     @property
     def test_steps(self) -> int:
         """Stored states in each test trajectory."""

@@ -92,10 +92,11 @@ class Plugin(Fields):
         if not isinstance(given, Mapping):
             return given
         defaults = {key: field.default for key, field in cls.model_fields.items()}
-        groups = {key: {} for key, value in defaults.items() if isinstance(value, Fields)}
-        return {
-            key: _completed(value, defaults.get(key)) for key, value in (groups | given).items()
+        groups: dict[str, Any] = {
+            k: {} for k, group in defaults.items() if isinstance(group, Fields)
         }
+        whole = {**groups, **given}
+        return {key: _completed(value, defaults.get(key)) for key, value in whole.items()}
 
     @model_validator(mode="after")
     def _files_are_there(self) -> Self:

@@ -93,7 +93,7 @@ def test_models_train_there_and_draw_the_same_members(
     forecaster = there.train(dataset, model, seed=1)
     numbers = []
     for steps in (there, here):
-        histories = steps.known(dataset)[1][:4, None].repeat_interleave(2, 1)
+        histories = steps.dataset(dataset).histories(1)[:4].repeat_interleave(2, 1)
         restored, _ = steps.restore(forecaster)
         noise = Noise.rows(0, "test", 4).at(1)
         with torch.inference_mode():
@@ -114,7 +114,7 @@ def test_training_begins_alike(dataset: Entry) -> None:
     for device in (DEVICE, "cpu"):
         steps = _on(device, dataset)
         model = steps.registry.model({"use": "fgn", "training": {"passes": 640, "rows": 32}})
-        training = steps._training(dataset, model)
+        training = steps._training(steps.dataset(dataset), model)
         run = steps._run(dataset, model, 0, training)
         model.fit(training, run)
         losses.append(run.log["loss"])

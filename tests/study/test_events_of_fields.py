@@ -173,7 +173,10 @@ def test_thresholds_of_the_train_split_are_taken_only_if_that_is_said(steps: Ste
     train = steps.catalog.get("dataset/tiny@1").load("train")["q"].astype(float)
     dataset = steps.catalog.get("dataset/tiny@1")
     scorer = steps.registry.scorer(_events(ENERGY, SITE, control=None))
-    limits = {event.name: each for (event, _), each in steps._limits(dataset, [scorer]).items()}
+    limits = {
+        event.name: each
+        for (event, _), each in steps._limits(steps.dataset(dataset), [scorer]).items()
+    }
     energy, site = (train**2).mean("x") / 2, train
     assert limits["ring-energy"].item() == pytest.approx(np.quantile(energy, 0.8), rel=1e-6)
     # All sites of the ring have one climate, so they are pooled.
@@ -267,10 +270,10 @@ def test_forecasts_of_the_validation_split_are_of_its_states(steps: Steps, fitte
     assert drawn.record.recipe["split"] == "validation"
     assert str(drawn.reference) == "forecast/tiny.persistence.s0.validation@1"
     # A history of 2, 3 lead times, one init in 3 steps: at 1, 4, 7, 10 and not 13.
-    inits = cases.chosen(steps._experiment(dataset), dataset)
+    inits = steps.dataset(dataset).inits(cases)
     assert inits["position"].to_numpy().tolist() == [1, 4, 7, 10] * 4
     assert len(np.unique(inits["init_time"])) == 16
-    truth = steps.outcome(dataset, cases=cases)["q"].to_numpy()
+    truth = steps.dataset(dataset).outcome(cases=cases)["q"].to_numpy()
     for place in range(16):
         which, position = int(inits["trajectory"][place]), int(inits["position"][place])
         own = states.isel(trajectory=which).to_numpy()

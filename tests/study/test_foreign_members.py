@@ -213,7 +213,10 @@ def test_each_init_is_scored_with_its_own_members(ragged: tuple[Path, Entry]) ->
     dataset = steps.catalog.get("dataset/island@1")
     scorers = [steps.registry.scorer(n) for kind, n in steps.registry.offers if kind == "scorer"]
     scores = list(steps._statistics(entry, scorers, law, lambda *_: None))
-    context, truth = steps.context(dataset, scorers), steps.outcome(dataset)
+    context, truth = (
+        steps.context(steps.dataset(dataset), scorers),
+        steps.dataset(dataset).outcome(),
+    )
     stored, draws = entry.load(), law.load()
     init, case = 3, {"init_time": [3]}  # with four members: neither the fewest nor the most
     for ranked in (False, True):

@@ -68,7 +68,7 @@ def test_statistics_of_groups_of_cells_are_those_of_all(
 
 def _training(folder: Path, memory: int) -> tuple[Steps, Entry, Training]:
     steps, dataset = _made(folder, memory)
-    training = steps._training(dataset, steps.registry.model("fgn"))
+    training = steps._training(steps.dataset(dataset), steps.registry.model("fgn"))
     assert isinstance(training, Training)
     return steps, dataset, training
 

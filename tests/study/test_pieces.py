@@ -206,7 +206,7 @@ def test_a_region_is_scored_as_if_there_were_no_other(drawn: tuple[Steps, Entry,
     part = steps.registry.scorer({"use": "bias", "within": [[0.25, 0.5]]})
     found = steps.score(forecast, part).load()["bias"].isel(variable=0)
     dataset = steps.catalog.parent(steps.catalog.parent(forecast, "forecaster"), "dataset")
-    members, truth = forecast.open()["q"], steps.outcome(dataset)["q"]
+    members, truth = forecast.open()["q"], steps.dataset(dataset).outcome()["q"]
     inside = {"x": slice(10, 20)}
     expected = (members - truth).isel(inside).mean(("member", "x"))
     np.testing.assert_allclose(found, expected.transpose(*found.dims), rtol=1e-5, atol=1e-6)

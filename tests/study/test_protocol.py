@@ -109,7 +109,9 @@ def _statistics(steps: Steps, dataset: Entry, drawn: xr.Dataset, scorer: Scorer)
     from geobench import scoring
 
     truth = scoring.verifying(dataset.load("test"), dataset.load("inits"), 5, ["q"])
-    (found,) = scoring.statistics([scorer], drawn, truth, steps.context(dataset), block=64)
+    (found,) = scoring.statistics(
+        [scorer], drawn, truth, steps.context(steps.dataset(dataset)), block=64
+    )
     return found
 
 

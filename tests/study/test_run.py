@@ -422,7 +422,7 @@ def test_two_variables_on_a_plane_with_two_seeds_and_two_experiments(tmp_path: P
     from geobench.steps import Steps
 
     steps = Steps(Catalog(catalog), Registry([plugin]))
-    context = steps.context(Catalog(catalog).get("dataset/one@1"))
+    context = steps.context(steps.dataset(Catalog(catalog).get("dataset/one@1")))
     assert int(context.sea.sum()) == 22
     field = context.sea.astype(float)
     assert float(context.average(field.where(context.sea, 1e9))) == 1.0
