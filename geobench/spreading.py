@@ -25,6 +25,7 @@ ANSWERS = 10.0
 PATIENCE = 60.0
 """Seconds for which a scheduler may be without workers."""
 _ASKS = 1.0  # seconds between two looks at who is there
+_UNANSWERED = 3  # looks in a row, after which a scheduler that says nothing counts as gone
 
 
 def spread(
@@ -98,6 +99,7 @@ def _result(client: "Client", future: Any, address: str) -> Any:
     from distributed import KilledWorker, wait
 
     alone_since: float | None = None
+    unanswered = 0
     while True:
         try:
             wait([future], timeout=_ASKS)  # type: ignore[no-untyped-call] # theirs
@@ -112,8 +114,14 @@ def _result(client: "Client", future: Any, address: str) -> Any:
         except TimeoutError as error:
             if future.done():  # it is the piece's own
                 raise
-            now = time.monotonic()
-            if _workers(client, address):
+            now, workers = time.monotonic(), _workers(client, address)
+            unanswered = unanswered + 1 if workers is None else 0
+            if unanswered == _UNANSWERED:
+                raise _gone(
+                    f"the dask scheduler at {address} is gone: it did not answer {unanswered} "
+                    f"times within {ANSWERS:g} s"
+                ) from error
+            if workers is None or workers:
                 alone_since = None
             elif now - (alone_since := alone_since or now) > PATIENCE:
                 raise _gone(
@@ -121,10 +129,12 @@ def _result(client: "Client", future: Any, address: str) -> Any:
                 ) from error
 
 
-def _workers(client: "Client", address: str) -> int:
-    """How many workers there are."""
+def _workers(client: "Client", address: str) -> int | None:
+    """How many workers there are; None: the scheduler does not answer in time."""
     try:
         found = client.sync(client.scheduler.ncores, callback_timeout=ANSWERS)  # type: ignore[no-untyped-call, union-attr] # theirs
+    except TimeoutError:
+        return None
     except (OSError, CancelledError, RuntimeError, AttributeError) as error:
         raise _gone(f"the dask scheduler at {address} is gone") from error
     return len(found)

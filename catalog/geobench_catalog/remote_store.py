@@ -339,7 +339,7 @@ def _file_system(url: str) -> tuple[Any, str]:
     protocol, _, place = url.partition("://")
     try:
         # What others have written meanwhile is to be seen: nothing listed is remembered.
-        options = {"use_listings_cache": False, "skip_instance_cache": True}
+        options = {"use_listings_cache": False, "skip_instance_cache": True} | _patience(protocol)
         fs, root = fsspec.url_to_fs(url, **options)
     except ImportError as error:
         extra = "pip install 'geobench-twin[s3]'" if protocol.startswith("s3") else f"{error}"
@@ -358,6 +358,19 @@ def _file_system(url: str) -> tuple[Any, str]:
     if not place and protocol != "memory":
         raise CatalogError(f"{url} names no bucket. Write {protocol}://BUCKET/PREFIX.")
     return fs, root.rstrip("/")
+
+
+def _patience(protocol: str) -> dict[str, Any]:
+    """How long S3 may take to answer, s: s3fs gives up after 5, which a busy machine needs.
+
+    What fsspec's own configuration says counts.
+    """
+    if protocol not in ("s3", "s3a"):
+        return {}
+    from fsspec.config import conf
+
+    own = conf.get(protocol, {}).get("config_kwargs", {})
+    return {"config_kwargs": {"connect_timeout": 20, "read_timeout": 60} | own}
 
 
 def _written(facts: dict[str, Any]) -> float:
