@@ -365,7 +365,7 @@ def _patience(protocol: str) -> dict[str, Any]:
 
     What fsspec's own configuration says counts.
     """
-    if protocol not in ("s3", "s3a"):
+    if protocol != "s3":
         return {}
     from fsspec.config import conf
 
