@@ -464,7 +464,10 @@ def test_what_cannot_be_is_said() -> None:
     with pytest.raises(ValueError, match="evaluations: 1, 2, 4 or 8"):
         FlowMap(sampler=Sampler(method="euler", evaluations=3))
     with pytest.raises(ValueError, match="evaluations: 1, 2, 4 or 8"):
-        FlowMap(sampler=Sampler(evaluations=2))
+        FlowMap(sampler=Sampler(method="heun", evaluations=2))
+    assert FlowMap(sampler=Sampler(evaluations=2)) == FlowMap.configured(
+        {"sampler": {"evaluations": 2}}
+    )
     with pytest.raises(ValueError, match="is not below highest"):
         GenCast(lowest=90.0)
     with pytest.raises(GeobenchError, match="leaves 2, and it needs 3"):
