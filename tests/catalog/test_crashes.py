@@ -167,6 +167,7 @@ def _makes_families(path: Path, seconds: float) -> None:
             continue  # the parent is gone
 
 
+@pytest.mark.slow
 def test_no_child_outlives_its_parent(tmp_path: Path, forkserver: ForkServerContext) -> None:
     path = tmp_path / "catalog"
     Catalog(path, create=True)

@@ -149,6 +149,7 @@ def test_a_page_and_a_picture_of_a_file_with_its_own_events(eddies: Path) -> Non
         assert min(image.size) > 800
 
 
+@pytest.mark.slow
 def test_numbers_as_json(eddies: Path) -> None:
     done = _run(eddies, "simulator", "describe", "eddies", "--json", "--exponents", 3)
     assert done.exit_code == 0, done.output

@@ -468,6 +468,7 @@ reference: {members: 8}
 """
 
 
+@pytest.mark.slow
 def test_a_board_of_a_few_long_trajectories_and_several_seeds(tmp_path: Path) -> None:
     study, page = tmp_path / "study.yaml", tmp_path / "page.html"
     study.write_text(STUDY)

@@ -84,7 +84,15 @@ def test_a_split_in_a_file_is_the_split(tmp_path: Path) -> None:
     assert torch.equal(filed.windows(noise, 2, 3), kept.windows(noise, 2, 3))
 
 
-@pytest.mark.parametrize("model", ["fgn", "archesweather-gen", "climatology", "aifs-crps"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "fgn",
+        "climatology",
+        pytest.param("archesweather-gen", marks=pytest.mark.slow),
+        pytest.param("aifs-crps", marks=pytest.mark.slow),
+    ],
+)
 def test_a_model_learns_the_same_from_a_file(model: str, tmp_path: Path) -> None:
     entries = []
     for memory in (2**30, 1):

@@ -144,6 +144,7 @@ def test_every_command_of_an_entry_names_what_is_there(folder: Path) -> None:
         assert catalog.get(reference).id
 
 
+@pytest.mark.slow
 def test_a_further_build_tells_what_changed(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "again"
     shutil.copytree(folder / "s", out)
