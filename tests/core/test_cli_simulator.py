@@ -199,6 +199,7 @@ def test_mistakes_are_told_on_one_line(
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_hidden_variables_are_left_out(eddies: Path, registry: Registry) -> None:
     with_plugin = Registry([eddies / "plugin.py"])
     fields = {"simulator": {"use": "eddies"}, "spin_up": 2, "leads": 2, "shown": ["u"]} | {

@@ -63,6 +63,7 @@ class TestFlowMatchingOfSamples(ModelConformance):
         )
 
 
+@pytest.mark.slow
 class TestFlowMatchingOnAPlane(ModelConformance):
     def model(self) -> EnsembleModel:
         return FlowMatching(backbone=FLAT, sampler=Sampler(evaluations=4), training=BRIEF)

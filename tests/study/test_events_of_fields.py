@@ -83,6 +83,7 @@ def _references(steps: Steps, *kinds: Any) -> set[str]:
     return {str(each.reference) for kind in kinds for each in steps.catalog.entries(kind)}
 
 
+@pytest.mark.slow
 def test_a_new_event_adds_a_score_and_makes_nothing_else_again(steps: Steps) -> None:
     made = _references(steps, "dataset", "forecaster", "forecast", "score")
     _run(steps, _study(_events(ENERGY)))

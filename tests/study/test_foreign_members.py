@@ -244,6 +244,7 @@ def test_each_init_is_scored_with_its_own_members(ragged: tuple[Path, Entry]) ->
         np.testing.assert_allclose(value, fair, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_board_says_how_many_members_there_are(ragged: tuple[Path, Entry]) -> None:
     folder, entry = ragged
     page = folder / "page.html"

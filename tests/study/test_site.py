@@ -295,6 +295,7 @@ def test_the_ranking_as_markdown_latex_and_csv(folder: Path) -> None:
     assert sum(line.startswith("tiny,") for line in lines) == cells
 
 
+@pytest.mark.slow
 def test_figures_for_papers(folder: Path, tmp_path: Path) -> None:
     words = ("leaderboard", folder / "sea.yaml", "--figures", tmp_path / "figures")
     _told(folder / "catalog", *words)

@@ -121,6 +121,7 @@ def test_copies_among_members_are_marked_in_every_output(
     assert [row["label"] for row in board["rows"] if row["deterministic"]] == ["persistence"] * 2
 
 
+@pytest.mark.slow
 def test_a_single_member_is_a_point_forecast(ran: Path, brought: dict[str, str]) -> None:
     words = (ran / "study.yaml", "--with", brought["single"])
     found = _every_output(ran, *words)
