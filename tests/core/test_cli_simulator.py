@@ -267,7 +267,8 @@ def _gif(path: Path) -> tuple[int, tuple[int, int]]:
         return getattr(image, "n_frames", 1), image.size
 
 
-@pytest.mark.parametrize("name", [pytest.param("film.gif", marks=pytest.mark.slow), "strip.png"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["film.gif", "strip.png"])
 def test_simulate_draws_the_first_test_trajectory(eddies: Path, name: str) -> None:
     path = eddies / name
     done = _run(eddies, "simulate", eddies / "eddies.yaml", "--animate", path)
