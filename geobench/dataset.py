@@ -53,7 +53,7 @@ class Dataset:
     @cached_property
     def experiment(self) -> "Experiment":
         """What was realised."""
-        _ = self.simulator  # whose absence is told first
+        _ = self.simulator  # if it is missing, that is the error to report
         return self._registry.experiment(self.entry.record.recipe, str(self.entry.reference))
 
     @cached_property

@@ -20,9 +20,9 @@ class Family:
 FAMILIES: Mapping[str, Family] = {
     "extremes": Family(
         "Extremes",
-        "Exceedances of climatological quantiles, of each site and of whole fields. Squared error "
-        "of p, p/p*, value lost, return levels: against the true law, without the noise of one "
-        "outcome.",
+        "Exceedances of climatological quantiles, of each site and of whole fields. Those named "
+        "after p, p*, value and return levels compare with the true distribution, without the "
+        "noise of one outcome.",
     ),
     "fields": Family(
         "Whole fields",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-_CLUSTER = 2**19  # bytes that the system may bring in around what is read
-_KEPT = 2**25  # bytes brought in before they are let go
+_CLUSTER = 2**19  # bytes that the system may read in beside those that are used
+_KEPT = 2**25  # bytes read into memory before `forget` is called
 
 
 class Room:
