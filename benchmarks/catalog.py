@@ -1,4 +1,4 @@
-"""How fast the catalogue writes, finds and lists, beside what it is built on.
+"""How fast the catalog writes, finds and lists, beside what it is built on.
 
 python benchmarks/catalog.py [writing] [searching] [memory]     # default: all
 
@@ -92,12 +92,12 @@ def writing(repeats: int = 7) -> None:
     for name, sizes in SIZES.items():
         whole = forecast(sizes, 1 if name == "lorenz95" else 3)
         shape = layout.of_forecast(sizes, 4)
-        times: dict[str, list[float]] = {"catalogue": [], "xarray pieces": [], "xarray whole": []}
+        times: dict[str, list[float]] = {"catalog": [], "xarray pieces": [], "xarray whole": []}
         for _ in range(repeats):
             with tempfile.TemporaryDirectory() as scratch:
                 catalog = Catalog(Path(scratch) / "catalog", create=True)
                 jobs: dict[str, Callable[[], None]] = {
-                    "catalogue": partial(with_catalog, catalog, whole, shape),
+                    "catalog": partial(with_catalog, catalog, whole, shape),
                     "xarray pieces": partial(with_xarray, Path(scratch) / "a", whole, shape),
                     "xarray whole": partial(with_xarray_at_once, Path(scratch) / "b", whole, shape),
                 }
@@ -107,7 +107,7 @@ def writing(repeats: int = 7) -> None:
                     times[job].append(time.perf_counter() - began)
         rates = {job: whole.nbytes / 1e6 / median(own) for job, own in times.items()}
         ratios = [
-            [peer / own for own, peer in zip(times["catalogue"], times[other], strict=True)]
+            [peer / own for own, peer in zip(times["catalog"], times[other], strict=True)]
             for other in ("xarray pieces", "xarray whole")
         ]
         tell(
@@ -161,7 +161,7 @@ def searching(entries: int = 10_000) -> None:
 
 
 def _many(path: Path, entries: int) -> None:
-    """Entries of a large catalogue, without data: datasets, forecasters, forecasts, scores."""
+    """Entries of a large catalog, without data: datasets, forecasters, forecasts, scores."""
     from geobench_catalog.draft import settle
     from geobench_catalog.manifest import RECORD, content_digest, measured
 

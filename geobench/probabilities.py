@@ -1,4 +1,4 @@
-"""Probabilities of events in a forecast that is in the catalogue, read piece by piece."""
+"""Probabilities of events in a forecast that is in the catalog, read piece by piece."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager

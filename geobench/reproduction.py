@@ -50,9 +50,9 @@ class Reproduction:
 
 
 def reproduce(steps: Steps, entry: Entry, tolerance: float = 0.0) -> Reproduction:
-    """Make an entry again in a scratch catalogue, from the parents it was made from; compare both.
+    """Make an entry again in a scratch catalog, from the parents it was made from; compare both.
 
-    `tolerance`: how much an array may differ, relative to its largest value. The catalogue of
+    `tolerance`: how much an array may differ, relative to its largest value. The catalog of
     `steps` is only read. As many threads compute as did then, if the record says how many.
     """
     _check_own(steps, entry)

@@ -33,7 +33,7 @@ def spread(
 ) -> "Iterator[list[list[tuple[Piece, xr.Dataset]]]]":
     """Yield the statistics of every task, in order.
 
-    Workers open the catalogue themselves, by its address, so they must see it; what is sent to them
+    Workers open the catalog themselves, by its address, so they must see it; what is sent to them
     are references, and what comes back are statistics. `distributed` must be installed.
     """
     if steps.scheduler is None:
@@ -163,7 +163,7 @@ def _silent() -> Iterator[None]:
 def _piece(
     url: str, files: list[str], memory: int, task: "PieceTask", recipes: list[dict[str, Any]]
 ) -> "list[list[tuple[Piece, xr.Dataset]]]":
-    """Score a piece on a worker, with a catalogue and plugins that it keeps."""
+    """Score a piece on a worker, with a catalog and plugins that it keeps."""
     from geobench.registry import Registry
     from geobench.steps import Steps
     from geobench_catalog import Catalog

@@ -1,6 +1,6 @@
-"""The four steps, simulate, train, forecast, score: from catalogue entries to a catalogue entry.
+"""The four steps, simulate, train, forecast, score: from catalog entries to a catalog entry.
 
-A step whose computation (recipe and parents) is in the catalogue is not done again.
+A step whose computation (recipe and parents) is in the catalog is not done again.
 """
 
 import json
@@ -96,7 +96,7 @@ class PieceTask:
 
 @dataclass
 class Steps:
-    """The steps, with a catalogue to read and write, plugins to use and somebody who watches."""
+    """The steps, with a catalog to read and write, plugins to use and somebody who watches."""
 
     catalog: Catalog
     registry: Registry
@@ -470,7 +470,7 @@ class Steps:
         return run
 
     def restore(self, forecaster: Entry) -> tuple[Forecaster, Task]:
-        """Load a forecaster from the catalogue."""
+        """Load a forecaster from the catalog."""
         if forecaster.record.recipe["model"].get("use") == FOREIGN:
             raise GeobenchError(
                 f"{forecaster.reference} stands for a forecast that was imported; there is nothing "

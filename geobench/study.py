@@ -167,7 +167,7 @@ class Runner:
         ]
 
     def plan(self, steps: Steps | None) -> Iterator[tuple[str, str, Entry | None]]:
-        """Go through every step: (kind, name, the entry if it is there). None: no catalogue yet."""
+        """Go through every step: (kind, name, the entry if it is there). None: no catalog yet."""
         for name, experiment in self.experiments.items():
             dataset = steps.find_dataset(experiment) if steps else None
             law: Entry | None = None
@@ -290,7 +290,7 @@ class Runner:
         only: str | None = None,
         by_model: bool = False,
     ) -> Outcome:
-        """Compare what is in the catalogue; what is missing is told.
+        """Compare what is in the catalog; what is missing is told.
 
         `only`: the board of this experiment; default: of each.
         `binned`: a board for each bin of the cases (`geobench.bins`), by what was known of them.
@@ -305,7 +305,7 @@ class Runner:
             labels = {each.label for each in competitors}
             if dataset is None or not {REFERENCE, self.study.baseline} <= labels:
                 raise GeobenchError(
-                    f"the catalogue {steps.catalog.url} holds no scores of the reference and the "
+                    f"the catalog {steps.catalog.url} holds no scores of the reference and the "
                     f"baseline of '{name}'. Run the study first: geobench run."
                 )
             competitors = self._readable(name, competitors, outcome)
@@ -373,7 +373,7 @@ class Runner:
         self.cells.append(Brought(label, (reference,), seed, guest=True))
 
     def _there(self, steps: Steps, name: str, dataset: Entry, outcome: Outcome) -> list[Competitor]:
-        """Competitors whose scores are in the catalogue; guests are scored now."""
+        """Competitors whose scores are in the catalog; guests are scored now."""
         competitors: list[Competitor] = []
         for cell in self.cells:
             law = competitors[0].forecast if competitors else None

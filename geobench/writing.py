@@ -1,4 +1,4 @@
-"""Forecasts on their way into the catalogue: failures counted, rounded if asked to, in pieces."""
+"""Forecasts on their way into the catalog: failures counted, rounded if asked to, in pieces."""
 
 from collections import Counter
 from dataclasses import KW_ONLY, dataclass, field

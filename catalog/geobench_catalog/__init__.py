@@ -1,4 +1,4 @@
-"""A catalogue of datasets, forecasters, forecasts and scores; knows neither torch nor geobench."""
+"""A catalog of datasets, forecasters, forecasts and scores; knows neither torch nor geobench."""
 
 from geobench_catalog.catalog import Catalog
 from geobench_catalog.draft import Draft

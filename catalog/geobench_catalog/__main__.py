@@ -1,4 +1,4 @@
-"""A catalogue alone, without geobench: `python -m geobench_catalog --catalog FOLDER list`."""
+"""A catalog alone, without geobench: `python -m geobench_catalog --catalog FOLDER list`."""
 
 import click
 
@@ -14,7 +14,7 @@ from geobench_catalog.commands.place import catalog_option
 )
 @catalog_option
 def main(catalog_url: str) -> None:
-    """Look at, prove, move and sort what a catalogue keeps."""
+    """Look at, prove, move and sort what a catalog keeps."""
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def bring_in(catalog: Catalog, path: Path, *, trust: bool = False) -> Iterator[Arrival]:
-    """Take the entries of an archive into a catalogue, one after the other, marked as imported.
+    """Take the entries of an archive into a catalog, one after the other, marked as imported.
 
     What is there already is passed over. What is not as it was published is refused with the rest
     of the archive; entries that came before it are kept, each whole. `trust`: they count as if they
@@ -107,7 +107,7 @@ def bring_in(catalog: Catalog, path: Path, *, trust: bool = False) -> Iterator[A
             yield from _bring_in(catalog, _Members(file, path), path, trust=trust)
         except (tarfile.HeaderError, UnicodeDecodeError) as error:
             raise CatalogError(
-                f"{path} is no export of a catalogue, or is damaged ({error})."
+                f"{path} is no export of a catalog, or is damaged ({error})."
             ) from error
 
 
@@ -154,7 +154,7 @@ def _listed(members: "_Members", path: Path) -> list[tuple[Reference, str]]:
         if not all(is_id(entry_id) for _, entry_id in listed):
             raise ValueError("it names an id that is none")
     except STRANGE as error:
-        raise CatalogError(f"{path} is no export of a catalogue ({error}).") from error
+        raise CatalogError(f"{path} is no export of a catalog ({error}).") from error
     return listed
 
 

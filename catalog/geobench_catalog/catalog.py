@@ -1,4 +1,4 @@
-"""The catalogue: immutable, versioned entries in a folder or an object store.
+"""The catalog: immutable, versioned entries in a folder or an object store.
 
     geobench-catalog.json           marks it
     entries/<id>/                   record.json, data.zarr, other files, MANIFEST.json
@@ -59,13 +59,13 @@ class Catalog:
         if mark is None:
             if not create:
                 raise CatalogError(
-                    f"{self.url} is not a catalogue (it has no {_MARK}). "
+                    f"{self.url} is not a catalog (it has no {_MARK}). "
                     f"Name another with --catalog, or make one with 'geobench simulate'."
                 )
             self._create()
             mark = self._read_mark()
         self._schema = _schema(f"{self.url}/{_MARK}", mark or b"")
-        self.mark = mark or b""  # no other catalogue has it, not even a later one at this URL
+        self.mark = mark or b""  # no other catalog has it, not even a later one at this URL
 
     @property
     def url(self) -> str:
@@ -76,7 +76,7 @@ class Catalog:
     def path(self) -> Path:
         """The folder, where it is one on this machine."""
         if self.store.folder is None:
-            raise CatalogError(f"the catalogue {self.url} is not a folder.")
+            raise CatalogError(f"the catalog {self.url} is not a folder.")
         return self.store.folder
 
     def _read_mark(self) -> bytes | None:
@@ -97,7 +97,7 @@ class Catalog:
                 if self._read_mark() is not None:
                     return  # another process made it meanwhile
                 raise CatalogError(
-                    f"{self.url} is not empty and not a catalogue (it has no {_MARK}). "
+                    f"{self.url} is not empty and not a catalog (it has no {_MARK}). "
                     f"Name an empty or a new folder with --catalog."
                 )
             try:
@@ -410,7 +410,7 @@ def _schema(mark: str, text: bytes) -> int:
         ) from error
     if schema not in range(1, _SCHEMA + 1):
         raise CatalogError(
-            f"{mark.rpartition('/')[0]} has catalogue schema {schema}; this geobench reads 1 to "
+            f"{mark.rpartition('/')[0]} has catalog schema {schema}; this geobench reads 1 to "
             f"{_SCHEMA}. Use the version of geobench that wrote it."
         )
     return int(schema)

@@ -72,7 +72,7 @@ class Draft:
 
     @property
     def attributes(self) -> dict[str, str]:
-        """What the data say of themselves when they have left the catalogue.
+        """What the data say of themselves when they have left the catalog.
 
         Nothing of when, where and under what name they were made: equal data stay equal.
         """

@@ -26,7 +26,7 @@ DATA = "data.zarr"
 class Entry:
     """A published entry. It never changes; what is read from it is what was published, or raises.
 
-    `reference` is its name in the catalogue it was taken from, `id` the SHA-256 of its manifest:
+    `reference` is its name in the catalog it was taken from, `id` the SHA-256 of its manifest:
     its content identity, everywhere.
     """
 
@@ -47,7 +47,7 @@ class Entry:
         if self._store.folder is None:
             raise CatalogError(
                 f"{self.reference} is at {self.location}, not in a folder. Pull it into a local "
-                f"catalogue first: geobench catalog pull."
+                f"catalog first: geobench catalog pull."
             )
         return self._store.folder / self._key
 

@@ -13,7 +13,7 @@ class GeobenchError(Exception):
 
 
 class CatalogError(GeobenchError):
-    """An error about a catalogue or one of its entries."""
+    """An error about a catalog or one of its entries."""
 
 
 STRANGE = (
@@ -30,12 +30,12 @@ def cure(where: str) -> str:
 
 @contextmanager
 def told(url: str) -> Iterator[None]:
-    """Tell what goes wrong while the catalogue is written."""
+    """Tell what goes wrong while the catalog is written."""
     try:
         yield
     except OSError as error:
         raise CatalogError(
-            f"the catalogue {url} cannot be written ({error.strerror or error}). Free space or "
+            f"the catalog {url} cannot be written ({error.strerror or error}). Free space or "
             f"change permissions, or name another with --catalog; nothing that it holds has "
             f"changed."
         ) from error

@@ -1,4 +1,4 @@
-"""Expressions that pick entries of a catalogue: `kind = forecast and crps.share@5d > 0.8`.
+"""Expressions that pick entries of a catalog: `kind = forecast and crps.share@5d > 0.8`.
 
     expression = conditions joined by `not`, `and`, `or` (in this order) and parentheses
     condition  = FIELD                              it has one

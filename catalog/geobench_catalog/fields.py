@@ -193,7 +193,7 @@ _LISTS = {"tag": "tags", "alias": "aliases"}
 
 
 class Fields:
-    """What a word can mean in one catalogue: a field of entries, a key, or a score."""
+    """What a word can mean in one catalog: a field of entries, a key, or a score."""
 
     def __init__(self, keys: Collection[str], scorers: Collection[str], now: datetime) -> None:
         self.keys = frozenset(keys)

@@ -1,4 +1,4 @@
-"""Quick checks of a catalogue, each told on one line with its cure; `verify` is the thorough one.
+"""Quick checks of a catalog, each told on one line with its cure; `verify` is the thorough one.
 
 Nothing here raises for what it finds: it is called when something is wrong.
 """
@@ -42,9 +42,9 @@ def examined(check: str, look: Callable[[], Iterable[Check]]) -> Iterator[Check]
 
 
 def examine(url: str) -> Iterator[Check]:
-    """Look at the catalogue of this URL, if there is one."""
+    """Look at the catalog of this URL, if there is one."""
     found: list[Catalog] = []
-    yield from examined("catalogue", lambda: _open(url, found))
+    yield from examined("catalog", lambda: _open(url, found))
     for catalog in found:
         for name, look in _LOOKS.items():
             yield from examined(name, partial(look, catalog))
@@ -54,14 +54,14 @@ def _open(url: str, found: list[Catalog]) -> Iterator[Check]:
     folder = opened(url).folder
     if folder is not None and not folder.exists():
         cure = "'geobench simulate' makes one; --catalog (before the command) names another"
-        yield Check("catalogue", "warn", f"there is none at {url}", cure)
+        yield Check("catalog", "warn", f"there is none at {url}", cure)
         return
     catalog = Catalog(url)
     found.append(catalog)
     _, rows = catalog.index.sql("SELECT kind, count(*) FROM entries GROUP BY kind")
     counts = dict(rows)
     kinds = ", ".join(f"{kind} {counts[kind]}" for kind in KINDS if kind in counts)
-    yield Check("catalogue", "ok", f"{catalog.url}, schema {catalog.schema}: {kinds or 'empty'}")
+    yield Check("catalog", "ok", f"{catalog.url}, schema {catalog.schema}: {kinds or 'empty'}")
 
 
 def _writing(catalog: Catalog) -> Iterator[Check]:
@@ -76,7 +76,7 @@ def _writing(catalog: Catalog) -> Iterator[Check]:
             cure = "nothing, if you only read; else name another catalog with --catalog"
             yield Check("writing", "warn", told_of, cure)
             return
-        cure = "change permissions or free space, or name another catalogue with --catalog"
+        cure = "change permissions or free space, or name another catalog with --catalog"
         yield Check("writing", "fail", f"nothing can be written to {catalog.url} ({reason})", cure)
     else:
         yield Check("writing", "ok", "a file was made and removed")

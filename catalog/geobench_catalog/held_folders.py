@@ -111,7 +111,7 @@ def age(path: Path) -> float:
 
 @contextmanager
 def temporary() -> Iterator[Path]:
-    """A draft's folder on this machine, for a catalogue that is elsewhere."""
+    """A draft's folder on this machine, for a catalog that is elsewhere."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     handle = hold(folder)
     draft = folder / "draft"

@@ -101,7 +101,7 @@ def _taken(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
 
 
 class Index:
-    """An index of one catalogue; a `private` one is in memory, and made from the records alone."""
+    """An index of one catalog; a `private` one is in memory, and made from the records alone."""
 
     def __init__(self, catalog: "Catalog", *, private: bool = False) -> None:
         self._catalog = catalog
@@ -114,7 +114,7 @@ class Index:
     def still(self) -> Iterator[None]:
         """Bring it up to date now and not before the end of the block, whatever is asked.
 
-        For many questions in a row, each of which would list the whole catalogue. What is published
+        For many questions in a row, each of which would list the whole catalog. What is published
         meanwhile, by whomever, may not be found.
         """
         self.synchronised()
@@ -302,7 +302,7 @@ class Index:
         return connection
 
     def _load(self, texts: Iterable[str]) -> "list[Entry]":
-        """Read entries; those that cannot be are told in the catalogue's `damaged`."""
+        """Read entries; those that cannot be are told in the catalog's `damaged`."""
         self._catalog.damaged.clear()
         found = []
         for text in texts:
@@ -360,7 +360,7 @@ class Index:
 
 
 def _file(catalog: "Catalog") -> Path | None:
-    """Where the index of a catalogue is: inside, or in this user's cache if that is far away."""
+    """Where the index of a catalog is: inside, or in this user's cache if that is far away."""
     folder = catalog.store.folder
     if folder is None:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

@@ -1,4 +1,4 @@
-"""A catalogue's files in a folder: nothing is seen before it is whole and on disk."""
+"""A catalog's files in a folder: nothing is seen before it is whole and on disk."""
 
 import errno
 import fcntl

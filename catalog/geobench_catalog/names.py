@@ -1,4 +1,4 @@
-"""The names of a catalogue: which reference is which entry, and what else people call it.
+"""The names of a catalog: which reference is which entry, and what else people call it.
 
 refs/<kind>/<name>@<version>        "<id> <reference>": makes an entry exist
 removed/<kind>/<name>@<version>     the same, of one that was removed: no version is used twice
@@ -44,7 +44,7 @@ class Alias(NamedTuple):
 
 
 class Names:
-    """What the entries of a catalogue are called. Files that other programs leave are not ours."""
+    """What the entries of a catalog are called. Files that other programs leave are not ours."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

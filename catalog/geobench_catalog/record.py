@@ -43,7 +43,7 @@ class Parent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     reference: Annotated[str, AfterValidator(_reference)] = Field(
-        description="its name in the catalogue where the child was made"
+        description="its name in the catalog where the child was made"
     )
     id: Annotated[str, AfterValidator(_id)] | None = Field(
         description="its content identity; None in records that were written without it"
@@ -72,7 +72,7 @@ def _part(content: dict[str, Any], info: ValidationInfo) -> _Fields:
 class Record(BaseModel):
     """Provenance of one entry, stored beside its data as `record.json` and never changed.
 
-    It holds no version: versions are given by a catalogue, and an entry can be in several.
+    It holds no version: versions are given by a catalog, and an entry can be in several.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""A catalogue's files behind an fsspec URL: object stores such as S3.
+"""A catalog's files behind an fsspec URL: object stores such as S3.
 
 There is no rename there: a draft is filled on this machine and copied, its manifest last, and what
 makes an entry exist is its reference, created under the condition that there is none yet.
@@ -260,7 +260,7 @@ class RemoteStore:
         return temporary()
 
     def _work(self) -> Path:
-        """Where this machine keeps what is being worked on for this catalogue."""
+        """Where this machine keeps what is being worked on for this catalog."""
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         return cache / "geobench" / hashlib.sha256(self.url.encode()).hexdigest()[:16]
 

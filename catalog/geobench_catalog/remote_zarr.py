@@ -1,4 +1,4 @@
-"""What Zarr reads a remote catalogue's data through: the one client that the catalogue has.
+"""What Zarr reads a remote catalog's data through: the one client that the catalog has.
 
 `zarr.storage.FsspecStore` would open a client of its own for each entry, never close it, and raise
 whatever that raises.

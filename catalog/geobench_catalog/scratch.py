@@ -1,4 +1,4 @@
-"""A catalogue for a moment, of what an entry was made from: there the entry can be made again."""
+"""A catalog for a moment, of what an entry was made from: there the entry can be made again."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from geobench_catalog.held_folders import temporary
 
 @contextmanager
 def without(entry: Entry, catalog: Catalog) -> Iterator[Catalog]:
-    """Give a catalogue on this machine with the ancestors of `entry`, under the names they have.
+    """Give a catalog on this machine with the ancestors of `entry`, under the names they have.
 
     Entries of a folder are linked, others copied. It is removed at the end; `catalog` is only read.
     """

@@ -1,4 +1,4 @@
-"""Where the files of a catalogue are: a folder, or a prefix of an object store."""
+"""Where the files of a catalog are: a folder, or a prefix of an object store."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager

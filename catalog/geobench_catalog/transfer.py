@@ -1,7 +1,7 @@
-"""Entries from one catalogue to another, with all they were made from; nothing is trusted.
+"""Entries from one catalog to another, with all they were made from; nothing is trusted.
 
 What comes in is marked as imported before it is named (`names`), so that it is never found in place
-of work that is asked for here. What this catalogue made itself stays its own when it comes back.
+of work that is asked for here. What this catalog made itself stays its own when it comes back.
 """
 
 import hashlib
@@ -120,7 +120,7 @@ def receive(
 
 
 def _was_own(catalog: Catalog, record: Record, entry_id: str) -> bool:
-    """Whether this catalogue made an entry itself, and lost its name or removed it."""
+    """Whether this catalog made an entry itself, and lost its name or removed it."""
     unnamed = catalog.store.size(f"entries/{entry_id}/{manifest.NAME}") is not None
     known = unnamed or entry_id in catalog.names.removed(record.kind, record.name)
     return known and catalog.names.door(entry_id) is None

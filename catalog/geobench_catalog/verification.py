@@ -26,7 +26,7 @@ class Finding(NamedTuple):
 
 
 def verify(catalog: Catalog, references: tuple[str, ...] = ()) -> Iterator[Finding]:
-    """Check entries (default: all of them, and the names of the whole catalogue)."""
+    """Check entries (default: all of them, and the names of the whole catalog)."""
     if catalog.store.folder is None:
         catalog = Catalog(catalog.url)  # which has nothing in memory
     wanted = [catalog.resolve(text) for text in references]

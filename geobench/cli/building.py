@@ -1,6 +1,6 @@
 """The rooms of a site, one for each experiment, made in as many processes as there are cores.
 
-Each process has one thread for linear algebra, opens the catalogue and loads the plugins by itself,
+Each process has one thread for linear algebra, opens the catalog and loads the plugins by itself,
 and ends with the one that started it, however that ends.
 """
 

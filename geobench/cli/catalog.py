@@ -79,4 +79,4 @@ def import_forecaster(
 
 @click.group(commands={str(command.name): command for command in (*COMMANDS, import_forecaster)})
 def catalog() -> None:
-    """Look at, prove, move and sort what the catalogue keeps."""
+    """Look at, prove, move and sort what the catalog keeps."""

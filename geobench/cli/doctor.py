@@ -1,4 +1,4 @@
-"""geobench doctor: what is wrong with this installation and its catalogue, and what helps."""
+"""geobench doctor: what is wrong with this installation and its catalog, and what helps."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 @json_option
 @pass_settings
 def doctor(settings: Settings, *, as_json: bool) -> None:
-    """Check the installation, its plugins and the catalogue, quickly.
+    """Check the installation, its plugins and the catalog, quickly.
 
     A line for each check: what was found, and what helps. Exits with code 1 if any failed. What
     takes long is left to 'geobench catalog verify', which reads every file.
@@ -35,16 +35,16 @@ def doctor(settings: Settings, *, as_json: bool) -> None:
         documents.show([check._asdict() for check in found])
     else:
         told = f"{len(found)} checks: {failed} failed, {warned} to look at."
-        click.echo(f"{told} 'geobench catalog verify' reads every file of the catalogue.")
+        click.echo(f"{told} 'geobench catalog verify' reads every file of the catalog.")
     raise click.exceptions.Exit(1 if failed else 0)
 
 
 def _examine(settings: Settings) -> "Iterator[Check]":
     from geobench import health
-    from geobench_catalog import health as of_catalogue
+    from geobench_catalog import health as of_catalog
 
     yield from health.examine(settings.plugin_files, settings.device)
-    yield from of_catalogue.examine(settings.catalog_url)
+    yield from of_catalog.examine(settings.catalog_url)
 
 
 def _tell(check: "Check") -> None:

@@ -93,7 +93,7 @@ def show(
     nfe: tuple[int, ...],
     as_json: bool,
 ) -> None:
-    """Compare the models of STUDY with the truth, from what is in the catalogue.
+    """Compare the models of STUDY with the truth, from what is in the catalog.
 
     For example: geobench leaderboard studies/quick.yaml --html board.html
     """
@@ -180,7 +180,7 @@ def build(
     nfe: tuple[int, ...],
     as_json: bool,
 ) -> None:
-    """Build a site of the boards of STUDIES, from what is in the catalogue, in a folder.
+    """Build a site of the boards of STUDIES, from what is in the catalog, in a folder.
 
     It opens from the folder: no server, no network. Built again into the same folder, it tells what
     changed. Imported forecasts are scored if they are not yet.

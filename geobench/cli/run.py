@@ -26,7 +26,7 @@ def run(
 ) -> None:
     """Run STUDY, a YAML file: simulate, train, forecast, score, compare.
 
-    What is in the catalogue is not done again, so a run that was stopped goes on.
+    What is in the catalog is not done again, so a run that was stopped goes on.
 
     For example: geobench --catalog demo/catalog run studies/quick.yaml
     """

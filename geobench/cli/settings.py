@@ -69,7 +69,7 @@ class Settings:
         one_line.tell(error)
 
     def catalog(self, *, create: bool = False) -> "Catalog":
-        """Open the catalogue."""
+        """Open the catalog."""
         from geobench_catalog import Catalog
 
         return Catalog(self.catalog_url, create=create)
@@ -91,7 +91,7 @@ class Settings:
         try:
             steps = self.steps()
         except GeobenchError:
-            return None  # there is no catalogue
+            return None  # there is no catalog
         found = steps.find_dataset(experiment)
         if found is None:
             return None
@@ -115,7 +115,7 @@ class Settings:
         return steps
 
     def steps_if_there(self) -> "Steps | None":
-        """Everything that the steps need; None where there is no folder for a catalogue yet."""
+        """Everything that the steps need; None where there is no folder for a catalog yet."""
         from geobench_catalog.store import opened
 
         folder = opened(self.catalog_url).folder

@@ -112,7 +112,7 @@ def describe_simulator(
     if experiment.inexact_law and known is None:
         click.echo(
             f"geobench: what is known at init time stands in the dataset of {own}, and that is not "
-            f"in the catalogue: draws start from the exact state. Simulate it first.",
+            f"in the catalog: draws start from the exact state. Simulate it first.",
             err=True,
         )
     with blaming(f"the simulator {built.name}"):

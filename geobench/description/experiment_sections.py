@@ -71,7 +71,7 @@ def difficulty(found: Description) -> Section:
     if found.given_less:
         notes.append(
             "These draws start from the exact state; models are given less than that. With the "
-            "experiment's dataset in the catalogue, they start from what is known."
+            "experiment's dataset in the catalog, they start from what is known."
         )
     return Section("Difficulty", headers, rows, notes)
 

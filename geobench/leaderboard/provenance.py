@@ -16,7 +16,7 @@ _LONGEST = 2000  # characters of one value
 
 @dataclass(frozen=True)
 class Origin:
-    """What is recorded of one entry of the catalogue, for people."""
+    """What is recorded of one entry of the catalog, for people."""
 
     role: str
     reference: str

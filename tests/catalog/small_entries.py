@@ -1,4 +1,4 @@
-"""Small entries for the tests of the catalogue."""
+"""Small entries for the tests of the catalog."""
 
 from typing import Any
 

@@ -38,7 +38,7 @@ def _geobench(catalog: Path, *words: object) -> Result:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A catalogue in which the study has run."""
+    """A catalog in which the study has run."""
     folder = tmp_path_factory.mktemp("adoption")
     (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
     result = _geobench(folder / "catalog", "run", folder / "study.yaml")

@@ -1,4 +1,4 @@
-"""The catalogue: versions, atomic publication, integrity, and what it does with a damaged one."""
+"""The catalog: versions, atomic publication, integrity, and what it does with a damaged one."""
 
 import json
 import multiprocessing
@@ -196,10 +196,10 @@ def test_bad_references_are_told(catalog: Catalog, text: str, told: str) -> None
         catalog.get(text)
 
 
-def test_a_folder_that_is_no_catalogue_is_told_and_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_catalog_is_told_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
     for create in (False, True):
-        with pytest.raises(CatalogError, match=r"not a catalogue .*geobench-catalog.json"):
+        with pytest.raises(CatalogError, match=r"not a catalog .*geobench-catalog.json"):
             Catalog(tmp_path, create=create)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -214,9 +214,9 @@ def test_a_damaged_mark_is_told_with_its_cure(catalog: Catalog) -> None:
     assert len(list(Catalog(catalog.path).entries())) == 1
 
 
-def test_a_newer_catalogue_is_refused(catalog: Catalog) -> None:
+def test_a_newer_catalog_is_refused(catalog: Catalog) -> None:
     (catalog.path / "geobench-catalog.json").write_text('{"schema": 3}')
-    with pytest.raises(CatalogError, match="has catalogue schema 3; this geobench reads 1 to 2"):
+    with pytest.raises(CatalogError, match="has catalog schema 3; this geobench reads 1 to 2"):
         Catalog(catalog.path)
 
 
@@ -248,7 +248,7 @@ def test_what_is_damaged_or_foreign_does_not_hide_the_rest(catalog: Catalog) -> 
     assert opened.find("dataset", {"value": 0.0}, {}) is not None
 
 
-def test_a_reference_that_leaves_the_catalogue_is_refused(catalog: Catalog) -> None:
+def test_a_reference_that_leaves_the_catalog_is_refused(catalog: Catalog) -> None:
     publish(catalog)
     (catalog.path / "refs/dataset/a@1").write_text("../../somewhere")
     with pytest.raises(
@@ -257,7 +257,7 @@ def test_a_reference_that_leaves_the_catalogue_is_refused(catalog: Catalog) -> N
         Catalog(catalog.path).get("dataset/a@1")
 
 
-def test_a_catalogue_in_a_file_is_told(tmp_path: Path) -> None:
+def test_a_catalog_in_a_file_is_told(tmp_path: Path) -> None:
     # (A folder without write permission would do for most users, but not for root.)
     (tmp_path / "file").write_text("")
     with pytest.raises(CatalogError, match=r"cannot be written \(Not a directory\)"):

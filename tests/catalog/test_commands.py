@@ -1,4 +1,4 @@
-"""The commands of the catalogue: with geobench, and alone."""
+"""The commands of the catalog: with geobench, and alone."""
 
 import csv
 import io
@@ -130,7 +130,7 @@ def test_query_prints_a_table_json_and_csv(full: Catalog) -> None:
         (["verify", "dataset/twin@7"], "there is no dataset/twin@7"),
         (["diff", "dataset/twin@1", "dataset/x@1"], "there is no dataset/x@1"),
         (["import", "nowhere.tar"], "nowhere.tar cannot be read (No such file or directory)"),
-        (["pull", "dataset/a@1", "nowhere"], "nowhere is not a catalogue"),
+        (["pull", "dataset/a@1", "nowhere"], "nowhere is not a catalog"),
         (["export", "dataset/x@1", "--to", "x.tar"], "there is no dataset/x@1"),
         (["import-forecast", "x.zarr", "--dataset", "dataset/twin@1"], "Missing option '--model'"),
         (
@@ -240,7 +240,7 @@ def test_tags_aliases_and_gc(full: Catalog) -> None:
     assert _said(full, "reindex") == "10 entries\n"
 
 
-def test_entries_move_by_file_and_between_catalogues(full: Catalog, tmp_path: Path) -> None:
+def test_entries_move_by_file_and_between_catalogs(full: Catalog, tmp_path: Path) -> None:
     said = _said(full, "export", "forecast/twin.fgn.s0@1", "--to", tmp_path / "x.tar").splitlines()
     assert said[:3] == ["dataset/twin@1", "forecaster/twin.fgn.s0@1", "forecast/twin.fgn.s0@1"]
     for name, words in (

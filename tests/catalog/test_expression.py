@@ -1,4 +1,4 @@
-"""Expressions: what they pick in a catalogue made by hand, and what a plain evaluator picks."""
+"""Expressions: what they pick in a catalog made by hand, and what a plain evaluator picks."""
 
 import random
 import re

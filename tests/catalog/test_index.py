@@ -136,7 +136,7 @@ def test_a_computation_is_found_again_after_the_index_is_lost(catalog: Catalog) 
     assert found.id == made.id
 
 
-def test_a_catalogue_that_cannot_be_written_can_be_asked(
+def test_a_catalog_that_cannot_be_written_can_be_asked(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(catalog)

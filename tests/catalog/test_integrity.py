@@ -20,14 +20,14 @@ def _problems(catalog: Catalog, *references: str) -> list[str]:
 
 
 def _everything(catalog: Catalog) -> list[Path]:
-    """Every file of the catalogue that is not derived."""
+    """Every file of the catalog that is not derived."""
     derived = ("index.sqlite", "lock")
     return sorted(
         path for path in catalog.path.rglob("*") if path.is_file() and path.name not in derived
     )
 
 
-def test_a_whole_catalogue_is_well(catalog: Catalog) -> None:
+def test_a_whole_catalog_is_well(catalog: Catalog) -> None:
     members = family(catalog)
     catalog.alias("dataset/twin@1", "paper")
     catalog.names.tag(members["dataset"].reference, "good")
@@ -65,7 +65,7 @@ def test_300_of_300_faults_are_found(catalog: Catalog) -> None:
             damaged.write_bytes(content)
         try:
             told = " ".join(_problems(Catalog(catalog.path)))
-        except CatalogError as error:  # the mark of the catalogue itself
+        except CatalogError as error:  # the mark of the catalog itself
             told = str(error)
         # References and aliases are called what they stand for; files by their own name.
         called = "/".join(

@@ -1,4 +1,4 @@
-"""Entries on their way: archives, also hostile ones, and from one catalogue to another."""
+"""Entries on their way: archives, also hostile ones, and from one catalog to another."""
 
 import fcntl
 import io
@@ -276,16 +276,16 @@ HOSTILE = {
     "a shorter content": (_replace("/q/c/0/0", lambda c: c[:-1]), "'0' is not what was"),
     "another manifest": (
         _replace("MANIFEST.json", lambda c: c.replace(b"[", b"[1", 1)), "not the one that its id"),
-    "no list": (_replace("geobench-export.json", lambda c: b"{}"), "is no export of a catalogue"),
+    "no list": (_replace("geobench-export.json", lambda c: b"{}"), "is no export of a catalog"),
     "a list of something else": (
         _replace("geobench-export.json", lambda c: b"[1, 2]"), "is no export"),
     "a newer list": (
         _replace("geobench-export.json", lambda c: c.replace(b'"schema": 1', b'"schema": 2')),
         "it has schema 2"),
-    "a name that leaves the catalogue": (
+    "a name that leaves the catalog": (
         _replace("geobench-export.json", lambda c: c.replace(b"dataset/a@1", b"dataset/../a@1")),
         "cannot name an entry"),
-    "an id that leaves the catalogue": (
+    "an id that leaves the catalog": (
         _replace("geobench-export.json", lambda c: c[:-70] + b'../' * 20 + c[-10:]),
         "is no export"),
     "a missing file": (lambda members: members[:-1], "it ends too early"),
@@ -392,7 +392,7 @@ def test_a_file_that_is_no_export_or_was_cut_is_told(
     with pytest.raises(CatalogError, match=r"is no export|ends too early|is refused"):
         list(bring_in(other, tmp_path / "a.tar"))
     (tmp_path / "a.tar").write_bytes(np.random.default_rng(cut).bytes(2000))
-    with pytest.raises(CatalogError, match="is no export of a catalogue, or is damaged"):
+    with pytest.raises(CatalogError, match="is no export of a catalog, or is damaged"):
         list(bring_in(other, tmp_path / "a.tar"))
     assert list(other.entries()) == []
 
@@ -462,5 +462,5 @@ def test_a_header_that_is_no_text_is_told(catalog: Catalog, other: Catalog, tmp_
     content = (tmp_path / "a.tar").read_bytes()
     bad = content.replace(b"geobench-export.json", b"geobench-export.j\xff\xff\xff", 1)
     (tmp_path / "a.tar").write_bytes(bad)
-    with pytest.raises(CatalogError, match="is no export of a catalogue, or is damaged"):
+    with pytest.raises(CatalogError, match="is no export of a catalog, or is damaged"):
         list(bring_in(other, tmp_path / "a.tar"))

@@ -1,4 +1,4 @@
-"""The catalogue behind URLs: moto's S3 server, fsspec's memory, and servers that misbehave."""
+"""The catalog behind URLs: moto's S3 server, fsspec's memory, and servers that misbehave."""
 
 import functools
 import itertools
@@ -254,7 +254,7 @@ def _flip(content: bytes) -> bytes:
 
 
 def _damage(entry: Entry, name: str, change: Callable[[bytes], bytes] | None) -> None:
-    """Change a stored file behind the catalogue's back, or remove it."""
+    """Change a stored file behind the catalog's back, or remove it."""
     fs, path = _file_system(f"{entry.location}/{name}")
     if change is None:
         fs.rm_file(path)
@@ -266,11 +266,11 @@ def _problems(catalog: Catalog, *references: str) -> list[str]:
     return [each for finding in verify(catalog, references) for each in finding.problems]
 
 
-# -- what every catalogue does
+# -- what every catalog does
 
 
-def test_where_no_catalogue_is_none_is_opened(url: str) -> None:
-    with pytest.raises(CatalogError, match=f"{url} is not a catalogue"):
+def test_where_no_catalog_is_none_is_opened(url: str) -> None:
+    with pytest.raises(CatalogError, match=f"{url} is not a catalog"):
         Catalog(url)
     assert _stored(url) == []
 
@@ -279,12 +279,12 @@ def test_a_prefix_with_other_files_is_refused_and_left_alone(url: str) -> None:
     fs, root = _file_system(url)
     fs.pipe_file(f"{root}/thesis.txt", b"precious")
     for create in (False, True):
-        with pytest.raises(CatalogError, match="not a catalogue"):
+        with pytest.raises(CatalogError, match="not a catalog"):
             Catalog(url, create=create)
     assert _stored(url) == ["thesis.txt"]
 
 
-def test_a_catalogue_can_be_opened_again_also_with_a_slash(url: str) -> None:
+def test_a_catalog_can_be_opened_again_also_with_a_slash(url: str) -> None:
     entry = _weights(Catalog(f"{url}/", create=True))
     again = Catalog(url, create=True)
     assert again.url == url
@@ -292,7 +292,7 @@ def test_a_catalogue_can_be_opened_again_also_with_a_slash(url: str) -> None:
     assert entry.location == f"{url}/entries/{entry.id}"
 
 
-def test_a_bucket_alone_can_be_a_catalogue(bucket: str) -> None:
+def test_a_bucket_alone_can_be_a_catalog(bucket: str) -> None:
     import boto3
 
     client = boto3.client("s3")
@@ -413,7 +413,7 @@ def test_tags_and_aliases_can_be_set_moved_and_removed(catalog: Catalog) -> None
         catalog.names.forget(alias)
 
 
-def test_an_index_of_another_catalogue_at_the_same_url_is_not_believed(url: str) -> None:
+def test_an_index_of_another_catalog_at_the_same_url_is_not_believed(url: str) -> None:
     _publish(Catalog(url, create=True), value=1.0)
     assert len(Catalog(url).query()) == 1
     fs, root = _file_system(url)
@@ -507,7 +507,7 @@ def test_writers_of_one_name_get_different_versions(catalog: Catalog) -> None:
     assert list(collect(catalog, older_than=0)) == []
 
 
-def test_two_who_make_a_catalogue_at_once_make_one(url: str) -> None:
+def test_two_who_make_a_catalog_at_once_make_one(url: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         opened = list(pool.map(lambda _: Catalog(url, create=True), range(4)))
     assert {catalog.url for catalog in opened} == {url}
@@ -824,7 +824,7 @@ def test_missing_credentials_are_told(bucket: str, monkeypatch: pytest.MonkeyPat
         ("s3://", "names no bucket. Write s3://BUCKET/PREFIX"),
     ],
 )
-def test_urls_that_cannot_keep_a_catalogue_are_refused(url: str, told: str) -> None:
+def test_urls_that_cannot_keep_a_catalog_are_refused(url: str, told: str) -> None:
     if url.startswith(("s3", "http")):
         pytest.importorskip("s3fs")  # which brings aiohttp
     assert told in _told(url, create=True)
@@ -875,7 +875,7 @@ def test_the_steps_run_on_a_url() -> None:
     assert _problems(Catalog(url)) == []
 
 
-def test_the_commands_of_the_catalogue(url: str) -> None:
+def test_the_commands_of_the_catalog(url: str) -> None:
     made = [str(entry.reference) for entry in _family(Catalog(url, create=True))]
     listed = _geobench(url, "catalog", "list")
     assert [word for word in listed.stdout.split() if "/" in word] == made

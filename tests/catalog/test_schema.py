@@ -1,4 +1,4 @@
-"""Catalogues of an older schema are read, added to, and carried on."""
+"""Catalogs of an older schema are read, added to, and carried on."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from geobench_catalog.record import read_record
 from geobench_catalog.transfer import copy
 from geobench_catalog.verification import verify
 
-SCHEMA_1 = Path(__file__).parent / "schema1"  # written by the first version of the catalogue
+SCHEMA_1 = Path(__file__).parent / "schema1"  # written by the first version of the catalog
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_entries_of_schema_1_are_brought_up_to_date_when_they_are_read(old: Path
     assert json.loads((entry.path / "record.json").read_text())["schema_version"] == 1
 
 
-def test_a_catalogue_of_schema_1_is_whole(old: Path) -> None:
+def test_a_catalog_of_schema_1_is_whole(old: Path) -> None:
     catalog = Catalog(old)
     assert not [each for finding in verify(catalog) for each in finding.problems]
     assert list(catalog.query("crps@1d = 0.5 and kind = score")["reference"]) == [
@@ -100,7 +100,7 @@ def test_records_that_are_none_are_told(change: dict[str, object], told: str) ->
         read_record(b"[]", 7, "c")
 
 
-def test_a_catalogue_of_a_newer_schema_is_left_alone(old: Path) -> None:
+def test_a_catalog_of_a_newer_schema_is_left_alone(old: Path) -> None:
     (old / "geobench-catalog.json").write_text('{"schema": 3}')
     with pytest.raises(CatalogError, match="schema 3; this geobench reads 1 to 2"):
         Catalog(old)

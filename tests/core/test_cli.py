@@ -112,8 +112,8 @@ def test_the_steps_one_by_one(tmp_path: Path) -> None:
         (["run", "nowhere.yaml"], "there is no file nowhere.yaml. Check the path."),
         (["plugins", "show", "zzz"], "no plugin offers 'zzz'. There are: 3dvar, aifs"),
         (["plugins", "show", "fgm"], "no plugin offers 'fgm'. Did you mean 'fgn'?"),
-        (["catalog", "list"], "is not a catalogue (it has no geobench-catalog.json)"),
-        (["train", "fgn", "--dataset", "dataset/a@1"], "is not a catalogue"),
+        (["catalog", "list"], "is not a catalog (it has no geobench-catalog.json)"),
+        (["train", "fgn", "--dataset", "dataset/a@1"], "is not a catalog"),
     ],
 )
 def test_mistakes_are_told_on_one_line(tmp_path: Path, arguments: list[str], told: str) -> None:
@@ -141,7 +141,7 @@ def test_mistakes_are_told_on_one_line(tmp_path: Path, arguments: list[str], tol
         (["catalog", "show", "forecast/x@1"], "there is no forecast/x@1"),
     ],
 )
-def test_mistakes_with_a_catalogue_lose_nothing(
+def test_mistakes_with_a_catalog_lose_nothing(
     tmp_path: Path, arguments: list[str], told: str
 ) -> None:
     catalog = tmp_path / "catalog"
@@ -166,7 +166,7 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     words = ["--debug", "--catalog", str(tmp_path / "catalog"), "catalog", "list"]
     result = CliRunner().invoke(main, words)
     assert result.exception is not None
-    assert "not a catalogue" in str(result.exception)
+    assert "not a catalog" in str(result.exception)
 
 
 COMMAND = """

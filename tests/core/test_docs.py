@@ -105,7 +105,7 @@ def test_links_lead_somewhere() -> None:
             assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
 
 
-def test_every_command_of_the_catalogue_is_in_its_page() -> None:
+def test_every_command_of_the_catalog_is_in_its_page() -> None:
     from geobench.cli.catalog import catalog
 
     text, names = PAGES["docs/catalog.md"], catalog.commands

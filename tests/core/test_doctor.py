@@ -58,16 +58,16 @@ def test_all_is_well(catalog: Path) -> None:
     _, found = _checks(catalog)
     assert list(found) == [
         "python", "packages", "device", "threads", "plugin",
-        "catalogue", "writing", "references", "lineage", "index", "leftovers", "space",
+        "catalog", "writing", "references", "lineage", "index", "leftovers", "space",
     ]  # fmt: skip
     assert list((catalog / "tmp").iterdir()) == []  # it leaves nothing behind
 
 
-def test_without_a_catalogue_the_rest_is_checked(tmp_path: Path) -> None:
+def test_without_a_catalog_the_rest_is_checked(tmp_path: Path) -> None:
     code, found = _checks(tmp_path / "none")
     assert code == 0
-    assert found["catalogue"][0]["state"] == "warn"
-    assert "geobench simulate" in found["catalogue"][0]["cure"]
+    assert found["catalog"][0]["state"] == "warn"
+    assert "geobench simulate" in found["catalog"][0]["cure"]
     assert "writing" not in found
     assert not (tmp_path / "none").exists()
 
@@ -113,10 +113,10 @@ def _strange_alias(catalog: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "check", "told"),
     [
-        (_no_mark, "catalogue", "is not a catalogue (it has no geobench-catalog.json)"),
-        (_strange_mark, "catalogue", "cannot be read"),
-        (_later_schema, "catalogue", "schema 99"),
-        (_a_file, "catalogue", "is not a catalogue"),
+        (_no_mark, "catalog", "is not a catalog (it has no geobench-catalog.json)"),
+        (_strange_mark, "catalog", "cannot be read"),
+        (_later_schema, "catalog", "schema 99"),
+        (_a_file, "catalog", "is not a catalog"),
         (_lost_entry, "references", "dataset/a@1 points at an entry that is not there"),
         (_strange_reference, "references", "is damaged; it holds 'nothing'"),
         (_lost_parent, "lineage", "forecaster/a.b@1 was made from dataset/a@1, which is not here"),
@@ -174,7 +174,7 @@ def test_an_index_that_is_damaged_or_behind_is_no_obstacle(catalog: Path) -> Non
         (errno.ENOSPC, "No space left on device", "fail", 1),
     ],
 )
-def test_a_catalogue_that_is_for_reading_warns_and_a_full_disk_fails(
+def test_a_catalog_that_is_for_reading_warns_and_a_full_disk_fails(
     catalog: Path,
     monkeypatch: pytest.MonkeyPatch,
     number: int,

@@ -68,7 +68,7 @@ reference: {members: 4}
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A catalogue in which a small study was run, and the study beside it."""
+    """A catalog in which a small study was run, and the study beside it."""
     folder = tmp_path_factory.mktemp("json")
     study = folder / "study.yaml"
     study.write_text(STUDY)
@@ -93,7 +93,7 @@ def test_the_steps_print_what_they_made(made: Path, tmp_path: Path) -> None:
     assert all(0 <= mean <= 1 for mean in high["mean"])
 
 
-def test_the_catalogue_prints_what_it_did(made: Path, tmp_path: Path) -> None:
+def test_the_catalog_prints_what_it_did(made: Path, tmp_path: Path) -> None:
     catalog, dataset = made / "catalog", "dataset/small@1"
     assert _told(catalog, "catalog", "tag", dataset, "b", "a")["tags"] == ["a", "b"]
     named = _told(catalog, "catalog", "alias", dataset, "paper")

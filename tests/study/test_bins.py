@@ -17,7 +17,7 @@ from geobench_catalog import Catalog
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A study of the oracle and the climatology, run: its file and its catalogue."""
+    """A study of the oracle and the climatology, run: its file and its catalog."""
     folder = tmp_path_factory.mktemp("bins")
     study, catalog = folder / "study.yaml", folder / "catalog"
     fields = {

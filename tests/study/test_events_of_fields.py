@@ -58,7 +58,7 @@ def _run(steps: Steps, study: Study) -> Runner:
 
 @pytest.fixture
 def steps(once: Callable[..., Path], tmp_path: Path, registry: Registry) -> Steps:
-    """Steps in a catalogue in which the study without events has run."""
+    """Steps in a catalog in which the study without events has run."""
 
     def make(folder: Path) -> None:
         _run(Steps(Catalog(folder / "catalog", create=True), registry), _study())

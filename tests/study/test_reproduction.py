@@ -254,7 +254,7 @@ def test_what_was_imported_cannot_be_made_again_but_scored(steps: Steps, tmp_pat
     assert reproduce(steps, score).same_bits
 
 
-def test_a_catalogue_that_is_no_folder_is_copied_from(steps: Steps) -> None:
+def test_a_catalog_that_is_no_folder_is_copied_from(steps: Steps) -> None:
     from geobench_catalog import transfer
 
     away = Catalog("memory://reproduction", create=True)

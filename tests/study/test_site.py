@@ -71,7 +71,7 @@ def _told(catalog: Path, *words: object) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A catalogue of two experiments, a stranger's forecast among them, and the site of it."""
+    """A catalog of two experiments, a stranger's forecast among them, and the site of it."""
     folder = tmp_path_factory.mktemp("site")
     studies = [folder / "study.yaml", folder / "sea.yaml"]
     for study, text in zip(studies, (STUDY, SEA), strict=True):

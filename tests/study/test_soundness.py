@@ -45,7 +45,7 @@ def _geobench(catalog: Path, *words: object) -> Result:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A catalogue in which the study has run, with exit code 0: every row is sound."""
+    """A catalog in which the study has run, with exit code 0: every row is sound."""
     folder = tmp_path_factory.mktemp("soundness")
     (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
     result = _geobench(folder / "catalog", "run", folder / "study.yaml")

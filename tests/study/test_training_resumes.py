@@ -1,4 +1,4 @@
-"""Trainings that are interrupted, shared by processes or go wrong, in a catalogue."""
+"""Trainings that are interrupted, shared by processes or go wrong, in a catalog."""
 
 import os
 import signal
@@ -197,7 +197,7 @@ def test_old_work_is_removed(own: Steps) -> None:
     assert not work.exists()
 
 
-def test_work_for_a_catalogue_that_is_elsewhere_is_in_the_cache(
+def test_work_for_a_catalog_that_is_elsewhere_is_in_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

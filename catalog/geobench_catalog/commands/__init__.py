@@ -1,4 +1,4 @@
-"""The commands of the catalogue: `geobench catalog …`, or alone `python -m geobench_catalog …`."""
+"""The commands of the catalog: `geobench catalog …`, or alone `python -m geobench_catalog …`."""
 
 import click
 

@@ -78,7 +78,7 @@ def _tell(arrivals: "Iterable[Arrival]", *, as_json: bool) -> None:
 @click.argument("target")
 @json_option
 def push(references: tuple[str, ...], target: str, *, as_json: bool) -> None:
-    """Copy entries and their lineage to another catalogue.
+    """Copy entries and their lineage to another catalog.
 
     TARGET is its folder or URL; it is made if it is not there. Entries that were made here count
     there as if they were made there; imported ones stay imported.
@@ -89,7 +89,7 @@ def push(references: tuple[str, ...], target: str, *, as_json: bool) -> None:
     from geobench_catalog.catalog import Catalog
 
     source = here()
-    transfer.with_lineage(source, references)  # what is wrong is told before a catalogue is made
+    transfer.with_lineage(source, references)  # what is wrong is told before a catalog is made
     arrivals = transfer.copy(source, Catalog(target, create=True), references)
     _tell(arrivals, as_json=as_json)
 
@@ -100,7 +100,7 @@ def push(references: tuple[str, ...], target: str, *, as_json: bool) -> None:
 @_trust_option
 @json_option
 def pull(references: tuple[str, ...], source: str, *, trust: bool, as_json: bool) -> None:
-    """Copy entries and their lineage from another catalogue.
+    """Copy entries and their lineage from another catalog.
 
     SOURCE is its folder or URL. What comes in is marked as imported, and never used in place of
     work done here, unless you --trust it.

@@ -1,4 +1,4 @@
-"""Which catalogue a command is about, and references that complete themselves."""
+"""Which catalog a command is about, and references that complete themselves."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,7 +26,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 
 def here(*, create: bool = False) -> "Catalog":
-    """Open the catalogue that `--catalog`, before the command, names."""
+    """Open the catalog that `--catalog`, before the command, names."""
     from geobench_catalog.catalog import Catalog
 
     root = click.get_current_context().find_root()
@@ -34,7 +34,7 @@ def here(*, create: bool = False) -> "Catalog":
 
 
 def completes(kind: "Kind | None" = None) -> Completing:
-    """Complete the references (of one kind) that begin so; none where there is no catalogue."""
+    """Complete the references (of one kind) that begin so; none where there is no catalog."""
 
     def complete(
         ctx: click.Context, _parameter: click.Parameter, incomplete: str
