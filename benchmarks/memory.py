@@ -63,21 +63,22 @@ def memory(kind: str) -> int:
 
 def made(folder: Path, trajectories: int, trained: int) -> dict[str, str]:
     """Make a catalog with a data set and two forecasts of the law; what stands for its entries."""
+    from geobench.nodes.engine import Engine
     from geobench.registry import Registry
-    from geobench.steps import Steps
+    from geobench.session import Session
     from geobench_catalog import Catalog
 
     registry = Registry()
-    steps = Steps(Catalog(folder / "catalog", create=True), registry)
+    session = Session(Engine(Catalog(folder / "catalog", create=True), registry))
     fields = FIELDS | {"test": {"trajectories": trajectories, "inits": 4, "every": 2}}
     wide = fields | {"train": {"trajectories": trained, "steps": STEPS}}
     models = {"oracle": {"use": "oracle"}, "climatology": {"use": "climatology"}}
     study = {"experiments": {"memory": fields}, "models": models, "members": MEMBERS}
     for name, content in (("wide", wide), ("study", study)):
         (folder / f"{name}.yaml").write_text(json.dumps(content))
-    dataset = steps.simulate("memory", registry.experiment(fields, "memory"))
-    oracle = steps.train(dataset, registry.model("oracle"))
-    one, law = (steps.forecast(oracle, members=MEMBERS, seed=seed) for seed in (0, 9))
+    dataset = session.simulate("memory", registry.experiment(fields, "memory"))
+    oracle = session.train(dataset, registry.model("oracle"))
+    one, law = (session.forecast(oracle, members=MEMBERS, seed=seed) for seed in (0, 9))
     one.open().drop_encoding().to_zarr(folder / "theirs.zarr", zarr_format=3)
     named = {"oracle": oracle, "one": one, "law": law, "dataset": dataset}
     return {key: str(each.reference) for key, each in named.items()} | {"folder": str(folder)}

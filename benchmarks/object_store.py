@@ -35,9 +35,11 @@ from aiobotocore.client import AioBaseClient
 from small_catalog import STUDY
 from timing import tell
 
+from geobench.nodes.engine import Engine
 from geobench.registry import Registry
-from geobench.steps import Steps
-from geobench.study import Runner, Study
+from geobench.study import run as running
+from geobench.study.file import Study
+from geobench.study.graph import StudyGraph
 from geobench_catalog import Catalog
 
 STEPS = 17
@@ -49,9 +51,9 @@ def run(url: str) -> float:
     registry = Registry()
     models = {"climatology": "climatology", "persistence": "persistence"}
     study = Study.model_validate({**STUDY, "models": models, "scorers": ["crps", "rmse"]})
-    runner = Runner(study, registry)
+    graph = StudyGraph(study, registry)
     began = time.perf_counter()
-    outcome = runner.run(Steps(Catalog(url, create=True), registry))
+    outcome = running.run(graph, Engine(Catalog(url, create=True), registry))
     seconds = time.perf_counter() - began
     made = len(list(Catalog(url).entries()))
     if outcome.failures or made != STEPS:

@@ -20,8 +20,10 @@ from torch import nn
 
 from geobench import Forecaster, Noise
 from geobench.forecasting import TILE
+from geobench.nodes.engine import Engine
+from geobench.nodes.forecaster import forecaster_of
 from geobench.registry import Registry
-from geobench.steps import Steps
+from geobench.session import Session
 from geobench_catalog import Catalog
 
 TURNS = 3
@@ -82,18 +84,18 @@ def main() -> None:
     torch.set_num_threads(1)
     for name, changes, members, models in CASES:
         with tempfile.TemporaryDirectory() as folder:
-            steps = Steps(Catalog(f"{folder}/catalog", create=True), Registry())
+            session = Session(Engine(Catalog(f"{folder}/catalog", create=True), Registry()))
             fields = {"use": name, **changes}
-            dataset = steps.simulate(name, steps.registry.experiment(fields, name))
+            dataset = session.simulate(name, session.registry.experiment(fields, name))
             for label in models:
                 recipe = {"use": label, "training": {"passes": 640, "rows": 16, "validations": 0}}
-                forecaster = steps.train(dataset, steps.registry.model(recipe))
-                restored, task = steps.restore(forecaster)
+                forecaster = session.train(dataset, session.registry.model(recipe))
+                restored, task = forecaster_of(session.engine, forecaster)
                 evaluate = bare(restored, torch.randn(1, task.history, *task.spec.shape))
                 whole, single = float("inf"), float("inf")
                 for turn in range(TURNS):
                     began = time.perf_counter()
-                    made = steps.forecast(forecaster, members=members, seed=turn)
+                    made = session.forecast(forecaster, members=members, seed=turn)
                     spent = time.perf_counter() - began
                     whole = min(whole, spent)
                     single = min(single, mean_seconds(evaluate, spent / 2) / ROWS)

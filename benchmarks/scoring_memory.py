@@ -15,8 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from geobench.nodes.engine import Engine
 from geobench.registry import Registry
-from geobench.steps import Steps
+from geobench.session import Session
 from geobench_catalog import Catalog
 
 QUICK = ("crps", "rmse", "spread-skill", "brier")
@@ -44,19 +45,21 @@ def main(gigabytes: float, *, with_all: bool) -> None:
     every = [registry.scorer(name) for kind, name in registry.offers if kind == "scorer"]
     lawless = [scorer.name for scorer in every if not scorer.needs_law]
     with tempfile.TemporaryDirectory() as folder:
-        steps = Steps(Catalog(folder, create=True), registry)
+        session = Session(Engine(Catalog(folder, create=True), registry))
         small = fields | {"test": {"trajectories": 20}}
         lists = (QUICK, tuple(lawless)) if with_all else (QUICK,)
         for experiment, wanted in ((small, ()), (fields, lists)):
-            dataset = steps.simulate("memory", registry.experiment(experiment, "memory"))
-            drawn = steps.forecast(steps.train(dataset, registry.model("oracle")), members=MEMBERS)
+            dataset = session.simulate("memory", registry.experiment(experiment, "memory"))
+            drawn = session.forecast(
+                session.train(dataset, registry.model("oracle")), members=MEMBERS
+            )
             if not wanted:  # what is compiled, imported and kept for good
-                steps.scores(drawn, [registry.scorer(name) for name in lawless])
+                session.scores(drawn, [registry.scorer(name) for name in lawless])
             stored = sum(each.nbytes for each in drawn.open().data_vars.values())
             for names in wanted:
                 before, began = memory("VmRSS"), time.process_time()
                 Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-                steps.scores(drawn, [registry.scorer(name) for name in names])
+                session.scores(drawn, [registry.scorer(name) for name in names])
                 told = {
                     "benchmark": "scoring memory",
                     "scorers": len(names),

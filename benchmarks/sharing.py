@@ -20,7 +20,9 @@ import yaml
 from timing import tell
 
 from geobench.registry import Registry
-from geobench.study import Runner, Study
+from geobench.study import run as running
+from geobench.study.file import Study
+from geobench.study.graph import StudyGraph
 from geobench_catalog import Catalog
 
 ROOT = Path(__file__).parents[1]
@@ -54,7 +56,9 @@ def together(count: int, study: dict[str, object]) -> dict[str, object]:
         made = [entry.reference for entry in Catalog(catalog).entries()]
         return {
             "runs": count,
-            "steps": len(list(Runner(Study.model_validate(study), Registry()).plan(None))),
+            "steps": len(
+                list(running.plan(StudyGraph(Study.model_validate(study), Registry()), None))
+            ),
             "done_once": len({(each.kind, each.name) for each in made}),
             "again": sum(each.version > 1 for each in made),
             "failed": sum(code not in (0, 3) for code in codes),

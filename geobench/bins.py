@@ -4,13 +4,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from geobench.errors import GeobenchError
+from geobench.nodes.events import EventsNode
+from geobench.nodes.stored import Stored
 from geobench_catalog import Entry
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
-    from geobench.steps import Steps
+    from geobench.forecast import Forecast
+    from geobench.nodes.engine import Engine
 
     _Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
     _Places = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -29,7 +32,7 @@ class Bin:
     places: "_Places"
 
 
-def of(kind: str, steps: "Steps", law: Entry) -> list[Bin]:
+def of(kind: str, engine: "Engine", law: Entry) -> list[Bin]:
     """Bin the cases of `law`, a forecast of the law: by `predictability`, or by an event's name.
 
     By how large the law's spread is, averaged over lead times, in thirds; or by the true
@@ -38,14 +41,14 @@ def of(kind: str, steps: "Steps", law: Entry) -> list[Bin]:
     """
     import numpy as np
 
-    dataset = steps.catalog.parent(steps.catalog.parent(law, "forecaster"), "dataset")
-    names = [event["name"] for event in dataset.record.recipe["events"]]
+    forecast = engine.forecast(law)
+    names = [event.name for event in forecast.dataset.experiment.events]
     if kind == PREDICTABILITY:
-        order = np.argsort(_spread(steps, dataset, law), kind="stable")
+        order = np.argsort(_spread(engine, forecast), kind="stable")
         parts = zip(_THIRDS, np.array_split(order, 3), strict=True)
         found = [Bin(f"the {which} predictable third", np.sort(own)) for which, own in parts]
     elif kind in names:
-        found = list(_by_event(steps, law, kind))
+        found = list(_by_event(engine, law, kind))
     else:
         raise GeobenchError(
             f"cases cannot be binned by '{kind}'. They can by what was known at their init time: "
@@ -56,25 +59,24 @@ def of(kind: str, steps: "Steps", law: Entry) -> list[Bin]:
     return [each for each in found if len(each.places) >= _FEWEST]
 
 
-def _spread(steps: "Steps", dataset: Entry, law: Entry) -> "_Numbers":
+def _spread(engine: "Engine", law: "Forecast") -> "_Numbers":
     """Variance of the law over the climate's, averaged over lead times, variables and the sea."""
     import numpy as np
 
-    context = steps.context(steps.dataset(dataset))
+    context = engine.context(law.dataset)
     parts = []
-    with law.reading():
-        drawn = law.open()
-        for place in range(drawn.sizes["init_time"]):
-            own = drawn.isel(init_time=place).load().to_dataarray("variable").astype(float)
+    with law.entry.reading():
+        for place in range(law.members.sizes["init_time"]):
+            own = law.members.isel(init_time=place).load().to_dataarray("variable").astype(float)
             share = own.var("member", ddof=1, skipna=False) / context.std.astype(float) ** 2
             parts.append(float(context.average(share).mean()))
     return np.array(parts)
 
 
-def _by_event(steps: "Steps", law: Entry, name: str) -> "list[Bin]":
+def _by_event(engine: "Engine", law: Entry, name: str) -> "list[Bin]":
     import numpy as np
 
-    counted = steps.events(law).load()
+    counted = engine.ensure(EventsNode(Stored(law, engine.catalog))).load()
     key = name.replace("-", "_")
     within: xr.DataArray = counted[f"{key}_within"].isel(lead_time=-1).max(f"{key}_place")
     happens = within.max("init_time") > 0

@@ -176,6 +176,7 @@ def measure(
     import numpy as np
 
     from geobench import scoring
+    from geobench.resampling import Resampling
 
     draws = source.forecasts[0].sizes["member"]
     groups = draws // count if count > 1 else 0
@@ -189,7 +190,7 @@ def measure(
         raise GeobenchError(
             "every scorer named compares with the law, which is the defect itself. Name another."
         )
-    resampling = scoring.Resampling(blocks)
+    resampling = Resampling(blocks)
 
     def ensembles(change: Defect) -> "list[dict[tuple[int, str], np.ndarray[Any, Any]]]":
         def changed(members: "xr.Dataset") -> "xr.Dataset":

@@ -1,5 +1,34 @@
-"""Errors of the user's, told as cause, evidence and cure."""
+"""Errors that tell a user the cause, the evidence and the cure."""
 
-from geobench_catalog.errors import GeobenchError
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["GeobenchError"]
+from geobench_catalog.errors import CatalogError, GeobenchError
+
+__all__ = ["BusyError", "GeobenchError", "blaming"]
+
+
+class BusyError(GeobenchError):
+    """Another process does this very work."""
+
+
+@contextmanager
+def blaming(owner: str) -> Iterator[None]:
+    """Turn whatever a plugin raises into an error that names the plugin."""
+    try:
+        yield
+    except (CatalogError, BusyError):
+        raise  # not the plugin's fault
+    except GeobenchError as error:
+        message = str(error)
+        if message.startswith(owner):
+            raise
+        raise GeobenchError(f"{owner}: {message}") from error
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        reason = " ".join(str(error).split())
+        raise GeobenchError(
+            f"{owner} failed with {type(error).__name__}: {reason}. Run again with --debug to see "
+            f"where, and mend the plugin."
+        ) from error

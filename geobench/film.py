@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geobench.errors import GeobenchError
+from geobench.interfaces.model import Watch, unwatched
 from geobench.interfaces.simulator import Simulator
 from geobench.interfaces.state import StateSpec, Variable
 from geobench.maps import ABREAST, colours, draw_map, label, panels, ruler, scales, space_time
@@ -21,6 +22,8 @@ from geobench.plotting import COLOURS, STYLE
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
+
+    from geobench.dataset import Dataset
 
     Fields = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
@@ -79,6 +82,14 @@ def _copies(field: "Fields", fields: "Fields") -> bool:
         if abs(float(own @ other)) > 0.9999 * size:
             return True
     return False
+
+
+def draw(dataset: "Dataset", path: Path, watch: Watch = unwatched) -> None:
+    """Draw the first test trajectory: a film or a picture, by the ending of `path`."""
+    with dataset.entry.reading():
+        shown = shots(dataset.entry.open("test"), dataset.simulator, str(dataset.entry.reference))
+    with watch(f"draw {path.name}"):
+        save(shown, path)
 
 
 def check(path: Path) -> None:

@@ -9,6 +9,8 @@ random generators of torch, numpy and Python.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from geobench.errors import GeobenchError
+
 
 @contextmanager
 def settled(threads: int | None = None) -> Iterator[int]:
@@ -75,3 +77,25 @@ def _states() -> tuple[object, ...]:
     own = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     drawn = [state.numpy().tobytes() for state in (torch.get_rng_state(), *own)]
     return random.getstate(), kind, np.asarray(keys).tobytes(), *map(str, rest), *drawn
+
+
+@contextmanager
+def undrawn(what: str) -> Iterator[None]:
+    """Raise if a global generator is drawn from within the block; `what` is the cause and cure."""
+    with seeded(0) as drawn_from:
+        yield
+        if drawn_from():
+            raise GeobenchError(what)
+
+
+def check_device(device: str) -> None:
+    """Raise unless torch can use a device."""
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise GeobenchError(f"the device '{device}' cannot be used: {reason}") from error
+    # On a GPU convolutions would round to 10 bits (TF32): float32 is what it is on a CPU.
+    torch.backends.cudnn.allow_tf32 = False

@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from geobench.interfaces.scorer import Blaming, Context, Scorer
-from geobench.scoring import CASE_DIMS, Piece, check, joined, of_piece, pieces
+from geobench.scoring import CASE_DIMS, Piece, check, cut, joined, of_piece, pieces, stored_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +59,7 @@ class Source:
         most = max(1, self.memory // 16 // self.per_case)
         if whole_inits:
             most = max(most, self.cases["lead_time"])
-        return pieces(max(scorers, key=lambda own: own.whole_paths), self.cases, most)
+        return pieces(self.cases, most, whole_paths=any(own.whole_paths for own in scorers))
 
     def members(self, piece: Piece) -> "tuple[xr.Dataset, ...]":
         """Members of each forecast in a piece."""
@@ -175,8 +175,8 @@ def scored(
     blaming: Blaming,
 ) -> "list[list[tuple[Piece, xr.Dataset]]]":
     """Apply scorers to the members of a piece that are in memory: as `scoring.of_piece`."""
-    sizes = [truth.sizes[dim] for dim in CASE_DIMS]
-    here = Piece((0, sizes[0]), (0, sizes[1]))
+    cases = {dim: truth.sizes[dim] for dim in CASE_DIMS}
+    (here,) = cut(scorers, cases, stored_size(forecast, law))
     found = of_piece(scorers, here, forecast, truth, context, law=law, blaming=blaming)
     return [[(own.within(piece), each) for own, each in parts] for parts in found]
 

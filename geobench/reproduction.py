@@ -3,14 +3,12 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from geobench.cases import Cases
 from geobench.errors import GeobenchError
-from geobench.interfaces.experiment import Control, Event
-from geobench.interfaces.plugin import validated
-from geobench.steps import Steps
+from geobench.nodes.engine import Engine
+from geobench.nodes.kinds import node_of
+from geobench.stored_weights import WEIGHTS
 from geobench_catalog import Entry, difference, scratch
 from geobench_catalog.adoption import IMPORTED, is_imported
 from geobench_catalog.difference import ArrayChange, Change
@@ -18,7 +16,6 @@ from geobench_catalog.difference import ArrayChange, Change
 if TYPE_CHECKING:
     from torch import Tensor
 
-_WEIGHTS = "weights.safetensors"
 _CIRCUMSTANCES = ("recipe.", "environment.", "summary.device", "summary.threads")
 """What may be why numbers differ: another reading of the recipe, machine or software."""
 _ROUNDING = 0.01
@@ -49,15 +46,16 @@ class Reproduction:
         return all(each.relative <= self.tolerance for each in self.differences)
 
 
-def reproduce(steps: Steps, entry: Entry, tolerance: float = 0.0) -> Reproduction:
+def reproduce(engine: Engine, entry: Entry, tolerance: float = 0.0) -> Reproduction:
     """Make an entry again in a scratch catalog, from the parents it was made from; compare both.
 
     `tolerance`: how much an array may differ, relative to its largest value. The catalog of
-    `steps` is only read. As many threads compute as did then, if the record says how many.
+    `engine` is only read. As many threads compute as did then, if the record says how many.
     """
-    _check_own(steps, entry)
-    with scratch.without(entry, steps.catalog) as aside:
-        made = _again(replace(steps, catalog=aside, threads=threads_of(entry)), entry)
+    _check_own(engine, entry)
+    with scratch.without(entry, engine.catalog) as aside:
+        again = replace(engine, catalog=aside, threads=threads_of(entry))
+        made = again.ensure(node_of(entry, again))
         same = made.content_digest == entry.content_digest
         found = [] if same else [*difference.data(entry, made), *_tensors(entry, made)]
         found += _scores(entry, made)
@@ -128,9 +126,9 @@ def _rounded_up(number: float) -> str:
     return f"1e{math.ceil(math.log10(number))}"
 
 
-def _check_own(steps: Steps, entry: Entry) -> None:
+def _check_own(engine: Engine, entry: Entry) -> None:
     """Raise if nobody here knows how it was made."""
-    maker = steps.catalog.parent(entry, "forecaster") if _kind(entry) == "forecast" else entry
+    maker = engine.catalog.parent(entry, "forecaster") if _kind(entry) == "forecast" else entry
     weights = maker is not entry and IMPORTED in maker.record.recipe  # these draw it again
     if _kind(maker) == "forecaster" and is_imported(maker.record) and not weights:
         raise GeobenchError(
@@ -143,46 +141,13 @@ def _kind(entry: Entry) -> str:
     return entry.record.kind
 
 
-def _again(steps: Steps, entry: Entry) -> Entry:
-    record = entry.record
-    recipe, label = record.recipe, record.labels.get("model", "")
-    parent = partial(steps.catalog.parent, entry)
-    if record.kind == "dataset":
-        fields = {**recipe, "title": record.labels.get("title", "")}
-        experiment = steps.registry.experiment(fields, str(entry.reference))
-        return steps.simulate(record.name, experiment)
-    if record.kind == "forecaster":
-        model = steps.registry.model(recipe["model"])
-        return steps.train(parent("dataset"), model, seed=recipe["seed"], label=label)
-    if record.kind == "forecast":
-        return steps.forecast(
-            parent("forecaster"),
-            members=recipe["members"],
-            seed=recipe["seed"],
-            label=label,
-            keep_failures=bool(record.summary.get("failed_members")),
-            keep_bits=recipe.get("keep_bits"),
-            cases=Cases.of(entry),
-        )
-    if record.kind == "events":
-        return steps.events(parent("forecast"))
-    if record.kind == "control":
-        event = validated(Event, {"name": "measured"} | recipe["event"], str(entry.reference))
-        run = validated(
-            Control, {key: recipe[key] for key in ("states", "seed")}, str(entry.reference)
-        )
-        return steps.control(parent("dataset"), [event], run)[0]
-    law = parent("law") if "law" in record.parents else None
-    return steps.score(parent("forecast"), steps.registry.scorer(recipe), law)
-
-
 def _tensors(entry: Entry, made: Entry) -> Iterator[ArrayChange]:
     """Compare the weights, if there are any, tensor by tensor."""
-    if _WEIGHTS not in entry.manifest or entry.manifest[_WEIGHTS] == made.manifest.get(_WEIGHTS):
+    if WEIGHTS not in entry.manifest or entry.manifest[WEIGHTS] == made.manifest.get(WEIGHTS):
         return
     import safetensors.torch
 
-    first, second = (safetensors.torch.load(each.content(_WEIGHTS)) for each in (entry, made))
+    first, second = (safetensors.torch.load(each.content(WEIGHTS)) for each in (entry, made))
     for key in dict.fromkeys([*first, *second]):
         if key not in first or key not in second:
             which = "first" if key in first else "second"

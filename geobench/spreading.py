@@ -3,23 +3,18 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from geobench import numerics
 from geobench.errors import GeobenchError
 
 if TYPE_CHECKING:
-    import xarray as xr
     from distributed import Client
 
-    from geobench.scoring import Piece
-    from geobench.steps import PieceTask, Steps
-
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 ANSWERS = 10.0
 """Seconds within which a scheduler answers, or counts as gone."""
 PATIENCE = 60.0
@@ -29,15 +24,14 @@ _UNANSWERED = 3  # looks in a row, after which a scheduler that says nothing cou
 
 
 def spread(
-    steps: "Steps", tasks: "Sequence[PieceTask]"
-) -> "Iterator[list[list[tuple[Piece, xr.Dataset]]]]":
-    """Yield the statistics of every task, in order.
+    apply: "Callable[[Task], Result]", tasks: "Sequence[Task]", scheduler: str | None
+) -> "Iterator[Result]":
+    """Yield what `apply` returns of every task, in order: here, or on the workers of a scheduler.
 
-    Workers open the catalog themselves, by its address, so they must see it; what is sent to them
-    are references, and what comes back are statistics. `distributed` must be installed.
+    `apply`, tasks and results are pickled on their way. `distributed` must be installed.
     """
-    if steps.scheduler is None:
-        yield from map(steps.piece, tasks)
+    if scheduler is None:
+        yield from map(apply, tasks)
         return
     try:
         from distributed import Client
@@ -46,20 +40,10 @@ def spread(
             "--scheduler needs dask's distributed, which is not installed. Install "
             "'geobench-twin[dask]'."
         ) from error
-    with _silent(), _connected(Client, steps.scheduler) as client:
-        place = steps.catalog.url, [str(file) for file in steps.registry.files], steps.memory
-        futures = [
-            client.submit(
-                _piece,
-                *place,
-                replace(task, scorers=()),
-                [scorer.recipe() for scorer in task.scorers],
-                pure=False,
-            )
-            for task in tasks
-        ]
+    with _silent(), _connected(Client, scheduler) as client:
+        futures = [client.submit(apply, task, pure=False) for task in tasks]
         for future in futures:
-            yield _result(client, future, steps.scheduler)
+            yield _result(client, future, scheduler)
             future.release()  # type: ignore[no-untyped-call] # theirs
 
 
@@ -158,23 +142,3 @@ def _silent() -> Iterator[None]:
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
-
-
-def _piece(
-    url: str, files: list[str], memory: int, task: "PieceTask", recipes: list[dict[str, Any]]
-) -> "list[list[tuple[Piece, xr.Dataset]]]":
-    """Score a piece on a worker, with a catalog and plugins that it keeps."""
-    from geobench.registry import Registry
-    from geobench.steps import Steps
-    from geobench_catalog import Catalog
-
-    key = url, tuple(files), memory
-    if key not in _STEPS:
-        _STEPS[key] = Steps(Catalog(url), Registry([Path(file) for file in files]), memory=memory)
-    steps = _STEPS[key]
-    own = replace(task, scorers=[steps.registry.scorer(each) for each in recipes])
-    with numerics.settled(task.threads):
-        return steps.piece(own)
-
-
-_STEPS: dict[tuple[Any, ...], "Steps"] = {}

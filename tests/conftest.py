@@ -23,8 +23,9 @@ import torch  # noqa: E402
 from filelock import FileLock  # noqa: E402
 from numba.core.dispatcher import Dispatcher  # noqa: E402
 
+from geobench.nodes.engine import Engine  # noqa: E402
 from geobench.registry import Registry  # noqa: E402
-from geobench.steps import Steps  # noqa: E402
+from geobench.session import Session  # noqa: E402
 from geobench_catalog import Catalog  # noqa: E402
 
 _SAYS_IT_IS_STATISTICAL = re.compile(
@@ -241,5 +242,5 @@ def registry() -> Registry:
 
 
 @pytest.fixture
-def steps(tmp_path: Path, registry: Registry) -> Steps:
-    return Steps(Catalog(tmp_path / "catalog", create=True), registry)
+def session(tmp_path: Path, registry: Registry) -> Session:
+    return Session(Engine(Catalog(tmp_path / "catalog", create=True), registry))

@@ -18,9 +18,8 @@ from geobench.errors import GeobenchError
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
 
-    from geobench.interfaces.experiment import Experiment
     from geobench.leaderboard.rooms import Room
-    from geobench.study import Study
+    from geobench.study.file import Study
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -59,35 +58,37 @@ def plans(
     by_model: bool,
 ) -> list[Plan]:
     """Read a study, with its guests and what was imported for it."""
-    from geobench.study import Runner, read_study
+    from geobench.study.file import read_study
+    from geobench.study.graph import StudyGraph
 
     read = read_study(study, nfe)
-    runner, steps = Runner(read, settings.plugins), settings.steps()
-    every = (*guests, *(runner.imported(steps) if imported else ()))
-    runner.invite(steps, every)  # a wrong guest is told before anything is computed
+    graph, engine = StudyGraph(read, settings.plugins), settings.engine()
+    every = (*guests, *(graph.imported(engine) if imported else ()))
+    graph.invite(engine, every)  # a wrong guest is told before anything is computed
 
-    def work(experiment: "Experiment") -> int:
-        dataset = steps.find_dataset(experiment)
-        variables = len(steps.dataset(dataset).spec.variables) if dataset else 0
-        return len(runner.cells) * experiment.leads * variables
+    def work(name: str) -> int:
+        dataset = engine.find(graph.of(name).dataset)
+        variables = len(engine.dataset(dataset).spec.variables) if dataset else 0
+        return len(graph.cells) * graph.experiments[name].leads * variables
 
     return [
-        Plan(settings, study.stem, read, name, every, exchanges, by_model, work(experiment))
-        for name, experiment in runner.experiments.items()
+        Plan(settings, study.stem, read, name, every, exchanges, by_model, work(name))
+        for name in graph.experiments
     ]
 
 
 def make(plan: Plan) -> Made:
     """Make the room of an experiment."""
     from geobench.leaderboard import rooms
-    from geobench.study import Runner
+    from geobench.study import compare
+    from geobench.study.graph import StudyGraph
 
     registry = plan.settings.registry
-    runner, steps = Runner(plan.study, registry), plan.settings.steps(registry=registry)
-    runner.invite(steps, plan.guests)
-    outcome = runner.boards(steps, only=plan.experiment, by_model=plan.by_model)
+    graph, engine = StudyGraph(plan.study, registry), plan.settings.engine(registry=registry)
+    graph.invite(engine, plan.guests)
+    outcome = compare.boards(graph, engine, only=plan.experiment, by_model=plan.by_model)
     (exhibit,) = outcome.exhibits
-    exact = runner.exact(steps, exhibit, plan.exchanges) if plan.exchanges else {}
+    exact = compare.exact(graph, engine, exhibit, plan.exchanges) if plan.exchanges else {}
     room = rooms.room(plan.name, plan.study.title or plan.name, exhibit, exact)
     return Made(room, outcome.failures)
 

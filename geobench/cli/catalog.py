@@ -58,16 +58,18 @@ def import_forecaster(
     For example: geobench catalog import-forecaster fgn.safetensors --dataset dataset/lorenz95@1
     --model fgn --set hidden=32 --label theirs
     """
+    from geobench.nodes import imported
     from geobench.registry import merged, read_yaml
 
     file = Path(model)
     is_file = file.suffix in (".yaml", ".yml")
     recipe = merged(read_yaml(file) if is_file else {"use": model}, assignments(changes))
-    steps = settings.steps()
-    made = steps.adopt_forecaster(
+    engine = settings.engine()
+    made = imported.import_forecaster(
+        engine,
         weights,
-        steps.catalog.get(dataset, "dataset"),
-        steps.registry.model(recipe),
+        engine.catalog.get(dataset, "dataset"),
+        engine.registry.model(recipe),
         seed=seed,
         label=label or "",
     )

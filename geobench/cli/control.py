@@ -12,7 +12,7 @@ from geobench_catalog.commands.place import json_option, reference_argument
 
 if TYPE_CHECKING:
     from geobench.interfaces.experiment import Event
-    from geobench.steps import Steps
+    from geobench.session import Session
 
 
 @click.command()
@@ -52,10 +52,10 @@ def control(
     """
     from geobench.interfaces.experiment import Control
 
-    steps = settings.steps()
-    entry = steps.catalog.get(dataset, "dataset")
-    events = [_event(text) for text in texts] or _named(steps, entry)
-    made = steps.control(entry, events, Control(states=states, seed=seed))
+    session = settings.session()
+    entry = session.catalog.get(dataset, "dataset")
+    events = [_event(text) for text in texts] or _named(session, entry)
+    made = session.control(entry, events, Control(states=states, seed=seed))
     told = [_thresholds(event, each) for event, each in zip(events, made, strict=True)]
     if as_json:
         rows = [
@@ -81,12 +81,12 @@ def _event(text: str) -> "Event":
     return validated(Event, fields, "--event")
 
 
-def _named(steps: "Steps", dataset: Entry) -> "list[Event]":
+def _named(session: "Session", dataset: Entry) -> "list[Event]":
     from geobench.interfaces.experiment import Event
 
     found = [Event.model_validate(each) for each in dataset.record.recipe["events"]]
     if not found:
-        variable = steps.dataset(dataset).spec.variables[0].name
+        variable = session.engine.dataset(dataset).spec.variables[0].name
         raise GeobenchError(
             f"{dataset.reference}: the experiment names no events. Give one: --event "
             f"'{{name: high, of: {variable}, quantiles: [0.99]}}'."

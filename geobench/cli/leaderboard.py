@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from geobench.leaderboard.board import Board
     from geobench.leaderboard.rooms import Room
-    from geobench.study import Outcome
+    from geobench.study.compare import Outcome
 
 FORMATS = ("table", "markdown", "latex", "csv", "json")
 
@@ -97,14 +97,16 @@ def show(
 
     For example: geobench leaderboard studies/quick.yaml --html board.html
     """
-    from geobench.study import Runner, read_study
+    from geobench.study import compare
+    from geobench.study.file import read_study
+    from geobench.study.graph import StudyGraph
 
     if figures and binned:
         raise GeobenchError("--figures are of all cases. Leave --bin out.")
     read = read_study(study, nfe)
-    runner, steps = Runner(read, settings.plugins), settings.steps()
-    runner.invite(steps, guests)
-    outcome = runner.boards(steps, binned, by_model=by_model)
+    graph, engine = StudyGraph(read, settings.plugins), settings.engine()
+    graph.invite(engine, guests)
+    outcome = compare.boards(graph, engine, binned, by_model=by_model)
     for failure in outcome.failures:
         settings.tell(failure)
     form = "json" if as_json else form

@@ -84,14 +84,17 @@ def plan(
     Read from forecasts that are there, on the same cases: what cases add to the variance of the
     paired difference, and what members add. 4 members or more of each.
     """
+    from geobench import against_law
     from geobench.planning import Aim
 
-    steps = settings.steps()
-    drawn, draws = (steps.catalog.get(each, "forecast") for each in (forecast, law))
+    engine = settings.engine()
+    drawn, draws = (
+        engine.forecast(engine.catalog.get(reference, "forecast")) for reference in (forecast, law)
+    )
     aim = Aim(mde, power, level)
-    registry = steps.registry
+    registry = engine.registry
     own = registry.scorer(scorer) if scorer else registry.headline_scorers()[0]
-    found = steps.plan(drawn, draws, own, aim, members, law_members=law_members)
+    found = against_law.plan(engine, drawn, draws, own, aim, members, law_members=law_members)
     if as_json:
         documents.show([{**asdict(each), "aim": asdict(aim)} for each in found])
         return

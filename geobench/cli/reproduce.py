@@ -38,8 +38,8 @@ def reproduce(settings: Settings, reference: str, *, tolerance: float, as_json: 
     """
     from geobench import reproduction
 
-    steps = settings.steps()
-    found = reproduction.reproduce(steps, steps.catalog.get(reference), tolerance)
+    engine = settings.engine()
+    found = reproduction.reproduce(engine, engine.catalog.get(reference), tolerance)
     if as_json:
         documents.show(_document(found))
     else:

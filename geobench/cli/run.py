@@ -12,6 +12,7 @@ from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import json_option
 
 if TYPE_CHECKING:
+    from geobench.nodes.node import Node
     from geobench_catalog import Entry
 
 
@@ -31,21 +32,22 @@ def run(
     For example: geobench --catalog demo/catalog run studies/quick.yaml
     """
     from geobench.leaderboard import terminal
-    from geobench.study import Runner, read_study
+    from geobench.study import run as running
+    from geobench.study.file import read_study
+    from geobench.study.graph import StudyGraph
 
-    runner = Runner(read_study(study, nfe), settings.plugins)
+    graph = StudyGraph(read_study(study, nfe), settings.plugins)
     if dry_run:
-        planned = list(runner.plan(settings.steps_if_there()))
+        planned = list(running.plan(graph, settings.engine_if_there()))
         if as_json:
             documents.show([_planned(*each) for each in planned])
             return
-        for kind, name, entry in planned:
-            done, what = ("done ", str(entry.reference)) if entry else ("to do", name)
-            click.echo(f"{done}  {kind:10}  {what}")
-        click.echo(_left([(kind, entry is not None) for kind, _, entry in planned]))
+        for node, entry in planned:
+            done, what = ("done ", str(entry.reference)) if entry else ("to do", node.name)
+            click.echo(f"{done}  {node.kind:10}  {what}")
+        click.echo(_left([(node.kind, entry is not None) for node, entry in planned]))
         return
-    steps = settings.steps(create=True)
-    outcome = runner.run(steps)
+    outcome = running.run(graph, settings.engine(create=True))
     if as_json:
         documents.show([board.as_dict() for board in outcome.boards])
     else:
@@ -64,5 +66,6 @@ def _left(steps: Sequence[tuple[str, bool]]) -> str:
     return f"{done}; to do: {', '.join(told)}" if told else done
 
 
-def _planned(kind: str, name: str, entry: "Entry | None") -> dict[str, str | None]:
-    return {"kind": kind, "name": name, "reference": str(entry.reference) if entry else None}
+def _planned(node: "Node", entry: "Entry | None") -> dict[str, str | None]:
+    reference = str(entry.reference) if entry else None
+    return {"kind": node.kind, "name": node.name, "reference": reference}

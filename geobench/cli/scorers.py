@@ -7,14 +7,13 @@ import click
 
 from geobench.cli.completion import offered
 from geobench.cli.settings import MEMBERS, Settings, pass_settings
-from geobench_catalog import Entry
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import completes, json_option, reference_argument
 
 if TYPE_CHECKING:
+    from geobench.forecast import Forecast
     from geobench.interfaces.scorer import Scorer
     from geobench.registry import Registry
-    from geobench.steps import Steps
 
 
 @click.group()
@@ -43,9 +42,12 @@ def power(
     are, the way models on a board are. A number is the share of the pairs in which a test at 5 %
     notices the defect; the column `none` has none: what is noticed there is a false alarm.
     """
-    steps = settings.steps()
-    scorers = _chosen(steps.registry, names)
-    found = steps.power(steps.catalog.get(law, "forecast"), scorers, members)
+    from geobench import against_law
+
+    engine = settings.engine()
+    scorers = _chosen(engine.registry, names)
+    draws = engine.forecast(engine.catalog.get(law, "forecast"))
+    found = against_law.power(engine, draws, scorers, members)
     if as_json:
         documents.show([asdict(each) for each in found])
         return
@@ -57,7 +59,7 @@ def power(
         row = {each.defect: each.power for each in found if each.score == score}
         click.echo(" ".join([f"{score:<{width}}", *(_cell(row[name]) for name in DEFECTS)]))
     click.echo(f"Share of {found[0].pairs} pairs noticed at 5 %; none: false alarms.")
-    _caution(steps, steps.catalog.get(law, "forecast"))
+    _caution(draws)
 
 
 @click.command()
@@ -101,12 +103,16 @@ def test(
     name those that matter. The classifier is asked to tell members from draws, of cases that share
     no valid time with those it was trained on: an area of 0.5 is blind.
     """
-    steps = settings.steps()
-    scorers = _chosen(steps.registry, names)
+    from geobench import against_law
+
+    engine = settings.engine()
+    scorers = _chosen(engine.registry, names)
     if not names:
         scorers = [scorer for scorer in scorers if scorer.proper]
-    drawn, draws = (steps.catalog.get(each, "forecast") for each in (forecast, law))
-    found = steps.verdicts(drawn, draws, scorers, exchanges, classify=not names)
+    drawn, draws = (
+        engine.forecast(engine.catalog.get(reference, "forecast")) for reference in (forecast, law)
+    )
+    found = against_law.verdicts(engine, drawn, draws, scorers, exchanges, classify=not names)
     if as_json:
         documents.show([asdict(each) for each in found])
         return
@@ -116,7 +122,7 @@ def test(
         numbers = f"{each.value:>10.4g} {each.law:>10.4g} {each.p:>7.3f} {each.q:>7.3f}"
         click.echo(f"{each.score:<{width}} {numbers}")
     click.echo(f"Means over lead times; {exchanges} exchanges of members with draws of the law.")
-    _caution(steps, draws)
+    _caution(draws)
 
 
 def _cell(power: float) -> str:
@@ -129,8 +135,7 @@ def _chosen(registry: "Registry", names: tuple[str, ...]) -> "list[Scorer]":
     return [registry.scorer(name) for name in dict.fromkeys(chosen)]
 
 
-def _caution(steps: "Steps", law: Entry) -> None:
+def _caution(law: "Forecast") -> None:
     """Say so where what stands for the law is not quite it: the test is of that, then."""
-    dataset = steps.catalog.parent(steps.catalog.parent(law, "forecaster"), "dataset")
-    if told := dataset.record.summary.get("inexact_law"):
+    if told := law.dataset.entry.record.summary.get("inexact_law"):
         click.echo(told)

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
     from geobench.interfaces.experiment import Experiment
     from geobench.interfaces.law import Law
-    from geobench.interfaces.model import Progress
+    from geobench.interfaces.model import Progress, Watch
     from geobench.leaderboard.board import Board
+    from geobench.nodes.engine import Engine
     from geobench.registry import Registry
-    from geobench.steps import Steps, Watch
+    from geobench.session import Session
     from geobench_catalog import Catalog
 
 EXIT_CODES = (
@@ -88,38 +89,50 @@ class Settings:
         """Return where the law starts at each init, if only a dataset tells and it is there."""
         if not experiment.inexact_law:
             return None
+        from geobench.nodes.dataset import DatasetNode
+
         try:
-            steps = self.steps()
+            engine = self.engine()
         except GeobenchError:
             return None  # there is no catalog
-        found = steps.find_dataset(experiment)
+        found = engine.find(DatasetNode("", experiment))
         if found is None:
             return None
-        dataset = steps.dataset(found)
+        dataset = engine.dataset(found)
         return dataset.law, dataset.histories(1)[:, 0]
 
     @property
     def watch(self) -> "Watch":
         """Who is told how far a step is."""
-        from geobench.steps import unwatched
+        from geobench.interfaces.model import unwatched
 
         return unwatched if self.quiet else _watch
 
-    def steps(self, *, create: bool = False, registry: "Registry | None" = None) -> "Steps":
-        """Everything that the steps need; default: with all `plugins`."""
-        from geobench.steps import Steps
+    def engine(self, *, create: bool = False, registry: "Registry | None" = None) -> "Engine":
+        """Everything that is needed to find and make entries; default: with all `plugins`."""
+        from geobench.nodes.engine import Engine
 
-        catalog = self.catalog(create=create)
-        steps = Steps(catalog, registry or self.plugins, self.watch, self.device, self.memory)
-        steps.scheduler = self.scheduler
-        return steps
+        return Engine(
+            self.catalog(create=create),
+            registry or self.plugins,
+            self.watch,
+            self.device,
+            self.memory,
+            scheduler=self.scheduler,
+        )
 
-    def steps_if_there(self) -> "Steps | None":
-        """Everything that the steps need; None where there is no folder for a catalog yet."""
+    def session(self, *, create: bool = False) -> "Session":
+        """What the commands of single steps use."""
+        from geobench.session import Session
+
+        return Session(self.engine(create=create))
+
+    def engine_if_there(self) -> "Engine | None":
+        """Everything that is needed to find entries; None where there is no catalog yet."""
         from geobench_catalog.store import opened
 
         folder = opened(self.catalog_url).folder
-        return None if folder is not None and not folder.exists() else self.steps()
+        return None if folder is not None and not folder.exists() else self.engine()
 
 
 @contextmanager

@@ -94,7 +94,7 @@ def describe_simulator(
     from geobench.description import experiments, figures, pages, report, terminal
     from geobench.description.effort import Effort
     from geobench.description.measuring import describe
-    from geobench.steps import blaming
+    from geobench.errors import blaming
     from geobench.twins import check
 
     for path in (plot, markdown, html):

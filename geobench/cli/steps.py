@@ -54,11 +54,11 @@ def simulate(
     if animate:
         check_folder(animate)
         film.check(animate)
-    steps = settings.steps(create=True)
-    made = steps.simulate(name or own, realised)
+    session = settings.session(create=True)
+    made = session.simulate(name or own, realised)
     _tell(made, as_json=as_json)
     if animate:
-        steps.animate(made, animate)
+        film.draw(session.engine.dataset(made), animate, settings.watch)
         click.echo(animate.absolute().as_uri(), err=as_json)
 
 
@@ -103,10 +103,10 @@ def train(
 
     For example: geobench train fgn --dataset dataset/lorenz95@1
     """
-    steps = settings.steps()
-    built = steps.registry.model({"use": model, **assignments(changes)})
-    made = steps.train(
-        steps.catalog.get(dataset, "dataset"), built, seed=seed, label=label or built.name
+    session = settings.session()
+    built = session.registry.model({"use": model, **assignments(changes)})
+    made = session.train(
+        session.catalog.get(dataset, "dataset"), built, seed=seed, label=label or built.name
     )
     _tell(made, as_json=as_json)
 
@@ -170,11 +170,11 @@ def forecast(
     """
     from geobench.cases import Cases, from_text
 
-    steps = settings.steps()
-    fitted = steps.catalog.get(forecaster, "forecaster")
+    session = settings.session()
+    fitted = session.catalog.get(forecaster, "forecaster")
     chosen = from_text(inits) if inits is not None else None
     cases = Cases.model_validate({"split": split, "every": every, "leads": leads, "inits": chosen})
-    made = steps.forecast(
+    made = session.forecast(
         fitted,
         members=members,
         seed=seed,
@@ -226,28 +226,28 @@ def score(
 
     With --query whatever is there: geobench score --query 'dataset = lorenz95'
     """
-    steps = settings.steps()
+    session = settings.session()
     wanted = list(forecasts)
     if query is not None:
-        found = steps.catalog.query(
+        found = session.catalog.query(
             f"kind = forecast and ({query})" if query else "kind = forecast"
         )
         wanted += [each for each in found["reference"] if each not in wanted]
     if not wanted:
         raise GeobenchError("there is no forecast to score. Name some, or ask for some by --query.")
-    drawn = [steps.catalog.get(each, "forecast") for each in wanted]
+    drawn = [session.catalog.get(each, "forecast") for each in wanted]
     scorers = [
-        steps.registry.scorer(name)
-        for kind, name in steps.registry.offers
+        session.registry.scorer(name)
+        for kind, name in session.registry.offers
         if kind == "scorer" and not names
     ]
-    scorers = [steps.registry.scorer(name) for name in names] or [
+    scorers = [session.registry.scorer(name) for name in names] or [
         scorer for scorer in scorers if law or not scorer.needs_law
     ]
-    draws = steps.catalog.get(law, "forecast") if law else None
+    draws = session.catalog.get(law, "forecast") if law else None
     told = []
     for forecast in drawn:
-        for made in steps.scores(forecast, scorers, draws):
+        for made in session.scores(forecast, scorers, draws):
             told.append(documents.of_entry(made))
             if not as_json:
                 _tell_score(made)
@@ -277,8 +277,8 @@ def events(settings: Settings, forecast: str, *, as_json: bool) -> None:
 
     Told are means over init times, at the first and the last lead; the entry holds each.
     """
-    steps = settings.steps()
-    made = steps.events(steps.catalog.get(forecast, "forecast"))
+    session = settings.session()
+    made = session.events(session.catalog.get(forecast, "forecast"))
     told = _events(made)
     if as_json:
         documents.show({**documents.of_entry(made), "probabilities": told})

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from math import prod
@@ -29,6 +30,15 @@ Progress = Callable[[int, int, str], None]
 
 def silent(_done: int, _total: int, _text: str) -> None:
     """Progress that nobody watches."""
+
+
+Watch = Callable[[str], AbstractContextManager[Progress]]
+"""Called with what is about to be done; gives the progress to report to."""
+
+
+def unwatched(_title: str) -> AbstractContextManager[Progress]:
+    """Watch nothing."""
+    return nullcontext(silent)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from geobench.errors import BusyError
+from geobench.nodes.dataset import DatasetNode
+from geobench.nodes.engine import Engine
 from geobench.registry import Registry
-from geobench.steps import BusyError, Steps
+from geobench.session import Session
 from geobench_catalog import Catalog, claims
 from geobench_catalog.claims import Claims
 from geobench_catalog.removal import collect
@@ -159,11 +162,11 @@ def test_steps_that_begin_together_are_done_once(tmp_path: Path, registry: Regis
     Catalog(tmp_path / "catalog", create=True)
 
     def simulate_and_train(_: int) -> list[str]:
-        steps = Steps(Catalog(tmp_path / "catalog"), registry)
-        dataset = steps.simulate("small", registry.experiment(SMALL, "small"))
-        fitted = steps.train(dataset, registry.model("climatology"))
-        drawn = steps.forecast(fitted, members=3)
-        score = steps.score(drawn, registry.scorer("crps"))
+        session = Session(Engine(Catalog(tmp_path / "catalog"), registry))
+        dataset = session.simulate("small", registry.experiment(SMALL, "small"))
+        fitted = session.train(dataset, registry.model("climatology"))
+        drawn = session.forecast(fitted, members=3)
+        score = session.score(drawn, registry.scorer("crps"))
         return [str(entry.reference) for entry in (dataset, fitted, drawn, score)]
 
     with ThreadPoolExecutor(4) as pool:
@@ -172,30 +175,30 @@ def test_steps_that_begin_together_are_done_once(tmp_path: Path, registry: Regis
     assert len(list(Catalog(tmp_path / "catalog").entries())) == 4
 
 
-def test_without_waiting_it_is_said_that_another_is_at_it(steps: Steps) -> None:
-    experiment = steps.registry.experiment(SMALL, "small")
-    steps.wait = False
-    key = _dataset_key(steps, experiment)
+def test_without_waiting_it_is_said_that_another_is_at_it(session: Session) -> None:
+    experiment = session.registry.experiment(SMALL, "small")
+    session.engine.wait = False
+    key = _dataset_key(session, experiment)
     with (
-        Claims(steps.catalog.store).held(key),
+        Claims(session.catalog.store).held(key),
         pytest.raises(BusyError, match="another process is making the dataset"),
     ):
-        steps.simulate("small", experiment)
+        session.simulate("small", experiment)
 
 
-def _dataset_key(steps: Steps, experiment: Any) -> str:
+def _dataset_key(session: Session, experiment: Any) -> str:
     """Find the name that a claim of this dataset has, by looking at one."""
     seen: list[str] = []
-    held = steps.catalog._claims.held
+    held = session.catalog._claims.held
 
     def noted(key: str) -> Any:
         seen.append(key)
         return held(key)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(steps.catalog._claims, "held", noted)
-        patch.setattr(Steps, "_simulate", lambda *_: None)
-        steps.simulate("small", experiment)
+        patch.setattr(session.catalog._claims, "held", noted)
+        patch.setattr(DatasetNode, "make", classmethod(lambda *_: [None]))
+        session.simulate("small", experiment)
     return seen[0]
 
 

@@ -14,9 +14,9 @@ from geobench import Dimension, GeobenchError, Law, Noise, StateSpec, Variable, 
 from geobench.cli import main
 from geobench.description import effort, measuring, pages, report, terminal
 from geobench.description.section import Section, sized, told
+from geobench.interfaces.model import unwatched
 from geobench.intervals import Interval
 from geobench.registry import Registry
-from geobench.steps import unwatched
 from geobench.testing import Decay
 
 EDDIES = """

@@ -62,7 +62,7 @@ def test_the_plugins_in_the_docs_run(tmp_path: Path) -> None:
 
 
 def test_every_builtin_hook_and_key_is_in_the_docs(registry: Registry) -> None:
-    from geobench.study import Study
+    from geobench.study.file import Study
 
     text = PAGES["docs/plugins.md"]
     for kind, name in registry.offers:

@@ -10,8 +10,10 @@ from test_torch_kernels import assert_same_fields, assert_same_marginals
 
 from geobench import Noise, Simulator
 from geobench.interfaces.model import silent
+from geobench.nodes.engine import Engine
+from geobench.nodes.forecaster import forecaster_of, run_of, training_of
 from geobench.registry import Registry
-from geobench.steps import Steps
+from geobench.session import Session
 from geobench_catalog import Catalog, Entry
 from geobench_plugins.simulators.lorenz95 import Lorenz95
 from geobench_plugins.simulators.ou import OrnsteinUhlenbeck
@@ -52,12 +54,12 @@ MODELS: list[dict[str, Any]] = [
 
 @pytest.fixture(scope="module", params=[RING, OCEAN], ids=["ring", "ocean"])
 def dataset(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Entry:
-    steps = Steps(Catalog(tmp_path_factory.mktemp("catalog"), create=True), Registry())
-    return steps.simulate("tiny", steps.registry.experiment(request.param, "tiny"))
+    session = Session(Engine(Catalog(tmp_path_factory.mktemp("catalog"), create=True), Registry()))
+    return session.simulate("tiny", session.registry.experiment(request.param, "tiny"))
 
 
-def _on(device: str, dataset: Entry) -> Steps:
-    return Steps(Catalog(dataset.path.parent.parent), Registry(), device=device)
+def _on(device: str, dataset: Entry) -> Session:
+    return Session(Engine(Catalog(dataset.path.parent.parent), Registry(), device=device))
 
 
 def test_noise_has_the_same_bits() -> None:
@@ -92,12 +94,14 @@ def test_models_train_there_and_draw_the_same_members(
     model = there.registry.model(fields)
     forecaster = there.train(dataset, model, seed=1)
     numbers = []
-    for steps in (there, here):
-        histories = steps.dataset(dataset).histories(1)[:4].repeat_interleave(2, 1)
-        restored, _ = steps.restore(forecaster)
+    for session in (there, here):
+        histories = session.engine.dataset(dataset).histories(1)[:4].repeat_interleave(2, 1)
+        restored, _ = forecaster_of(session.engine, forecaster)
         noise = Noise.rows(0, "test", 4).at(1)
         with torch.inference_mode():
-            drawn = restored.step(histories.to(steps.device), noise.to(steps.device))
+            drawn = restored.step(
+                histories.to(session.engine.device), noise.to(session.engine.device)
+            )
         numbers.append(drawn.cpu())
     spread = numbers[1].std((0, *range(2, numbers[1].ndim)), keepdim=True)
     assert float(((numbers[0] - numbers[1]).abs() / spread).max()) < 0.02
@@ -112,10 +116,11 @@ def test_float32_is_not_rounded_further(dataset: Entry) -> None:
 def test_training_begins_alike(dataset: Entry) -> None:
     losses = []
     for device in (DEVICE, "cpu"):
-        steps = _on(device, dataset)
-        model = steps.registry.model({"use": "fgn", "training": {"passes": 640, "rows": 32}})
-        training = steps._training(steps.dataset(dataset), model)
-        run = steps._run(dataset, model, 0, training)
+        session = _on(device, dataset)
+        model = session.registry.model({"use": "fgn", "training": {"passes": 640, "rows": 32}})
+        realised = session.engine.dataset(dataset)
+        training = training_of(session.engine, realised, model)
+        run = run_of(session.engine, realised, model, 0, training)
         model.fit(training, run)
         losses.append(run.log["loss"])
     # What rounding differs by grows from step to step.

@@ -26,7 +26,7 @@ from geobench import (
     events,
 )
 from geobench.registry import Registry
-from geobench.steps import Steps
+from geobench.session import Session
 from geobench.testing import small_case
 from geobench_catalog import Entry
 
@@ -150,7 +150,7 @@ def test_equal_areas_change_nothing() -> None:
 
 
 @pytest.fixture
-def globe(steps: Steps, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Entry:
+def globe(session: Session, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Entry:
     monkeypatch.setattr(Registry, "simulator", lambda *_: Globe())
     fields = {
         "simulator": {"use": "ou"},
@@ -164,7 +164,7 @@ def globe(steps: Steps, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> 
             {"name": "cell", "of": "q", "quantiles": [0.9]},
         ],
     }
-    return steps.simulate("globe", registry.experiment(fields, "globe"))
+    return session.simulate("globe", registry.experiment(fields, "globe"))
 
 
 def test_stored_data_hold_areas_as_cf_wants_it(globe: Entry) -> None:
@@ -186,13 +186,17 @@ def test_stored_data_hold_areas_as_cf_wants_it(globe: Entry) -> None:
     np.testing.assert_allclose(weighted, by_hand, rtol=1e-5, atol=1e-7)
 
 
-def test_scores_of_a_globe_are_weighed_by_the_cosine(steps: Steps, globe: Entry) -> None:
+def test_scores_of_a_globe_are_weighed_by_the_cosine(session: Session, globe: Entry) -> None:
     """By hand, from the stored members: the CRPS, the RMSE, the Brier score, energy and bias."""
-    registry = steps.registry
-    forecaster = steps.train(globe, registry.model("oracle"))
-    forecast = steps.forecast(forecaster, members=6)
+    registry = session.registry
+    forecaster = session.train(globe, registry.model("oracle"))
+    forecast = session.forecast(forecaster, members=6)
     members = forecast.load()["q"].transpose("init_time", "lead_time", "member", "lat", "lon")
-    outcome = steps.dataset(globe).outcome()["q"].transpose("init_time", "lead_time", "lat", "lon")
+    outcome = (
+        session.engine.dataset(globe)
+        .outcome()["q"]
+        .transpose("init_time", "lead_time", "lat", "lon")
+    )
     x, y = (each.to_numpy().astype(float) for each in (members, outcome))
     cosine = np.repeat(COSINES[:, None], 4, 1)
     share = cosine / cosine.sum()
@@ -201,9 +205,9 @@ def test_scores_of_a_globe_are_weighed_by_the_cosine(steps: Steps, globe: Entry)
         return (field * share).sum((-2, -1))
 
     def scored(name: str) -> dict[str, list[float]]:
-        found: dict[str, list[float]] = steps.score(forecast, registry.scorer(name)).record.summary[
-            "scores"
-        ]
+        found: dict[str, list[float]] = session.score(
+            forecast, registry.scorer(name)
+        ).record.summary["scores"]
         return found
 
     far = abs(x - y[:, :, None]).mean(2)
@@ -229,14 +233,14 @@ def test_scores_of_a_globe_are_weighed_by_the_cosine(steps: Steps, globe: Entry)
     np.testing.assert_allclose(column, average(plain).mean(0), rtol=1e-5, atol=1e-9)
 
 
-def test_events_of_a_globe_are_weighed_by_the_cosine(steps: Steps, globe: Entry) -> None:
+def test_events_of_a_globe_are_weighed_by_the_cosine(session: Session, globe: Entry) -> None:
     states = Noise.rows(0, "states", 3).normal(1, 5, 4)
     found = events.measure(Event(name="mean", of="q", reduce="mean"), Globe(), states)
     share = COSINES / COSINES.sum()
     expected = states[:, 0].double().mean(-1).numpy() @ share
     np.testing.assert_allclose(found[:, 0], expected, rtol=1e-5)
-    forecaster = steps.train(globe, steps.registry.model("oracle"))
-    counted = steps.events(steps.forecast(forecaster, members=6)).load()
+    forecaster = session.train(globe, session.registry.model("oracle"))
+    counted = session.events(session.forecast(forecaster, members=6)).load()
     np.testing.assert_allclose(
         counted["cell_area"].to_numpy().reshape(5, 4)[:, 0], COSINES / COSINES.mean(), rtol=1e-6
     )
@@ -260,18 +264,18 @@ def test_windows_of_a_globe_are_weighed_by_the_cosine() -> None:
     np.testing.assert_allclose(own, np.array(areas) / np.mean(areas), rtol=1e-12)
 
 
-def test_events_at_cells_of_a_globe_count_by_area(steps: Steps, globe: Entry) -> None:
+def test_events_at_cells_of_a_globe_count_by_area(session: Session, globe: Entry) -> None:
     """Mean probabilities of `law-events`, by members and by the law, against sums by hand."""
-    oracle = steps.train(globe, steps.registry.model("oracle"))
-    drawn, law = (steps.forecast(oracle, members=6, seed=seed) for seed in (0, 1))
-    scorer = steps.registry.scorer(
+    oracle = session.train(globe, session.registry.model("oracle"))
+    drawn, law = (session.forecast(oracle, members=6, seed=seed) for seed in (0, 1))
+    scorer = session.registry.scorer(
         {
             "use": "law-events",
             "events": [{"name": "high", "of": "q", "quantiles": [0.8]}],
             "control": None,
         }
     )
-    found = steps.score(drawn, scorer, law).load().isel(event=0)
+    found = session.score(drawn, scorer, law).load().isel(event=0)
     train = globe.load("train")["q"].astype(float)
     limit = np.quantile(train.transpose(..., "lat", "lon").to_numpy(), 0.8, axis=(0, 1))
     share = COSINES / COSINES.sum()
@@ -282,19 +286,19 @@ def test_events_at_cells_of_a_globe_count_by_area(steps: Steps, globe: Entry) ->
 
 
 def test_a_foreign_forecast_of_a_globe_is_read_and_weighed(
-    steps: Steps, globe: Entry, tmp_path: Path
+    session: Session, globe: Entry, tmp_path: Path
 ) -> None:
     """Its latitudes run from north to south, and it says nothing of areas."""
     from geobench_catalog.adoption import adopt
 
-    forecast = steps.forecast(steps.train(globe, steps.registry.model("oracle")), members=6)
+    forecast = session.forecast(session.train(globe, session.registry.model("oracle")), members=6)
     foreign = forecast.load().drop_vars("cell_area").isel(lat=slice(None, None, -1))
     foreign.to_netcdf(tmp_path / "theirs.nc", engine="h5netcdf")
-    entry, notes = adopt(steps.catalog, tmp_path / "theirs.nc", globe, "theirs")
+    entry, notes = adopt(session.catalog, tmp_path / "theirs.nc", globe, "theirs")
     assert any("reversed" in note for note in notes)
     assert entry.open()["cell_area"].equals(globe.open("test")["cell_area"])
-    crps = steps.registry.scorer("crps")
-    one, other = (steps.score(each, crps).record.summary["scores"] for each in (forecast, entry))
+    crps = session.registry.scorer("crps")
+    one, other = (session.score(each, crps).record.summary["scores"] for each in (forecast, entry))
     np.testing.assert_allclose(one["CRPS"], other["CRPS"], rtol=1e-6)
 
 

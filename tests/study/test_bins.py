@@ -10,8 +10,9 @@ from click.testing import CliRunner, Result
 
 from geobench import bins
 from geobench.cli import main
+from geobench.nodes.engine import Engine
 from geobench.registry import Registry
-from geobench.steps import Steps
+from geobench.session import Session
 from geobench_catalog import Catalog
 
 
@@ -75,18 +76,18 @@ def test_events_are_binned_by_their_true_probability(run: tuple[Path, Path]) -> 
     assert 1 <= len(boards) <= 3
     assert sum(int(str(board["cases"])) for board in boards) <= 90
     _, catalog = run
-    steps = Steps(Catalog(catalog), Registry())
+    session = Session(Engine(Catalog(catalog), Registry()))
     (law,) = (
-        steps.catalog.get(each, "forecast")
-        for each in steps.catalog.query("kind = forecast")["reference"]
+        session.catalog.get(each, "forecast")
+        for each in session.catalog.query("kind = forecast")["reference"]
         if ".reference." in each
     )
-    counted = steps.events(law).load()["ring_maximum_within"].isel(lead_time=-1)
-    for each in bins.of("ring-maximum", steps, law):
+    counted = session.events(law).load()["ring_maximum_within"].isel(lead_time=-1)
+    for each in bins.of("ring-maximum", session, law):
         p = counted.isel(init_time=each.places).max("ring_maximum_place")
         own = p.isel(ring_maximum_quantile=-1 if "99.99" in each.title else slice(None))
         assert own.sizes["init_time"] == len(each.places) >= 10
-    places = np.concatenate([each.places for each in bins.of("predictability", steps, law)])
+    places = np.concatenate([each.places for each in bins.of("predictability", session, law)])
     assert sorted(places.tolist()) == list(range(90))
 
 

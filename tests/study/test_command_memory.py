@@ -18,7 +18,8 @@ import json, sys
 from pathlib import Path
 from geobench.planning import Aim
 from geobench.registry import Registry
-from geobench.steps import Steps
+from geobench.session import Session
+from geobench.nodes.engine import Engine
 from geobench_catalog import Catalog
 from geobench_catalog.archive import bring_in, export
 from geobench_catalog.transfer import copy

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from geobench.nodes.engine import Engine
 from geobench.registry import Registry
-from geobench.steps import Steps
+from geobench.session import Session
 from geobench_catalog import Catalog
 
 WOB = """
@@ -54,10 +55,10 @@ def test_an_edit_is_never_answered_with_old_numbers(tmp_path: Path, edited: str)
         for name, text in texts.items():
             (tmp_path / name).write_text(text.replace("1.0", size if name == edited else "1.0"))
         registry = Registry([tmp_path / "mine.py"])
-        steps = Steps(Catalog(tmp_path / catalog, create=True), registry)
-        dataset = steps.simulate("tiny", registry.experiment(EXPERIMENT, "tiny"))
+        session = Session(Engine(Catalog(tmp_path / catalog, create=True), registry))
+        dataset = session.simulate("tiny", registry.experiment(EXPERIMENT, "tiny"))
         model = registry.model({"use": "wob", "scale": str(tmp_path / "scale.txt")})
-        forecast = steps.forecast(steps.train(dataset, model), members=4)
+        forecast = session.forecast(session.train(dataset, model), members=4)
         return str(forecast.reference), forecast.load()["q"].to_numpy()
 
     first, small = draw("cat", "0.1")

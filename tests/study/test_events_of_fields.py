@@ -14,10 +14,14 @@ from geobench.cases import Cases
 from geobench.cli import main
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Control
+from geobench.nodes.engine import Engine
 from geobench.registry import Registry
 from geobench.reproduction import reproduce
-from geobench.steps import Steps
-from geobench.study import Runner, Study, read_study
+from geobench.session import Session
+from geobench.study import compare
+from geobench.study import run as running
+from geobench.study.file import Study, read_study
+from geobench.study.graph import StudyGraph
 from geobench_catalog import Catalog, Entry
 
 TINY: dict[str, Any] = {
@@ -49,80 +53,81 @@ def _events(*events: Any, **fields: Any) -> dict[str, Any]:
     return {"use": "law-events", "events": list(events), "control": {"states": 2000}, **fields}
 
 
-def _run(steps: Steps, study: Study) -> Runner:
-    runner = Runner(study, steps.registry)
-    outcome = runner.run(steps)
+def _run(session: Session, study: Study) -> StudyGraph:
+    graph = StudyGraph(study, session.registry)
+    outcome = running.run(graph, session.engine)
     assert not outcome.failures, outcome.failures
-    return runner
+    return graph
 
 
 @pytest.fixture
-def steps(once: Callable[..., Path], tmp_path: Path, registry: Registry) -> Steps:
+def session(once: Callable[..., Path], tmp_path: Path, registry: Registry) -> Session:
     """Steps in a catalog in which the study without events has run."""
 
     def make(folder: Path) -> None:
-        _run(Steps(Catalog(folder / "catalog", create=True), registry), _study())
+        _run(Session(Engine(Catalog(folder / "catalog", create=True), registry)), _study())
 
     ran = once("study-without-events", make) / "catalog"
-    return Steps(Catalog(shutil.copytree(ran, tmp_path / "catalog")), registry)
+    return Session(Engine(Catalog(shutil.copytree(ran, tmp_path / "catalog")), registry))
 
 
 @pytest.fixture
-def counted(once: Callable[..., Path], tmp_path: Path, steps: Steps) -> Steps:
+def counted(once: Callable[..., Path], tmp_path: Path, session: Session) -> Session:
     """Steps where the study with two events has run, too."""
 
     def make(folder: Path) -> None:
-        copy = shutil.copytree(steps.catalog.path, folder / "catalog")
-        _run(Steps(Catalog(copy), steps.registry), _study(_events(ENERGY, SITE)))
+        copy = shutil.copytree(session.catalog.path, folder / "catalog")
+        _run(Session(Engine(Catalog(copy), session.registry)), _study(_events(ENERGY, SITE)))
 
     ran = once("study-of-two-events", make) / "catalog"
-    return Steps(Catalog(shutil.copytree(ran, tmp_path / "counted")), steps.registry)
+    return Session(Engine(Catalog(shutil.copytree(ran, tmp_path / "counted")), session.registry))
 
 
-def _references(steps: Steps, *kinds: Any) -> set[str]:
-    return {str(each.reference) for kind in kinds for each in steps.catalog.entries(kind)}
+def _references(session: Session, *kinds: Any) -> set[str]:
+    return {str(each.reference) for kind in kinds for each in session.catalog.entries(kind)}
 
 
 @pytest.mark.slow
-def test_a_new_event_adds_a_score_and_makes_nothing_else_again(steps: Steps) -> None:
-    made = _references(steps, "dataset", "forecaster", "forecast", "score")
-    _run(steps, _study(_events(ENERGY)))
+def test_a_new_event_adds_a_score_and_makes_nothing_else_again(session: Session) -> None:
+    made = _references(session, "dataset", "forecaster", "forecast", "score")
+    _run(session, _study(_events(ENERGY)))
     kept = ("dataset", "forecaster", "forecast")
-    assert _references(steps, *kept) == {each for each in made if not each.startswith("score/")}
-    first = _references(steps, "score") - made
+    assert _references(session, *kept) == {each for each in made if not each.startswith("score/")}
+    first = _references(session, "score") - made
     assert first == {
         f"score/tiny.{label}.law-events@1"
         for label in ("reference.s1000000", "climatology.s0", "oracle.s0")
     }
-    assert _references(steps, "control") == {"control/tiny.energy@1"}
+    assert _references(session, "control") == {"control/tiny.energy@1"}
     # One more event: another score, and the control run of what is new alone.
-    _run(steps, _study(_events(ENERGY, SITE)))
-    assert _references(steps, *kept) == {each for each in made if not each.startswith("score/")}
-    assert len(_references(steps, "score") - made - first) == 3
-    assert _references(steps, "control") == {"control/tiny.energy@1", "control/tiny.q@1"}
+    _run(session, _study(_events(ENERGY, SITE)))
+    assert _references(session, *kept) == {each for each in made if not each.startswith("score/")}
+    assert len(_references(session, "score") - made - first) == 3
+    assert _references(session, "control") == {"control/tiny.energy@1", "control/tiny.q@1"}
     # Another quantile, or another name: no further control run.
-    _run(steps, _study(_events({**ENERGY, "name": "burst", "quantiles": [0.7, 0.85]})))
-    assert len(_references(steps, "control")) == 2
+    _run(session, _study(_events({**ENERGY, "name": "burst", "quantiles": [0.7, 0.85]})))
+    assert len(_references(session, "control")) == 2
 
 
-def test_the_plan_names_control_runs_each_once(steps: Steps) -> None:
+def test_the_plan_names_control_runs_each_once(session: Session) -> None:
     study = _study(_events(ENERGY, {**ENERGY, "name": "again", "quantiles": [0.5]}, SITE))
-    runner = Runner(study, steps.registry)
+    graph = StudyGraph(study, session.registry)
 
-    def planned(known: Steps | None) -> list[tuple[str, Entry | None]]:
-        return [(name, entry) for kind, name, entry in runner.plan(known) if kind == "control"]
+    def planned(known: Session | None) -> list[tuple[str, Entry | None]]:
+        planned = running.plan(graph, known and known.engine)
+        return [(node.name, entry) for node, entry in planned if node.kind == "control"]
 
-    assert planned(None) == [("tiny.ring-energy", None), ("tiny.site", None)]
-    runner.run(steps)
-    assert [entry and str(entry.reference) for _, entry in planned(steps)] == [
+    assert planned(None) == [("tiny.energy", None), ("tiny.q", None)]
+    running.run(graph, session.engine)
+    assert [entry and str(entry.reference) for _, entry in planned(session)] == [
         "control/tiny.energy@1",
         "control/tiny.q@1",
     ]
 
 
-def test_the_board_has_all_four_numbers_and_the_law_is_ideal(steps: Steps) -> None:
-    runner = _run(steps, _study(_events(ENERGY)))
-    (board,) = runner.boards(steps).boards
+def test_the_board_has_all_four_numbers_and_the_law_is_ideal(session: Session) -> None:
+    graph = _run(session, _study(_events(ENERGY)))
+    (board,) = compare.boards(graph, session.engine).boards
     ways = {column.name: column.better for column in board.columns if column.scorer == "law-events"}
     assert ways == {
         "log p/p* ring-energy 80%": "zero",
@@ -130,24 +135,24 @@ def test_the_board_has_all_four_numbers_and_the_law_is_ideal(steps: Steps) -> No
         "squared error of p ring-energy 80%": "lower",
         "explained variance of p* ring-energy 80%": "one",
     }
-    reference = steps.catalog.get("score/tiny.reference.s1000000.law-events@1")
+    reference = session.catalog.get("score/tiny.reference.s1000000.law-events@1")
     told = {k: set(v) for k, v in reference.record.summary["scores"].items()}
     assert [*told.values()] == [{0.0}, {1.0}, {0.0}, {1.0}]
 
 
-def test_probabilities_are_those_counted_by_hand(counted: Steps) -> None:
-    steps = counted
+def test_probabilities_are_those_counted_by_hand(counted: Session) -> None:
+    session = counted
     limits = {}
     for event, kind in (("ring-energy", "energy"), ("site", "q")):
-        run = steps.catalog.get(f"control/tiny.{kind}@1").load()
+        run = session.catalog.get(f"control/tiny.{kind}@1").load()
         below = run["count"].cumsum("bin")[0].to_numpy()
         wanted = 0.2 if kind == "energy" else 0.1  # rate of exceedance
         # Two edges are as close to 10 % of q: 8,001 and 7,999 of 80,000. The lower counts.
         place = int(np.abs(below[-1] - below - wanted * below[-1]).argmin())
         limits[event] = float(run["low"][0] + run["width"][0] * (place + 1))
     for label in ("oracle.s0", "climatology.s0"):
-        q = steps.catalog.get(f"forecast/tiny.{label}@1").load()["q"].astype(float)
-        found = steps.catalog.get(f"score/tiny.{label}.law-events@1").load()["members"]
+        q = session.catalog.get(f"forecast/tiny.{label}@1").load()["q"].astype(float)
+        found = session.catalog.get(f"score/tiny.{label}.law-events@1").load()["members"]
         energy = ((q**2).mean("x") / 2 > limits["ring-energy"]).mean("member")
         site = (q > limits["site"]).mean(("member", "x"))
         for place, own in enumerate((energy, site)):
@@ -155,28 +160,29 @@ def test_probabilities_are_those_counted_by_hand(counted: Steps) -> None:
             assert np.allclose(found.isel(event=place), own, rtol=1e-6, atol=1e-9)
 
 
-def test_pieces_do_not_change_a_score(steps: Steps) -> None:
+def test_pieces_do_not_change_a_score(session: Session) -> None:
     law, drawn = (
-        steps.catalog.get(f"forecast/tiny.{label}@1")
+        session.catalog.get(f"forecast/tiny.{label}@1")
         for label in ("reference.s1000000", "oracle.s0")
     )
-    scorer = steps.registry.scorer(_events(ENERGY, SITE))
-    whole = steps.score(drawn, scorer, law).load()
-    small = Steps(steps.catalog, steps.registry, memory=2**18)  # two inits at once
+    scorer = session.registry.scorer(_events(ENERGY, SITE))
+    whole = session.score(drawn, scorer, law).load()
+    small = Session(Engine(session.catalog, session.registry, memory=2**18))  # two inits at once
     (again,) = small._statistics(drawn, [scorer], law, lambda *_: None)
     for name in whole.data_vars:
         assert np.array_equal(whole[name], again[name])
 
 
-def test_thresholds_of_the_train_split_are_taken_only_if_that_is_said(steps: Steps) -> None:
-    _run(steps, _study(_events(ENERGY, SITE, control=None)))
-    assert not _references(steps, "control")
-    train = steps.catalog.get("dataset/tiny@1").load("train")["q"].astype(float)
-    dataset = steps.catalog.get("dataset/tiny@1")
-    scorer = steps.registry.scorer(_events(ENERGY, SITE, control=None))
+def test_thresholds_of_the_train_split_are_taken_only_if_that_is_said(session: Session) -> None:
+    _run(session, _study(_events(ENERGY, SITE, control=None)))
+    assert not _references(session, "control")
+    train = session.catalog.get("dataset/tiny@1").load("train")["q"].astype(float)
+    dataset = session.catalog.get("dataset/tiny@1")
+    scorer = session.registry.scorer(_events(ENERGY, SITE, control=None))
+    realised = session.engine.dataset(dataset)
     limits = {
         event.name: each
-        for (event, _), each in steps._limits(steps.dataset(dataset), [scorer]).items()
+        for (event, _), each in session.engine.context(realised, [scorer]).limits.items()
     }
     energy, site = (train**2).mean("x") / 2, train
     assert limits["ring-energy"].item() == pytest.approx(np.quantile(energy, 0.8), rel=1e-6)
@@ -184,39 +190,39 @@ def test_thresholds_of_the_train_split_are_taken_only_if_that_is_said(steps: Ste
     assert np.allclose(limits["site"], np.quantile(site, 0.9), rtol=1e-6)
 
 
-def test_a_threshold_that_rests_on_too_little_stops_the_score(steps: Steps) -> None:
+def test_a_threshold_that_rests_on_too_little_stops_the_score(session: Session) -> None:
     rare = {**ENERGY, "quantiles": [0.999]}
-    outcome = Runner(_study(_events(rare)), steps.registry)
-    with_failures = outcome.run(steps)
+    graph = StudyGraph(_study(_events(rare)), session.registry)
+    with_failures = running.run(graph, session.engine)
     assert "rests on" in str(with_failures.failures[0])
     assert "Use control: {states: " in str(with_failures.failures[0])
 
 
-def test_control_runs_and_their_scores_can_be_made_again(counted: Steps) -> None:
-    steps = counted
+def test_control_runs_and_their_scores_can_be_made_again(counted: Session) -> None:
+    session = counted
     for reference in (
         "control/tiny.q@1",
         "control/tiny.energy@1",
         "score/tiny.oracle.s0.law-events@1",
     ):
-        assert reproduce(steps, steps.catalog.get(reference)).same_bits, reference
+        assert reproduce(session, session.catalog.get(reference)).same_bits, reference
 
 
-def test_a_control_run_shares_no_noise_with_a_dataset(steps: Steps) -> None:
+def test_a_control_run_shares_no_noise_with_a_dataset(session: Session) -> None:
     """Nor with one of another seed."""
-    dataset = steps.simulate("tiny", steps.registry.experiment(TINY, "tiny"))
-    event = steps.registry.scorer(_events(ENERGY)).events_counted()
+    dataset = session.simulate("tiny", session.registry.experiment(TINY, "tiny"))
+    event = session.registry.scorer(_events(ENERGY)).events_counted()
     first, other = (
-        steps.control(dataset, event, Control(states=400, seed=seed))[0] for seed in (0, 1)
+        session.control(dataset, event, Control(states=400, seed=seed))[0] for seed in (0, 1)
     )
     assert not np.array_equal(first.load()["count"], other.load()["count"])
-    again = steps.control(dataset, event, Control(states=400, seed=0))[0]
+    again = session.control(dataset, event, Control(states=400, seed=0))[0]
     assert again.reference == first.reference
 
 
-def test_the_command_prints_what_thresholds_rest_on(steps: Steps) -> None:
-    steps.simulate("tiny", steps.registry.experiment(TINY, "tiny"))
-    given = ["--catalog", str(steps.catalog.path), "-q", "control", "dataset/tiny@1"]
+def test_the_command_prints_what_thresholds_rest_on(session: Session) -> None:
+    session.simulate("tiny", session.registry.experiment(TINY, "tiny"))
+    given = ["--catalog", str(session.catalog.path), "-q", "control", "dataset/tiny@1"]
     run = CliRunner()
     told = run.invoke(
         main,
@@ -237,44 +243,46 @@ def test_the_command_prints_what_thresholds_rest_on(steps: Steps) -> None:
 
 
 @pytest.fixture
-def fitted(steps: Steps) -> Entry:
-    dataset = steps.simulate("tiny", steps.registry.experiment(TINY, "tiny"))
-    return steps.train(dataset, steps.registry.model("oracle"))
+def fitted(session: Session) -> Entry:
+    dataset = session.simulate("tiny", session.registry.experiment(TINY, "tiny"))
+    return session.train(dataset, session.registry.model("oracle"))
 
 
 def test_a_forecast_of_some_inits_and_leads_is_a_part_of_the_whole(
-    steps: Steps, fitted: Entry
+    session: Session, fitted: Entry
 ) -> None:
-    whole = steps.forecast(fitted, members=6, seed=3)
+    whole = session.forecast(fitted, members=6, seed=3)
     assert whole.record.recipe == {"members": 6, "seed": 3}
-    part = steps.forecast(fitted, members=6, seed=3, cases=Cases(inits=(5, 18), leads=2))
+    part = session.forecast(fitted, members=6, seed=3, cases=Cases(inits=(5, 18), leads=2))
     assert part.record.recipe == {"members": 6, "seed": 3, "inits": [5, 18], "leads": 2}
     cut = whole.load()["q"].isel(init_time=slice(5, 18), lead_time=slice(2))
     assert cut.identical(part.load()["q"])
-    same = steps.forecast(fitted, members=6, seed=3, cases=Cases(inits=(0, 20), leads=3))
+    same = session.forecast(fitted, members=6, seed=3, cases=Cases(inits=(0, 20), leads=3))
     assert same.reference == whole.reference
-    crps = steps.registry.scorer("crps")
-    scores = [steps.score(each, crps).load() for each in (whole, part)]
+    crps = session.registry.scorer("crps")
+    scores = [session.score(each, crps).load() for each in (whole, part)]
     own = scores[0].isel(init_time=slice(5, 18), lead_time=slice(2))
     for name in own.data_vars:
         assert np.allclose(own[name], scores[1][name], rtol=1e-6)
-    assert reproduce(steps, part).same_bits
+    assert reproduce(session, part).same_bits
 
 
-def test_forecasts_of_the_validation_split_are_of_its_states(steps: Steps, fitted: Entry) -> None:
-    dataset = steps.catalog.parent(fitted, "dataset")
+def test_forecasts_of_the_validation_split_are_of_its_states(
+    session: Session, fitted: Entry
+) -> None:
+    dataset = session.catalog.parent(fitted, "dataset")
     states = dataset.load("validation")["q"]
     assert states.sizes["time"] == 16
     cases = Cases(split="validation")
-    persisted = steps.train(dataset, steps.registry.model("persistence"))
-    drawn = steps.forecast(persisted, members=2, cases=cases)
+    persisted = session.train(dataset, session.registry.model("persistence"))
+    drawn = session.forecast(persisted, members=2, cases=cases)
     assert drawn.record.recipe["split"] == "validation"
     assert str(drawn.reference) == "forecast/tiny.persistence.s0.validation@1"
     # A history of 2, 3 lead times, one init in 3 steps: at 1, 4, 7, 10 and not 13.
-    inits = steps.dataset(dataset).inits(cases)
+    inits = session.engine.dataset(dataset).inits(cases)
     assert inits["position"].to_numpy().tolist() == [1, 4, 7, 10] * 4
     assert len(np.unique(inits["init_time"])) == 16
-    truth = steps.dataset(dataset).outcome(cases=cases)["q"].to_numpy()
+    truth = session.engine.dataset(dataset).outcome(cases=cases)["q"].to_numpy()
     for place in range(16):
         which, position = int(inits["trajectory"][place]), int(inits["position"][place])
         own = states.isel(trajectory=which).to_numpy()
@@ -282,26 +290,26 @@ def test_forecasts_of_the_validation_split_are_of_its_states(steps: Steps, fitte
         assert np.array_equal(drawn.load()["q"][place, 0, 0], own[position])
     # The score of persistence is its absolute error, whose truth is of that split.
     last = np.stack([drawn.load()["q"].isel(member=0).to_numpy()])[0]
-    found = steps.score(drawn, steps.registry.scorer("rmse")).record.summary["scores"]["RMSE"]
+    found = session.score(drawn, session.registry.scorer("rmse")).record.summary["scores"]["RMSE"]
     expected = ((last - truth) ** 2).mean((0, 2)) ** 0.5
     assert found == pytest.approx(expected.tolist(), rel=1e-5)
 
 
-def test_inits_of_the_validation_split_can_be_closer(steps: Steps, fitted: Entry) -> None:
-    dense = steps.forecast(fitted, members=2, cases=Cases(split="validation", every=1))
+def test_inits_of_the_validation_split_can_be_closer(session: Session, fitted: Entry) -> None:
+    dense = session.forecast(fitted, members=2, cases=Cases(split="validation", every=1))
     assert dense.load().sizes["init_time"] == 4 * 12
     assert dense.record.recipe["every"] == 1
-    usual = steps.forecast(fitted, members=2, cases=Cases(split="validation", every=3))
+    usual = session.forecast(fitted, members=2, cases=Cases(split="validation", every=3))
     assert "every" not in usual.record.recipe
 
 
-def test_splits_share_no_noise(steps: Steps, fitted: Entry) -> None:
+def test_splits_share_no_noise(session: Session, fitted: Entry) -> None:
     """Of a simulator that is noise alone, draws of one split are no draws of the other."""
     experiment = {**TINY, "use": "ou", "simulator": {"memory": 1e-3}}
-    dataset = steps.simulate("noise", steps.registry.experiment(experiment, "noise"))
-    oracle = steps.train(dataset, steps.registry.model("oracle"))
+    dataset = session.simulate("noise", session.registry.experiment(experiment, "noise"))
+    oracle = session.train(dataset, session.registry.model("oracle"))
     one, other = (
-        steps.forecast(oracle, members=4, cases=Cases(split=split)).load()["q"].to_numpy()
+        session.forecast(oracle, members=4, cases=Cases(split=split)).load()["q"].to_numpy()
         for split in ("test", "validation")
     )
     size = min(len(one), len(other))
@@ -310,7 +318,7 @@ def test_splits_share_no_noise(steps: Steps, fitted: Entry) -> None:
     assert abs(together) < 6 / one[:size].size ** 0.5
 
 
-def test_cases_that_are_not_there_are_refused(steps: Steps, fitted: Entry) -> None:
+def test_cases_that_are_not_there_are_refused(session: Session, fitted: Entry) -> None:
     for cases, told in (
         (Cases(inits=(3, 21)), "has inits 0 to 19, and --inits asks for 3:21"),
         (Cases(inits=(4, 4)), "asks for 4:4"),
@@ -318,45 +326,47 @@ def test_cases_that_are_not_there_are_refused(steps: Steps, fitted: Entry) -> No
         (Cases(every=2), "--every is for the validation split"),
     ):
         with pytest.raises(GeobenchError, match=told):
-            steps.forecast(fitted, members=2, cases=cases)
+            session.forecast(fitted, members=2, cases=cases)
 
 
-def test_no_board_or_score_mixes_cases(steps: Steps, fitted: Entry) -> None:
-    runner = _run(steps, _study())
-    law = steps.catalog.get("forecast/tiny.reference.s1000000@1")
-    part = steps.forecast(fitted, members=5, cases=Cases(inits=(0, 12)))
+def test_no_board_or_score_mixes_cases(session: Session, fitted: Entry) -> None:
+    graph = _run(session, _study())
+    law = session.catalog.get("forecast/tiny.reference.s1000000@1")
+    part = session.forecast(fitted, members=5, cases=Cases(inits=(0, 12)))
     with pytest.raises(GeobenchError, match="inits 0:12 of the test split, and a board compares"):
-        runner.invite(steps, [str(part.reference)])
-    lawful = steps.registry.scorer("law-crps")
+        graph.invite(session.engine, [str(part.reference)])
+    lawful = session.registry.scorer("law-crps")
     with pytest.raises(GeobenchError, match="Make a forecast of the law with the options"):
-        steps.score(part, lawful, law)
-    drawn = steps.forecast(fitted, members=8, seed=77, cases=Cases(inits=(0, 12)))
-    assert len(steps.score(part, lawful, drawn).load()["init_time"]) == 12
+        session.score(part, lawful, law)
+    drawn = session.forecast(fitted, members=8, seed=77, cases=Cases(inits=(0, 12)))
+    assert len(session.score(part, lawful, drawn).load()["init_time"]) == 12
 
 
-def test_the_law_of_another_split_is_refused_where_its_states_are_not_kept(steps: Steps) -> None:
+def test_the_law_of_another_split_is_refused_where_its_states_are_not_kept(
+    session: Session,
+) -> None:
     experiment = {
         **TINY,
         "use": "lorenz95-two-scale",
         "simulator": {"sites": 6, "fast": 4},
         "spin_up": 3,
     }
-    dataset = steps.simulate("hidden", steps.registry.experiment(experiment, "hidden"))
-    oracle = steps.train(dataset, steps.registry.model("oracle"))
+    dataset = session.simulate("hidden", session.registry.experiment(experiment, "hidden"))
+    oracle = session.train(dataset, session.registry.model("oracle"))
     with pytest.raises(GeobenchError, match="Leave out --split validation"):
-        steps.forecast(oracle, members=2, cases=Cases(split="validation"))
+        session.forecast(oracle, members=2, cases=Cases(split="validation"))
 
 
-def test_the_commands_take_the_options(steps: Steps, fitted: Entry) -> None:
+def test_the_commands_take_the_options(session: Session, fitted: Entry) -> None:
     run = CliRunner()
-    given = ["--catalog", str(steps.catalog.path), "-q", "forecast", str(fitted.reference)]
+    given = ["--catalog", str(session.catalog.path), "-q", "forecast", str(fitted.reference)]
     told = run.invoke(main, [*given, "--members", "2", "--inits", "7", "--leads", "1"])
     assert told.output.strip() == "forecast/tiny.oracle.s0.inits0-7.leads1@1"
     told = run.invoke(main, [*given, "--inits", "a:b"])
     assert (told.exit_code, "write N, the first N inits, or A:B" in told.output) == (2, True)
 
 
-def test_the_example_in_the_docs_is_one(steps: Steps) -> None:
+def test_the_example_in_the_docs_is_one(session: Session) -> None:
     text = (Path(__file__).parents[2] / "docs" / "scoring.md").read_text("utf-8")
     section = text.partition("## Events of whole fields")[2]
     (fields,) = [
@@ -365,10 +375,10 @@ def test_the_example_in_the_docs_is_one(steps: Steps) -> None:
         if isinstance(each, dict)
     ]
     fields["control"] = {"states": 4000}
-    ring = steps.registry.experiment({**TINY, "simulator": {"sites": 12}}, "ring")
-    dataset = steps.simulate("ring", ring)
-    scorer = steps.registry.scorer(fields)
-    made = steps.control(dataset, scorer.events_counted(), scorer.control_run() or Control())
+    ring = session.registry.experiment({**TINY, "simulator": {"sites": 12}}, "ring")
+    dataset = session.simulate("ring", ring)
+    scorer = session.registry.scorer(fields)
+    made = session.control(dataset, scorer.events_counted(), scorer.control_run() or Control())
     assert [each.record.recipe["event"]["reduce"] for each in made] == [
         "local",
         "mean",

@@ -10,8 +10,11 @@ from click.testing import CliRunner, Result
 
 from geobench import scoring
 from geobench.cli import main
+from geobench.interfaces.model import silent
+from geobench.nodes.engine import Engine
+from geobench.nodes.scores import statistics
 from geobench.registry import Registry
-from geobench.steps import Steps
+from geobench.session import Session
 from geobench_catalog import Catalog, Entry
 
 ISLAND = """
@@ -208,14 +211,24 @@ def test_each_init_is_scored_with_its_own_members(ragged: tuple[Path, Entry]) ->
     The CRPS differs from the formula by rounding alone: float32 statistics of values near 1.
     """
     folder, entry = ragged
-    steps = Steps(Catalog(folder / "catalog"), Registry([folder / "island.py"]))
-    law = steps.catalog.get("forecast/island.reference.s1000000@1")
-    dataset = steps.catalog.get("dataset/island@1")
-    scorers = [steps.registry.scorer(n) for kind, n in steps.registry.offers if kind == "scorer"]
-    scores = list(steps._statistics(entry, scorers, law, lambda *_: None))
+    session = Session(Engine(Catalog(folder / "catalog"), Registry([folder / "island.py"])))
+    law = session.catalog.get("forecast/island.reference.s1000000@1")
+    dataset = session.catalog.get("dataset/island@1")
+    scorers = [
+        session.registry.scorer(n) for kind, n in session.registry.offers if kind == "scorer"
+    ]
+    scores = list(
+        statistics(
+            session.engine,
+            session.engine.forecast(entry),
+            scorers,
+            session.engine.forecast(law),
+            silent,
+        )
+    )
     context, truth = (
-        steps.context(steps.dataset(dataset), scorers),
-        steps.dataset(dataset).outcome(),
+        session.engine.context(session.engine.dataset(dataset), scorers),
+        session.engine.dataset(dataset).outcome(),
     )
     stored, draws = entry.load(), law.load()
     init, case = 3, {"init_time": [3]}  # with four members: neither the fewest nor the most
@@ -232,7 +245,7 @@ def test_each_init_is_scored_with_its_own_members(ragged: tuple[Path, Entry]) ->
                 np.testing.assert_allclose(
                     found[name], wanted[name], rtol=1e-6, atol=1e-9, err_msg=told
                 )
-    crps = steps.score(entry, steps.registry.scorer("crps")).load()
+    crps = session.score(entry, session.registry.scorer("crps")).load()
     sea, seen = context.sea.to_numpy(), truth["u"].to_numpy()
     for init in (0, 1, 3):
         count = int(COUNTS[init])

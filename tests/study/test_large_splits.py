@@ -10,8 +10,10 @@ import torch
 from geobench import Noise, simulating, twins
 from geobench.interfaces.model import Training
 from geobench.interfaces.room import Room
+from geobench.nodes.engine import Engine
+from geobench.nodes.forecaster import training_of
 from geobench.registry import Registry
-from geobench.steps import Steps
+from geobench.session import Session
 from geobench_catalog import Catalog, Entry
 from geobench_plugins.networks.residual import Scaling
 
@@ -36,9 +38,11 @@ ANALYSED = {
 }
 
 
-def _made(folder: Path, memory: int = 2**30, **changes: Any) -> tuple[Steps, Entry]:
-    steps = Steps(Catalog(folder, create=True), Registry(), memory=memory)
-    return steps, steps.simulate("large", steps.registry.experiment(FIELDS | changes, "large"))
+def _made(folder: Path, memory: int = 2**30, **changes: Any) -> tuple[Session, Entry]:
+    session = Session(Engine(Catalog(folder, create=True), Registry(), memory=memory))
+    return session, session.simulate(
+        "large", session.registry.experiment(FIELDS | changes, "large")
+    )
 
 
 @pytest.mark.parametrize("block", [1, 2000])  # bytes: parts of a run; some runs
@@ -57,8 +61,8 @@ def test_a_split_made_in_blocks_is_the_split(
 def test_statistics_of_groups_of_cells_are_those_of_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps, dataset = _made(tmp_path / "catalog")
-    experiment, train = steps.registry.experiment(FIELDS, "large"), dataset.load("train")
+    session, dataset = _made(tmp_path / "catalog")
+    experiment, train = session.registry.experiment(FIELDS, "large"), dataset.load("train")
     whole = simulating.climatology(experiment, train)
     monkeypatch.setattr(simulating, "GROUP_BYTES", train.nbytes // 3)
     groups = list(simulating.by_cells(train["q"], 0))
@@ -66,11 +70,13 @@ def test_statistics_of_groups_of_cells_are_those_of_all(
     assert simulating.climatology(experiment, train, 0).identical(whole)
 
 
-def _training(folder: Path, memory: int) -> tuple[Steps, Entry, Training]:
-    steps, dataset = _made(folder, memory)
-    training = steps._training(steps.dataset(dataset), steps.registry.model("fgn"))
+def _training(folder: Path, memory: int) -> tuple[Session, Entry, Training]:
+    session, dataset = _made(folder, memory)
+    training = training_of(
+        session.engine, session.engine.dataset(dataset), session.registry.model("fgn")
+    )
     assert isinstance(training, Training)
-    return steps, dataset, training
+    return session, dataset, training
 
 
 def test_a_split_in_a_file_is_the_split(tmp_path: Path) -> None:
@@ -96,9 +102,9 @@ def test_a_split_in_a_file_is_the_split(tmp_path: Path) -> None:
 def test_a_model_learns_the_same_from_a_file(model: str, tmp_path: Path) -> None:
     entries = []
     for memory in (2**30, 1):
-        steps, dataset = _made(tmp_path / str(memory), memory)
+        session, dataset = _made(tmp_path / str(memory), memory)
         fields = {} if model == "climatology" else {"training": {"passes": 400, "rows": 16}}
-        entries.append(steps.train(dataset, steps.registry.model({"use": model, **fields})))
+        entries.append(session.train(dataset, session.registry.model({"use": model, **fields})))
     first, second = (entry.content("weights.safetensors") for entry in entries)
     assert first == second
 

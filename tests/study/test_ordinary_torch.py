@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from geobench import EnsembleModel, Forecaster, GeobenchError, Noise, Run, Task, Training, hookimpl
+from geobench.nodes.engine import Engine
 from geobench.registry import Registry
-from geobench.steps import Steps
+from geobench.session import Session
 from geobench.testing import ModelConformance
 from geobench_catalog import Catalog, Entry
 
@@ -68,8 +69,8 @@ def geobench_models() -> list[type[EnsembleModel]]:
     return [Ordinary]
 
 
-def _trained(catalog: Path, seed: int = 0, *, careless: bool = False) -> tuple[Steps, Entry]:
-    steps = Steps(Catalog(catalog, create=True), Registry((Path(__file__),)))
+def _trained(catalog: Path, seed: int = 0, *, careless: bool = False) -> tuple[Session, Entry]:
+    session = Session(Engine(Catalog(catalog, create=True), Registry((Path(__file__),))))
     fields = {
         "use": "lorenz95",
         "spin_up": 2,
@@ -78,9 +79,9 @@ def _trained(catalog: Path, seed: int = 0, *, careless: bool = False) -> tuple[S
         "test": {"trajectories": 4},
         "leads": 2,
     }
-    dataset = steps.simulate("tiny", steps.registry.experiment(fields, "tiny"))
-    model = steps.registry.model({"use": "ordinary", "careless": careless})
-    return steps, steps.train(dataset, model, seed=seed)
+    dataset = session.simulate("tiny", session.registry.experiment(fields, "tiny"))
+    model = session.registry.model({"use": "ordinary", "careless": careless})
+    return session, session.train(dataset, model, seed=seed)
 
 
 def _weights(catalog: Path, seed: int = 0) -> bytes:
@@ -102,9 +103,9 @@ def test_they_train_to_the_same_weights_and_leave_the_generators_alone(tmp_path:
 
 
 def test_a_step_that_draws_by_itself_is_refused_and_the_training_is_kept(tmp_path: Path) -> None:
-    steps, trained = _trained(tmp_path / "catalog", careless=True)
+    session, trained = _trained(tmp_path / "catalog", careless=True)
     before = _globals()
     with pytest.raises(GeobenchError, match="its step draws from a global generator of torch"):
-        steps.forecast(trained, members=2)
+        session.forecast(trained, members=2)
     assert _globals() == before
-    assert steps.catalog.get(str(trained.reference)).id == trained.id
+    assert session.catalog.get(str(trained.reference)).id == trained.id

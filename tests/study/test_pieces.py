@@ -16,9 +16,14 @@ import pytest
 import xarray as xr
 
 from geobench import GeobenchError
+from geobench.interfaces.model import silent
+from geobench.nodes.engine import Engine
+from geobench.nodes.scores import ScoreNode
+from geobench.nodes.scores import statistics as all_statistics
+from geobench.nodes.stored import Stored
 from geobench.registry import Registry
 from geobench.scoring import Piece, pieces, statistics
-from geobench.steps import Steps
+from geobench.session import Session
 from geobench.testing import small_case
 from geobench_catalog import Catalog, Entry
 
@@ -26,29 +31,31 @@ NAMES = ("crps", "energy", "path-crps", "law-crps", "tail-calibration", "multiva
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Steps, Entry, Entry]:
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Session, Entry, Entry]:
     """A forecast by the climatology, and one of the law; 8 inits, three lead times."""
     registry = Registry()
     folder = tmp_path_factory.mktemp("pieces") / "catalog"
-    steps = Steps(Catalog(folder, create=True), registry)
+    session = Session(Engine(Catalog(folder, create=True), registry))
     fields = {"use": "lorenz95", "spin_up": 5, "leads": 3} | {
         split: {"trajectories": 20, "steps": 20} for split in ("train", "validation")
     }
     fields["test"] = {"trajectories": 8}
-    dataset = steps.simulate("tiny", registry.experiment(fields, "tiny"))
+    dataset = session.simulate("tiny", registry.experiment(fields, "tiny"))
     climatology, oracle = (
-        steps.train(dataset, registry.model(name)) for name in ("climatology", "oracle")
+        session.train(dataset, registry.model(name)) for name in ("climatology", "oracle")
     )
     return (
-        steps,
-        steps.forecast(climatology, members=5),
-        steps.forecast(oracle, members=12, seed=9),
+        session,
+        session.forecast(climatology, members=5),
+        session.forecast(oracle, members=12, seed=9),
     )
 
 
-def _statistics(steps: Steps, forecast: Entry, law: Entry) -> list[xr.Dataset]:
-    scorers = [steps.registry.scorer(name) for name in NAMES]
-    return list(steps._statistics(forecast, scorers, law, lambda *_: None))
+def _statistics(session: Session, forecast: Entry, law: Entry) -> list[xr.Dataset]:
+    scorers = [session.registry.scorer(name) for name in NAMES]
+    engine = session.engine
+    forecasts = (engine.forecast(entry) for entry in (forecast, law))
+    return list(all_statistics(engine, next(forecasts), scorers, next(forecasts), silent))
 
 
 def test_pieces_cover_every_case_once() -> None:
@@ -56,17 +63,17 @@ def test_pieces_cover_every_case_once() -> None:
     for name in ("crps", "path-crps"):
         for most in (1, 3, 4, 9, 100):
             seen = np.zeros((5, 4), int)
-            for piece in pieces(Registry().scorer(name), cases, most):
+            for piece in pieces(cases, most, whole_paths=Registry().scorer(name).whole_paths):
                 seen[slice(*piece.inits), slice(*piece.leads)] += 1
                 count = np.ptp(piece.inits) * np.ptp(piece.leads)
                 assert count <= most or (name == "path-crps" and piece.leads == (0, 4))
             assert (seen == 1).all()
-    whole = pieces(Registry().scorer("crps"), cases, 100)
+    whole = pieces(cases, 100)
     assert list(whole) == [Piece((0, 5), (0, 4))]
 
 
 @pytest.fixture(scope="module")
-def whole(drawn: tuple[Steps, Entry, Entry]) -> list[xr.Dataset]:
+def whole(drawn: tuple[Session, Entry, Entry]) -> list[xr.Dataset]:
     """Statistics of all that is read at once."""
     return _statistics(*drawn)
 
@@ -76,10 +83,10 @@ def whole(drawn: tuple[Steps, Entry, Entry]) -> list[xr.Dataset]:
     [1, pytest.param(2**17, marks=pytest.mark.slow), pytest.param(2**18, marks=pytest.mark.slow)],
 )  # one case, one init, two inits at once
 def test_scores_do_not_depend_on_what_is_read_at_once(
-    drawn: tuple[Steps, Entry, Entry], whole: list[xr.Dataset], memory: int
+    drawn: tuple[Session, Entry, Entry], whole: list[xr.Dataset], memory: int
 ) -> None:
-    steps, forecast, law = drawn
-    small = Steps(steps.catalog, steps.registry, memory=memory)
+    session, forecast, law = drawn
+    small = Session(Engine(session.catalog, session.registry, memory=memory))
     for one, other in zip(whole, _statistics(small, forecast, law), strict=True):
         xr.testing.assert_allclose(one, other, rtol=1e-6)
 
@@ -95,32 +102,32 @@ def scheduler() -> Iterator[str]:
 
 
 def test_workers_of_a_scheduler_find_the_same(
-    drawn: tuple[Steps, Entry, Entry], scheduler: str
+    drawn: tuple[Session, Entry, Entry], scheduler: str
 ) -> None:
-    steps, forecast, law = drawn
-    spread = Steps(steps.catalog, steps.registry, memory=2**18, scheduler=scheduler)
-    here = Steps(steps.catalog, steps.registry, memory=2**18)
+    session, forecast, law = drawn
+    spread = Session(Engine(session.catalog, session.registry, memory=2**18, scheduler=scheduler))
+    here = Session(Engine(session.catalog, session.registry, memory=2**18))
     for one, other in zip(
         _statistics(here, forecast, law), _statistics(spread, forecast, law), strict=True
     ):
         xr.testing.assert_identical(one, other)
 
 
-def test_a_scheduler_that_is_not_there_is_told(drawn: tuple[Steps, Entry, Entry]) -> None:
-    steps, forecast, law = drawn
-    lost = Steps(steps.catalog, steps.registry, scheduler="nonsense://nowhere")
+def test_a_scheduler_that_is_not_there_is_told(drawn: tuple[Session, Entry, Entry]) -> None:
+    session, forecast, law = drawn
+    lost = Session(Engine(session.catalog, session.registry, scheduler="nonsense://nowhere"))
     with pytest.raises(GeobenchError, match="no dask scheduler answers at nonsense://nowhere"):
         _statistics(lost, forecast, law)
 
 
 def test_somebody_who_listens_and_does_not_answer_is_no_scheduler(
-    drawn: tuple[Steps, Entry, Entry], monkeypatch: pytest.MonkeyPatch
+    drawn: tuple[Session, Entry, Entry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps, forecast, law = drawn
+    session, forecast, law = drawn
     monkeypatch.setattr("geobench.spreading.ANSWERS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
-        lost = Steps(steps.catalog, steps.registry, scheduler=address)
+        lost = Session(Engine(session.catalog, session.registry, scheduler=address))
         with pytest.raises(GeobenchError, match=r"no dask scheduler answers at .* within 1 s"):
             _statistics(lost, forecast, law)
 
@@ -128,20 +135,20 @@ def test_somebody_who_listens_and_does_not_answer_is_no_scheduler(
 @pytest.mark.slow
 @pytest.mark.parametrize("gone", ["workers", "scheduler"])
 def test_who_is_gone_is_told_in_a_line_and_nothing_is_left_half_done(
-    drawn: tuple[Steps, Entry, Entry],
+    drawn: tuple[Session, Entry, Entry],
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     tmp_path: Path,
     gone: str,
 ) -> None:
     """Scores begin on a worker that never ends; then it, or the scheduler, is killed."""
-    steps, forecast, _ = drawn
+    session, forecast, _ = drawn
     monkeypatch.setattr("geobench.spreading.PATIENCE", 30.0)
     monkeypatch.setattr("geobench.spreading._ASKS", 0.2)
     monkeypatch.setattr("geobench.spreading._piece", _never)
     end = 0.5 if gone == "workers" else 0.6  # a score that is not there yet
-    scorer = steps.registry.scorer({"use": "crps", "within": [[0.0, end]]})
-    before = {entry.id for entry in steps.catalog.entries()}
+    scorer = session.registry.scorer({"use": "crps", "within": [[0.0, end]]})
+    before = {entry.id for entry in session.catalog.entries()}
     begun = tmp_path / "begun"
     with _processes(begun) as (address, scheduler, worker):
 
@@ -152,15 +159,15 @@ def test_who_is_gone_is_told_in_a_line_and_nothing_is_left_half_done(
             (worker if gone == "workers" else scheduler).kill()
 
         threading.Thread(target=kill, daemon=True).start()
-        lost = Steps(steps.catalog, steps.registry, scheduler=address)
+        lost = Session(Engine(session.catalog, session.registry, scheduler=address))
         told = "has had no worker for 1 s" if gone == "workers" else "is gone"
         with pytest.raises(GeobenchError, match=f"the dask scheduler at {address} {told}") as error:
             lost.scores(forecast, [scorer])
     assert "\n" not in str(error.value)
     assert "Traceback" not in capfd.readouterr().err
-    assert {entry.id for entry in steps.catalog.entries()} == before
+    assert {entry.id for entry in session.catalog.entries()} == before
     monkeypatch.undo()
-    assert steps.scores(forecast, [scorer])[0].id not in before  # the claim is free again
+    assert session.scores(forecast, [scorer])[0].id not in before  # the claim is free again
 
 
 def _never(*_: object) -> None:
@@ -201,18 +208,18 @@ def _processes(begun: Path) -> Iterator[tuple[str, Any, Any]]:
             each.wait()
 
 
-def test_a_region_is_scored_as_if_there_were_no_other(drawn: tuple[Steps, Entry, Entry]) -> None:
-    steps, forecast, _ = drawn
-    part = steps.registry.scorer({"use": "bias", "within": [[0.25, 0.5]]})
-    found = steps.score(forecast, part).load()["bias"].isel(variable=0)
-    dataset = steps.catalog.parent(steps.catalog.parent(forecast, "forecaster"), "dataset")
-    members, truth = forecast.open()["q"], steps.dataset(dataset).outcome()["q"]
+def test_a_region_is_scored_as_if_there_were_no_other(drawn: tuple[Session, Entry, Entry]) -> None:
+    session, forecast, _ = drawn
+    part = session.registry.scorer({"use": "bias", "within": [[0.25, 0.5]]})
+    found = session.score(forecast, part).load()["bias"].isel(variable=0)
+    dataset = session.catalog.parent(session.catalog.parent(forecast, "forecaster"), "dataset")
+    members, truth = forecast.open()["q"], session.engine.dataset(dataset).outcome()["q"]
     inside = {"x": slice(10, 20)}
     expected = (members - truth).isel(inside).mean(("member", "x"))
     np.testing.assert_allclose(found, expected.transpose(*found.dims), rtol=1e-5, atol=1e-6)
-    everywhere = steps.registry.scorer("bias")
+    everywhere = session.registry.scorer("bias")
     assert "within" not in everywhere.recipe()  # scores of the whole grid keep their identity
-    assert steps.find_scores(forecast, [everywhere]) == [None]
+    assert session.engine.find(ScoreNode(Stored(forecast, session.catalog), everywhere)) is None
 
 
 @pytest.mark.parametrize(
@@ -224,11 +231,11 @@ def test_a_region_is_scored_as_if_there_were_no_other(drawn: tuple[Steps, Entry,
     ],
 )
 def test_regions_that_cannot_be_are_told(
-    drawn: tuple[Steps, Entry, Entry], bounds: list[list[float]], told: str
+    drawn: tuple[Session, Entry, Entry], bounds: list[list[float]], told: str
 ) -> None:
-    steps, forecast, _ = drawn
+    session, forecast, _ = drawn
     with pytest.raises(GeobenchError, match=told):
-        steps.score(forecast, steps.registry.scorer({"use": "crps", "within": bounds}))
+        session.score(forecast, session.registry.scorer({"use": "crps", "within": bounds}))
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])

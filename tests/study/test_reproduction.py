@@ -12,9 +12,10 @@ from click.testing import CliRunner, Result
 
 from geobench import numerics
 from geobench.cli import main
+from geobench.nodes.engine import Engine
 from geobench.registry import Registry
 from geobench.reproduction import reproduce
-from geobench.steps import Steps
+from geobench.session import Session
 from geobench_catalog import Catalog, Entry
 from geobench_catalog.held_folders import sweep_temporary
 
@@ -31,27 +32,27 @@ TINY = {"backbone": {"kind": "resnet", "width": 8, "blocks": 1}, "training": {"p
 
 
 @pytest.fixture(scope="module")
-def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """A dataset, a network, a model that shares its weights; forecasts, scores, events of them.
 
     Two threads make them, and one thread makes them again: on some processors sums would differ.
     """
     folder = tmp_path_factory.mktemp("reproduction")
-    return _made(Steps(Catalog(folder / "catalog", create=True), Registry(), threads=2))
+    return _made(Session(Engine(Catalog(folder / "catalog", create=True), Registry(), threads=2)))
 
 
-def _made(steps: Steps) -> Steps:
-    registry = steps.registry
-    dataset = steps.simulate("small", registry.experiment(SMALL, "small"))
+def _made(session: Session) -> Session:
+    registry = session.registry
+    dataset = session.simulate("small", registry.experiment(SMALL, "small"))
     flow = registry.model({"use": "flow-matching", **TINY})
     few = flow.with_evaluations(2)
     assert few is not None
-    fitted = steps.train(dataset, few, label="few")
-    drawn = steps.forecast(fitted, members=3, keep_bits=12)
-    law = steps.forecast(steps.train(dataset, registry.model("oracle")), members=3, seed=9)
-    steps.scores(drawn, [registry.scorer("crps"), registry.scorer("law-crps")], law)
-    steps.events(drawn)
-    return steps
+    fitted = session.train(dataset, few, label="few")
+    drawn = session.forecast(fitted, members=3, keep_bits=12)
+    law = session.forecast(session.train(dataset, registry.model("oracle")), members=3, seed=9)
+    session.scores(drawn, [registry.scorer("crps"), registry.scorer("law-crps")], law)
+    session.events(drawn)
+    return session
 
 
 KINDS = [
@@ -66,14 +67,14 @@ KINDS = [
 
 
 @pytest.mark.parametrize("reference", KINDS)
-def test_every_kind_is_made_again_to_the_same_bits(steps: Steps, reference: str) -> None:
-    before = _files(steps.catalog)
+def test_every_kind_is_made_again_to_the_same_bits(session: Session, reference: str) -> None:
+    before = _files(session.catalog)
     debris = sweep_temporary(dry_run=True)
-    found = reproduce(steps, steps.catalog.get(reference))
+    found = reproduce(session, session.catalog.get(reference))
     assert found.same_bits
     assert found.passed
     assert found.differences == []
-    assert _files(steps.catalog) == before
+    assert _files(session.catalog) == before
     assert sweep_temporary(dry_run=True) == debris
 
 
@@ -86,11 +87,11 @@ def _threads() -> tuple[int, int]:
 
 @pytest.mark.parametrize(("then", "now"), [(2, 1), pytest.param(1, 2, marks=pytest.mark.slow)])
 def test_the_threads_of_the_record_compute_again(
-    steps: Steps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: int, now: int
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: int, now: int
 ) -> None:
-    registry = steps.registry
+    registry = session.registry
     if then == 1:
-        steps = _made(Steps(Catalog(tmp_path, create=True), registry, threads=1))
+        session = _made(Session(Engine(Catalog(tmp_path, create=True), registry, threads=1)))
     seen: list[tuple[int, int]] = []
     recipe = {"use": "flow-matching", **TINY}
 
@@ -112,9 +113,9 @@ def test_the_threads_of_the_record_compute_again(
     with numerics.settled(now):
         for reference in KINDS:
             seen.clear()
-            entry = steps.catalog.get(reference)
+            entry = session.catalog.get(reference)
             assert entry.record.environment["threads"] == then
-            assert reproduce(steps, entry).same_bits
+            assert reproduce(session, entry).same_bits
             assert set(seen) == {(then, then)}, reference
             assert _threads() == (now, now)
 
@@ -136,7 +137,7 @@ def _files(catalog: Catalog) -> dict[str, float]:
 
 
 def _altered(
-    steps: Steps,
+    session: Session,
     entry: Entry,
     by: float,
     summary: dict[str, Any],
@@ -144,11 +145,11 @@ def _altered(
 ) -> str:
     """Publish another version of a forecast or score: the same recipe, and other numbers."""
     record = entry.record
-    with steps.catalog.draft(
+    with session.catalog.draft(
         record.kind,
         "altered",
         recipe=record.recipe,
-        parents=steps.catalog.parents(entry),
+        parents=session.catalog.parents(entry),
         labels=record.labels,
         environment=environment,
     ) as draft:
@@ -158,25 +159,25 @@ def _altered(
         return str(draft.publish({**record.summary, **summary}).reference)
 
 
-def test_other_numbers_fail_unless_the_tolerance_allows_them(steps: Steps) -> None:
-    drawn = steps.catalog.get("forecast/small.few.s0@1")
+def test_other_numbers_fail_unless_the_tolerance_allows_them(session: Session) -> None:
+    drawn = session.catalog.get("forecast/small.few.s0@1")
     name = next(iter(drawn.load().data_vars))
     largest = float(abs(drawn.load()[name]).max())
-    entry = steps.catalog.get(_altered(steps, drawn, 0.5, {}))
-    found = reproduce(steps, entry)
+    entry = session.catalog.get(_altered(session, drawn, 0.5, {}))
+    found = reproduce(session, entry)
     assert not found.passed
     assert not found.same_bits
     (only,) = found.differences
     assert only.array == name
     assert only.relative == pytest.approx(0.5 / largest, rel=0.2)
-    assert reproduce(steps, entry, tolerance=1.1 * only.relative).passed
-    assert not reproduce(steps, entry, tolerance=0.9 * only.relative).passed
+    assert reproduce(session, entry, tolerance=1.1 * only.relative).passed
+    assert not reproduce(session, entry, tolerance=0.9 * only.relative).passed
 
 
-def test_scores_are_compared_as_told_and_case_by_case(steps: Steps) -> None:
-    score = steps.catalog.get("score/small.few.s0.crps@1")
+def test_scores_are_compared_as_told_and_case_by_case(session: Session) -> None:
+    score = session.catalog.get("score/small.few.s0.crps@1")
     told = {"scores": {"CRPS": [2 * x for x in score.record.summary["scores"]["CRPS"]]}}
-    found = reproduce(steps, steps.catalog.get(_altered(steps, score, 0.0, told)))
+    found = reproduce(session, session.catalog.get(_altered(session, score, 0.0, told)))
     assert [each.array for each in found.differences] == ["score CRPS"]
     assert found.differences[0].relative == pytest.approx(0.5)
 
@@ -185,80 +186,84 @@ def _geobench(catalog: Catalog, *words: str) -> Result:
     return CliRunner().invoke(main, ["-q", "--catalog", catalog.url, *words])
 
 
-def test_the_command_tells_what_was_otherwise(steps: Steps) -> None:
-    fine = _geobench(steps.catalog, "reproduce", "score/small.few.s0.crps@1")
+def test_the_command_tells_what_was_otherwise(session: Session) -> None:
+    fine = _geobench(session.catalog, "reproduce", "score/small.few.s0.crps@1")
     assert fine.exit_code == 0, fine.output
     assert fine.stdout.startswith("pass  score/small.few.s0.crps@1: same bits, made in ")
-    drawn = steps.catalog.get("forecast/small.few.s0@1")
-    reference = _altered(steps, drawn, 1.0, {"device": "cuda", "threads": 99})
-    failed = _geobench(steps.catalog, "reproduce", reference)
+    drawn = session.catalog.get("forecast/small.few.s0@1")
+    reference = _altered(session, drawn, 1.0, {"device": "cuda", "threads": 99})
+    failed = _geobench(session.catalog, "reproduce", reference)
     assert failed.exit_code == 1
     assert failed.stdout.startswith(f"fail  {reference}: 1 array differs, by 0.")
     assert "  summary.device: cuda then, " in failed.stdout
-    told = json.loads(_geobench(steps.catalog, "reproduce", reference, "--json").stdout)
+    told = json.loads(_geobench(session.catalog, "reproduce", reference, "--json").stdout)
     assert (told["passed"], told["same_bits"]) == (False, False)
     assert 0 < told["differences"][0]["relative"] < 1
     changes = {each["field"]: each["then"] for each in told["circumstances"]}
     assert changes["summary.threads"] == 99
 
 
-def test_another_processor_is_named_with_the_cure(steps: Steps) -> None:
-    drawn = steps.catalog.get("forecast/small.few.s0@1")
+def test_another_processor_is_named_with_the_cure(session: Session) -> None:
+    drawn = session.catalog.get("forecast/small.few.s0@1")
     xeon = {"processor": "Xeon", "instructions": ["avx512f", "amx_tile"], "threads": 2}
-    far = steps.catalog.get(_altered(steps, drawn, 1.0, {}, xeon))
-    assert reproduce(steps, far).explanations[0].endswith("Reproduce it as the record says.")
-    reference = _altered(steps, drawn, 0.001, {}, xeon)
-    failed = _geobench(steps.catalog, "reproduce", reference)
+    far = session.catalog.get(_altered(session, drawn, 1.0, {}, xeon))
+    assert reproduce(session, far).explanations[0].endswith("Reproduce it as the record says.")
+    reference = _altered(session, drawn, 0.001, {}, xeon)
+    failed = _geobench(session.catalog, "reproduce", reference)
     assert failed.exit_code == 1
     (line,) = [x for x in failed.stdout.splitlines() if "the processor is another one" in x]
     assert "Xeon (avx512f amx_tile) then, " in line
     assert "Reproduce it as the record says, or allow" in line
     tolerance = line.rpartition(" ")[2].rstrip(".")
-    assert _geobench(steps.catalog, "reproduce", reference, "--tolerance", tolerance).exit_code == 0
-    told = json.loads(_geobench(steps.catalog, "reproduce", reference, "--json").stdout)
+    assert (
+        _geobench(session.catalog, "reproduce", reference, "--tolerance", tolerance).exit_code == 0
+    )
+    told = json.loads(_geobench(session.catalog, "reproduce", reference, "--json").stdout)
     assert told["explanations"] == [line.strip()]
 
 
-def test_nothing_is_explained_where_bits_are_the_same(steps: Steps) -> None:
-    drawn = steps.catalog.get("forecast/small.few.s0@1")
-    reference = _altered(steps, drawn, 0.0, {}, {"processor": "Xeon", "threads": 2})
-    found = reproduce(steps, steps.catalog.get(reference))
+def test_nothing_is_explained_where_bits_are_the_same(session: Session) -> None:
+    drawn = session.catalog.get("forecast/small.few.s0@1")
+    reference = _altered(session, drawn, 0.0, {}, {"processor": "Xeon", "threads": 2})
+    found = reproduce(session, session.catalog.get(reference))
     assert found.differences == []
     assert found.explanations == []
 
 
-def test_a_record_without_threads_is_told(steps: Steps) -> None:
-    drawn = steps.catalog.get("forecast/small.few.s0@1")
-    entry = steps.catalog.get(_altered(steps, drawn, 1.0, {}))
+def test_a_record_without_threads_is_told(session: Session) -> None:
+    drawn = session.catalog.get("forecast/small.few.s0@1")
+    entry = session.catalog.get(_altered(session, drawn, 1.0, {}))
     assert "threads" not in entry.record.environment
-    (line,) = reproduce(steps, entry).explanations
+    (line,) = reproduce(session, entry).explanations
     assert line.startswith("the record does not say how many threads computed it")
     assert "set OMP_NUM_THREADS" in line
 
 
-def test_what_was_imported_cannot_be_made_again_but_scored(steps: Steps, tmp_path: Path) -> None:
-    drawn = steps.catalog.get("forecast/small.few.s0@1").load()
+def test_what_was_imported_cannot_be_made_again_but_scored(
+    session: Session, tmp_path: Path
+) -> None:
+    drawn = session.catalog.get("forecast/small.few.s0@1").load()
     drawn.drop_encoding().to_zarr(tmp_path / "theirs.zarr", zarr_format=3, consolidated=False)
     words = ("--dataset", "dataset/small@1", "--model", "theirs")
     taken = _geobench(
-        steps.catalog, "catalog", "import-forecast", str(tmp_path / "theirs.zarr"), *words
+        session.catalog, "catalog", "import-forecast", str(tmp_path / "theirs.zarr"), *words
     )
     assert taken.exit_code == 0, taken.output
     for kind in ("forecaster", "forecast"):
-        refused = _geobench(steps.catalog, "reproduce", f"{kind}/small.theirs@1")
+        refused = _geobench(session.catalog, "reproduce", f"{kind}/small.theirs@1")
         assert refused.exit_code == 2
         assert len(refused.stderr.splitlines()) == 1
         assert "was imported: how it was made is not known here" in refused.stderr
-    imported = steps.catalog.get("forecast/small.theirs@1")
-    score = steps.score(imported, steps.registry.scorer("rmse"))
-    assert reproduce(steps, score).same_bits
+    imported = session.catalog.get("forecast/small.theirs@1")
+    score = session.score(imported, session.registry.scorer("rmse"))
+    assert reproduce(session, score).same_bits
 
 
-def test_a_catalog_that_is_no_folder_is_copied_from(steps: Steps) -> None:
+def test_a_catalog_that_is_no_folder_is_copied_from(session: Session) -> None:
     from geobench_catalog import transfer
 
     away = Catalog("memory://reproduction", create=True)
-    for _ in transfer.copy(steps.catalog, away, ["score/small.few.s0.crps@1"]):
+    for _ in transfer.copy(session.catalog, away, ["score/small.few.s0.crps@1"]):
         pass
-    elsewhere = Steps(away, steps.registry)
+    elsewhere = Session(Engine(away, session.registry))
     assert reproduce(elsewhere, away.get("score/small.few.s0.crps@1")).same_bits

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from geobench.nodes.engine import Engine
+from geobench.nodes.forecast import ForecastNode
+from geobench.nodes.stored import Stored
 from geobench.registry import Registry
 from geobench.rounding import bits_of
-from geobench.steps import Steps
+from geobench.session import Session
 from geobench_catalog import Entry
 
 FIELDS = {
@@ -20,24 +23,24 @@ FIELDS = {
 
 
 @pytest.fixture
-def fitted(steps: Steps, registry: Registry) -> Entry:
-    dataset = steps.simulate("tiny", registry.experiment(FIELDS, "tiny"))
-    return steps.train(dataset, registry.model("climatology"))
+def fitted(session: Session, registry: Registry) -> Entry:
+    dataset = session.simulate("tiny", registry.experiment(FIELDS, "tiny"))
+    return session.train(dataset, registry.model("climatology"))
 
 
 def test_the_record_tells_how_much_each_score_changes(
-    steps: Steps, registry: Registry, fitted: Entry
+    session: Session, registry: Registry, fitted: Entry
 ) -> None:
     """The changes told are those between the scores of the exact and of the rounded forecast."""
-    exact = steps.forecast(fitted, members=5)
-    rounded = steps.forecast(fitted, members=5, keep_bits=3)
+    exact = session.forecast(fitted, members=5)
+    rounded = session.forecast(fitted, members=5, keep_bits=3)
     assert str(rounded.reference) == "forecast/tiny.climatology.s0@2"
     told = rounded.record.summary["rounding"]
     headline = registry.headline_scorers()
     assert [scorer.name for scorer in headline] == ["crps", "rmse", "spread-skill", "brier"]
     for scorer in headline:
         one, other = (
-            steps.score(each, scorer).record.summary["scores"] for each in (exact, rounded)
+            session.score(each, scorer).record.summary["scores"] for each in (exact, rounded)
         )
         for column, values in one.items():
             change = np.array(other[column]) - np.array(values)
@@ -45,10 +48,12 @@ def test_the_record_tells_how_much_each_score_changes(
     assert any(abs(each) > 1e-5 for each in told["score_changes"]["CRPS"])
 
 
-def test_what_is_stored_is_rounded_to_the_bits_that_are_told(steps: Steps, fitted: Entry) -> None:
+def test_what_is_stored_is_rounded_to_the_bits_that_are_told(
+    session: Session, fitted: Entry
+) -> None:
     exact, rounded = (
-        steps.forecast(fitted, members=5),
-        steps.forecast(fitted, members=5, keep_bits=8),
+        session.forecast(fitted, members=5),
+        session.forecast(fitted, members=5, keep_bits=8),
     )
     told = rounded.record.summary["rounding"]
     bits = told["keep_bits"]["q"]
@@ -61,9 +66,9 @@ def test_what_is_stored_is_rounded_to_the_bits_that_are_told(steps: Steps, fitte
     assert rounded.size < 0.85 * exact.size
 
 
-def test_members_that_come_in_parts_are_rounded_alike(steps: Steps, fitted: Entry) -> None:
-    whole = steps.forecast(fitted, members=9, keep_bits=6)
-    small = Steps(steps.catalog, steps.registry, memory=2**16)
+def test_members_that_come_in_parts_are_rounded_alike(session: Session, fitted: Entry) -> None:
+    whole = session.forecast(fitted, members=9, keep_bits=6)
+    small = Session(Engine(session.catalog, session.registry, memory=2**16))
     parts = small.forecast(fitted, members=9, seed=0, keep_bits=7, label="parts")
     bits = parts.record.summary["rounding"]["keep_bits"]["q"]
     assert bits == whole.record.summary["rounding"]["keep_bits"]["q"] + 1
@@ -80,10 +85,11 @@ def test_what_counts_is_the_spread_and_not_the_size() -> None:
     assert bits_of(climate(1e6, 1.0), ["h"], 12) == {"h": 23}
 
 
-def test_a_rounded_forecast_is_another_computation(steps: Steps, fitted: Entry) -> None:
-    rounded = steps.forecast(fitted, members=5, keep_bits=12)
-    assert steps.find_forecast(fitted, 5, 0) is None
-    found = steps.find_forecast(fitted, 5, 0, 12)
+def test_a_rounded_forecast_is_another_computation(session: Session, fitted: Entry) -> None:
+    rounded = session.forecast(fitted, members=5, keep_bits=12)
+    node = Stored(fitted, session.catalog)
+    assert session.engine.find(ForecastNode(node, 5)) is None
+    found = session.engine.find(ForecastNode(node, 5, keep_bits=12))
     assert found
     assert found.id == rounded.id
-    assert steps.forecast(fitted, members=5, keep_bits=12).id == rounded.id
+    assert session.forecast(fitted, members=5, keep_bits=12).id == rounded.id

@@ -418,11 +418,12 @@ def test_two_variables_on_a_plane_with_two_seeds_and_two_experiments(tmp_path: P
     assert _geobench(catalog, *words[:-1], "--html", page).exit_code == 2  # fgn is missing
     assert "oracle (seed 1)" in page.read_text("utf-8")
     # The island does not count: whatever stands there, the scores are the same.
+    from geobench.nodes.engine import Engine
     from geobench.registry import Registry
-    from geobench.steps import Steps
+    from geobench.session import Session
 
-    steps = Steps(Catalog(catalog), Registry([plugin]))
-    context = steps.context(steps.dataset(Catalog(catalog).get("dataset/one@1")))
+    session = Session(Engine(Catalog(catalog), Registry([plugin])))
+    context = session.engine.context(session.engine.dataset(Catalog(catalog).get("dataset/one@1")))
     assert int(context.sea.sum()) == 22
     field = context.sea.astype(float)
     assert float(context.average(field.where(context.sea, 1e9))) == 1.0
@@ -505,13 +506,14 @@ reference: {members: 32}
 
 
 def test_the_limit_is_no_part_of_older_identities() -> None:
+    from geobench.nodes.dataset import experiment_recipe
     from geobench.registry import Registry
-    from geobench.steps import _experiment_recipe
 
     experiment = Registry().experiment({"use": "lorenz95"}, "lorenz95")
-    assert "failed_beyond" not in _experiment_recipe(experiment)
+    recipe = experiment_recipe(experiment)
+    assert "failed_beyond" not in recipe
     other = experiment.model_copy(update={"failed_beyond": 500.0})
-    assert _experiment_recipe(other) == {**_experiment_recipe(experiment), "failed_beyond": 500.0}
+    assert experiment_recipe(other) == {**recipe, "failed_beyond": 500.0}
 
 
 def test_a_leaderboard_before_its_study_is_told(tmp_path: Path, study: Path) -> None:

@@ -9,8 +9,11 @@ from click.testing import CliRunner, Result
 
 from geobench import GeobenchError
 from geobench.cli import main
+from geobench.nodes.engine import Engine
+from geobench.nodes.forecaster import ForecasterNode
+from geobench.nodes.stored import Stored
 from geobench.registry import Registry
-from geobench.steps import Steps
+from geobench.session import Session
 from geobench_catalog import Catalog, Entry
 
 AIFS = {
@@ -21,11 +24,11 @@ AIFS = {
 
 
 @pytest.fixture
-def steps(tmp_path: Path) -> Steps:
-    return Steps(Catalog(tmp_path / "catalog", create=True), Registry())
+def session(tmp_path: Path) -> Session:
+    return Session(Engine(Catalog(tmp_path / "catalog", create=True), Registry()))
 
 
-def _dataset(steps: Steps, history: int) -> Entry:
+def _dataset(session: Session, history: int) -> Entry:
     fields = {
         "use": "lorenz95",
         "spin_up": 5,
@@ -35,24 +38,24 @@ def _dataset(steps: Steps, history: int) -> Entry:
         "history": history,
         "leads": 2,
     }
-    return steps.simulate("tiny", steps.registry.experiment(fields, "tiny"))
+    return session.simulate("tiny", session.registry.experiment(fields, "tiny"))
 
 
-def test_three_ensembles_of_one_network_are_one_training(steps: Steps) -> None:
-    dataset = _dataset(steps, history=5)
-    lagged = steps.registry.model({**AIFS, "ensemble": "lagged"})
-    assert steps.find_forecaster(dataset, lagged, 0) is None
-    first = steps.train(dataset, lagged, label="lagged")
-    plain = steps.train(dataset, steps.registry.model(AIFS))
-    other = steps.train(dataset, steps.registry.model({**AIFS, "ensemble": "perturbed"}))
-    names = sorted(str(entry.reference) for entry in steps.catalog.entries("forecaster"))
+def test_three_ensembles_of_one_network_are_one_training(session: Session) -> None:
+    dataset = _dataset(session, history=5)
+    lagged = session.registry.model({**AIFS, "ensemble": "lagged"})
+    assert session.engine.find(ForecasterNode(Stored(dataset, session.catalog), lagged)) is None
+    first = session.train(dataset, lagged, label="lagged")
+    plain = session.train(dataset, session.registry.model(AIFS))
+    other = session.train(dataset, session.registry.model({**AIFS, "ensemble": "perturbed"}))
+    names = sorted(str(entry.reference) for entry in session.catalog.entries("forecaster"))
     assert names == [
         "forecaster/tiny.aifs.s0@1",
         "forecaster/tiny.aifs.s0@2",
         "forecaster/tiny.lagged.s0@1",
     ]
     for derived in (first, other):
-        assert steps.catalog.parent(derived, "weights").id == plain.id
+        assert session.catalog.parent(derived, "weights").id == plain.id
         assert derived.content("weights.safetensors") == plain.content("weights.safetensors")
         cost = derived.record.summary
         assert cost["trained_as"] == str(plain.reference)
@@ -61,8 +64,8 @@ def test_three_ensembles_of_one_network_are_one_training(steps: Steps) -> None:
     # A member that starts three steps back costs three steps more.
     assert first.record.summary["evaluations_per_step"] == 4
     assert other.record.summary["evaluations_per_step"] == 1
-    assert steps.train(dataset, lagged).id == first.id
-    drawn = steps.forecast(first, members=4).load()
+    assert session.train(dataset, lagged).id == first.id
+    drawn = session.forecast(first, members=4).load()
     assert float(drawn["q"].std("member").mean()) > 0
 
 
@@ -103,8 +106,8 @@ def test_a_sweep_has_no_row_twice(tmp_path: Path, study: Path) -> None:
     assert rows == ["map", "one", "map-nfe8"]  # 2 is its default, 1 another row, 32 no more than 8
 
 
-def test_lags_that_do_not_fit_are_told_before_anything_is_trained(steps: Steps) -> None:
-    dataset = _dataset(steps, history=2)
+def test_lags_that_do_not_fit_are_told_before_anything_is_trained(session: Session) -> None:
+    dataset = _dataset(session, history=2)
     with pytest.raises(GeobenchError, match="need 5 past frames, and the experiment gives 2"):
-        steps.train(dataset, steps.registry.model({**AIFS, "ensemble": "lagged"}))
-    assert not list(steps.catalog.entries("forecaster"))
+        session.train(dataset, session.registry.model({**AIFS, "ensemble": "lagged"}))
+    assert not list(session.catalog.entries("forecaster"))

@@ -5,9 +5,11 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+from geobench.nodes.engine import Engine
 from geobench.registry import Registry
-from geobench.steps import Steps
-from geobench.study import Runner, Study
+from geobench.study import run as running
+from geobench.study.file import Study
+from geobench.study.graph import StudyGraph
 from geobench_catalog import Catalog
 
 STUDY = {
@@ -40,8 +42,8 @@ def _run(folder: str, barrier: Barrier, place: int) -> None:
     torch.set_num_threads(1)
     barrier.wait()
     registry = Registry()
-    runner = Runner(Study.model_validate(STUDY), registry)
-    outcome = runner.run(Steps(Catalog(folder, create=True), registry))
+    graph = StudyGraph(Study.model_validate(STUDY), registry)
+    outcome = running.run(graph, Engine(Catalog(folder, create=True), registry))
     (board,) = outcome.boards
     Path(f"{folder}-{place}.txt").write_text(
         "\n".join([*map(str, outcome.failures), *(row.label for row in board.rows)])
@@ -63,6 +65,6 @@ def test_runs_that_start_together_do_each_step_once(
     assert sorted(rows[0].split()) == sorted(2 * ["climatology", "fgn", "persistence"])
     catalog = Catalog(folder)
     versions = Counter(entry.reference.version for entry in catalog.entries())
-    planned = list(Runner(Study.model_validate(STUDY), Registry()).plan(None))
+    planned = list(StudyGraph(Study.model_validate(STUDY), Registry()).of("tiny").nodes())
     assert versions == {1: len(planned)}  # a step done twice would have a second version
     assert catalog.store.names("claims") == []

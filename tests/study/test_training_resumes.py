@@ -17,9 +17,10 @@ from small_network import SmallNetwork
 from geobench import Forecaster, GeobenchError, Noise, Optimisation, Run, Training
 from geobench.cli import main
 from geobench.interfaces.model import Progress
+from geobench.nodes.engine import Engine
 from geobench.numerics import settled
 from geobench.registry import Registry
-from geobench.steps import Steps
+from geobench.session import Session
 from geobench_catalog import Catalog, CatalogError, Entry
 from geobench_catalog.removal import collect
 
@@ -41,11 +42,11 @@ def _train(catalog: Path) -> None:
     """What a process does that is killed."""
     torch.set_num_threads(1)
     registry = Registry((PLUGIN,))
-    steps = Steps(Catalog(catalog), registry, watch=_slow, checkpoint_every=0.02)
-    steps.train(steps.catalog.get("dataset/tiny@1"), registry.model(LONG))
+    session = Session(Engine(Catalog(catalog), registry, watch=_slow, checkpoint_every=0.02))
+    session.train(session.catalog.get("dataset/tiny@1"), registry.model(LONG))
 
 
-def _dataset(steps: Steps) -> Entry:
+def _dataset(session: Session) -> Entry:
     fields = {
         "use": "lorenz95",
         "spin_up": 5,
@@ -54,24 +55,24 @@ def _dataset(steps: Steps) -> Entry:
         "test": {"trajectories": 20},
         "leads": 2,
     }
-    return steps.simulate("tiny", steps.registry.experiment(fields, "tiny"))
+    return session.simulate("tiny", session.registry.experiment(fields, "tiny"))
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Steps:
-    return Steps(Catalog(tmp_path / "catalog", create=True), Registry((PLUGIN,)))
+def own(tmp_path: Path) -> Session:
+    return Session(Engine(Catalog(tmp_path / "catalog", create=True), Registry((PLUGIN,))))
 
 
-def _work(steps: Steps) -> list[Path]:
-    return sorted((steps.catalog.path / "work").glob("*"))
+def _work(session: Session) -> list[Path]:
+    return sorted((session.catalog.path / "work").glob("*"))
 
 
 @pytest.mark.slow
 def test_a_training_killed_at_any_moment_goes_on_bit_by_bit(
-    own: Steps, tmp_path: Path, forkserver: ForkServerContext
+    own: Session, tmp_path: Path, forkserver: ForkServerContext
 ) -> None:
     dataset = _dataset(own)
-    other = Steps(Catalog(tmp_path / "undisturbed", create=True), own.registry)
+    other = Session(Engine(Catalog(tmp_path / "undisturbed", create=True), own.registry))
     model = own.registry.model(LONG)
     expected = other.train(_dataset(other), model)
     pauses = Noise.rows(0, "pauses", 2).uniform(1)[:, 0].tolist()
@@ -96,7 +97,7 @@ def test_a_training_killed_at_any_moment_goes_on_bit_by_bit(
 
 
 def test_it_goes_on_with_the_threads_it_began_with(
-    own: Steps, monkeypatch: pytest.MonkeyPatch
+    own: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset, fit = _dataset(own), SmallNetwork.fit
     threads: list[int] = []
@@ -119,11 +120,11 @@ def test_it_goes_on_with_the_threads_it_began_with(
     assert made.record.environment["threads"] == made.record.summary["threads"] == 2
 
 
-def _saved(steps: Steps) -> list[Path]:
-    return [path for folder in _work(steps) for path in folder.glob("*.safetensors")]
+def _saved(session: Session) -> list[Path]:
+    return [path for folder in _work(session) for path in folder.glob("*.safetensors")]
 
 
-def test_logs_and_costs_are_kept_with_the_forecaster(own: Steps) -> None:
+def test_logs_and_costs_are_kept_with_the_forecaster(own: Session) -> None:
     made = own.train(_dataset(own), SmallNetwork())
     lines = made.content("training.csv").decode().splitlines()
     log = made.load()
@@ -139,13 +140,13 @@ def test_logs_and_costs_are_kept_with_the_forecaster(own: Steps) -> None:
     assert summary["peak_memory"] >= 0
 
 
-def test_a_model_without_a_network_costs_nothing(own: Steps) -> None:
+def test_a_model_without_a_network_costs_nothing(own: Session) -> None:
     summary = own.train(_dataset(own), own.registry.model({"use": "persistence"})).record.summary
     zero = ("parameters", "sample_passes", "evaluations_per_step", "flops_per_step")
     assert [summary[key] for key in zero] == [0, 0, 0, 0]
 
 
-def test_one_process_at_a_time_is_at_a_training(own: Steps) -> None:
+def test_one_process_at_a_time_is_at_a_training(own: Session) -> None:
     dataset, model = _dataset(own), SmallNetwork()
     recipe = {"model": model.recipe(), "seed": 0}
     with (
@@ -156,7 +157,7 @@ def test_one_process_at_a_time_is_at_a_training(own: Steps) -> None:
     assert own.train(dataset, model).record.kind == "forecaster"
 
 
-def test_what_an_error_leaves_is_named_and_kept(own: Steps) -> None:
+def test_what_an_error_leaves_is_named_and_kept(own: Session) -> None:
     wild = Optimisation(passes=6400, rows=32, learning_rate=1e30, clip=1e30)
     with pytest.raises(GeobenchError, match="training diverged") as told:
         own.train(_dataset(own), SmallNetwork(training=wild))
@@ -164,7 +165,7 @@ def test_what_an_error_leaves_is_named_and_kept(own: Steps) -> None:
     assert str(kept) in str(told.value)
 
 
-def test_old_work_is_debris_and_young_work_is_not(own: Steps) -> None:
+def test_old_work_is_debris_and_young_work_is_not(own: Session) -> None:
     catalog = own.catalog
     dataset = _dataset(own)
     with (
@@ -189,7 +190,7 @@ def test_old_work_is_debris_and_young_work_is_not(own: Steps) -> None:
     assert not folder.exists()  # the work ended well
 
 
-def test_old_work_is_removed(own: Steps) -> None:
+def test_old_work_is_removed(own: Session) -> None:
     with pytest.raises(InterruptedError), own.catalog.work("forecaster", {}, {}) as work:
         raise InterruptedError
     os.utime(work, (time.time() - 8 * 86400,) * 2)
@@ -221,10 +222,10 @@ def _trains_together(rank: int, port: int, words: list[str], told: Path) -> None
 
 
 def _together(
-    steps: Steps, forkserver: ForkServerContext, *words: str
+    session: Session, forkserver: ForkServerContext, *words: str
 ) -> tuple[list[int | None], list[str], list[str]]:
     """Exit codes, stdout and stderr of two processes at one training."""
-    catalog = steps.catalog.path
+    catalog = session.catalog.path
     given = ["-q", "--catalog", str(catalog), "--plugin", str(PLUGIN), "train", "small-network"]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -246,7 +247,7 @@ def _together(
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_does(own: Steps, forkserver: ForkServerContext) -> None:
+def test_two_processes_train_as_one_does(own: Session, forkserver: ForkServerContext) -> None:
     dataset = _dataset(own)
     codes, out, err = _together(own, forkserver, "--dataset", "dataset/tiny@1", "--label", "two")
     assert codes == [0, 0], err
@@ -255,7 +256,7 @@ def test_two_processes_train_as_one_does(own: Steps, forkserver: ForkServerConte
     assert together is not None
     assert [each.strip() for each in out] == [str(together.reference)] * 2
     assert not _work(own)
-    alone = Steps(Catalog(own.catalog.path.parent / "alone", create=True), own.registry)
+    alone = Session(Engine(Catalog(own.catalog.path.parent / "alone", create=True), own.registry))
     expected = alone.train(_dataset(alone), model).load()
     found = together.load()
     # Gradients are summed in another order: 1e-7 a step, which 100 steps may make a hundred times.
@@ -264,7 +265,7 @@ def test_two_processes_train_as_one_does(own: Steps, forkserver: ForkServerConte
 
 
 @pytest.mark.slow
-def test_when_one_process_fails_the_others_end(own: Steps, forkserver: ForkServerContext) -> None:
+def test_when_one_process_fails_the_others_end(own: Session, forkserver: ForkServerContext) -> None:
     """Also without torchrun, which would end them."""
     _dataset(own)
     words = ["--dataset", "dataset/tiny@1", "-s", "training.rows=34"]

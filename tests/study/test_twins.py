@@ -12,9 +12,12 @@ import pytest
 import torch
 
 from geobench import GeobenchError, Law, Noise
+from geobench.nodes.engine import Engine
 from geobench.registry import Registry
-from geobench.steps import Steps
-from geobench.study import Runner, Study
+from geobench.session import Session
+from geobench.study import run as running
+from geobench.study.file import Study
+from geobench.study.graph import StudyGraph
 from geobench_catalog import Catalog, Entry
 from geobench_plugins.simulators.two_scale import TwoScale
 
@@ -28,21 +31,21 @@ SMALL: dict[str, Any] = {
 }
 
 
-def _simulate(steps: Steps, **changes: Any) -> Entry:
-    return steps.simulate("small", steps.registry.experiment({**SMALL, **changes}, "small"))
+def _simulate(session: Session, **changes: Any) -> Entry:
+    return session.simulate("small", session.registry.experiment({**SMALL, **changes}, "small"))
 
 
-def _members(steps: Steps, dataset: Entry, members: int) -> np.ndarray:
+def _members(session: Session, dataset: Entry, members: int) -> np.ndarray:
     """Draws of the oracle `(init, lead, member, x)`."""
-    fitted = steps.train(dataset, steps.registry.model("oracle"))
-    drawn = steps.forecast(fitted, members=members).load()
+    fitted = session.train(dataset, session.registry.model("oracle"))
+    drawn = session.forecast(fitted, members=members).load()
     return drawn["q"].transpose("init_time", "lead_time", "member", "x").to_numpy()
 
 
-def test_pieces_of_a_run_are_the_run(steps: Steps) -> None:
-    whole = _simulate(steps, train={"trajectories": 2, "steps": 23}).load("train")["q"]
+def test_pieces_of_a_run_are_the_run(session: Session) -> None:
+    whole = _simulate(session, train={"trajectories": 2, "steps": 23}).load("train")["q"]
     split = {"trajectories": 6, "runs": 2, "steps": 5, "gap": 4}
-    pieces = _simulate(steps, train=split).load("train")["q"]
+    pieces = _simulate(session, train=split).load("train")["q"]
     for piece in range(6):
         start = piece % 3 * 9
         expected = whole[piece // 3, start : start + 5].to_numpy()
@@ -50,10 +53,10 @@ def test_pieces_of_a_run_are_the_run(steps: Steps) -> None:
 
 
 @pytest.mark.slow
-def test_a_hidden_state_starts_the_law(steps: Steps) -> None:
+def test_a_hidden_state_starts_the_law(session: Session) -> None:
     # Without noise, and with the fast variables known, the future is what happened.
     dataset = _simulate(
-        steps,
+        session,
         simulator={"use": "lorenz95-two-scale", "sites": 5, "fast": 4},
         shown=["q"],
         test={"trajectories": 3, "inits": 2, "every": 2},
@@ -68,7 +71,7 @@ def test_a_hidden_state_starts_the_law(steps: Steps) -> None:
             for t, p in zip(inits["trajectory"], inits["position"], strict=True)
         ]
     )
-    drawn = _members(steps, dataset, 2)
+    drawn = _members(session, dataset, 2)
     assert np.abs(drawn - happened[:, :, None]).max() < 1e-4  # float32, three days
 
 
@@ -97,10 +100,10 @@ def test_analyses_and_law_are_those_of_kalman(tmp_path: Path) -> None:
     # worse than Kalman's in variance, and the filter 1.6 % too sure of it (read over 5 seeds).
     (tmp_path / "decay.py").write_text(DECAY)
     registry = Registry([tmp_path / "decay.py"])
-    steps = Steps(Catalog(tmp_path / "catalog", create=True), registry)
+    session = Session(Engine(Catalog(tmp_path / "catalog", create=True), registry))
     memory, error = 0.8, 0.5
     dataset = _simulate(
-        steps,
+        session,
         simulator={"use": "decay", "memory": memory},
         filter_spin_up=6,  # what is left of the start is divided by 5 or so in each step
         train={"trajectories": 20, "steps": 10},
@@ -117,7 +120,7 @@ def test_analyses_and_law_are_those_of_kalman(tmp_path: Path) -> None:
     assert float((mistakes**2).mean()) == pytest.approx(exact, rel=5 * 0.029)
     law = dataset.load("law")["q"]
     assert float(law.var("sample", ddof=1).mean()) == pytest.approx(exact, rel=0.04)
-    drawn = _members(steps, dataset, 32)
+    drawn = _members(session, dataset, 32)
     last = truth.to_numpy()[:, 2:]
     for lead in (1, 2, 3):
         wanted = memory ** (2 * lead) * exact + 1 - memory ** (2 * lead)
@@ -133,13 +136,13 @@ def test_events_have_their_exact_probability(tmp_path: Path) -> None:
     # by 6 standard errors once in 5e5 seeds.
     (tmp_path / "decay.py").write_text(DECAY)
     registry = Registry([tmp_path / "decay.py"])
-    steps = Steps(Catalog(tmp_path / "catalog", create=True), registry)
+    session = Session(Engine(Catalog(tmp_path / "catalog", create=True), registry))
     event = {"name": "high", "of": "q", "quantiles": [0.8, 0.95]}
     dataset = _simulate(
-        steps, simulator={"use": "decay"}, test={"trajectories": 20}, events=[event]
+        session, simulator={"use": "decay"}, test={"trajectories": 20}, events=[event]
     )
-    fitted = steps.train(dataset, registry.model("oracle"))
-    counted = steps.events(steps.forecast(fitted, members=2000)).load()
+    fitted = session.train(dataset, registry.model("oracle"))
+    counted = session.events(session.forecast(fitted, members=2000)).load()
     assert counted.attrs["members"] == 2000
     start = dataset.load("test")["q"].to_numpy()[:, 1]
     limits = counted["high_threshold"].to_numpy()
@@ -154,7 +157,7 @@ def test_events_have_their_exact_probability(tmp_path: Path) -> None:
         assert (np.abs(share - exact) < 6 * error).all()
     within = counted["high_within"].to_numpy()
     assert (np.diff(within, axis=1) >= 0).all()
-    assert steps.events(steps.forecast(fitted, members=2000)).reference.version == 1
+    assert session.events(session.forecast(fitted, members=2000)).reference.version == 1
 
 
 def test_the_law_of_several_samples_has_their_mean_and_covariance() -> None:
@@ -175,13 +178,13 @@ def test_the_law_of_several_samples_has_their_mean_and_covariance() -> None:
 
 
 def test_a_forecast_in_pieces_is_the_forecast(
-    steps: Steps, monkeypatch: pytest.MonkeyPatch
+    session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset = _simulate(steps, test={"trajectories": 20})
-    whole = _members(steps, dataset, 11)
-    fitted = steps.train(dataset, steps.registry.model("oracle"), label="again", seed=1)
+    dataset = _simulate(session, test={"trajectories": 20})
+    whole = _members(session, dataset, 11)
+    fitted = session.train(dataset, session.registry.model("oracle"), label="again", seed=1)
     monkeypatch.setattr("geobench_catalog.layout.CHUNK", 2000)
-    small = Steps(steps.catalog, steps.registry, memory=8000)
+    small = Session(Engine(session.catalog, session.registry, memory=8000))
     again = small.forecast(fitted, members=11, seed=0)
     opened = again.open()["q"]
     assert opened.encoding["chunks"] == (4, 3, 4, 8)
@@ -261,16 +264,16 @@ def test_the_law_is_conditioned_on_what_is_given_exactly() -> None:
     ],
 )
 def test_what_cannot_be_is_told_on_one_line_and_leaves_nothing(
-    steps: Steps, changes: dict[str, Any], told: str
+    session: Session, changes: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(GeobenchError, match=told) as error:
-        _simulate(steps, **changes)
+        _simulate(session, **changes)
     assert "\n" not in str(error.value)
-    assert not list(steps.catalog.path.glob("entries/*"))
-    assert not list(steps.catalog.path.glob("tmp/*"))
+    assert not list(session.catalog.path.glob("entries/*"))
+    assert not list(session.catalog.path.glob("tmp/*"))
 
 
-def test_the_board_says_where_the_law_is_not_exact(steps: Steps) -> None:
+def test_the_board_says_where_the_law_is_not_exact(session: Session) -> None:
     observed = {
         **SMALL,
         "filter_spin_up": 10,
@@ -287,10 +290,10 @@ def test_the_board_says_where_the_law_is_not_exact(steps: Steps) -> None:
             "reference": {"members": 8},
         }
     )
-    runner = Runner(study, steps.registry)
-    lawful = [name for _, name, _ in runner.plan(None) if name.endswith("law-crps")]
+    graph = StudyGraph(study, session.registry)
+    lawful = [node for node, _ in running.plan(graph, None) if node.name.endswith("law-crps")]
     assert lawful == ["exact.climatology.s0.law-crps", "exact.oracle.s0.law-crps"]
-    outcome = runner.run(steps)
+    outcome = running.run(graph, session.engine)
     assert not outcome.failures
     exact, inexact = outcome.boards
     assert exact.columns[0].excess_from == "law-crps"

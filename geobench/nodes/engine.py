@@ -1,0 +1,246 @@
+"""The engine: finds nodes in the catalog, and makes what is missing, each once."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from geobench import numerics
+from geobench.dataset import Dataset
+from geobench.errors import BusyError, GeobenchError
+from geobench.forecast import Forecast
+from geobench.interfaces.model import Watch, unwatched
+from geobench.nodes.node import Computed, Entries, Given, Job, Node
+from geobench.registry import Registry
+from geobench_catalog import Catalog, Entry
+
+if TYPE_CHECKING:
+    from geobench.interfaces.scorer import Context, Scorer
+    from geobench_catalog.draft import Draft
+
+PATIENCE = 0.5
+"""Seconds until the engine asks again whether another process has done a work."""
+
+Known = dict[Node, Entry | None]
+"""Entries of nodes that have been looked up; None: the entry is missing."""
+
+
+@dataclass
+class Engine:
+    """Finds and makes nodes, with a catalog, plugins and somebody who watches."""
+
+    catalog: Catalog
+    registry: Registry
+    watch: Watch = unwatched
+    device: str = "cpu"
+    memory: int = 2**30
+    """Bytes that data may take while they are forecast, scored, written and read.
+
+    Besides: what the networks need, one tile of inits and members, and the programs themselves."""
+
+    checkpoint_every: float = 60.0
+    """Seconds between the checkpoints of a training."""
+
+    scheduler: str | None = None
+    """Address of a dask scheduler, whose workers score; default: this process scores."""
+
+    wait: bool = True
+    """Wait where another process makes the same node; otherwise raise `BusyError`."""
+
+    threads: int | None = None
+    """Threads to compute with; default: as many as torch is allowed when a node is made.
+
+    The last bits of sums depend on it, so the record of each entry names it."""
+
+    def __post_init__(self) -> None:
+        self._dataset: Dataset | None = None
+        if self.device != "cpu":
+            numerics.check_device(self.device)
+
+    # -- finding
+
+    def find(self, node: Node) -> Entry | None:
+        """Return the entry of a node, if it is in the catalog."""
+        return self.find_all([node])[0]
+
+    def find_all(self, nodes: Sequence[Node], known: Known | None = None) -> list[Entry | None]:
+        """Return the entry of each node, where it is in the catalog.
+
+        The index is asked once for each kind and level of the graph. `known` is filled with all
+        that was looked up, and is not asked for again.
+        """
+        known = {} if known is None else known
+        self._look_up(nodes, known)
+        return [known[node] for node in nodes]
+
+    def _look_up(self, nodes: Sequence[Node], known: Known) -> None:
+        unknown = [node for node in dict.fromkeys(nodes) if node not in known]
+        if not unknown:
+            return
+        self._look_up([parent for node in unknown for parent in node.parents().values()], known)
+        jobs: dict[str, list[Job[Computed]]] = {}
+        for node in unknown:
+            parents = _there(node, known)
+            known[node] = None
+            if parents is None:
+                continue
+            if isinstance(node, Given):
+                known[node] = node.entry_for(self, parents)
+            elif isinstance(node, Computed):
+                job = Job(node, node.recipe(self, parents), parents)
+                jobs.setdefault(node.kind, []).append(job)
+        for alike in jobs.values():
+            for job, entry in zip(alike, self._entries_of(alike), strict=True):
+                known[job.node] = entry
+
+    def _entries_of(self, jobs: Sequence[Job[Computed]]) -> list[Entry | None]:
+        computations = [(job.recipe, job.parents) for job in jobs]
+        return self.catalog.find_all(jobs[0].node.kind, computations)
+
+    # -- making
+
+    def ensure(self, node: Node) -> Entry:
+        """Return the entry of a node; make it, and its parents before, if it is missing."""
+        return self.ensure_all([node])[0]
+
+    def ensure_all(self, nodes: Sequence[Node], known: Known | None = None) -> list[Entry]:
+        """Return the entry of each node, after making what is missing."""
+        known = {} if known is None else known
+        for node in [node for node, entry in known.items() if entry is None]:
+            del known[node]  # another process may have made it since
+        self._look_up(nodes, known)
+        self._make_missing(nodes, known)
+        return [entry for node in nodes if (entry := known[node])]
+
+    def _make_missing(self, nodes: Sequence[Node], known: Known) -> None:
+        missing = [node for node in dict.fromkeys(nodes) if known[node] is None]
+        if not missing:
+            return
+        computed = [node for node in missing if isinstance(node, Computed)]
+        for node in missing:
+            parents = {role: e for role, parent in node.parents().items() if (e := known[parent])}
+            if isinstance(node, Computed):
+                node.check(self, parents)
+            elif isinstance(node, Given):
+                raise GeobenchError(node.missing(parents))
+        self._make_missing([p for node in missing for p in node.parents().values()], known)
+        groups: dict[str, list[Job[Computed]]] = {}
+        for node in computed:
+            entries = _there(node, known) or {}
+            job = Job(node, node.recipe(self, entries), entries)
+            groups.setdefault(_key(job), []).append(job)
+        for jobs in groups.values():
+            for job, entry in zip(jobs, self._make(jobs), strict=True):
+                known[job.node] = entry
+
+    def _make(self, jobs: Sequence[Job[Computed]]) -> list[Entry]:
+        """Make jobs of one work; of several processes the first one decides what there is."""
+        from geobench.training import processes
+
+        first = jobs[0]
+        leads = processes.rank() == 0
+        with self._claimed(first) if leads else nullcontext():
+            entries = self._agreed(lambda: self._entries_of(jobs))
+            missing = [job for job, entry in zip(jobs, entries, strict=True) if entry is None]
+            made: list[Entry] = []
+            if missing and (leads or first.node.collective):
+                made = type(first.node).make(self, missing)
+            fresh = iter(self._agreed(lambda: made) if missing else [])
+            return [found for entry in entries if (found := entry or next(fresh))]
+
+    def _agreed(self, question: Callable[[], Sequence[Entry | None]]) -> list[Entry | None]:
+        """Let the first of the processes that torchrun started answer for all."""
+        from geobench.training import processes
+
+        if processes.count() == 1:
+            return list(question())
+        references = processes.first(
+            lambda: [entry and str(entry.reference) for entry in question()], self.device
+        )
+        return [self.catalog.get(reference) if reference else None for reference in references]
+
+    @contextmanager
+    def _claimed(self, job: Job[Computed]) -> Iterator[None]:
+        """Do a work that no other process does; wait for it, or raise `BusyError`."""
+        recipe, parents = job.node.work(job.recipe, job.parents)
+        what = f"{job.node.kind} {job.name}"
+        told = False
+        while True:
+            with self.catalog.claim(job.node.kind, recipe, parents) as ours:
+                if ours:
+                    yield
+                    return
+            if not self.wait:
+                raise BusyError(f"another process is making the {what}.")
+            if not told:
+                with self.watch(f"wait for another process that is making the {what}"):
+                    told = True
+            time.sleep(PATIENCE)
+
+    @contextmanager
+    def draft(self, job: Job[Computed]) -> "Iterator[Draft]":
+        """Begin the entry of a job, computed with this engine's threads; its record names them."""
+        with (
+            numerics.settled(self.threads) as threads,
+            self.catalog.draft(
+                job.node.kind,
+                job.name,
+                recipe=job.recipe,
+                parents=job.parents,
+                labels=job.labels,
+                environment={"threads": threads},
+            ) as draft,
+        ):
+            yield draft
+
+    # -- what entries stand for
+
+    def dataset(self, entry: Entry) -> Dataset:
+        """Return what a dataset stands for; the last one is kept, with what it has read."""
+        if self._dataset is None or self._dataset.entry.id != entry.id:
+            self._dataset = Dataset(entry, self.registry, self.memory)
+        return self._dataset
+
+    def forecast(self, entry: Entry) -> Forecast:
+        """Return what a forecast stands for."""
+        forecaster = self.catalog.parent(entry, "forecaster")
+        dataset = self.dataset(self.catalog.parent(forecaster, "dataset"))
+        return Forecast(entry, forecaster, dataset)
+
+    def context(self, dataset: Dataset, scorers: "Sequence[Scorer]" = ()) -> "Context":
+        """Return what scorers may know of a dataset, with the thresholds that `scorers` ask for.
+
+        Control runs for thresholds are made if they are missing.
+        """
+        from geobench.nodes.control import controls_of
+        from geobench.nodes.stored import Stored
+
+        stored = Stored(dataset.entry, self.catalog)
+        limits = {}
+        for scorer in scorers:
+            run, nodes = scorer.control_run(), controls_of(stored, scorer)
+            entries = dict(zip(nodes, self.ensure_all([*nodes.values()]), strict=True))
+            for event in scorer.events_counted():
+                control = entries.get(f"control.{event.name}")
+                limits[event, run] = dataset.thresholds(event, run, control)
+        return replace(dataset.context, device=self.device, limits=limits)
+
+
+def _there(node: Node, known: Mapping[Node, Entry | None]) -> Entries | None:
+    """Return the parents of a node; None if one of them is missing."""
+    entries: dict[str, Entry] = {}
+    for role, parent in node.parents().items():
+        entry = known[parent]
+        if entry is None:
+            return None
+        entries[role] = entry
+    return entries
+
+
+def _key(job: Job[Computed]) -> str:
+    """Return a text that is equal for jobs that are made together."""
+    recipe, parents = job.node.work(job.recipe, job.parents)
+    ids = {role: entry.id for role, entry in parents.items()}
+    return json.dumps([job.node.kind, dict(recipe), ids], sort_keys=True)

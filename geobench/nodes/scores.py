@@ -1,0 +1,303 @@
+"""The node of a score: statistics of every case of a forecast, by one scorer."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from geobench import numerics
+from geobench.cases import member_counts
+from geobench.errors import blaming
+from geobench.forecast import Forecast
+from geobench.interfaces.model import Progress
+from geobench.interfaces.scorer import Scorer
+from geobench.nodes.control import controls_of
+from geobench.nodes.node import Computed, Entries, Job, Named, Node, Recipe
+from geobench.nodes.stored import Stored
+from geobench.scoring import CASE_DIMS, Piece, check, cut, joined, of_piece, overall, stored_size
+from geobench.scoring import shaped_by_members as _shaped_by_members
+from geobench.spreading import spread
+from geobench_catalog import Entry
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from geobench.interfaces.scorer import Context
+    from geobench.nodes.engine import Engine
+    from geobench_catalog.references import Kind
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreNode(Computed):
+    """A forecast's score by a scorer; `law`: a forecast of the true distribution, if it needs one.
+
+    `forecast` and `law` are nodes of forecasts.
+    """
+
+    forecast: Any
+    scorer: Scorer
+    law: Any = None
+    kind: ClassVar["Kind"] = "score"
+
+    @cached_property
+    def _parents(self) -> Mapping[str, Node]:
+        dataset = self.forecast.dataset
+        law = {"law": self.law} if self.law and self.scorer.needs_law else {}
+        controls = controls_of(dataset, self.scorer)
+        return {"forecast": self.forecast, "dataset": dataset} | law | controls
+
+    def parents(self) -> Mapping[str, Node]:
+        """Return forecast and dataset, and the law and control runs that the scorer needs."""
+        return self._parents
+
+    def recipe(self, engine: "Engine", parents: Entries) -> dict[str, Any]:
+        """Return the scorer."""
+        return self.scorer.recipe()
+
+    def name_of(self, parents: Mapping[str, Named]) -> str:
+        """Return the names of the forecast and of the scorer."""
+        return f"{parents['forecast'].name}.{self.scorer.name}"
+
+    def labels_of(self, parents: Mapping[str, Named]) -> dict[str, str]:
+        """Return the labels of the forecast and the scorer's name."""
+        return {**parents["forecast"].labels, "scorer": self.scorer.name}
+
+    def work(self, recipe: Recipe, parents: Entries) -> tuple[Recipe, Entries]:
+        """Return the forecast alone: it is read once for all scorers."""
+        return {}, {"forecast": parents["forecast"]}
+
+    @classmethod
+    def of(cls, entry: Entry, engine: "Engine") -> Self:
+        """Return the node that scores again."""
+        catalog = engine.catalog
+        law = None
+        if "law" in entry.record.parents:
+            law = Stored(catalog.parent(entry, "law"), catalog)
+        forecast = Stored(catalog.parent(entry, "forecast"), catalog)
+        return cls(forecast, engine.registry.scorer(entry.record.recipe), law)
+
+    @classmethod
+    def make(cls, engine: "Engine", jobs: Sequence[Job[Self]]) -> list[Entry]:
+        """Score a forecast by several scorers, and publish a score of each."""
+        forecast = engine.forecast(jobs[0].parents["forecast"])
+        scorers = [job.node.scorer for job in jobs]
+        laws = {entry.id: entry for job in jobs if (entry := job.parents.get("law"))}
+        law = engine.forecast(next(iter(laws.values()))) if laws else None
+        if law and law.entry.id != forecast.entry.id:
+            forecast.check_against(law)
+        made = []
+        with (
+            numerics.settled(engine.threads),
+            engine.watch(f"score {forecast.entry.record.name}") as progress,
+        ):
+            found = statistics(engine, forecast, scorers, law, progress)
+            for scorer, job, own in zip(scorers, jobs, found, strict=True):
+                with blaming(f"the scorer {scorer.name}"):
+                    scorer.check_files()
+                if scorer.needs_law and law and law.entry.id == forecast.entry.id:
+                    own = own * 0  # nothing lies between the law and itself
+                made.append(_publish(engine, job, scorer, own))
+        return made
+
+
+def _publish(engine: "Engine", job: Job[Any], scorer: Scorer, statistics: "xr.Dataset") -> Entry:
+    import numpy as np
+
+    leads = statistics["lead_time"].to_numpy() / np.timedelta64(1, "h")
+    with engine.draft(job) as draft:
+        draft.write(statistics)
+        return draft.publish(
+            {
+                "cases": statistics.sizes["init_time"],
+                "better": scorer.better,
+                "lead_hours": leads.tolist(),
+                "scores": overall(scorer, statistics),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class PieceTask:
+    """A piece of a forecast, and the scorers that it is for."""
+
+    piece: Piece
+    scorers: Sequence[int]
+    """Places of the scorers."""
+    counts: Sequence[int] | None = None
+    """How many members each init is scored with, where that differs; default: all."""
+
+
+@dataclass
+class PieceScoring:
+    """Scores pieces of a forecast.
+
+    Sent to another process, it opens the catalog there by its address and scores with the same
+    number of threads.
+    """
+
+    engine: "Engine"
+    forecast: Forecast
+    law: Forecast | None
+    scorers: Sequence[Scorer]
+    threads: int | None = None
+    contexts: "dict[tuple[int, ...], Context]" = field(default_factory=dict, repr=False)
+    """What scorers may know, by their places."""
+
+    def __call__(self, task: PieceTask) -> "list[list[tuple[Piece, xr.Dataset]]]":
+        """Return the statistics of each scorer of a task, by portions of its piece."""
+        scorers = [self.scorers[place] for place in task.scorers]
+        with numerics.settled(self.threads) if self.threads else nullcontext():
+            return of_piece(
+                scorers,
+                task.piece,
+                self.forecast.members,
+                self.forecast.outcome(task.piece),
+                self._context(tuple(task.scorers)),
+                law=self.law.members if self.law else None,
+                counts=task.counts,
+                reading=self.forecast.entry.reading,
+                reading_law=self.law.entry.reading if self.law else nullcontext,
+                blaming=blaming,
+            )
+
+    def _context(self, places: tuple[int, ...]) -> "Context":
+        if places not in self.contexts:
+            scorers = [self.scorers[place] for place in places]
+            self.contexts[places] = self.engine.context(self.forecast.dataset, scorers)
+        return self.contexts[places]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send references, recipes and addresses instead of what is open here."""
+        import torch
+
+        engine = self.engine
+        return _opened, (
+            engine.catalog.url,
+            tuple(str(file) for file in engine.registry.files),
+            engine.memory,
+            str(self.forecast.entry.reference),
+            str(self.law.entry.reference) if self.law else None,
+            json.dumps([scorer.recipe() for scorer in self.scorers]),
+            self.threads or torch.get_num_threads(),
+        )
+
+
+@lru_cache(1)
+def _engine(url: str, files: tuple[str, ...], memory: int) -> "Engine":
+    """Open a catalog with its plugins on a worker, which keeps them."""
+    from geobench.nodes.engine import Engine
+    from geobench.registry import Registry
+    from geobench_catalog import Catalog
+
+    return Engine(Catalog(url), Registry([Path(file) for file in files]), memory=memory)
+
+
+@lru_cache(2)
+def _opened(
+    url: str,
+    files: tuple[str, ...],
+    memory: int,
+    forecast: str,
+    law: str | None,
+    recipes: str,
+    threads: int,
+) -> PieceScoring:
+    engine = _engine(url, files, memory)
+    scorers = [engine.registry.scorer(recipe) for recipe in json.loads(recipes)]
+    opened = [
+        engine.forecast(engine.catalog.get(reference, "forecast"))
+        for reference in (forecast, law)
+        if reference
+    ]
+    return PieceScoring(engine, opened[0], opened[1] if law else None, scorers, threads)
+
+
+def statistics(
+    engine: "Engine",
+    forecast: Forecast,
+    scorers: Sequence[Scorer],
+    law: Forecast | None,
+    progress: Progress,
+) -> "Iterator[xr.Dataset]":
+    """Yield statistics of a forecast by each scorer, computed here or on a scheduler's workers.
+
+    The numbers do not depend on how the forecast is cut and where a piece is scored.
+    """
+    law = law if any(scorer.needs_law for scorer in scorers) else None
+    members, draws = forecast.members, law.members if law else None
+    check(scorers, members, forecast.frame(), draws)
+    tasks = [*_tasks(engine, forecast, scorers, draws)]
+    parts: list[list[tuple[Piece, xr.Dataset]]] = [[] for _ in scorers]
+    results = spread(PieceScoring(engine, forecast, law, scorers), tasks, engine.scheduler)
+    for done, (task, found) in enumerate(zip(tasks, results, strict=True), 1):
+        for place, portions in zip(task.scorers, found, strict=True):
+            parts[place].extend(portions)
+        progress(done, len(tasks), "")
+    for scorer, own in zip(scorers, parts, strict=True):
+        with blaming(f"the scorer {scorer.name}"):
+            whole = joined(scorer, own)
+        own.clear()  # what several scorers share is held until the last has copied it
+        yield whole
+
+
+def _tasks(
+    engine: "Engine",
+    forecast: Forecast,
+    scorers: Sequence[Scorer],
+    draws: "xr.Dataset | None",
+) -> Iterator[PieceTask]:
+    """Cut a forecast into pieces that take a sixteenth of the memory, with the law's draws."""
+    members = forecast.members
+    cases = {dim: members.sizes[dim] for dim in CASE_DIMS}
+    size = stored_size(members, draws)
+    count = cases["init_time"] * cases["lead_time"]
+    together = max(1, engine.memory // 16 // max(1, size // count))
+    for places, counts in _groups(engine, forecast, scorers, draws):
+        chosen = [scorers[place] for place in places]
+        for piece in cut(chosen, cases, size, together):
+            yield PieceTask(piece, places, counts)
+
+
+def _groups(
+    engine: "Engine",
+    forecast: Forecast,
+    scorers: Sequence[Scorer],
+    draws: "xr.Dataset | None",
+) -> list[tuple[list[int], list[int] | None]]:
+    """Places of the scorers that are given the same pieces, and the members of each init.
+
+    Where inits differ in number of members, each is scored with its own number. Scorers that count
+    ranks could not average their statistics then: they get as many members as the smallest init.
+    """
+    together, counts = _read_together(scorers), member_counts(forecast.entry)
+    if counts is None:
+        return [(places, None) for places in together]
+    most = counts.index(max(counts))
+    case = Piece((most, most + 1), (0, forecast.members.sizes["lead_time"]))
+    truth, context = forecast.outcome(case), engine.context(forecast.dataset, scorers)
+    ranked = {
+        place
+        for place, scorer in enumerate(scorers)
+        if _shaped_by_members(scorer, case, forecast.members, truth, context, counts, draws)
+    }
+    groups: list[tuple[list[int], list[int] | None]] = []
+    for places in together:
+        for members, part in (
+            (counts, [place for place in places if place not in ranked]),
+            ([min(counts)] * len(counts), [place for place in places if place in ranked]),
+        ):
+            if part:
+                groups.append((part, members))
+    return groups
+
+
+def _read_together(scorers: Sequence[Scorer]) -> list[list[int]]:
+    """Places of the scorers that are given the same pieces."""
+    groups = [
+        [place for place, scorer in enumerate(scorers) if scorer.whole_paths == whole]
+        for whole in (False, True)
+    ]
+    return [group for group in groups if group]

@@ -1,0 +1,41 @@
+"""Scores: statistics of a forecast, their means, and how sure the means are."""
+
+from geobench.scoring.apply import (
+    applied,
+    check,
+    joined,
+    of_piece,
+    shaped_by_members,
+    statistics,
+    stored_size,
+)
+from geobench.scoring.columns import (
+    checked_metric,
+    columns,
+    contributions,
+    means,
+    overall,
+    scores,
+)
+from geobench.scoring.pieces import CASE_DIMS, Piece, cut, pieces, verifying
+
+__all__ = [
+    "CASE_DIMS",
+    "Piece",
+    "applied",
+    "check",
+    "checked_metric",
+    "columns",
+    "contributions",
+    "cut",
+    "joined",
+    "means",
+    "of_piece",
+    "overall",
+    "pieces",
+    "scores",
+    "shaped_by_members",
+    "statistics",
+    "stored_size",
+    "verifying",
+]

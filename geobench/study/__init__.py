@@ -1,0 +1,1 @@
+"""A study: read from its file, run to the end, and compared."""
