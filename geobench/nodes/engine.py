@@ -82,6 +82,8 @@ class Engine:
         self._look_up([parent for node in unknown for parent in node.parents().values()], known)
         jobs: dict[str, list[Job[Computed]]] = {}
         for node in unknown:
+            if node in known:
+                continue  # it is a parent of another one
             parents = _there(node, known)
             known[node] = None
             if parents is None:

@@ -18,6 +18,14 @@ class Stored(Given):
     entry: Entry
     catalog: Catalog
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether it is the same entry."""
+        return isinstance(other, Stored) and other.entry.id == self.entry.id
+
+    def __hash__(self) -> int:
+        """Equal for the same entry."""
+        return hash(self.entry.id)
+
     def parents(self) -> Mapping[str, Node]:
         """Return nothing: the entry is there."""
         return {}

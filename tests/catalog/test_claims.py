@@ -186,6 +186,10 @@ def test_without_waiting_it_is_said_that_another_is_at_it(session: Session) -> N
         session.simulate("small", experiment)
 
 
+def _nothing(*_: Any) -> list[Any]:
+    raise ValueError("nothing is made")
+
+
 def _dataset_key(session: Session, experiment: Any) -> str:
     """Find the name that a claim of this dataset has, by looking at one."""
     seen: list[str] = []
@@ -197,8 +201,9 @@ def _dataset_key(session: Session, experiment: Any) -> str:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(session.catalog._claims, "held", noted)
-        patch.setattr(DatasetNode, "make", classmethod(lambda *_: [None]))
-        session.simulate("small", experiment)
+        patch.setattr(DatasetNode, "make", classmethod(_nothing))
+        with pytest.raises(ValueError, match="nothing is made"):
+            session.simulate("small", experiment)
     return seen[0]
 
 

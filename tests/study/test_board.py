@@ -15,7 +15,7 @@ from geobench.leaderboard.estimates import estimates
 from geobench.leaderboard.seeds import Mean
 from geobench.leaderboard.text import number
 from geobench.registry import Registry
-from geobench.scoring import Resampling
+from geobench.resampling import Resampling
 
 
 def test_the_interval_covers_as_often_as_it_says() -> None:

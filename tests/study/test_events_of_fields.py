@@ -14,7 +14,9 @@ from geobench.cases import Cases
 from geobench.cli import main
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Control
+from geobench.interfaces.model import silent
 from geobench.nodes.engine import Engine
+from geobench.nodes.scores import statistics
 from geobench.registry import Registry
 from geobench.reproduction import reproduce
 from geobench.session import Session
@@ -167,8 +169,9 @@ def test_pieces_do_not_change_a_score(session: Session) -> None:
     )
     scorer = session.registry.scorer(_events(ENERGY, SITE))
     whole = session.score(drawn, scorer, law).load()
-    small = Session(Engine(session.catalog, session.registry, memory=2**18))  # two inits at once
-    (again,) = small._statistics(drawn, [scorer], law, lambda *_: None)
+    small = Engine(session.catalog, session.registry, memory=2**18)  # two inits at once
+    forecasts = (small.forecast(drawn), [scorer], small.forecast(law))
+    (again,) = statistics(small, *forecasts, silent)
     for name in whole.data_vars:
         assert np.array_equal(whole[name], again[name])
 
@@ -205,7 +208,7 @@ def test_control_runs_and_their_scores_can_be_made_again(counted: Session) -> No
         "control/tiny.energy@1",
         "score/tiny.oracle.s0.law-events@1",
     ):
-        assert reproduce(session, session.catalog.get(reference)).same_bits, reference
+        assert reproduce(session.engine, session.catalog.get(reference)).same_bits, reference
 
 
 def test_a_control_run_shares_no_noise_with_a_dataset(session: Session) -> None:
@@ -264,7 +267,7 @@ def test_a_forecast_of_some_inits_and_leads_is_a_part_of_the_whole(
     own = scores[0].isel(init_time=slice(5, 18), lead_time=slice(2))
     for name in own.data_vars:
         assert np.allclose(own[name], scores[1][name], rtol=1e-6)
-    assert reproduce(session, part).same_bits
+    assert reproduce(session.engine, part).same_bits
 
 
 def test_forecasts_of_the_validation_split_are_of_its_states(

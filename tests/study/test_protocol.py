@@ -10,7 +10,8 @@ import xarray as xr
 from geobench import Experiment, Scorer
 from geobench.nodes.engine import Engine
 from geobench.registry import Registry
-from geobench.scoring import Resampling, scores
+from geobench.resampling import Resampling
+from geobench.scoring import scores
 from geobench.session import Session
 from geobench.study import run as running
 from geobench.study.file import Study

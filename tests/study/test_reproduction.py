@@ -70,7 +70,7 @@ KINDS = [
 def test_every_kind_is_made_again_to_the_same_bits(session: Session, reference: str) -> None:
     before = _files(session.catalog)
     debris = sweep_temporary(dry_run=True)
-    found = reproduce(session, session.catalog.get(reference))
+    found = reproduce(session.engine, session.catalog.get(reference))
     assert found.same_bits
     assert found.passed
     assert found.differences == []
@@ -115,7 +115,7 @@ def test_the_threads_of_the_record_compute_again(
             seen.clear()
             entry = session.catalog.get(reference)
             assert entry.record.environment["threads"] == then
-            assert reproduce(session, entry).same_bits
+            assert reproduce(session.engine, entry).same_bits
             assert set(seen) == {(then, then)}, reference
             assert _threads() == (now, now)
 
@@ -164,20 +164,20 @@ def test_other_numbers_fail_unless_the_tolerance_allows_them(session: Session) -
     name = next(iter(drawn.load().data_vars))
     largest = float(abs(drawn.load()[name]).max())
     entry = session.catalog.get(_altered(session, drawn, 0.5, {}))
-    found = reproduce(session, entry)
+    found = reproduce(session.engine, entry)
     assert not found.passed
     assert not found.same_bits
     (only,) = found.differences
     assert only.array == name
     assert only.relative == pytest.approx(0.5 / largest, rel=0.2)
-    assert reproduce(session, entry, tolerance=1.1 * only.relative).passed
-    assert not reproduce(session, entry, tolerance=0.9 * only.relative).passed
+    assert reproduce(session.engine, entry, tolerance=1.1 * only.relative).passed
+    assert not reproduce(session.engine, entry, tolerance=0.9 * only.relative).passed
 
 
 def test_scores_are_compared_as_told_and_case_by_case(session: Session) -> None:
     score = session.catalog.get("score/small.few.s0.crps@1")
     told = {"scores": {"CRPS": [2 * x for x in score.record.summary["scores"]["CRPS"]]}}
-    found = reproduce(session, session.catalog.get(_altered(session, score, 0.0, told)))
+    found = reproduce(session.engine, session.catalog.get(_altered(session, score, 0.0, told)))
     assert [each.array for each in found.differences] == ["score CRPS"]
     assert found.differences[0].relative == pytest.approx(0.5)
 
@@ -207,7 +207,9 @@ def test_another_processor_is_named_with_the_cure(session: Session) -> None:
     drawn = session.catalog.get("forecast/small.few.s0@1")
     xeon = {"processor": "Xeon", "instructions": ["avx512f", "amx_tile"], "threads": 2}
     far = session.catalog.get(_altered(session, drawn, 1.0, {}, xeon))
-    assert reproduce(session, far).explanations[0].endswith("Reproduce it as the record says.")
+    assert (
+        reproduce(session.engine, far).explanations[0].endswith("Reproduce it as the record says.")
+    )
     reference = _altered(session, drawn, 0.001, {}, xeon)
     failed = _geobench(session.catalog, "reproduce", reference)
     assert failed.exit_code == 1
@@ -225,7 +227,7 @@ def test_another_processor_is_named_with_the_cure(session: Session) -> None:
 def test_nothing_is_explained_where_bits_are_the_same(session: Session) -> None:
     drawn = session.catalog.get("forecast/small.few.s0@1")
     reference = _altered(session, drawn, 0.0, {}, {"processor": "Xeon", "threads": 2})
-    found = reproduce(session, session.catalog.get(reference))
+    found = reproduce(session.engine, session.catalog.get(reference))
     assert found.differences == []
     assert found.explanations == []
 
@@ -234,7 +236,7 @@ def test_a_record_without_threads_is_told(session: Session) -> None:
     drawn = session.catalog.get("forecast/small.few.s0@1")
     entry = session.catalog.get(_altered(session, drawn, 1.0, {}))
     assert "threads" not in entry.record.environment
-    (line,) = reproduce(session, entry).explanations
+    (line,) = reproduce(session.engine, entry).explanations
     assert line.startswith("the record does not say how many threads computed it")
     assert "set OMP_NUM_THREADS" in line
 
@@ -256,7 +258,7 @@ def test_what_was_imported_cannot_be_made_again_but_scored(
         assert "was imported: how it was made is not known here" in refused.stderr
     imported = session.catalog.get("forecast/small.theirs@1")
     score = session.score(imported, session.registry.scorer("rmse"))
-    assert reproduce(session, score).same_bits
+    assert reproduce(session.engine, score).same_bits
 
 
 def test_a_catalog_that_is_no_folder_is_copied_from(session: Session) -> None:
@@ -266,4 +268,4 @@ def test_a_catalog_that_is_no_folder_is_copied_from(session: Session) -> None:
     for _ in transfer.copy(session.catalog, away, ["score/small.few.s0.crps@1"]):
         pass
     elsewhere = Session(Engine(away, session.registry))
-    assert reproduce(elsewhere, away.get("score/small.few.s0.crps@1")).same_bits
+    assert reproduce(elsewhere.engine, away.get("score/small.few.s0.crps@1")).same_bits

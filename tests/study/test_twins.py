@@ -291,7 +291,7 @@ def test_the_board_says_where_the_law_is_not_exact(session: Session) -> None:
         }
     )
     graph = StudyGraph(study, session.registry)
-    lawful = [node for node, _ in running.plan(graph, None) if node.name.endswith("law-crps")]
+    lawful = [node.name for node, _ in running.plan(graph, None) if node.name.endswith("law-crps")]
     assert lawful == ["exact.climatology.s0.law-crps", "exact.oracle.s0.law-crps"]
     outcome = running.run(graph, session.engine)
     assert not outcome.failures
