@@ -20,7 +20,8 @@ import numpy as np
 import xarray as xr
 from timing import forget_peak, in_a_new_process, peak_bytes, tell
 
-from geobench_catalog import Catalog, Record, layout, zarr_data
+from geobench.forecasts import layout
+from geobench_catalog import Catalog, Record, zarr_data
 from geobench_catalog.record import identity
 
 SIZES = {

@@ -7,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from geobench.cases import Cases
+from geobench.entries.recipes import IMPORTED, is_imported
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Control, Event
 from geobench.interfaces.plugin import validated
 from geobench.steps import Steps
 from geobench_catalog import Entry, difference, scratch
-from geobench_catalog.adoption import IMPORTED, is_imported
 from geobench_catalog.difference import ArrayChange, Change
 
 if TYPE_CHECKING:

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from geobench import numerics
 from geobench.cases import Cases, check_equal_members, check_same, member_counts
 from geobench.dataset import Dataset
+from geobench.entries.recipes import FOREIGN, IMPORTED
 from geobench.errors import GeobenchError
+from geobench.forecasts import layout
+from geobench.forecasts.failures import BEYOND, Limits
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.model import EnsembleModel, Forecaster, Progress, Run, Task, silent
 from geobench.interfaces.scorer import Scorer
 from geobench.interfaces.state import StateSpec
 from geobench.registry import Registry
-from geobench_catalog import Catalog, CatalogError, Entry, layout
-from geobench_catalog.adoption import FOREIGN, IMPORTED
-from geobench_catalog.failures import BEYOND, Limits
+from geobench_catalog import Catalog, CatalogError, Entry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -381,7 +382,7 @@ class Steps:
 
         import safetensors.torch
 
-        from geobench import foreign_weights
+        from geobench.foreign import weights as foreign_weights
         from geobench.training import cost
 
         label = label or model.name
@@ -517,7 +518,7 @@ class Steps:
         """Draw `members` members for every init and lead time of `cases`; default: the test split.
 
         `seed` is that of the noise; default: the one of the forecaster's training.
-        A member that failed (`geobench_catalog.failures`) is an error, unless `keep_failures`:
+        A member that failed (`geobench.forecasts.failures`) is an error, unless `keep_failures`:
         then it is stored as it is, failed members are counted in the record, and the entry ranks
         below those that finish. The law itself fails only where it is not finite.
         `keep_bits`: round to so many bits of the climate's standard deviation; what that changes in

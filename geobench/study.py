@@ -14,6 +14,7 @@ from pydantic import Field, PositiveInt
 
 from geobench import bins
 from geobench.cases import check_whole
+from geobench.entries.recipes import FOREIGN, is_imported
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.model import EnsembleModel
@@ -25,7 +26,6 @@ from geobench.leaderboard.exhibit import Exhibit
 from geobench.registry import Registry, read_yaml
 from geobench.steps import PATIENCE, BusyError, Steps
 from geobench_catalog import Entry
-from geobench_catalog.adoption import FOREIGN, is_imported
 
 _LABEL = r"^[a-z0-9][a-z0-9_-]{0,60}$"
 REFERENCE = "reference"

@@ -254,7 +254,7 @@ def test_odd_arrays_do_not_come_in(
 def test_odd_arrays_of_a_forecast_are_one_line(
     tmp_path: Path, form: Any, change: dict[str, Any], evidence: str
 ) -> None:
-    from geobench_catalog.foreign import open_foreign
+    from geobench.foreign.sources import open_foreign
 
     path = tmp_path / "theirs.zarr"
     data().to_zarr(path, zarr_format=form, consolidated=False)

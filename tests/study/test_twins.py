@@ -180,7 +180,7 @@ def test_a_forecast_in_pieces_is_the_forecast(
     dataset = _simulate(steps, test={"trajectories": 20})
     whole = _members(steps, dataset, 11)
     fitted = steps.train(dataset, steps.registry.model("oracle"), label="again", seed=1)
-    monkeypatch.setattr("geobench_catalog.layout.CHUNK", 2000)
+    monkeypatch.setattr("geobench.forecasts.layout.CHUNK", 2000)
     small = Steps(steps.catalog, steps.registry, memory=8000)
     again = small.forecast(fitted, members=11, seed=0)
     opened = again.open()["q"]

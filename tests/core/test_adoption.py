@@ -11,8 +11,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 from geobench.cli import main
+from geobench.foreign.adoption import template
 from geobench_catalog import Catalog
-from geobench_catalog.adoption import template
 
 STUDY = {
     "experiments": {
