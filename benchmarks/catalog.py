@@ -140,7 +140,7 @@ def searching(entries: int = 10_000) -> None:
             megabytes=(path / "index.sqlite").stat().st_size / 1e6,
         )
         for text in (
-            "kind = forecast and dataset = twin3 and crps.share@5d > 0.8",
+            "kind = forecast and dataset = twin3 and crps.skill@5d > 0.8",
             "model = fgn and model.width > 64 and not tag",
             "crps@1d < 0.3",
             "name ~ *s7* and created > 2026-01-01",

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from geobench.rounding import Rounding
     from geobench.scoring import Piece
     from geobench_catalog.draft import Draft
-    from geobench_catalog.references import Kind
 
 Watch = Callable[[str], AbstractContextManager[Progress]]
 """Called with what is about to be done; gives the progress to report to."""
@@ -130,7 +129,7 @@ class Steps:
             _check_device(self.device)
 
     @contextmanager
-    def _draft(self, kind: "Kind", name: str, **how: Any) -> "Iterator[Draft]":
+    def _draft(self, kind: str, name: str, **how: Any) -> "Iterator[Draft]":
         """Begin an entry, computed with the threads of these steps; its record names them."""
         with (
             numerics.settled(self.threads) as threads,
@@ -140,7 +139,7 @@ class Steps:
 
     @contextmanager
     def _claimed(
-        self, kind: "Kind", what: str, recipe: Mapping[str, Any], parents: Mapping[str, Entry]
+        self, kind: str, what: str, recipe: Mapping[str, Any], parents: Mapping[str, Entry]
     ) -> "Iterator[None]":
         """Do a work that no other process is at; look again whether it is done once it is ours."""
         first = True

@@ -24,7 +24,7 @@ from geobench_catalog.remote_zarr import Fetch, RemoteZarr
 
 if TYPE_CHECKING:
     import xarray as xr
-    from zarr.core.buffer import Buffer, BufferPrototype
+    from zarr.abc.buffer import Buffer, BufferPrototype
 
 _METADATA = {".zarray", ".zgroup", ".zmetadata", "zarr.json"}
 _TOLD = _METADATA | {".zattrs"}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def export(references: tuple[str, ...], path: Path, *, as_json: bool) -> None:
     """Write entries and their lineage into one file.
 
-    For example: geobench catalog export score/lorenz95.fgn.s0.crps@1 --to fgn.tar
+    For example: geobench catalog export KIND/NAME@1 --to a.tar
     """
     from geobench_catalog import archive
 
@@ -82,7 +82,7 @@ def push(references: tuple[str, ...], target: str, *, as_json: bool) -> None:
     TARGET is its folder or URL; it is made if it is not there. Entries that were made here count
     there as if they were made there; imported ones stay imported.
 
-    For example: geobench catalog push forecast/a@1 s3://bucket/twins
+    For example: geobench catalog push KIND/NAME@1 s3://bucket/folder
     """
     from geobench_catalog import transfer
     from geobench_catalog.catalog import Catalog
@@ -104,7 +104,7 @@ def pull(references: tuple[str, ...], source: str, *, trust: bool, as_json: bool
     SOURCE is its folder or URL. What comes in is marked as imported, and never used in place of
     work done here, unless you --trust it.
 
-    For example: geobench catalog pull forecast/a@1 s3://bucket/twins
+    For example: geobench catalog pull KIND/NAME@1 s3://bucket/folder
     """
     from geobench_catalog import transfer
     from geobench_catalog.catalog import Catalog
