@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
-from geobench_catalog.vocabulary import Vocabulary
+from geobench_catalog.vocabulary import Vocabulary, quoted
 
 _QUANTITY = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)")
 _DATE = re.compile(
@@ -97,8 +97,9 @@ def _entry(column: str, operator: str, value: Token) -> Sql:
     """Compare with the name of an entry, or with its reference."""
     if not re.search("[/@]", value.text):
         return _text(column, operator, value)
-    test = _text(f"{column}_reference", operator, value)
-    return Sql(f"({column}_reference IS NOT NULL AND {test.text})", test.parameters)
+    reference = column.removesuffix('"') + '_reference"'
+    test = _text(reference, operator, value)
+    return Sql(f"({reference} IS NOT NULL AND {test.text})", test.parameters)
 
 
 def _quantity(text: str, units: Mapping[str, int]) -> int | float | None:
@@ -225,7 +226,8 @@ class Fields:
     def called(self, word: str) -> Field:
         """What `word` means; `UnclearError` if that is nothing, or more than one thing."""
         if word in self.own:
-            return Field(f"e.{word}", self.own[word], f"(e.{word} IS NOT NULL AND {{}})")
+            column = f"e.{quoted(word)}"
+            return Field(column, self.own[word], f"({column} IS NOT NULL AND {{}})")
         if word in _LISTS:
             return _listed(word)
         if word in self.keys:
@@ -250,7 +252,7 @@ class Fields:
         if asked["part"] is not None:
             test += " AND part LIKE ? ESCAPE '\\'"
             parameters.append(f"%{_escaped(asked['part'])}%")
-        column = self.derived[asked["derived"]] if asked["derived"] else "value"
+        column = quoted(self.derived[asked["derived"]] if asked["derived"] else "value")
         # The limit keeps SQLite from looking for the measures again for each e.
         found = f"SELECT entry, {column} FROM measures WHERE {test} LIMIT -1"  # noqa: S608 -- ours
         joined = f"lineage CROSS JOIN ({found}) AS found USING (entry)"

@@ -27,7 +27,7 @@ from geobench_catalog.index_tables import (
 )
 from geobench_catalog.names import Names
 from geobench_catalog.references import Reference
-from geobench_catalog.vocabulary import Vocabulary
+from geobench_catalog.vocabulary import Vocabulary, quoted
 
 if TYPE_CHECKING:
     from geobench_catalog.entry import Entry
@@ -88,7 +88,7 @@ class Index:
         )
         wanted, shown = compiled(expression, known), self._shown
         extra = {name: sql for name, sql in wanted.columns.items() if name not in shown}
-        columns = [*(f"e.{name}" for name in shown), *(sql for sql, _ in extra.values())]
+        columns = [*(f"e.{quoted(name)}" for name in shown), *(sql for sql, _ in extra.values())]
         # What is put into it comes from `compiled`: names of columns, and question marks.
         statement = (
             f"SELECT {', '.join(columns)} FROM entries e WHERE {wanted.where} "  # noqa: S608

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from geobench_catalog.errors import STRANGE
 from geobench_catalog.index_file import APPLICATION
 from geobench_catalog.oddities import day, oddity
-from geobench_catalog.vocabulary import Vocabulary
+from geobench_catalog.vocabulary import Vocabulary, quoted
 
 if TYPE_CHECKING:
     from geobench_catalog.entry import Entry
@@ -52,8 +52,10 @@ _NAMES = re.findall(r"CREATE TABLE (\w+)", _TABLES)
 def statements(vocabulary: Vocabulary) -> list[str]:
     """What makes the tables, with the columns that a vocabulary adds."""
     stored = {name: kind for column in vocabulary.columns for name, kind in column.stored.items()}
-    columns = "".join(f"{name} {kind}, " for name, kind in stored.items())
-    derived = "".join(f", {name} REAL" for name in dict.fromkeys(vocabulary.derived.values()))
+    columns = "".join(f"{quoted(name)} {kind}, " for name, kind in stored.items())
+    derived = "".join(
+        f", {quoted(name)} REAL" for name in dict.fromkeys(vocabulary.derived.values())
+    )
     text = _TABLES.format(columns=columns, derived=derived)
     return [statement.strip() for statement in text.split(";") if statement.strip()]
 
@@ -190,7 +192,7 @@ def _facts(entry: "Entry") -> dict[str, object]:
 
 def _put(connection: sqlite3.Connection, facts: Mapping[str, object]) -> int:
     """Insert a row of entries, and return its number. The names of columns are ours."""
-    names, marks = ", ".join(facts), ", ".join("?" * len(facts))
+    names, marks = ", ".join(map(quoted, facts)), ", ".join("?" * len(facts))
     cursor = connection.execute(
         f"INSERT INTO entries ({names}) VALUES ({marks})",  # noqa: S608
         tuple(facts.values()),
@@ -278,7 +280,7 @@ def _relate(connection: sqlite3.Connection) -> None:
 def _inherit(connection: sqlite3.Connection, vocabulary: Vocabulary) -> None:
     """Give entries the columns that they inherit, from the parents that come first."""
     for column in vocabulary.columns:
-        for name in column.stored if column.inherited else ():
+        for name in map(quoted, column.stored) if column.inherited else ():
             changed = 1
             while changed > 0:  # one generation after the other
                 changed = connection.execute(

@@ -31,6 +31,11 @@ _TAKEN = {
 }  # fmt: skip
 
 
+def quoted(name: str) -> str:
+    """A column as SQL takes it, even if it is called as a word of SQL."""
+    return f'"{name}"'
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of entry: what it is made from, and what its record holds.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geobench.entries.recipes import FOREIGN
+from geobench.entries.summaries import ForecasterSummary, ForecastSummary
 from geobench.forecasts import layout
 from geobench_catalog import Catalog, CatalogError, Draft, Entry
 from geobench_catalog.references import check_name
@@ -105,14 +106,14 @@ def _laid_out(
     return ours, Limits.of(dataset, ranges=ranges), [*told, *notes]
 
 
-def _summary(failures: Counter[str], drawn: int, counts: Sequence[int]) -> dict[str, Any]:
+def _summary(failures: Counter[str], drawn: int, counts: Sequence[int]) -> ForecastSummary:
     """What the record says of it; `counts`: members of each init, where they were counted."""
-    return {
-        "failed_members": failures.total(),
-        **({"failures": dict(failures)} if failures else {}),
-        "members": drawn,
-        **({"member_counts": [*counts]} if len({*counts}) > 1 else {}),
-    }
+    told: dict[str, Any] = {"failed_members": failures.total(), "members": drawn}
+    if failures:
+        told["failures"] = dict(failures)
+    if len({*counts}) > 1:
+        told["member_counts"] = [*counts]
+    return ForecastSummary(**told)
 
 
 def _same(catalog: Catalog, draft: Draft, name: str, forecaster: Entry) -> Entry | None:
@@ -165,7 +166,7 @@ def _forecaster(
         labels=labels,
         door="forecast",
     ) as draft:
-        return draft.publish({"knows_law": False})
+        return draft.publish(ForecasterSummary(knows_law=False))
 
 
 def _blocks(ours: "xr.Dataset", memory: int, members: int) -> Iterator[tuple[slice, "xr.Dataset"]]:

@@ -10,6 +10,7 @@ from geobench_catalog.commands import documents, tables
 from geobench_catalog.commands.one_line import tell
 from geobench_catalog.commands.place import here, json_option, reference_argument
 from geobench_catalog.errors import CatalogError
+from geobench_catalog.vocabulary import quoted
 
 if TYPE_CHECKING:
     from geobench_catalog.catalog import Catalog
@@ -185,7 +186,7 @@ def usage(*, as_json: bool) -> None:
 
     catalog = here()
     of = [each.name for each in catalog.vocabulary.columns if each.type == "reference"]
-    groups = ", ".join(["kind", *(f"coalesce({name}, '–')" for name in of)])
+    groups = ", ".join(["kind", *(f"coalesce({quoted(name)}, '–')" for name in of)])
     places = ", ".join(str(place) for place in range(1, len(of) + 2))
     _, rows = catalog.index.sql(
         f"SELECT {groups}, count(*), sum(size) FROM entries GROUP BY {places} "  # noqa: S608 # ours
