@@ -20,7 +20,8 @@ import numpy as np
 import xarray as xr
 from timing import forget_peak, in_a_new_process, peak_bytes, tell
 
-from geobench_catalog import Catalog, Record, layout, zarr_data
+from geobench.forecasts import layout
+from geobench_catalog import Catalog, Record, zarr_data
 from geobench_catalog.record import identity
 
 SIZES = {
@@ -139,7 +140,7 @@ def searching(entries: int = 10_000) -> None:
             megabytes=(path / "index.sqlite").stat().st_size / 1e6,
         )
         for text in (
-            "kind = forecast and dataset = twin3 and crps.share@5d > 0.8",
+            "kind = forecast and dataset = twin3 and crps.skill@5d > 0.8",
             "model = fgn and model.width > 64 and not tag",
             "crps@1d < 0.3",
             "name ~ *s7* and created > 2026-01-01",

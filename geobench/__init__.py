@@ -7,6 +7,7 @@ The names below are all that a plugin needs. They are imported when they are fir
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from geobench.entries import vocabulary as _vocabulary
 from geobench.errors import GeobenchError
 from geobench.hookspecs import hookimpl
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from geobench.interfaces.simulator import Simulator
     from geobench.interfaces.state import Dimension, StateSpec, Variable
     from geobench.training import Optimisation, Stage, optimise
+
+_vocabulary.register()  # before any catalog is opened
 
 _HOME = {
     "FAMILIES": "interfaces.presentation",

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from geobench.entries.summaries import ForecastSummary
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.plugin import Fields
@@ -113,8 +114,7 @@ def check_whole(forecast: Entry) -> None:
 
 def member_counts(forecast: Entry) -> list[int] | None:
     """How many members each init has, where that differs; they are its first ones."""
-    counts = forecast.record.summary.get("member_counts")
-    return None if counts is None else [int(count) for count in counts]
+    return ForecastSummary.of(forecast).member_counts
 
 
 def check_equal_members(forecast: Entry, command: str) -> None:

@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from geobench.cases import Cases
+from geobench.entries.summaries import ControlSummary, DatasetSummary
 from geobench.errors import GeobenchError
 from geobench.interfaces.law import Law
 from geobench.interfaces.model import EnsembleModel, Task
@@ -76,7 +77,7 @@ class Dataset:
     @property
     def exact(self) -> bool:
         """Whether draws of the true distribution are exact."""
-        return not self.entry.record.summary.get("inexact_law")
+        return not DatasetSummary.of(self.entry).inexact_law
 
     def task(self, model: EnsembleModel) -> Task:
         """What a model is asked to do; one that may is given the law."""
@@ -230,7 +231,7 @@ class Dataset:
                     train = self.entry.open(self.experiment.truth_group("train"))
                     found = self.measure.limits_of_train(event, train)
             else:
-                states = int(control.record.summary["states"])
+                states = ControlSummary.of(control).states
                 found = self.measure.limits_of_control(event, control.load(), states)
             self._thresholds[event, run] = found
         return self._thresholds[event, run]

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from geobench.entries.recipes import IMPORTED, is_imported
 from geobench.errors import GeobenchError
 from geobench.nodes.engine import Engine
 from geobench.nodes.kinds import node_of
 from geobench.stored_weights import WEIGHTS
 from geobench_catalog import Entry, difference, scratch
-from geobench_catalog.adoption import IMPORTED, is_imported
 from geobench_catalog.difference import ArrayChange, Change
 
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
 from geobench.errors import GeobenchError
+from geobench.forecasts import layout
+from geobench.forecasts.failures import Limits
 from geobench.interfaces.state import StateSpec
 from geobench.rounding import Rounding
-from geobench_catalog import Draft, layout
-from geobench_catalog.failures import Limits
+from geobench_catalog import Draft
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -115,7 +115,6 @@ _LONGEST = (
     "test_generative",
     "test_emulator",
     "test_soundness",
-    "test_windows",
     "test_law_forms",
     "test_protocol",
     "test_exchange",

@@ -1,4 +1,7 @@
-"""A catalog of datasets, forecasters, forecasts and scores; knows neither torch nor geobench."""
+"""A catalog of immutable, versioned entries of any kind; knows neither torch nor geobench.
+
+What entries mean, their kinds and what can be asked about them, it is told (`Vocabulary`).
+"""
 
 from geobench_catalog.catalog import Catalog
 from geobench_catalog.draft import Draft
@@ -6,18 +9,23 @@ from geobench_catalog.entry import Entry
 from geobench_catalog.errors import CatalogError, GeobenchError
 from geobench_catalog.names import Alias
 from geobench_catalog.record import Parent, Record
-from geobench_catalog.references import KINDS, Kind, Reference
+from geobench_catalog.references import Reference
+from geobench_catalog.vocabulary import Column, Kind, Measure, Vocabulary, register, registered
 
 __all__ = [
-    "KINDS",
     "Alias",
     "Catalog",
     "CatalogError",
+    "Column",
     "Draft",
     "Entry",
     "GeobenchError",
     "Kind",
+    "Measure",
     "Parent",
     "Record",
     "Reference",
+    "Vocabulary",
+    "register",
+    "registered",
 ]

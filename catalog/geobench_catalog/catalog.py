@@ -15,11 +15,8 @@ put into place after the data are complete and on disk, in one step that fails w
 taken. A process that dies before leaves debris that nobody sees, and `gc` removes.
 """
 
-import hashlib
-import json
 import os
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -28,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ByteSize
 
+from geobench_catalog import index_file, lineage, mark
 from geobench_catalog.claims import Claims
 from geobench_catalog.draft import Draft
 from geobench_catalog.entry import Entry
@@ -35,37 +33,52 @@ from geobench_catalog.errors import CatalogError, told
 from geobench_catalog.names import Alias, Door, Names, alias_of
 from geobench_catalog.oddities import oddity
 from geobench_catalog.record import identity
-from geobench_catalog.references import KINDS, Kind, Reference, split
+from geobench_catalog.references import Reference, split
 from geobench_catalog.store import opened
+from geobench_catalog.vocabulary import Vocabulary, registered
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from geobench_catalog.index import Index
 
-_MARK = "geobench-catalog.json"
-_SCHEMA = 2
-_BEST_COMPRESSION = 20  # times; forecasts of white noise are compressed 1.1 times, zeros far more
+_BEST_COMPRESSION = 20  # times; white noise is compressed 1.1 times, zeros far more
 
 
 class Catalog:
-    """Entries in a folder, or under an fsspec URL. Opening one creates it only if asked to."""
+    """Entries in a folder, or under an fsspec URL. Opening one creates it only if asked to.
 
-    def __init__(self, place: str | os.PathLike[str], *, create: bool = False) -> None:
+    `vocabulary`: what its entries mean; default: what is registered.
+    """
+
+    def __init__(
+        self,
+        place: str | os.PathLike[str],
+        vocabulary: Vocabulary | None = None,
+        *,
+        create: bool = False,
+    ) -> None:
         self.store = opened(os.fspath(place))
         self.names = Names(self.store)
         self.damaged: dict[Reference, str] = {}
-        mark = self._read_mark()
-        if mark is None:
+        self._vocabulary = vocabulary
+        content = mark.read(self.store)
+        if content is None:
             if not create:
+                hint = self.vocabulary.hint and f", or make one with {self.vocabulary.hint}"
                 raise CatalogError(
-                    f"{self.url} is not a catalog (it has no {_MARK}). "
-                    f"Name another with --catalog, or make one with 'geobench simulate'."
+                    f"{self.url} is not a catalog (it has no {mark.NAME}). Name another with "
+                    f"--catalog{hint}."
                 )
-            self._create()
-            mark = self._read_mark()
-        self._schema = _schema(f"{self.url}/{_MARK}", mark or b"")
-        self.mark = mark or b""  # no other catalog has it, not even a later one at this URL
+            mark.create(self.store)
+            content = mark.read(self.store)
+        self.mark = content or b""  # no other catalog has it, not even a later one at this URL
+        self._schema = mark.schema(self.url, self.mark)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What its entries mean."""
+        return registered() if self._vocabulary is None else self._vocabulary
 
     @property
     def url(self) -> str:
@@ -79,32 +92,6 @@ class Catalog:
             raise CatalogError(f"the catalog {self.url} is not a folder.")
         return self.store.folder
 
-    def _read_mark(self) -> bytes | None:
-        try:
-            return self.store.read(_MARK)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise CatalogError(f"{self.url}/{_MARK} cannot be read ({error}).") from error
-
-    def _create(self) -> None:
-        folder = self.store.folder
-        if folder and folder.exists() and not folder.is_dir():
-            raise CatalogError(f"{self.url} is not a folder.")
-        with told(self.url):
-            there = {*self.store.names(""), *self.store.folders("")}
-            if there - {"lock", "tmp"}:  # these are of one who died, or is about to make it
-                if self._read_mark() is not None:
-                    return  # another process made it meanwhile
-                raise CatalogError(
-                    f"{self.url} is not empty and not a catalog (it has no {_MARK}). "
-                    f"Name an empty or a new folder with --catalog."
-                )
-            try:
-                self.store.create(_MARK, _new_mark())
-            except FileExistsError:
-                return  # another process made it meanwhile
-
     @property
     def schema(self) -> int:
         """Version of what its entries may look like."""
@@ -112,16 +99,15 @@ class Catalog:
 
     def upgrade(self) -> None:
         """Tell older versions of geobench that there are entries that they cannot read."""
-        if self._schema < _SCHEMA:
-            with told(self.url):
-                self.store.replace(_MARK, _new_mark())
-            self._schema = _SCHEMA
+        if self._schema < mark.SCHEMA:
+            mark.upgrade(self.store)
+            self._schema = mark.SCHEMA
 
     # -- writing
 
     def draft(
         self,
-        kind: Kind,
+        kind: str,
         name: str,
         *,
         recipe: Mapping[str, Any],
@@ -135,13 +121,25 @@ class Catalog:
         `environment`: what its record says of the place it is made in, beside what is found here.
         `door`: how its content came in, if it was not computed here; it is then marked as imported.
         """
+        self.vocabulary.check_kind(kind)
+        self.vocabulary.check_parents(
+            kind, {role: entry.reference.kind for role, entry in (parents or {}).items()}
+        )
         told_of = {"recipe": dict(recipe), "labels": dict(labels or {})}
         for where, value in told_of.items():
             if found := oddity(value, where):
                 raise CatalogError(f"{kind}/{name} cannot be recorded: {found}. Choose another.")
         self.upgrade()
         return Draft(
-            self.store, kind, name, recipe, parents or {}, labels or {}, environment or {}, door
+            self.store,
+            self.vocabulary,
+            kind,
+            name,
+            recipe=recipe,
+            parents=parents or {},
+            labels=labels or {},
+            environment=environment or {},
+            door=door,
         )
 
     # -- reading
@@ -159,7 +157,7 @@ class Catalog:
             raise CatalogError(f"there is no {text} in {self.url}. {self._similar(text)}")
         return reference
 
-    def get(self, reference: str, wanted: Kind | None = None) -> Entry:
+    def get(self, reference: str, wanted: str | None = None) -> Entry:
         """Return the entry `kind/name@version`; also `@latest`, the newest, and `@alias`.
 
         `CatalogError` if it is not there, or not of the `wanted` kind.
@@ -167,6 +165,7 @@ class Catalog:
         resolved = self.resolve(reference)
         entry_id = self.names.id(resolved)
         if entry_id is None:
+            self.vocabulary.check_kind(resolved.kind)
             raise CatalogError(f"there is no {reference} in {self.url}. {self._similar(reference)}")
         if wanted and resolved.kind != wanted:
             raise CatalogError(f"{reference} is a {resolved.kind}; name a {wanted}.")
@@ -197,29 +196,9 @@ class Catalog:
 
     def parent(self, entry: Entry, role: str) -> Entry:
         """Return the entry that `entry` was made from in this role."""
-        if role not in entry.record.parents:
-            raise CatalogError(
-                f"{entry.reference} names no {role} that it was made from. Remove it, or "
-                f" get it from its source again."
-            )
-        parent = entry.record.parents[role]
-        try:
-            found = self.get(parent.reference)
-        except CatalogError:
-            if parent.id is None:
-                raise
-        else:
-            if parent.id in (None, found.id):
-                return found
-        known = self._known(parent.id) if parent.id else None
-        if known is None:
-            raise CatalogError(
-                f"{entry.reference} was made from {parent.reference}, which is not in {self.url}. "
-                f"Pull or import it with its lineage, or make it again."
-            )
-        return known
+        return lineage.parent(entry, role, self.get, self._with_id, self.url)
 
-    def _known(self, entry_id: str) -> Entry | None:
+    def _with_id(self, entry_id: str) -> Entry | None:
         """The entry of this id; a reference that was lost and given again makes the index lie."""
         for _ in range(2):
             reference = self.index.reference(entry_id)
@@ -237,15 +216,11 @@ class Catalog:
 
     def lineage(self, entry: Entry) -> list[Entry]:
         """`entry` and all it was made from, directly or not: ancestors first, each once."""
-        found: dict[str, Entry] = {}
-        for parent in self.parents(entry).values():
-            for each in self.lineage(parent):
-                found.setdefault(each.id, each)
-        return [*found.values(), entry]
+        return lineage.lineage(entry, self.parents)
 
     def find(
         self,
-        kind: Kind,
+        kind: str,
         recipe: Mapping[str, Any],
         parents: Mapping[str, Entry],
         *,
@@ -260,16 +235,13 @@ class Catalog:
 
     def find_all(
         self,
-        kind: Kind,
+        kind: str,
         computations: Sequence[tuple[Mapping[str, Any], Mapping[str, Entry]]],
         *,
         door: Door | None = None,
     ) -> list[Entry | None]:
         """Return what `find` returns of each (recipe, parents); the index is asked once."""
-        keys = [
-            identity(kind, recipe, {role: entry.id for role, entry in parents.items()})
-            for recipe, parents in computations
-        ]
+        keys = [_key(kind, recipe, parents) for recipe, parents in computations]
         made = self.index.made_by(keys, door)
         return [self._newest(key, made.get(key, ())) for key in keys]
 
@@ -295,35 +267,32 @@ class Catalog:
             )
 
     def work(
-        self, kind: Kind, recipe: Mapping[str, Any], parents: Mapping[str, Entry]
+        self, kind: str, recipe: Mapping[str, Any], parents: Mapping[str, Entry]
     ) -> AbstractContextManager[Path]:
         """A folder on this machine for a computation that may be interrupted and go on.
 
         Held by this process, removed when the block ends well, found again after an error or a
         crash. `CatalogError` if another process is at this very computation.
         """
-        key = identity(kind, recipe, {role: entry.id for role, entry in parents.items()})
-        return self.store.work(key)
+        return self.store.work(_key(kind, recipe, parents))
 
     def claim(
-        self, kind: Kind, recipe: Mapping[str, Any], parents: Mapping[str, Entry]
+        self, kind: str, recipe: Mapping[str, Any], parents: Mapping[str, Entry]
     ) -> AbstractContextManager[bool]:
         """Claim a computation as long as the block lasts; False if another process is at it."""
-        key = identity(kind, recipe, {role: entry.id for role, entry in parents.items()})
-        return self._claims.held(key)
+        return self._claims.held(_key(kind, recipe, parents))
 
     @cached_property
     def _claims(self) -> Claims:
         return Claims(self.store)
 
-    def entries(self, kind: Kind | None = None) -> Iterator[Entry]:
+    def entries(self, kind: str | None = None) -> Iterator[Entry]:
         """Iterate over all entries (of one kind), by kind, name and version, read one by one.
 
         One that cannot be read is passed over, and told in `damaged`. To select or to list, use
         `query`: it reads an index.
         """
-        references = self.names.references(kind)
-        for reference in sorted(references, key=lambda each: (KINDS.index(each.kind), each)):
+        for reference in self.vocabulary.sorted(self.names.references(kind)):
             try:
                 entry = self.get(str(reference))
             except CatalogError as error:
@@ -365,9 +334,16 @@ class Catalog:
     @cached_property
     def index(self) -> "Index":
         """The index; brought up to date whenever it is asked."""
+        return self._index(index_file.place(self.store, self.mark, plain=not self.vocabulary.kinds))
+
+    def index_of_records(self) -> "Index":
+        """An index in memory, made from the records alone: what it says does not rest on a file."""
+        return self._index(None)
+
+    def _index(self, file: Path | None) -> "Index":
         from geobench_catalog.index import Index
 
-        return Index(self)
+        return Index(self.names, self.get, self.damaged, self.vocabulary, file)
 
     def query(self, expression: str = "") -> "pd.DataFrame":
         """Entries for which `expression` holds, one a row; see `expression` for the language."""
@@ -386,31 +362,5 @@ class Catalog:
         return "'geobench catalog list' shows what is there."
 
 
-def _new_mark() -> bytes:
-    fields = {"schema": _SCHEMA, "id": uuid.uuid4().hex}
-    return json.dumps(fields | {"sha256": _digest(fields)}).encode()
-
-
-def _digest(fields: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
-
-
-def _schema(mark: str, text: bytes) -> int:
-    try:
-        fields = json.loads(text)
-        schema = fields["schema"]
-        if schema in range(1, _SCHEMA + 1) and fields != {"schema": schema}:
-            digest = fields.pop("sha256")
-            if digest != _digest(fields) or set(fields) != {"schema", "id"}:
-                raise ValueError("it is not what was written")
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CatalogError(
-            f"{mark} cannot be read ({error!r}). If the folders entries and refs beside it are "
-            f'whole, write {{"schema": {_SCHEMA}}} into it.'
-        ) from error
-    if schema not in range(1, _SCHEMA + 1):
-        raise CatalogError(
-            f"{mark.rpartition('/')[0]} has catalog schema {schema}; this geobench reads 1 to "
-            f"{_SCHEMA}. Use the version of geobench that wrote it."
-        )
-    return int(schema)
+def _key(kind: str, recipe: Mapping[str, Any], parents: Mapping[str, Entry]) -> str:
+    return identity(kind, recipe, {role: entry.id for role, entry in parents.items()})

@@ -17,7 +17,7 @@ from geobench_catalog.errors import CatalogError, cure
 from geobench_catalog.manifest import Manifest, digest, measure_file
 
 if TYPE_CHECKING:
-    from zarr.core.buffer import Buffer, BufferPrototype
+    from zarr.abc.buffer import Buffer, BufferPrototype
 
 _LARGE = 1 << 18  # bytes, from which on hashing is worth a thread
 

@@ -14,22 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from zarr.abc.store import ByteRequest, Store, SuffixByteRequest
-from zarr.storage import WrapperStore
+from typing import Any
 
 from geobench_catalog.errors import CatalogError
-
-if TYPE_CHECKING:
-    from zarr.core.buffer import Buffer, BufferPrototype
 
 LARGEST = 2**28
 """Bytes of a chunk in memory."""
 _COMPRESSORS = ("blosc", "zstd", "gzip", "zlib", "bz2", "lzma", "lz4", "pcodec")
 _SLACK = 2**16  # bytes, that headers and odd types take
 _WIDEST = 8  # times that a filter may make numbers wider
-_HDF5_HARMLESS = (2, 3, 5, 6)  # shuffle, Fletcher's checksum, n-bit, scale and offset
 _STEP = 2**20  # bytes that are unpacked at once
 
 
@@ -58,7 +51,7 @@ def declared(node: Mapping[str, Any], where: str) -> Chunks | None:
     """Read an array's metadata; None for a group. `CatalogError` if a chunk would be too large."""
     if "chunks" in node and "dtype" in node:  # Zarr 2
         shape, item = node["chunks"], _item(node["dtype"])
-        found = Chunks(_size(shape, item, where), _named([*_list(node.get("compressor"))]))
+        found = Chunks(size_of(shape, item, where), _named([*_list(node.get("compressor"))]))
         return _checked(found, where)
     if node.get("node_type") != "array" or "chunk_grid" not in node:
         return None
@@ -66,19 +59,19 @@ def declared(node: Mapping[str, Any], where: str) -> Chunks | None:
     codecs = _list(node.get("codecs"))
     shards = [each for each in codecs if _name(each) == "sharding_indexed"]
     if not shards:
-        return _checked(Chunks(_size(shape, item, where), _named(codecs)), where)
+        return _checked(Chunks(size_of(shape, item, where), _named(codecs)), where)
     if len(codecs) > 1:
-        raise _refused(where, "has shards that are packed as a whole")
+        raise refused(where, "has shards that are packed as a whole")
     how = shards[0].get("configuration", {})
     inner = how.get("chunk_shape")
-    size, codecs = _size(inner, item, where), _list(how.get("codecs"))
+    size, codecs = size_of(inner, item, where), _list(how.get("codecs"))
     if any(_name(each) == "sharding_indexed" for each in codecs):
-        raise _refused(where, "has shards inside shards")
+        raise refused(where, "has shards inside shards")
     if size is None:
         return None
     count = prod(-(-own // cut) for own, cut in zip(shape, inner, strict=True))
     if 16 * count > LARGEST:
-        raise _refused(where, f"has {count:,} chunks in a shard")
+        raise refused(where, f"has {count:,} chunks in a shard")
     checks = sum(4 for each in _list(how.get("index_codecs")) if _name(each) == "crc32c")
     end = how.get("index_location", "end") == "end"
     return _checked(Chunks(size, _named(codecs), count, end, 16 * count + checks), where)
@@ -86,20 +79,25 @@ def declared(node: Mapping[str, Any], where: str) -> Chunks | None:
 
 def _checked(found: Chunks, where: str) -> Chunks:
     if len(found.packers) > 1:
-        raise _refused(where, f"packs its chunks twice ({', then '.join(found.packers)})")
+        raise refused(where, f"packs its chunks twice ({', then '.join(found.packers)})")
     return found
 
 
-def _size(shape: Any, item: int | None, where: str) -> int | None:
+def size_of(shape: Any, item: int | None, where: str) -> int | None:
+    """Bytes of a chunk of this shape, `item` bytes a number; `CatalogError` if it is too large.
+
+    None if the shape is none, or the length of an item is not known.
+    """
     if not isinstance(shape, list) or any(type(each) is not int or each < 1 for each in shape):
         return None  # no shape: whoever reads it says so
     size = prod(shape) * (item or 1)
     if size > LARGEST:
-        raise _refused(where, f"has chunks of {size:,} bytes ({' x '.join(map(str, shape))})")
+        raise refused(where, f"has chunks of {size:,} bytes ({' x '.join(map(str, shape))})")
     return size if item else None
 
 
-def _refused(where: str, what: str) -> CatalogError:
+def refused(where: str, what: str) -> CatalogError:
+    """The error for an array (`where`) whose chunks cannot be read within the limit."""
     return CatalogError(
         f"{where} {what}, and a chunk may take {LARGEST >> 20} MiB in memory. Write the data again "
         f"in smaller chunks, each packed once."
@@ -133,30 +131,21 @@ def _item(dtype: Any) -> int | None:
         return None
 
 
-def check_hdf5_chunks(name: str, dataset: Any) -> None:
-    """Hold the chunks that an HDF5 dataset declares to the same limits."""
-    _size(list(dataset.chunks), dataset.dtype.itemsize, name)
-    settings = dataset.id.get_create_plist()
-    filters = [settings.get_filter(place)[0] for place in range(settings.get_nfilters())]
-    if len([each for each in filters if each not in _HDF5_HARMLESS]) > 1:
-        raise _refused(name, "packs its chunks twice")
-
-
 def check_files(folder: Path, metadata: Mapping[str, bytes], names: Iterable[str]) -> None:
     """Raise `CatalogError` if a chunk in a folder would unpack to more than it may."""
-    arrays = _arrays(metadata)
+    arrays = arrays_of(metadata)
     for name in names:
-        owner = _owner(name, arrays)
+        owner = owner_of(name, arrays)
         if owner is not None and (folder / name).stat().st_size:
             with (
                 (folder / name).open("rb") as file,
                 mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
                 memoryview(data) as view,  # of most files only the headers are looked at
             ):
-                _check_chunks(arrays[owner], view, name)
+                check_chunks(arrays[owner], view, name)
 
 
-def _arrays(metadata: Mapping[str, bytes]) -> dict[str, Chunks]:
+def arrays_of(metadata: Mapping[str, bytes]) -> dict[str, Chunks]:
     """What each array declares, by its path."""
     found = {}
     for file, text in metadata.items():
@@ -168,7 +157,7 @@ def _arrays(metadata: Mapping[str, bytes]) -> dict[str, Chunks]:
     return found
 
 
-def _owner(key: str, arrays: Mapping[str, Chunks]) -> str | None:
+def owner_of(key: str, arrays: Mapping[str, Chunks]) -> str | None:
     """The array that a file is a chunk of."""
     folder, _, name = key.rpartition("/")
     if name.startswith(".z") or name == "zarr.json":
@@ -178,12 +167,13 @@ def _owner(key: str, arrays: Mapping[str, Chunks]) -> str | None:
     return folder if folder in arrays else None
 
 
-def _check_chunks(own: Chunks, data: bytes | memoryview, name: str) -> None:
+def check_chunks(own: Chunks, data: bytes | memoryview, name: str) -> None:
+    """Raise `CatalogError` if a chunk in a file, or in a shard, unpacks to too much."""
     if own.inner is None:
-        return _check(own, data, name)
+        return check_chunk(own, data, name)
     for start, length in _places(own, data):
         with memoryview(data)[start : start + length] as chunk:
-            _check(own, chunk, name)
+            check_chunk(own, chunk, name)
     return None
 
 
@@ -203,9 +193,10 @@ def _places(own: Chunks, shard: bytes | memoryview) -> Iterator[tuple[int, int]]
             yield int(begin), int(length)
 
 
-def _check(own: Chunks, data: bytes | memoryview, name: str) -> None:
+def check_chunk(own: Chunks, data: bytes | memoryview, name: str) -> None:
+    """Raise `CatalogError` if a chunk unpacks to more than its array declares."""
     for packer in own.packers:
-        size = _unpacked(packer, data, own.most)
+        size = unpacked(packer, data, own.most)
         if size > own.most:
             raise CatalogError(
                 f"{name} has {len(data):,} bytes and unpacks to {size:,} or more, and its chunks "
@@ -214,7 +205,7 @@ def _check(own: Chunks, data: bytes | memoryview, name: str) -> None:
             )
 
 
-def _unpacked(packer: str, data: bytes | memoryview, most: int) -> int:
+def unpacked(packer: str, data: bytes | memoryview, most: int) -> int:
     """Bytes that a chunk unpacks to, as far as they are not more than `most`."""
     if packer == "blosc":
         return int.from_bytes(data[4:8], "little")
@@ -268,42 +259,3 @@ def _zstd(data: bytes | memoryview) -> int:
         if header & 1:
             break
     return size
-
-
-class BoundedStore(WrapperStore[Store]):
-    """A stranger's store: a chunk is given only if it unpacks to no more than is declared."""
-
-    def __init__(self, store: Store, metadata: Mapping[str, bytes]) -> None:
-        super().__init__(store)
-        self._metadata = metadata
-        self._arrays = _arrays(metadata)
-
-    def _with_store(self, store: Store) -> "BoundedStore":
-        return type(self)(store, self._metadata)
-
-    async def get(
-        self, key: str, prototype: "BufferPrototype", byte_range: ByteRequest | None = None
-    ) -> "Buffer | None":
-        """Return a file or a part of it; `CatalogError` for a chunk that is too large."""
-        value = await super().get(key, prototype, byte_range)
-        owner = _owner(key, self._arrays)
-        if value is None or owner is None:
-            return value
-        own, data = self._arrays[owner], memoryview(value.to_bytes())
-        if byte_range is None:
-            _check_chunks(own, data, key)
-        elif (
-            own.inner is not None
-            and not isinstance(byte_range, SuffixByteRequest)
-            and len(data) != own.index  # the index, at the start
-        ):
-            _check(own, data, key)
-        return value
-
-    async def get_partial_values(
-        self,
-        prototype: "BufferPrototype",
-        key_ranges: Iterable[tuple[str, ByteRequest | None]],
-    ) -> "list[Buffer | None]":
-        """Return parts of files."""
-        return [await self.get(key, prototype, part) for key, part in key_ranges]

@@ -64,6 +64,6 @@ def _holds_objects(dtype: Any) -> bool:
 
 def _unsafe(where: str, what: str) -> CatalogError:
     return CatalogError(
-        f"{where} uses {what}, which may run code or is not known. Write the forecast again with "
+        f"{where} uses {what}, which may run code or is not known. Write it again with "
         f"numbers and a plain compressor such as zstd."
     )

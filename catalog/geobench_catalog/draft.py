@@ -15,14 +15,17 @@ from geobench_catalog.entry import DATA, Entry
 from geobench_catalog.errors import CatalogError, told
 from geobench_catalog.local_store import sync
 from geobench_catalog.names import Door, Names
-from geobench_catalog.record import Parent, Record, check, identity
-from geobench_catalog.references import Kind, check_name
+from geobench_catalog.record import Parent, Record, identity
+from geobench_catalog.record_check import check
+from geobench_catalog.references import check_kind, check_name
 from geobench_catalog.store import Store
+from geobench_catalog.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
     from numpy.typing import NDArray
+    from pydantic import BaseModel
     from zarr.abc.store import Store as ZarrStore
 
     from geobench_catalog.zarr_data import Shape
@@ -38,8 +41,10 @@ class Draft:
     def __init__(
         self,
         store: Store,
-        kind: Kind,
+        vocabulary: Vocabulary,
+        kind: str,
         name: str,
+        *,
         recipe: Mapping[str, Any],
         parents: Mapping[str, Entry],
         labels: Mapping[str, str],
@@ -47,7 +52,8 @@ class Draft:
         door: Door | None = None,
     ) -> None:
         self._store, self._names = store, Names(store)
-        self._kind: Kind = kind
+        self._vocabulary = vocabulary
+        self._kind = check_kind(kind)
         self._name = check_name(name)
         self._recipe = dict(recipe)
         self._parents = dict(parents)
@@ -165,9 +171,14 @@ class Draft:
         )
         return bool(own) and own == other
 
-    def publish(self, summary: Mapping[str, Any] | None = None) -> Entry:
-        """Make the entry visible, under the next free version of its name, and return it."""
+    def publish(self, summary: "Mapping[str, Any] | BaseModel | None" = None) -> Entry:
+        """Make the entry visible, under the next free version of its name, and return it.
+
+        Of a model the fields are recorded that were set.
+        """
         self._validate()
+        if summary is not None and not isinstance(summary, Mapping):
+            summary = summary.model_dump(mode="json", exclude_unset=True)
         text = self._checked(self._record(summary or {}))
         files = self._files | {manifest.RECORD: manifest.measured(text)}
         with told(self._store.url):
@@ -184,7 +195,8 @@ class Draft:
         """The record as it is stored; `CatalogError` if it could not be read again."""
         try:
             text = record.model_dump_json(indent=1).encode()  # NaN becomes null
-            check(Record.model_validate(json.loads(text)), text)
+            kind = self._vocabulary.kind(self._kind)
+            check(Record.model_validate(json.loads(text)), text, kind)
         except ValueError as error:
             raise CatalogError(
                 f"{self._kind}/{self._name}: its record cannot be kept "
@@ -245,7 +257,7 @@ class Draft:
             summary=dict(summary),
             created=datetime.now(UTC),
             seconds=time.perf_counter() - self._began,
-            environment=environment.describe() | self._environment,
+            environment=environment.describe(self._vocabulary) | self._environment,
             size=manifest.size(self._files),
             content=manifest.content_digest(self._files),
         )
@@ -296,7 +308,7 @@ def settle(
     store: Store,
     folder: Path,
     files: manifest.Manifest,
-    kind: Kind,
+    kind: str,
     name: str,
     version: int | None = None,
     door: Door | None = None,

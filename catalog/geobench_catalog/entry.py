@@ -1,10 +1,10 @@
 """A published entry: its record, its files, its data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from geobench_catalog import manifest
 from geobench_catalog.errors import STRANGE, CatalogError, cure
@@ -15,10 +15,7 @@ from geobench_catalog.store import Store
 
 if TYPE_CHECKING:
     import xarray as xr
-    import zarr
     from zarr.abc.store import Store as ZarrStore
-
-    from geobench_catalog.windows import Windows
 
 DATA = "data.zarr"
 
@@ -204,41 +201,6 @@ class Entry:
         for first in range(0, opened.sizes[dim], step):
             with self.reading():
                 yield opened.isel({dim: slice(first, first + step)}).load()
-
-    def arrays(self, group: str, names: Sequence[str] | None = None) -> "list[zarr.Array[Any]]":
-        """Zarr arrays of a group; default: all but the coordinates."""
-        import zarr
-
-        from geobench_catalog.zarr_data import strings_allowed
-
-        opened = self.open(group)
-        wanted = [str(name) for name in (opened.data_vars if names is None else names)]
-        unknown = sorted(set(wanted) - {str(name) for name in opened.data_vars})
-        if unknown:
-            raise CatalogError(
-                f"{self.reference}: {group} holds no variable '{unknown[0]}'. There are: "
-                f"{', '.join(map(str, opened.data_vars))}."
-            )
-        with strings_allowed():
-            found = zarr.open_group(self.store(), path=group, mode="r", zarr_format=3)
-            return [found[name] for name in wanted]  # type: ignore[misc] # they are arrays
-
-    def windows(
-        self,
-        group: str = "train",
-        *,
-        length: int,
-        batch: int,
-        memory: int = 2**30,
-        variables: Sequence[str] | None = None,
-        stride: int | None = None,
-        seed: int = 0,
-    ) -> "Windows":
-        """Shuffled windows of a dataset's trajectories, for training; see `Windows`."""
-        from geobench_catalog.windows import Windows
-
-        arrays = self.arrays(group, variables)
-        return Windows(arrays, length=length, batch=batch, memory=memory, stride=stride, seed=seed)
 
     @contextmanager
     def reading(self) -> Iterator[None]:

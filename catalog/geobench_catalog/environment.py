@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("geobench-twin", "numpy", "numcodecs", "torch", "xarray", "xskillscore", "zarr")
+from geobench_catalog.vocabulary import Vocabulary
+
+_PACKAGES = ("numpy", "numcodecs", "xarray", "zarr")
 _INSTRUCTIONS = (
     "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16",
     "amx_int8", "amx_fp16", "asimd", "sve", "sve2",
@@ -18,17 +20,20 @@ _SETTINGS = (
     "ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS",
     "NUMBA_CPU_FEATURES", "NUMBA_CPU_NAME", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE",
 )  # fmt: skip
-_PLUGINS = "geobench"  # the group of entry points
 
 
 @functools.cache
-def versions() -> dict[str, str]:
-    """Return the installed versions of what makes numbers: libraries, and every plugin."""
-    plugins = importlib.metadata.entry_points(group=_PLUGINS)
+def versions(packages: tuple[str, ...] = (), plugins_of: str = "") -> dict[str, str]:
+    """Return the installed versions of what makes numbers.
+
+    Those are the libraries that the catalog writes with, `packages`, and each distribution that
+    has an entry point in the group `plugins_of`.
+    """
+    plugins = importlib.metadata.entry_points(group=plugins_of) if plugins_of else ()
     found = {}
     known = [plugin.dist.metadata for plugin in plugins if plugin.dist]
     named = {metadata["Name"] for metadata in known if "Name" in metadata}  # damaged ones lack it
-    for package in sorted({*_PACKAGES, *named}):
+    for package in sorted({*_PACKAGES, *packages, *named}):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
@@ -88,15 +93,16 @@ def _library_settings() -> dict[str, str]:
     return {key: os.environ[key] for key in _SETTINGS if key in os.environ}
 
 
-def describe() -> dict[str, Any]:
+def describe(vocabulary: Vocabulary) -> dict[str, Any]:
     """Everything about the place an entry is made in that can matter to its numbers or cost.
 
-    Of the code, its state when this process first asked: what it has loaded does not change.
+    The vocabulary names further software. Of the code, its state when this process first asked:
+    what it has loaded does not change.
     """
     settings = _library_settings()
     return {
         "python": platform.python_version(),
-        "packages": versions(),
+        "packages": versions(vocabulary.packages, vocabulary.plugins),
         **commit(),
         "platform": platform.platform(),
         "machine": platform.machine(),

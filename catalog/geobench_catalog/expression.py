@@ -1,4 +1,4 @@
-"""Expressions that pick entries of a catalog: `kind = forecast and crps.share@5d > 0.8`.
+"""Expressions that pick entries of a catalog: `kind = table and width > 64`.
 
     expression = conditions joined by `not`, `and`, `or` (in this order) and parentheses
     condition  = FIELD                              it has one
@@ -11,51 +11,41 @@ width, `not width = 64` also what has none.
 
 Fields of an entry:
 
-    kind name version reference id dataset model scorer seed created seconds size content key
-    tag alias
+    kind name version reference id created seconds size origin content key tag alias
 
     id = 3f2a            the id begins so
-    dataset = lorenz95   its name; a value with '/' or '@' is its reference: dataset/lorenz95@2
     created              2026-11-24, 2026-11-24T16:00 (UTC), or how long ago: -7d, -12h. A date is
                          the whole day: `<=` includes it, `>` begins after it
     size                 in bytes, or 300kB, 10MB, 2GB, 1.5GiB
     seconds              in seconds, or 90s, 5min, 2h, 1d
+    name ~ a*            the name begins with a
+    size > 1.5GiB and created <= 2026-11-24 and not tag = draft
 
 Configuration of the entry or of anything it was made from:
 
-    forecaster.model.width > 64    forecasters, their forecasts, and the scores of these
-    model.width > 64, width > 64   leading parts may be left out where that leaves one key
+    KIND.sizes.width > 64        entries of a kind, and all that was made from them
+    sizes.width > 64, width > 64   leading parts may be left out where that leaves one key
 
-    true and false are 1 and 0. null is no value: `not width` picks it.
+true and false are 1 and 0. null is no value: `not width` picks it.
 
-Scores of the entry or of anything that was made from it:
+Measures of the entry or of anything that was made from it:
 
-    crps@5d < 2                 score at a lead time: 5d, 120h, 1.5d
-    crps < 2                    at any lead time
-    crps.share@5d > 0.8         share of the gap between the baseline (0) and the law (1)
-    brier[90%]@3d < 0.1         in a column with '90%' in its name; case is ignored
-    brier[90%].share@3d > 0.5
+    NAME@5d < 2                  a measure at a time: 5d, 120h, 1.5d
+    NAME < 2                     at any time
+    NAME[PART]@5d < 2            with PART in the name of its part; case is ignored
 
 Values are numbers (64, 1e-3), words (letters, digits and . _ - / @ : + %) and 'quoted' or "quoted"
 text, which may hold all but that quote. Quote a keyword that is meant as a value.
-
-For example:
-
-    kind = forecast and dataset = lorenz95 and crps.share@5d > 0.8
-    kind in (forecaster, forecast) and (model.width >= 128 or not tag = draft)
-    kind = dataset and size > 1.5GiB and created <= 2026-11-24
-    name ~ lorenz* and alias ~ *@paper
 
 An expression becomes SQL over the table `entries` of the index; each value in it is a parameter.
 """
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from geobench_catalog.errors import CatalogError
-from geobench_catalog.fields import Field, Fields, Sql, Token, UnclearError
+from geobench_catalog.fields import Field, Fields, Known, Sql, Token, UnclearError
 
 # Every SQLite takes 100 symbols on its parser's stack, trees 1000 deep and patterns of 50 kB.
 _DEEPEST = 10
@@ -78,9 +68,9 @@ class Compiled:
     """What an expression asks, as SQL over the table `entries`, called e.
 
     `where` is a boolean expression that is never NULL. `columns` maps each configuration field,
-    score, tag and alias that was asked for, as written, to a scalar subquery with its value for e,
-    and the parameters of that. Several distinct values are joined with ', '; of several scores it
-    shows the least, the largest, and how many.
+    measure, tag and alias that was asked for, as written, to a scalar subquery with its value for
+    e, and the parameters of that. Several distinct values are joined with ', '; of several measures
+    it shows the least, the largest, and how many.
     """
 
     where: str
@@ -88,17 +78,12 @@ class Compiled:
     columns: dict[str, tuple[str, tuple[object, ...]]]
 
 
-def compiled(
-    text: str,
-    known_keys: Collection[str],
-    known_scorers: Collection[str],
-    now: datetime | None = None,
-) -> Compiled:
+def compiled(text: str, known: Known, now: datetime | None = None) -> Compiled:
     """Read an expression; `CatalogError` says what is wrong with it, where, and the cure.
 
     Relative dates count back from `now`, which has a time zone.
     """
-    reader = _Reader(text, Fields(known_keys, known_scorers, now or datetime.now(UTC)))
+    reader = _Reader(text, Fields(known, now or datetime.now(UTC)))
     where = reader.everything()
     return Compiled(where.text, where.parameters, reader.columns)
 
@@ -179,7 +164,7 @@ class _Reader:
         return self.condition()
 
     def condition(self) -> Sql:
-        word = self.take("word", "a field is missing; write for example kind = forecast")
+        word = self.take("word", "a field is missing; write for example size > 10MB")
         try:
             field = self.fields.called(word.text)
         except UnclearError as error:

@@ -1,4 +1,4 @@
-"""What a word of an expression means, a field of an entry, its configuration or a score: as SQL."""
+"""What a word of an expression means (a field, a key of configuration or a measure), as SQL."""
 
 import difflib
 import re
@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
-_SCORE = re.compile(
-    r"(?P<scorer>[^][@]+?)(\[(?P<column>[^]]+)])?(?P<share>\.share)?(@(?P<lead>.*))?"
-)
+from geobench_catalog.vocabulary import Vocabulary, quoted
+
 _QUANTITY = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)")
 _DATE = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)"
@@ -26,16 +25,16 @@ _SIZES = {"": 1, "b": 1} | {
     for unit, base in (("b", 1000), ("ib", 1024))
     for power, letter in enumerate("kmgt", 1)
 }
-_LEAD_TOLERANCE = 1e-6  # hours: lead times are sums of steps
+_TOLERANCE = 1e-6  # hours: times are sums of steps
 
 # A condition is a set of entries, found by an index and free of NULL: `not` is its complement.
 _CONFIGURED = (
     "e.entry IN (SELECT entry FROM lineage WHERE ancestor IN"
     " (SELECT entry FROM fields WHERE key = ? AND {}))"
 )
-_SCORED = (
+_MEASURED = (
     "e.entry IN (SELECT ancestor FROM lineage WHERE entry IN"
-    " (SELECT entry FROM scores WHERE %s AND {}))"
+    " (SELECT entry FROM measures WHERE %s AND {}))"
 )
 _SHOWN = (
     "(SELECT CASE WHEN count(*) < 2 THEN max(shown) ELSE group_concat(shown, ', ') END FROM"
@@ -46,7 +45,7 @@ _SPREAD = (
     " ELSE printf('%.4g … %.4g (%d)', min(shown), max(shown), count(*)) END FROM"
     " (SELECT DISTINCT {0} AS shown FROM {1} AND {0} IS NOT NULL))"
 )
-"""Of scores there may be hundreds: the least, the largest, and how many."""
+"""Of measures there may be hundreds: the least, the largest, and how many."""
 
 
 class Sql(NamedTuple):
@@ -94,11 +93,13 @@ def _identity(column: str, operator: str, value: Token) -> Sql:
     return Sql(f"{column} {like} ? ESCAPE '\\'", (_escaped(value.text) + "%",))
 
 
-def _dataset(column: str, operator: str, value: Token) -> Sql:
+def _entry(column: str, operator: str, value: Token) -> Sql:
+    """Compare with the name of an entry, or with its reference."""
     if not re.search("[/@]", value.text):
         return _text(column, operator, value)
-    test = _text(f"{column}_reference", operator, value)
-    return Sql(f"({column}_reference IS NOT NULL AND {test.text})", test.parameters)
+    reference = column.removesuffix('"') + '_reference"'
+    test = _text(reference, operator, value)
+    return Sql(f"({reference} IS NOT NULL AND {test.text})", test.parameters)
 
 
 def _quantity(text: str, units: Mapping[str, int]) -> int | float | None:
@@ -186,48 +187,83 @@ class Field(NamedTuple):
 
 
 _VERSION = partial(_number, units=_PLAIN, wanted="number; write for example 3")
-_SCORE_VALUE = partial(_number, units=_PLAIN, wanted="number; write for example 0.8 or 1e-3")
+_MEASURE_VALUE = partial(_number, units=_PLAIN, wanted="number; write for example 0.8 or 1e-3")
 _SECONDS = partial(_number, units=_DURATIONS | _PLAIN, wanted="duration; write 90s, 5min, 2h or 1d")
 _SIZE = partial(_number, units=_SIZES, wanted="size; write 300kB, 10MB or 1.5GiB")
 _LISTS = {"tag": "tags", "alias": "aliases"}
 
 
-class Fields:
-    """What a word can mean in one catalog: a field of entries, a key, or a score."""
+_OWN: dict[str, _Comparison] = {
+    "kind": _text, "name": _text, "version": _VERSION, "reference": _text, "id": _identity,
+}  # fmt: skip
+_OF_COLUMNS: Mapping[str, _Comparison] = {
+    "text": _text, "integer": _VERSION, "reference": _entry,
+}  # fmt: skip
+_OWN_LAST: dict[str, _Comparison] = {
+    "seconds": _SECONDS, "size": _SIZE, "origin": _text, "content": _text, "key": _text,
+}  # fmt: skip
 
-    def __init__(self, keys: Collection[str], scorers: Collection[str], now: datetime) -> None:
-        self.keys = frozenset(keys)
-        self.scorers = frozenset(scorers)
-        names = (
-            "kind name version reference id dataset model scorer seed created seconds size origin"
-        )
-        self.own: dict[str, _Comparison] = dict.fromkeys(f"{names} content key".split(), _text)
-        self.own |= {"id": _identity, "dataset": _dataset, "created": partial(_created, now=now)}
-        self.own |= {"version": _VERSION, "seed": _VERSION, "seconds": _SECONDS, "size": _SIZE}
+
+class Known(NamedTuple):
+    """What can be asked for in one catalog: columns, keys of configuration, names of measures."""
+
+    vocabulary: Vocabulary
+    keys: Collection[str] = ()
+    measures: Collection[str] = ()
+
+
+class Fields:
+    """What a word can mean in one catalog: a field of entries, a key, or a measure."""
+
+    def __init__(self, known: Known, now: datetime) -> None:
+        self.keys = frozenset(known.keys)
+        self.measures = frozenset(known.measures)
+        self.derived = known.vocabulary.derived
+        self._measure = _measure_pattern(self.derived)
+        columns = {each.name: _OF_COLUMNS[each.type] for each in known.vocabulary.columns}
+        self.own = _OWN | columns | {"created": partial(_created, now=now)} | _OWN_LAST
 
     def called(self, word: str) -> Field:
         """What `word` means; `UnclearError` if that is nothing, or more than one thing."""
         if word in self.own:
-            return Field(f"e.{word}", self.own[word], f"(e.{word} IS NOT NULL AND {{}})")
+            column = f"e.{quoted(word)}"
+            return Field(column, self.own[word], f"({column} IS NOT NULL AND {{}})")
         if word in _LISTS:
             return _listed(word)
         if word in self.keys:
             return _configured(word)
-        score = _SCORE.fullmatch(word)
-        if score is not None and score["scorer"] in self.scorers:
-            return _scored(score)
+        measure = self._measure.fullmatch(word)
+        if measure is not None and measure["name"] in self.measures:
+            return self._measured(measure)
         keys = sorted(key for key in self.keys if key.endswith(f".{word}"))
         if not keys:
-            raise self.unknown(word, score["scorer"] if score else word)
+            raise self.unknown(word, measure["name"] if measure else word)
         if len(keys) > 1:
             more = f" and {len(keys) - 6} more" if len(keys) > 6 else ""
             raise UnclearError(f"'{word:.60}' can be {', '.join(keys[:6])}{more}; write more of it")
         return _configured(keys[0])
 
+    def _measured(self, asked: re.Match[str]) -> Field:
+        test, parameters = "name = ?", [asked["name"]]
+        if asked["time"] is not None:
+            hours = _hours(asked["time"], asked.start("time"))
+            test += " AND hours BETWEEN ? AND ?"
+            parameters += [hours - _TOLERANCE, hours + _TOLERANCE]
+        if asked["part"] is not None:
+            test += " AND part LIKE ? ESCAPE '\\'"
+            parameters.append(f"%{_escaped(asked['part'])}%")
+        column = quoted(self.derived[asked["derived"]] if asked["derived"] else "value")
+        # The limit keeps SQLite from looking for the measures again for each e.
+        found = f"SELECT entry, {column} FROM measures WHERE {test} LIMIT -1"  # noqa: S608 -- ours
+        joined = f"lineage CROSS JOIN ({found}) AS found USING (entry)"
+        rows = f"{joined} WHERE lineage.ancestor = e.entry"
+        shown = (_SPREAD.format(column, rows), tuple(parameters))
+        return Field(column, _MEASURE_VALUE, _MEASURED % test, tuple(parameters), shown)
+
     def unknown(self, word: str, sought: str) -> UnclearError:
         """Say that nothing is called `word`, and what may have been meant."""
         names = defaultdict(list)
-        for name in (*self.own, *_LISTS, *sorted(self.scorers)):
+        for name in (*self.own, *_LISTS, *sorted(self.measures)):
             names[name.lower()].append(name)
         for key in sorted(self.keys):
             parts = key.lower().split(".")
@@ -256,25 +292,16 @@ def _configured(key: str) -> Field:
     return Field("value", _setting, _CONFIGURED, (key,), (_SHOWN.format("value", rows), (key,)))
 
 
-def _scored(score: re.Match[str]) -> Field:
-    test, parameters = "scorer = ?", [score["scorer"]]
-    if score["lead"] is not None:
-        hours = _lead_hours(score["lead"], score.start("lead"))
-        test += " AND lead_hours BETWEEN ? AND ?"
-        parameters += [hours - _LEAD_TOLERANCE, hours + _LEAD_TOLERANCE]
-    if score["column"] is not None:
-        test += " AND \"column\" LIKE ? ESCAPE '\\'"
-        parameters.append(f"%{_escaped(score['column'])}%")
-    column = "share" if score["share"] else "value"
-    # The limit keeps SQLite from looking for the scores again for each e.
-    found = f"SELECT entry, {column} FROM scores WHERE {test} LIMIT -1"  # noqa: S608 -- all ours
-    rows = f"lineage CROSS JOIN ({found}) AS found USING (entry) WHERE lineage.ancestor = e.entry"
-    shown = (_SPREAD.format(column, rows), tuple(parameters))
-    return Field(column, _SCORE_VALUE, _SCORED % test, tuple(parameters), shown)
+def _measure_pattern(derived: Collection[str]) -> re.Pattern[str]:
+    """Words like `NAME[PART].DERIVED@TIME`."""
+    words = "|".join(map(re.escape, derived)) or "(?!)"  # which nothing matches
+    return re.compile(
+        rf"(?P<name>[^][@]+?)(\[(?P<part>[^]]+)])?(\.(?P<derived>{words}))?(@(?P<time>.*))?"
+    )
 
 
-def _lead_hours(text: str, offset: int) -> float:
+def _hours(text: str, offset: int) -> float:
     seconds = _quantity(text, _DURATIONS)
     if seconds is None or seconds < 0:
-        raise UnclearError(f"'{text:.60}' is no lead time; write 5d or 120h", offset)
+        raise UnclearError(f"'{text:.60}' is no time; write 5d or 120h", offset)
     return seconds / 3600

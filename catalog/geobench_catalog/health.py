@@ -14,8 +14,9 @@ from typing import Literal, NamedTuple
 from geobench_catalog.catalog import Catalog
 from geobench_catalog.commands.tables import size as told_size
 from geobench_catalog.errors import CatalogError, GeobenchError
-from geobench_catalog.references import KINDS, Reference
+from geobench_catalog.references import Reference
 from geobench_catalog.store import opened
+from geobench_catalog.vocabulary import registered
 
 State = Literal["ok", "warn", "fail"]
 _SHOWN = 3  # of many findings
@@ -53,14 +54,17 @@ def examine(url: str) -> Iterator[Check]:
 def _open(url: str, found: list[Catalog]) -> Iterator[Check]:
     folder = opened(url).folder
     if folder is not None and not folder.exists():
-        cure = "'geobench simulate' makes one; --catalog (before the command) names another"
+        cure = "--catalog (before the command) names another"
+        if hint := registered().hint:
+            cure = f"{hint} makes one; {cure}"
         yield Check("catalog", "warn", f"there is none at {url}", cure)
         return
     catalog = Catalog(url)
     found.append(catalog)
     _, rows = catalog.index.sql("SELECT kind, count(*) FROM entries GROUP BY kind")
     counts = dict(rows)
-    kinds = ", ".join(f"{kind} {counts[kind]}" for kind in KINDS if kind in counts)
+    order = sorted(counts, key=catalog.vocabulary.order)
+    kinds = ", ".join(f"{kind} {counts[kind]}" for kind in order)
     yield Check("catalog", "ok", f"{catalog.url}, schema {catalog.schema}: {kinds or 'empty'}")
 
 
@@ -160,7 +164,7 @@ def _leftovers(catalog: Catalog) -> Iterator[Check]:
     stopped = [each for each in catalog.store.stopped() if each not in debris]
     if stopped:
         cure = "run the same again and it goes on; after 7 days 'geobench catalog gc' removes it"
-        yield Check("leftovers", "warn", _pieces("stopped trainings left", stopped), cure)
+        yield Check("leftovers", "warn", _pieces("stopped work left", stopped), cure)
     if not debris and not stopped:
         yield Check("leftovers", "ok", "none of interrupted work")
 

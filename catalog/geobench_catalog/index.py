@@ -4,11 +4,8 @@ It is brought up to date each time it is asked: new references are read, gone on
 be deleted at any time, and one that is damaged or of another version is made anew.
 """
 
-import hashlib
-import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from geobench_catalog.errors import CatalogError, told
 from geobench_catalog.index_file import ENDINGS, cannot_write, not_ours
+from geobench_catalog.index_limits import limited, reads_only, taken
 from geobench_catalog.index_tables import (
     connect,
     distinct,
@@ -26,86 +24,33 @@ from geobench_catalog.index_tables import (
     mark_origins,
     tables,
     transaction,
-    work_out_shares,
 )
-from geobench_catalog.references import KINDS, Reference
+from geobench_catalog.names import Names
+from geobench_catalog.references import Reference
+from geobench_catalog.vocabulary import Vocabulary, quoted
 
 if TYPE_CHECKING:
-    from geobench_catalog.catalog import Catalog
     from geobench_catalog.entry import Entry
 
-_SHOWN = (
-    "reference", "kind", "name", "version", "dataset", "model", "scorer", "seed", "created",
-    "seconds", "size", "id", "origin",
-)  # fmt: skip
-
 _Answer = TypeVar("_Answer")
-MOST_SECONDS = 60.0
-"""Time that a question may take."""
-MOST_ROWS = 1_000_000
-"""Rows that an answer may have."""
-MOST_BYTES = 2**26
-"""Bytes of text that an answer may have."""
-_READING = (
-    sqlite3.SQLITE_SELECT,
-    sqlite3.SQLITE_READ,
-    sqlite3.SQLITE_FUNCTION,
-    sqlite3.SQLITE_RECURSIVE,
-)
-
-
-def _reads_only(action: int, *_: object) -> int:
-    """Whether SQLite may do this for somebody's statement."""
-    return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
-
-
-@contextmanager
-def _limited(connection: sqlite3.Connection) -> Iterator[None]:
-    """Stop a question that takes too long, or makes a text too long, with a line that says so."""
-    end = time.monotonic() + MOST_SECONDS
-    late = False
-
-    def check() -> bool:
-        nonlocal late
-        late = late or time.monotonic() > end
-        return late
-
-    length = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_BYTES)
-    connection.set_progress_handler(check, 10_000)  # steps of SQLite's machine: milliseconds
-    try:
-        yield
-    except sqlite3.Error as error:
-        if not late:
-            raise
-        raise CatalogError(
-            f"the question took longer than {MOST_SECONDS:g} s, which is the limit. Ask for less, "
-            f"or join tables by entry."
-        ) from error
-    finally:
-        connection.set_progress_handler(None, 0)
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, length)
-
-
-def _taken(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
-    """All rows of an answer, unless they are too many or too long."""
-    rows, size = [], 0
-    for row in cursor:
-        rows.append(row)
-        size += sum(len(each) for each in row if isinstance(each, str | bytes))
-        if len(rows) > MOST_ROWS or size > MOST_BYTES:
-            raise CatalogError(
-                f"the answer is larger than the limit of {MOST_ROWS:,} rows and "
-                f"{MOST_BYTES >> 20} MiB. Ask for less, or add LIMIT."
-            )
-    return rows
 
 
 class Index:
-    """An index of one catalog; a `private` one is in memory, and made from the records alone."""
+    """An index of the entries that `names` names, in a file; without one, in memory.
 
-    def __init__(self, catalog: "Catalog", *, private: bool = False) -> None:
-        self._catalog = catalog
-        self._file = None if private else _file(catalog)
+    `load` reads an entry; what it cannot read is told in `damaged`.
+    """
+
+    def __init__(
+        self,
+        names: Names,
+        load: "Callable[[str], Entry]",
+        damaged: dict[Reference, str],
+        vocabulary: Vocabulary,
+        file: Path | None,
+    ) -> None:
+        self._names, self._load_one, self._damaged = names, load, damaged
+        self._vocabulary, self._file = vocabulary, file
         self.unused: str | None = None
         """Why the file is not used: it is then left alone, and all is in memory."""
         self._mine = threading.local()  # SQLite wants a connection for each thread
@@ -134,35 +79,44 @@ class Index:
         self, connection: sqlite3.Connection, expression: str
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
         from geobench_catalog.expression import compiled
+        from geobench_catalog.fields import Known
 
-        keys, scorers = (
+        known = Known(
+            self._vocabulary,
             distinct(connection, "fields", "key"),
-            distinct(connection, "scores", "scorer"),
+            distinct(connection, "measures", "name"),
         )
-        wanted = compiled(expression, keys, scorers)
-        extra = {name: sql for name, sql in wanted.columns.items() if name not in _SHOWN}
-        columns = [*(f"e.{name}" for name in _SHOWN), *(sql for sql, _ in extra.values())]
+        wanted, shown = compiled(expression, known), self._shown
+        extra = {name: sql for name, sql in wanted.columns.items() if name not in shown}
+        columns = [*(f"e.{quoted(name)}" for name in shown), *(sql for sql, _ in extra.values())]
         # What is put into it comes from `compiled`: names of columns, and question marks.
         statement = (
             f"SELECT {', '.join(columns)} FROM entries e WHERE {wanted.where} "  # noqa: S608
             "ORDER BY e.entry"
         )
         parameters = [each for _, own in extra.values() for each in own]
-        with _limited(connection):
-            rows = _taken(connection.execute(statement, [*parameters, *wanted.parameters]))
-        rows.sort(key=lambda row: (KINDS.index(row[1]), row[2], row[3]))
-        return [*_SHOWN, *extra], rows
+        with limited(connection):
+            rows = taken(connection.execute(statement, [*parameters, *wanted.parameters]))
+        rows.sort(key=lambda row: (self._vocabulary.order(row[1]), row[2], row[3]))
+        return [*shown, *extra], rows
+
+    @property
+    def _shown(self) -> list[str]:
+        """Columns of every answer."""
+        own = [column.name for column in self._vocabulary.columns]
+        first, last = ("reference", "kind", "name", "version"), ("created", "seconds", "size")
+        return [*first, *own, *last, "id", "origin"]
 
     def sql(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Answer of the index to any SQL that only reads."""
         connection = self.synchronised()
         try:
-            connection.set_authorizer(_reads_only)
-            with _limited(connection):
+            connection.set_authorizer(reads_only)
+            with limited(connection):
                 cursor = connection.execute(statement)
                 if cursor.description is None:
                     raise CatalogError(f"'{statement}' asks for nothing. Write SELECT …")
-                return [column[0] for column in cursor.description], _taken(cursor)
+                return [column[0] for column in cursor.description], taken(cursor)
         except (sqlite3.Error, sqlite3.Warning) as error:
             connection.set_authorizer(None)
             raise CatalogError(
@@ -209,8 +163,7 @@ class Index:
             "WHERE p.parent = ?",
             entry_id,
         )
-        references = map(Reference.parse, found)
-        return sorted(references, key=lambda each: (KINDS.index(each.kind), each))
+        return self._vocabulary.sorted(map(Reference.parse, found))
 
     def _ask(self, statement: str, *parameters: str) -> list[str]:
         """First column of the answer, brought up to date."""
@@ -279,13 +232,13 @@ class Index:
         if not hasattr(self._mine, "connection"):
             if self._file and (reason := not_ours(self._file)):
                 self._do_without(reason)
-            self._mine.connection = connect(self._file)
+            self._mine.connection = connect(self._file, self._vocabulary)
         connection: sqlite3.Connection = self._mine.connection
         return connection
 
     def _synchronised(self) -> sqlite3.Connection:
         connection = self._connected()
-        there = self._catalog.names.texts()
+        there = self._names.texts()
         known = known_entries(connection)
         gone = known.keys() - there
         new = self._load(there - known.keys())
@@ -293,9 +246,9 @@ class Index:
             with transaction(connection):
                 for text in gone:
                     forget(connection, known[text])
-                insert(connection, new)
+                insert(connection, new, self._vocabulary)
                 mark_origins(connection, self._origins(new))
-                work_out_shares(connection)
+                self._vocabulary.derive(connection)
             known = known_entries(connection)
         self._trust(connection)
         self._label(connection, known)
@@ -303,20 +256,20 @@ class Index:
 
     def _load(self, texts: Iterable[str]) -> "list[Entry]":
         """Read entries; those that cannot be are told in the catalog's `damaged`."""
-        self._catalog.damaged.clear()
+        self._damaged.clear()
         found = []
         for text in texts:
             with suppress(CatalogError):  # a file of another program
                 reference = Reference.parse(text)
                 try:
-                    found.append(self._catalog.get(text))
+                    found.append(self._load_one(text))
                 except CatalogError as error:
-                    self._catalog.damaged[reference] = str(error)
+                    self._damaged[reference] = str(error)
         return found
 
     def _origins(self, new: "list[Entry]") -> dict[str, str]:
         """Which of the new entries came in, and by which door: id -> door."""
-        foreign = self._catalog.names.imported() if new else set()
+        foreign = self._names.imported() if new else set()
         return {entry.id: entry.door or "archive" for entry in new if entry.id in foreign}
 
     def _trust(self, connection: sqlite3.Connection) -> None:
@@ -324,18 +277,18 @@ class Index:
         rows = connection.execute("SELECT id, origin FROM entries WHERE origin != 'own'").fetchall()
         if not rows:  # the usual case asks for no listing
             return
-        trusted = self._catalog.names.trusted()
+        trusted = self._names.trusted()
         now = {(id_, "trusted" if id_ in trusted else "imported") for id_, _ in rows}
         changed = now - set(rows)
         if changed:
             with transaction(connection):
                 change = "UPDATE entries SET origin = ? WHERE id = ?"
                 connection.executemany(change, [(origin, id_) for id_, origin in changed])
-                work_out_shares(connection)
+                self._vocabulary.derive(connection)
 
     def _label(self, connection: sqlite3.Connection, known: dict[str, int]) -> None:
         """Bring tags and aliases up to date."""
-        names = self._catalog.names
+        names = self._names
         tags = {
             (known[str(reference)], tag)
             for reference, own in names.tags().items()
@@ -357,16 +310,3 @@ class Index:
                     connection.execute(f"DELETE FROM {table}")  # noqa: S608
                     put = f"INSERT INTO {table} ({columns}) VALUES (?, ?)"  # noqa: S608
                     connection.executemany(put, rows)
-
-
-def _file(catalog: "Catalog") -> Path | None:
-    """Where the index of a catalog is: inside, or in this user's cache if that is far away."""
-    folder = catalog.store.folder
-    if folder is None:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        name = hashlib.sha256(catalog.url.encode() + catalog.mark).hexdigest()[:32]
-        folder = Path(home) / "geobench"
-        with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{name}.sqlite" if os.access(folder, os.W_OK) else None
-    return folder / "index.sqlite" if os.access(folder, os.W_OK) else None

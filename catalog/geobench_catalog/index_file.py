@@ -1,19 +1,42 @@
-"""Whether the file of an index is geobench's own, so that no other file is ever written to."""
+"""The file of an index: where it is, and whether it is ours, so that no other is written to."""
 
+import hashlib
 import os
 import sqlite3
 import stat
 import urllib.parse
+from contextlib import suppress
 from pathlib import Path
+
+from geobench_catalog.store import Store
 
 APPLICATION = 0x67656F62
 """What stands in the header of an index of ours ("geob"), as `PRAGMA application_id`."""
 ENDINGS = ("", "-journal", "-wal", "-shm")
 _HEADER = b"SQLite format 3\0"
 _FIRST = {"entries", "parents", "lineage", "fields", "scores", "tags", "aliases"}
-"""Tables of the indices that were made before they had this number."""
+"""Tables of the indices that were made before they had this number, and what measures are now was
+called scores."""
 _READ_ONLY, _BUSY, _IO, _FULL, _CANNOT_OPEN, _PROTOCOL, _NO_LARGE_FILES = 8, 5, 10, 13, 14, 15, 22
 _UNWRITABLE = {_READ_ONLY, _BUSY, _IO, _FULL, _CANNOT_OPEN, _PROTOCOL, _NO_LARGE_FILES, 3}
+
+
+def place(store: Store, mark: bytes, *, plain: bool) -> Path | None:
+    """Where the index of a catalog is: inside, or in this user's cache if that is far away.
+
+    None where nothing can be written. `plain`: the one that was made without a vocabulary, which
+    lacks what a vocabulary adds.
+    """
+    folder, name = store.folder, "index"
+    if folder is None:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(home) / "geobench"
+        name = hashlib.sha256(store.url.encode() + mark).hexdigest()[:32]
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        return None
+    return folder / f"{name}{'.plain' if plain else ''}.sqlite"
 
 
 def not_ours(file: Path) -> str | None:

@@ -4,29 +4,32 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geobench_catalog.errors import STRANGE
 from geobench_catalog.index_file import APPLICATION
 from geobench_catalog.oddities import day, oddity
+from geobench_catalog.vocabulary import Vocabulary, quoted
 
 if TYPE_CHECKING:
     from geobench_catalog.entry import Entry
+    from geobench_catalog.record import Record
 
-_VERSION = 2
+_VERSION = 3
 _LONG = 32  # items of a list, beyond which it is no configuration
 _TABLES = """
 CREATE TABLE entries (
     entry INTEGER PRIMARY KEY, reference TEXT UNIQUE NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL,
-    name TEXT NOT NULL, version INTEGER NOT NULL, dataset TEXT, dataset_reference TEXT, model TEXT,
-    scorer TEXT, seed INTEGER, created TEXT, seconds REAL, size INTEGER, content TEXT, key TEXT,
-    record TEXT, origin TEXT NOT NULL DEFAULT 'own', door TEXT);
+    name TEXT NOT NULL, version INTEGER NOT NULL, {columns}created TEXT, seconds REAL,
+    size INTEGER, content TEXT, key TEXT, record TEXT, origin TEXT NOT NULL DEFAULT 'own',
+    door TEXT);
 CREATE INDEX entries_id ON entries (id);
 CREATE INDEX entries_key ON entries (key);
 CREATE INDEX entries_kind ON entries (kind, name);
 CREATE INDEX entries_origin ON entries (origin);
-CREATE TABLE parents (entry INTEGER, role TEXT, parent TEXT, reference TEXT);
+CREATE TABLE parents (entry INTEGER, role TEXT, parent TEXT, reference TEXT, main INTEGER);
 CREATE INDEX parents_entry ON parents (entry);
 CREATE INDEX parents_parent ON parents (parent);
 CREATE TABLE lineage (entry INTEGER, ancestor INTEGER, PRIMARY KEY (entry, ancestor)) WITHOUT ROWID;
@@ -34,32 +37,47 @@ CREATE INDEX lineage_ancestor ON lineage (ancestor, entry);
 CREATE TABLE fields (entry INTEGER, key TEXT, value);
 CREATE INDEX fields_key ON fields (key, value);
 CREATE INDEX fields_entry ON fields (entry);
-CREATE TABLE scores (
-    entry INTEGER, scorer TEXT, "column" TEXT, lead_hours REAL, value REAL, share REAL);
-CREATE INDEX scores_scorer ON scores (scorer, lead_hours);
-CREATE INDEX scores_entry ON scores (entry);
+CREATE TABLE measures (entry INTEGER, name TEXT, part TEXT, hours REAL, value REAL{derived});
+CREATE INDEX measures_name ON measures (name, hours);
+CREATE INDEX measures_entry ON measures (entry);
 CREATE TABLE aside (entry INTEGER, reason TEXT);
 CREATE TABLE tags (entry INTEGER, tag TEXT);
 CREATE INDEX tags_entry ON tags (entry);
 CREATE TABLE aliases (alias TEXT, entry INTEGER);
 CREATE INDEX aliases_entry ON aliases (entry);
 """
+_NAMES = re.findall(r"CREATE TABLE (\w+)", _TABLES)
 
-_NAMES = set(re.findall(r"CREATE TABLE (\w+)", _TABLES))
+
+def statements(vocabulary: Vocabulary) -> list[str]:
+    """What makes the tables, with the columns that a vocabulary adds."""
+    stored = {name: kind for column in vocabulary.columns for name, kind in column.stored.items()}
+    columns = "".join(f"{quoted(name)} {kind}, " for name, kind in stored.items())
+    derived = "".join(
+        f", {quoted(name)} REAL" for name in dict.fromkeys(vocabulary.derived.values())
+    )
+    text = _TABLES.format(columns=columns, derived=derived)
+    return [statement.strip() for statement in text.split(";") if statement.strip()]
 
 
-def connect(file: Path | None) -> sqlite3.Connection:
-    """Open the index, with its tables; in memory without a file, which must be ours."""
+def connect(file: Path | None, vocabulary: Vocabulary) -> sqlite3.Connection:
+    """Open the index, with its tables; in memory without a file, which must be ours.
+
+    One that was made by another version of this code, or with another vocabulary, is emptied.
+    """
     connection = sqlite3.connect(file or ":memory:", timeout=60, isolation_level=None)
     connection.execute("PRAGMA synchronous = OFF")  # after a power cut it is made anew
+    wanted = statements(vocabulary)
+    version = 1000 * _VERSION + vocabulary.version
     with transaction(connection):
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != _VERSION or set(tables(connection)) != _NAMES:
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        made = {text for text in wanted if text.startswith("CREATE TABLE")}
+        if found != version or set(tables(connection).values()) != made:
             for table in tables(connection):
                 connection.execute(f"DROP TABLE {table}")
-            for statement in _TABLES.split(";"):
+            for statement in wanted:
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
+            connection.execute(f"PRAGMA user_version = {version}")
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
     return connection
 
@@ -112,27 +130,28 @@ def empty(connection: sqlite3.Connection) -> None:
 
 def forget(connection: sqlite3.Connection, entry: int) -> None:
     """Take an entry out."""
-    for table in ("entries", "parents", "lineage", "fields", "scores", "aside", "tags", "aliases"):
+    for table in _NAMES:
         connection.execute(f"DELETE FROM {table} WHERE entry = ?", (entry,))  # noqa: S608 # ours
     connection.execute("DELETE FROM lineage WHERE ancestor = ?", (entry,))
 
 
-def insert(connection: sqlite3.Connection, entries: "list[Entry]") -> None:
+def insert(connection: sqlite3.Connection, entries: "list[Entry]", vocabulary: Vocabulary) -> None:
     """Put entries in that are not there yet, and work out what follows from them."""
     known = known_entries(connection)
     fresh = [entry for entry in entries if str(entry.reference) not in known]
     for entry in fresh:
         connection.execute("SAVEPOINT entry")
         try:
-            _insert_one(connection, entry)
+            _insert_one(connection, entry, vocabulary)
         except (*STRANGE, sqlite3.Error) as error:
             if isinstance(error, sqlite3.OperationalError):  # a full disk, and not what it holds
                 raise
             connection.execute("ROLLBACK TO entry")
-            _insert_bare(connection, entry, " ".join(str(error).split())[:200])
+            _insert_bare(connection, entry, vocabulary, " ".join(str(error).split())[:200])
         connection.execute("RELEASE entry")
     if fresh:
         _relate(connection)
+        _inherit(connection, vocabulary)
 
 
 def mark_origins(connection: sqlite3.Connection, doors: Mapping[str, str]) -> None:
@@ -143,62 +162,82 @@ def mark_origins(connection: sqlite3.Connection, doors: Mapping[str, str]) -> No
     )
 
 
-def _insert_one(connection: sqlite3.Connection, entry: "Entry") -> None:
+def _insert_one(connection: sqlite3.Connection, entry: "Entry", vocabulary: Vocabulary) -> None:
     record, reference = entry.record, entry.reference
-    cursor = connection.execute(
-        "INSERT INTO entries (reference, id, kind, name, version, model, scorer, created, seconds, "
-        "size, content, key, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            str(reference), entry.id, *reference, record.labels.get("model"),
-            record.labels.get("scorer"), day(record.created),
-            record.seconds, entry.size, record.content, record.key, record.model_dump_json(),
-        ),
-    )  # fmt: skip
-    row = cursor.lastrowid
-    connection.executemany(
-        "INSERT INTO parents (entry, role, parent, reference) VALUES (?, ?, ?, ?)",
-        [(row, role, parent.id, parent.reference) for role, parent in record.parents.items()],
-    )
+    facts = _facts(entry) | {
+        "size": entry.size,
+        "content": record.content,
+        "key": record.key,
+        "record": record.model_dump_json(),
+    }
+    for column in vocabulary.columns:
+        facts |= column.values(reference, record)
+    row = _put(connection, facts)
+    _put_parents(connection, row, record, vocabulary)
     connection.executemany(
         "INSERT INTO fields (entry, key, value) VALUES (?, ?, ?)",
-        [(row, key, value) for key, value in _fields(record.kind, entry)],
+        [(row, key, value) for key, value in _fields(record, vocabulary.measured_in)],
     )
     connection.executemany(
-        'INSERT INTO scores (entry, scorer, "column", lead_hours, value) VALUES (?, ?, ?, ?, ?)',
-        [(row, record.labels.get("scorer"), *each) for each in _scores(record.summary)],
+        "INSERT INTO measures (entry, name, part, hours, value) VALUES (?, ?, ?, ?, ?)",
+        [(row, *measure) for measure in vocabulary.measures(record)],
     )
 
 
-def _insert_bare(connection: sqlite3.Connection, entry: "Entry", reason: str) -> None:
-    """Put an entry in whose record no table can hold: its name, id, key and parents alone."""
-    record, reference = entry.record, entry.reference
+def _facts(entry: "Entry") -> dict[str, object]:
+    """What is known of every entry, whatever its record holds."""
+    facts = {"reference": str(entry.reference), "id": entry.id} | entry.reference._asdict()
+    return facts | {"created": day(entry.record.created), "seconds": entry.record.seconds}
+
+
+def _put(connection: sqlite3.Connection, facts: Mapping[str, object]) -> int:
+    """Insert a row of entries, and return its number. The names of columns are ours."""
+    names, marks = ", ".join(map(quoted, facts)), ", ".join("?" * len(facts))
     cursor = connection.execute(
-        "INSERT INTO entries (reference, id, kind, name, version, created, seconds, size, key, "
-        "record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            str(reference), entry.id, *reference, day(record.created), record.seconds,
-            min(entry.size, 2**63 - 1), "" if oddity(record.key, "") else record.key,
-            json.dumps({"kind": record.kind, "name": record.name}),
-        ),
-    )  # fmt: skip
-    row = cursor.lastrowid
+        f"INSERT INTO entries ({names}) VALUES ({marks})",  # noqa: S608
+        tuple(facts.values()),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _put_parents(
+    connection: sqlite3.Connection, row: int, record: "Record", vocabulary: Vocabulary
+) -> None:
+    main = vocabulary.kind(record.kind).main(record.parents)
     connection.executemany(
-        "INSERT INTO parents (entry, role, parent, reference) VALUES (?, ?, ?, ?)",
+        "INSERT INTO parents (entry, role, parent, reference, main) VALUES (?, ?, ?, ?, ?)",
         [
-            (row, "?" if oddity(role, "") else role, parent.id, parent.reference)
+            (row, "?" if oddity(role, "") else role, parent.id, parent.reference, role == main)
             for role, parent in record.parents.items()
         ],
     )
+
+
+def _insert_bare(
+    connection: sqlite3.Connection, entry: "Entry", vocabulary: Vocabulary, reason: str
+) -> None:
+    """Put an entry in whose record no table can hold: its name, id, key and parents alone."""
+    record, reference = entry.record, entry.reference
+    facts = _facts(entry) | {
+        "size": min(entry.size, 2**63 - 1),
+        "key": "" if oddity(record.key, "") else record.key,
+        "record": json.dumps({"kind": record.kind, "name": record.name}),
+    }
+    for column in vocabulary.columns:
+        with suppress(*STRANGE):
+            values = column.values(reference, record)
+            facts |= values if oddity(values, "") is None else {}
+    row = _put(connection, facts)
+    _put_parents(connection, row, record, vocabulary)
     told = (
         f"{reference} is found by its name alone: its record holds what no index takes ({reason})"
     )
     connection.execute("INSERT INTO aside (entry, reason) VALUES (?, ?)", (row, told))
 
 
-def _fields(kind: str, entry: "Entry") -> Iterator[tuple[str, Any]]:
-    record = entry.record
-    yield from _flat(kind, record.recipe)
-    summary = {key: value for key, value in record.summary.items() if key != "scores"}
+def _fields(record: "Record", measured_in: str) -> Iterator[tuple[str, Any]]:
+    yield from _flat(record.kind, record.recipe)
+    summary = {key: value for key, value in record.summary.items() if key != measured_in}
     yield from _flat("summary", summary)
     yield from _flat("label", record.labels)
     yield from _flat("environment", record.environment)
@@ -216,16 +255,8 @@ def _flat(path: str, value: object) -> Iterator[tuple[str, Any]]:
         yield path, int(value) if isinstance(value, bool) else value
 
 
-def _scores(summary: Mapping[str, Any]) -> Iterator[tuple[str, float, float | None]]:
-    hours, scores = summary.get("lead_hours"), summary.get("scores")
-    if isinstance(hours, list) and isinstance(scores, Mapping):
-        for column, values in scores.items():
-            for lead, value in zip(hours, values, strict=False):
-                yield str(column), lead, value
-
-
 def _relate(connection: sqlite3.Connection) -> None:
-    """Work out the lineage of what is new, and what follows from it."""
+    """Work out the lineage of what is new."""
     connection.execute(  # records of schema 1 name their parents only
         "UPDATE parents SET parent = (SELECT e.id FROM entries e "
         "WHERE e.reference = parents.reference) WHERE parent IS NULL"
@@ -244,52 +275,17 @@ def _relate(connection: sqlite3.Connection) -> None:
         "JOIN entries e ON e.id = p.parent) "
         "INSERT OR IGNORE INTO lineage SELECT entry, ancestor FROM up"
     )
-    connection.execute(
-        "UPDATE entries SET (dataset, dataset_reference) = (SELECT d.name, d.reference "
-        "FROM lineage l JOIN entries d ON d.entry = l.ancestor "
-        "WHERE l.entry = entries.entry AND d.kind = 'dataset' ORDER BY d.entry LIMIT 1) "
-        "WHERE dataset_reference IS NULL"
-    )
-    connection.execute(
-        "UPDATE entries SET seed = (SELECT f.value FROM lineage l JOIN fields f "
-        "ON f.entry = l.ancestor WHERE l.entry = entries.entry AND +f.key = CASE entries.kind "
-        "WHEN 'dataset' THEN 'dataset.seed' ELSE 'forecaster.seed' END LIMIT 1) WHERE seed IS NULL"
-    )
 
 
-def work_out_shares(connection: sqlite3.Connection) -> None:
-    """Work out the share of the gap from climatology (0) to the truth (1) that scores close.
-
-    Of several climatologies or forecasts of the law on a dataset the newest counts; a study's own
-    reference (label "reference") before other forecasts of the law. What was made from an imported
-    forecaster or forecast serves as neither, unless the dataset was imported, too.
-    """
-    connection.execute("UPDATE scores SET share = NULL WHERE share IS NOT NULL")
-    cases: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
-    for group in connection.execute(
-        "SELECT e.dataset_reference, e.record ->> '$.recipe', e.entry, e.created, "
-        "e.model = 'reference', max(f.key = 'summary.knows_law' AND f.value = 1), "
-        "max(f.key = 'forecaster.model.use' AND f.value = 'climatology'), "
-        "EXISTS (SELECT 1 FROM lineage x JOIN entries a ON a.entry = x.ancestor "
-        "WHERE x.entry = e.entry AND a.kind != 'dataset' AND a.origin = 'imported') "
-        "AND NOT EXISTS (SELECT 1 FROM entries d "
-        "WHERE d.reference = e.dataset_reference AND d.origin = 'imported') "
-        "FROM entries e JOIN lineage l ON l.entry = e.entry JOIN fields f ON f.entry = l.ancestor "
-        "AND f.key IN ('summary.knows_law', 'forecaster.model.use') WHERE e.kind = 'score' "
-        "AND e.record ->> '$.summary.better' IN ('lower', 'higher') GROUP BY e.entry"
-    ):
-        cases.setdefault(group[:2], []).append(group[2:])
-    for group in cases.values():
-        own = [each for each in group if not each[5]]
-        law = max((each for each in own if each[3]), key=lambda e: (e[2], e[1]), default=None)
-        base = max((each for each in own if each[4]), key=lambda e: e[1], default=None)
-        if law and base:
-            connection.executemany(
-                "UPDATE scores SET share = (SELECT (b.value - scores.value) / "
-                "nullif(b.value - t.value, 0) FROM scores t JOIN scores b "
-                'ON b."column" = t."column" AND b.lead_hours = t.lead_hours '
-                'WHERE t.entry = ? AND b.entry = ? AND t."column" = scores."column" '
-                "AND t.lead_hours = scores.lead_hours) "
-                "WHERE entry = ?",
-                [(law[0], base[0], each[0]) for each in group],
-            )
+def _inherit(connection: sqlite3.Connection, vocabulary: Vocabulary) -> None:
+    """Give entries the columns that they inherit, from the parents that come first."""
+    for column in vocabulary.columns:
+        for name in map(quoted, column.stored) if column.inherited else ():
+            changed = 1
+            while changed > 0:  # one generation after the other
+                changed = connection.execute(
+                    f"UPDATE entries SET {name} = p.{name} "  # noqa: S608 # ours
+                    "FROM parents r JOIN entries p ON p.id = r.parent "
+                    f"WHERE r.entry = entries.entry AND r.main AND entries.{name} IS NULL "
+                    f"AND p.{name} IS NOT NULL"
+                ).rowcount

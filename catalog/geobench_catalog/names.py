@@ -9,33 +9,34 @@ imported/<id>                       the door that an entry came in by; none: it 
 trusted/<id>                        an imported entry that counts as if it were made here
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 from geobench_catalog.errors import CatalogError
 from geobench_catalog.references import (
-    KINDS,
     LATEST,
-    Kind,
     Reference,
     check_label,
     is_id,
+    is_kind,
     is_version,
     split,
 )
 from geobench_catalog.store import Store
 
-Door = Literal["archive", "pull", "push", "forecast", "forecaster"]
-"""How an entry came in: a file that `export` wrote, a copy from or to another catalog, a forecast
-or a forecaster that somebody made without geobench."""
+Door = str
+"""How an entry came in: `archive`, a file that `export` wrote; `pull` or `push`, a copy from or to
+another catalog; or a word of the vocabulary."""
+_DOOR = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 Origin = Literal["own", "imported", "trusted"]
 
 
 class Alias(NamedTuple):
     """A name that can be moved from one version to another."""
 
-    kind: Kind
+    kind: str
     name: str
     alias: str
 
@@ -49,7 +50,7 @@ class Names:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def references(self, kind: Kind | None = None) -> set[Reference]:
+    def references(self, kind: str | None = None) -> set[Reference]:
         """Every entry (of one kind) there is."""
         return set(self._versions("refs", kind))
 
@@ -57,23 +58,23 @@ class Names:
         """What stands in the place of references, unread: quick, and perhaps not all of it ours."""
         return {f"{kind}/{file}" for kind, file in self._listed("refs")}
 
-    def _versions(self, folder: str, kind: Kind | None) -> Iterator[Reference]:
+    def _versions(self, folder: str, kind: str | None) -> Iterator[Reference]:
         for each, name in self._listed(folder, kind):
             _, at, version = name.rpartition("@")
             if at and is_version(version):
                 with suppress(CatalogError):
                     yield Reference(*split(f"{each}/{name}")[:2], int(version))
 
-    def _listed(self, folder: str, kind: Kind | None = None) -> Iterator[tuple[Kind, str]]:
+    def _listed(self, folder: str, kind: str | None = None) -> Iterator[tuple[str, str]]:
         """Kind and name of each file there, of one kind or of all: one listing is one request."""
         if kind is not None:
             yield from ((kind, name) for name in self._store.names(f"{folder}/{kind}"))
             return
         for own, name in self._store.listing(folder):
-            if own in KINDS:
+            if is_kind(own):
                 yield own, name
 
-    def newest(self, kind: Kind, name: str) -> int:
+    def newest(self, kind: str, name: str) -> int:
         """Highest version of `name` that counts (`origin`); if none does, the highest of all."""
         versions = [ref for ref in self._versions("refs", kind) if ref.name == name]
         foreign = self.imported()
@@ -88,7 +89,7 @@ class Names:
             versions = counting or versions
         return max((reference.version for reference in versions), default=0)
 
-    def latest(self, kind: Kind, name: str, *, removed: bool = False) -> int:
+    def latest(self, kind: str, name: str, *, removed: bool = False) -> int:
         """Highest version of `name`, 0 if there is none; `removed`: also of those once there."""
         folders = ("refs", "removed") if removed else ("refs",)
         return max(
@@ -123,7 +124,7 @@ class Names:
             )
         return entry_id, told
 
-    def give(self, kind: Kind, name: str, entry_id: str, *, first: int | None = None) -> Reference:
+    def give(self, kind: str, name: str, entry_id: str, *, first: int | None = None) -> Reference:
         """Name an entry: the next free version, or `first` if that is free."""
         while True:
             version = first or self.latest(kind, name, removed=True) + 1
@@ -242,7 +243,7 @@ class Names:
             text = self._store.read(f"imported/{entry_id}").decode("utf-8", "replace").strip()
         except FileNotFoundError:
             return None
-        return next((door for door in get_args(Door) if door == text), "archive")
+        return text if _DOOR.fullmatch(text) else "archive"
 
     def origin(self, entry_id: str) -> Origin:
         """Whether an entry was made here, came in, or came in and is trusted."""
@@ -273,7 +274,7 @@ class Names:
         """Let it not count any more."""
         self._store.discard(f"trusted/{entry_id}")
 
-    def removed(self, kind: Kind | None = None, name: str | None = None) -> set[str]:
+    def removed(self, kind: str | None = None, name: str | None = None) -> set[str]:
         """Ids of the entries (of this kind and name) that were here and were removed."""
         found = set()
         for reference in self._versions("removed", kind):

@@ -8,13 +8,18 @@ from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
-from geobench_catalog import oddities
 from geobench_catalog.errors import STRANGE, CatalogError
 from geobench_catalog.oddities import DEEPEST
-from geobench_catalog.references import Kind, Reference, check_name, is_id
+from geobench_catalog.references import Reference, check_kind, check_name, is_id
 
 SCHEMA = 2
-LARGEST = 2**24  # bytes of a record that is published or comes in
+
+
+def _kind(text: str) -> str:
+    try:
+        return check_kind(text)
+    except CatalogError as error:
+        raise ValueError(str(error)) from error
 
 
 def _name(text: str) -> str:
@@ -78,18 +83,18 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[2] = 2
-    kind: Kind
+    kind: Annotated[str, AfterValidator(_kind)]
     name: Annotated[str, AfterValidator(_name)]
     key: str = Field(description="identity of the computation: kind, recipe and parents")
     recipe: Annotated[dict[str, Any], AfterValidator(_part)] = Field(
-        description="plugin, configuration and seed"
+        description="what decides its content, beside its parents"
     )
     parents: dict[str, Parent] = Field(description="role -> entry that it was made from")
     labels: Annotated[dict[str, str], AfterValidator(_part)] = Field(
         default_factory=dict, description="what people call it"
     )
     summary: Annotated[dict[str, Any], AfterValidator(_part)] = Field(
-        default_factory=dict, description="measured: cost, counts"
+        default_factory=dict, description="what was measured or counted"
     )
     created: datetime
     seconds: float = Field(ge=0, description="wall time from draft to publication, s")
@@ -133,14 +138,6 @@ def _read(text: bytes, size: int, content: str) -> Record:
     return record
 
 
-def check(record: Record, text: bytes) -> None:
-    """Raise `ValueError` if a record, written as `text`, holds what a catalog cannot take."""
-    if len(text) > LARGEST:
-        raise ValueError(f"its record has {len(text):,} bytes, more than {LARGEST:,}")
-    if found := oddities.of_record(record):
-        raise ValueError(found)
-
-
 def _depth(value: object) -> int:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return 1 + max(map(_depth, inner), default=0)
@@ -155,7 +152,7 @@ def _from_schema_1(fields: dict[str, Any], size: int, content: str) -> dict[str,
     return kept | {"schema_version": 2, "parents": parents, "size": size, "content": content}
 
 
-def identity(kind: Kind, recipe: Mapping[str, Any], parents: Mapping[str, str]) -> str:
+def identity(kind: str, recipe: Mapping[str, Any], parents: Mapping[str, str]) -> str:
     """Digest of a computation: what would be made, whatever it is called.
 
     `parents` maps a role to the *content* identity of the parent entry, so that a changed parent

@@ -1,15 +1,14 @@
 """References: `kind/name@version`, the way an entry is named everywhere."""
 
 import re
-from typing import Literal, NamedTuple, Self, get_args
+from typing import NamedTuple, Self
 
 from geobench_catalog.errors import CatalogError
 
-Kind = Literal["dataset", "forecaster", "forecast", "score", "events", "control"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 LATEST = "latest"
 
-# A name becomes a file name, so it is closed: no separators, no leading dot, no case to fold.
+# What becomes the name of a file or folder is closed: no separators, no leading dot, no case.
+_KIND = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
 _LABEL = re.compile(r"[a-z][a-z0-9._-]{0,39}")  # with a name, a file name of 255 at most
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
@@ -19,7 +18,7 @@ _ID = re.compile(r"[0-9a-f]{64}")
 class Reference(NamedTuple):
     """One version of one entry."""
 
-    kind: Kind
+    kind: str
     name: str
     version: int
 
@@ -35,7 +34,7 @@ class Reference(NamedTuple):
         return cls(kind, name, int(version))
 
 
-def split(text: str) -> tuple[Kind, str, str]:
+def split(text: str) -> tuple[str, str, str]:
     """Split `kind/name@version` or `kind/name@alias`, checked, into its three parts."""
     kind, slash, rest = text.partition("/")
     name, at, version = rest.rpartition("@")
@@ -54,12 +53,19 @@ def is_id(text: str) -> bool:
     return bool(_ID.fullmatch(text))
 
 
-def check_kind(kind: str) -> Kind:
-    """Return `kind` if there is such a kind of entry."""
-    for known in KINDS:
-        if kind == known:
-            return known
-    raise CatalogError(f"there is no kind of entry '{kind}'. Kinds: {', '.join(KINDS)}.")
+def is_kind(text: str) -> bool:
+    """Whether `text` can name a kind of entry."""
+    return bool(_KIND.fullmatch(text))
+
+
+def check_kind(kind: str) -> str:
+    """Return `kind` if it can name a kind of entry."""
+    if not is_kind(kind):
+        raise CatalogError(
+            f"'{kind:.60}' cannot be a kind of entry. Use lower-case letters, digits, '_' and '-' "
+            f"(at most 40), starting with a letter."
+        )
+    return kind
 
 
 def check_name(name: str) -> str:
@@ -84,6 +90,6 @@ def check_label(label: str, what: str) -> str:
 
 def _no_reference(text: str) -> CatalogError:
     return CatalogError(
-        f"'{text}' is not a reference. Write kind/name@version, for example "
-        f"dataset/lorenz95@1 or dataset/lorenz95@latest."
+        f"'{text}' is not a reference. Write kind/name@version, with a number, 'latest' or an "
+        f"alias for the version."
     )

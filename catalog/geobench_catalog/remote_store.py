@@ -6,20 +6,19 @@ makes an entry exist is its reference, created under the condition that there is
 
 import asyncio
 import hashlib
-import inspect
 import io
 import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from geobench_catalog.errors import CatalogError
+from geobench_catalog.file_systems import PiecewiseFile, answer, answering, file_system, written
 from geobench_catalog.held_folders import sweep_temporary, sweep_work, temporary, work_folder
 from geobench_catalog.manifest import NAME
 
@@ -28,12 +27,8 @@ if TYPE_CHECKING:
 
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds until a conflict is tried again
 _SMALL, _MOST_KEPT = 2**16, 2**12  # bytes of a file that is kept in memory; how many
-_PIECE = 2**23  # bytes that are asked for at once
 _NOTHING_THERE = 416  # HTTP status: the part that is asked for is behind the end
 _MAGIC = frozenset("*?[")  # what makes a path a pattern for fsspec
-_EXCLUSIVE = ("s3", "gs", "memory")
-"""Protocols that create a file under the condition that there is none, in one step."""
-_SETTINGS = {"s3": " (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE)"}
 _alone = threading.Lock()  # memory:// looks first, and then writes
 
 
@@ -53,7 +48,7 @@ class RemoteStore:
     def __init__(self, url: str) -> None:
         protocol, _, place = url.partition("://")
         self.url = f"{protocol}://{place.rstrip('/')}"
-        self._fs, self._root = _file_system(self.url)
+        self._fs, self._root = file_system(self.url)
         self._proven = False
         # One request for a file: s3fs would ask for its size first, to read parts at once.
         self._how = {"max_concurrency": 1} if protocol in ("s3", "s3a") else {}
@@ -67,7 +62,7 @@ class RemoteStore:
         """The content of a file; small ones of entries are asked for once."""
         if key in self._kept:
             return self._kept[key]
-        with _told(self.url):
+        with answering(self.url):
             content = bytes(self._fs.cat_file(self._path(key), **self._how))
         self._keep(key, content)
         return content
@@ -80,20 +75,20 @@ class RemoteStore:
 
     def open(self, key: str) -> BinaryIO:
         """A file to read from."""
-        return io.BufferedReader(_File(partial(self._part, self._path(key))))
+        return io.BufferedReader(PiecewiseFile(partial(self._part, self._path(key))))
 
     def _part(self, path: str, start: int, end: int) -> bytes:
-        with _told(self.url):
+        with answering(self.url):
             try:
                 return bytes(self._fs.cat_file(path, start=start, end=end))
             except OSError as error:
-                if _answer(error)[0] == _NOTHING_THERE:
+                if answer(error)[0] == _NOTHING_THERE:
                     return b""
                 raise
 
     def size(self, key: str) -> int | None:
         """Bytes of a file; None if it is not there."""
-        with _told(self.url):
+        with answering(self.url):
             try:
                 facts = self._fs.info(self._path(key))
             except FileNotFoundError:
@@ -109,7 +104,7 @@ class RemoteStore:
         return self._listed(key, "directory")
 
     def _listed(self, key: str, kind: str) -> list[str]:
-        with _told(self.url):
+        with answering(self.url):
             try:
                 found = self._fs.ls(self._path(key).rstrip("/"), detail=True)
             except FileNotFoundError:
@@ -131,7 +126,7 @@ class RemoteStore:
 
     def _below(self, key: str) -> dict[str, dict[str, Any]]:
         root = f"{self._path(key)}/"
-        with _told(self.url):
+        with answering(self.url):
             found = self._fs.find(root, detail=True)
         return {
             path.removeprefix(root): facts
@@ -146,7 +141,7 @@ class RemoteStore:
         again, and then meets what it wrote.
         """
         path = self._path(key)
-        with _told(self.url):
+        with answering(self.url):
             try:
                 self._create(path, content)
             except FileExistsError:
@@ -162,7 +157,7 @@ class RemoteStore:
                 with nullcontext() if self._fs.async_impl else _alone:
                     self._fs.pipe_file(path, content, mode="create")
             except OSError as error:
-                status, _ = _answer(error)
+                status, _ = answer(error)
                 if isinstance(error, FileExistsError) or status == 412:
                     raise FileExistsError(path) from error
                 if status != 409 or pause is None:
@@ -189,7 +184,7 @@ class RemoteStore:
 
     def replace(self, key: str, content: bytes) -> None:
         """Make a file or take the place of the one that is there, in one step."""
-        with _told(self.url):
+        with answering(self.url):
             self._fs.pipe_file(self._path(key), content)
 
     def remove(self, key: str) -> None:
@@ -197,7 +192,7 @@ class RemoteStore:
         path = self._path(key)
         self._kept = {own: each for own, each in self._kept.items() if not own.startswith(key)}
         self.whole.discard(key)
-        with _told(self.url):
+        with answering(self.url):
             if self.size(key) is not None:
                 self._fs.rm_file(path)
                 return
@@ -214,7 +209,7 @@ class RemoteStore:
 
     def discard(self, key: str) -> None:
         """Remove a file if it is there: one request, for S3 says nothing of one that is not."""
-        with _told(self.url), suppress(FileNotFoundError):
+        with answering(self.url), suppress(FileNotFoundError):
             self._fs.rm_file(self._path(key))
 
     def adopt(self, folder: Path, key: str) -> None:
@@ -228,7 +223,7 @@ class RemoteStore:
             for path in sorted(folder.rglob("*"))
             if path.is_file() and path != folder / NAME
         }
-        with _told(self.url):
+        with answering(self.url):
             self._fs.put(
                 [str(folder / name) for name in sizes],
                 [self._path(f"{key}/{name}") for name in sizes],
@@ -249,10 +244,10 @@ class RemoteStore:
 
     def age(self, key: str) -> float:
         """Seconds since `key`, or the youngest file below, was written, by the server's clock."""
-        times = [_written(facts) for facts in self._below(key).values()]
+        times = [written(facts) for facts in self._below(key).values()]
         if not times:  # it is a file itself
-            with _told(self.url), suppress(FileNotFoundError):
-                times.append(_written(self._fs.info(self._path(key))))
+            with answering(self.url), suppress(FileNotFoundError):
+                times.append(written(self._fs.info(self._path(key))))
         return max(0.0, time.time() - max(times, default=0.0))
 
     def staging(self) -> AbstractContextManager[Path]:
@@ -293,7 +288,7 @@ class RemoteStore:
         if whole and f"{folder}/{key}" in self._kept:
             return self._kept[f"{folder}/{key}"]
         path = self._path(f"{folder}/{key}")
-        with _told(self.url):
+        with answering(self.url):
             if not self._fs.async_impl:
                 return bytes(self._fs.cat_file(path, start=start, end=end))
             reading = self._fs._cat_file(path, start=start, end=end, **self._how)
@@ -301,118 +296,9 @@ class RemoteStore:
             try:
                 content = bytes(await asyncio.wrap_future(future))
             except OSError as error:
-                if _answer(error)[0] == _NOTHING_THERE:
+                if answer(error)[0] == _NOTHING_THERE:
                     return b""
                 raise
         if whole:
             self._keep(f"{folder}/{key}", content)
         return content
-
-
-class _File(io.RawIOBase):
-    """A file that is read in large pieces; the first at once, so that one request is enough."""
-
-    def __init__(self, part: Callable[[int, int], bytes]) -> None:
-        self._part, self._place = part, 0
-        self._ask()
-
-    def _ask(self) -> None:
-        piece = self._part(self._place, self._place + _PIECE)
-        self._place += len(piece)
-        self._unread, self._is_last = memoryview(piece), len(piece) < _PIECE
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._unread and not self._is_last:
-            self._ask()
-        taken, self._unread = self._unread[: len(buffer)], self._unread[len(buffer) :]
-        buffer[: len(taken)] = taken
-        return len(taken)
-
-
-def _file_system(url: str) -> tuple[Any, str]:
-    """The file system of `url` and the path on it, once it is known to create exclusively."""
-    import fsspec
-
-    protocol, _, place = url.partition("://")
-    try:
-        # What others have written meanwhile is to be seen: nothing listed is remembered.
-        options = {"use_listings_cache": False, "skip_instance_cache": True} | _patience(protocol)
-        fs, root = fsspec.url_to_fs(url, **options)
-    except ImportError as error:
-        extra = "pip install 'geobench-twin[s3]'" if protocol.startswith("s3") else f"{error}"
-        raise CatalogError(f"{url} needs a package that is not here: {extra}.") from error
-    except (ValueError, TypeError) as error:
-        raise CatalogError(
-            f"{url} cannot be opened ({error}). Name a folder or a URL of "
-            f"{', '.join(f'{each}://' for each in _EXCLUSIVE)}."
-        ) from error
-    writer = getattr(fs, "_pipe_file", fs.pipe_file)
-    if protocol not in _EXCLUSIVE or "mode" not in inspect.signature(writer).parameters:
-        raise CatalogError(
-            f"{url}: the file system {type(fs).__name__} cannot create a file exclusively, and "
-            f"two writers would overwrite one another. Use a folder, S3 or Google storage."
-        )
-    if not place and protocol != "memory":
-        raise CatalogError(f"{url} names no bucket. Write {protocol}://BUCKET/PREFIX.")
-    return fs, root.rstrip("/")
-
-
-def _patience(protocol: str) -> dict[str, Any]:
-    """How long S3 may take to answer, s: s3fs gives up after 5, which a busy machine needs.
-
-    What fsspec's own configuration says counts.
-    """
-    if protocol != "s3":
-        return {}
-    from fsspec.config import conf
-
-    own = conf.get(protocol, {}).get("config_kwargs", {})
-    return {"config_kwargs": {"connect_timeout": 20, "read_timeout": 60} | own}
-
-
-def _written(facts: dict[str, Any]) -> float:
-    """When a file was written, in seconds since 1970; now if the file system does not tell."""
-    found = []
-    for name in ("LastModified", "created", "mtime", "updated"):
-        value = facts.get(name)
-        if isinstance(value, datetime):
-            found.append((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp())
-        elif isinstance(value, (int, float)):
-            found.append(float(value))
-    return max(found, default=time.time())
-
-
-def _answer(error: BaseException) -> tuple[int, str]:
-    """HTTP status and code of the answer that an error of S3's client stands for; else 0."""
-    answer = getattr(error.__cause__, "response", None)
-    if not isinstance(answer, dict):
-        return 0, ""
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return status, answer.get("Error", {}).get("Code", "")
-
-
-@contextmanager
-def _told(url: str) -> Iterator[None]:
-    """Tell what keeps the server from answering; that a file is there or not passes."""
-    protocol, _, place = url.partition("://")
-    try:
-        yield
-    except (CatalogError, FileExistsError, AssertionError, TypeError):
-        raise
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        if _answer(error)[1] != "NoSuchBucket":
-            raise
-        bucket = place.partition("/")[0]
-        raise CatalogError(
-            f"{url}: there is no bucket '{bucket}'. Make it first, or correct the URL."
-        ) from error
-    except Exception as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise CatalogError(
-            f"{url} does not answer as it should ({type(error).__name__}: {reason}). Check the "
-            f"network, the endpoint and the credentials{_SETTINGS.get(protocol, '')}, and try "
-            f"again."
-        ) from error

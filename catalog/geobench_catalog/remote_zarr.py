@@ -16,7 +16,7 @@ from zarr.abc.store import (
 )
 
 if TYPE_CHECKING:
-    from zarr.core.buffer import Buffer, BufferPrototype
+    from zarr.abc.buffer import Buffer, BufferPrototype
 
 
 class Fetch(Protocol):

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING
 
 from geobench_catalog.catalog import Catalog
 from geobench_catalog.claims import Claims
 from geobench_catalog.errors import CatalogError, told
-from geobench_catalog.index import Index
 from geobench_catalog.names import Alias
 from geobench_catalog.references import Reference
 from geobench_catalog.unnamed import unnamed as whole_without_name
+
+if TYPE_CHECKING:
+    from geobench_catalog.index import Index
 
 
 def plan(catalog: Catalog, references: Sequence[str], *, cascade: bool = False) -> list[Reference]:
@@ -18,7 +21,7 @@ def plan(catalog: Catalog, references: Sequence[str], *, cascade: bool = False) 
     `CatalogError` if something outside depends on it or an alias stands for it, unless `cascade`.
     """
     wanted: dict[Reference, None] = {}
-    index = Index(catalog, private=True)  # from the records themselves
+    index = catalog.index_of_records()
     for text in references:
         reference = catalog.resolve(text)
         if catalog.names.id(reference) is None:
@@ -50,7 +53,7 @@ def _aims(catalog: Catalog, alias: Alias) -> Reference | None:
 
 
 def _descend(
-    catalog: Catalog, index: Index, reference: Reference, found: dict[Reference, None]
+    catalog: Catalog, index: "Index", reference: Reference, found: dict[Reference, None]
 ) -> None:
     """Add an entry and what was made from it, children before parents."""
     if reference in found:
@@ -143,7 +146,7 @@ def _orphans(catalog: Catalog, older_than: float, *, unnamed: bool) -> list[tupl
         lost -= {each.id for each in whole_without_name(catalog)}
     if not lost:
         return []
-    needed = Index(catalog, private=True).parents()
+    needed = catalog.index_of_records().parents()
     for reason in catalog.damaged.values():  # it may have been made from what seems lost
         raise CatalogError(f"nothing was removed: {reason}")
     keys = [f"entries/{folder}" for folder in sorted(lost - needed)]

@@ -18,7 +18,7 @@ def without(entry: Entry, catalog: Catalog) -> Iterator[Catalog]:
 
     ancestors = catalog.lineage(entry)[:-1]
     with temporary() as folder:
-        scratch = Catalog(folder, create=True)
+        scratch = Catalog(folder, catalog.vocabulary, create=True)
         if catalog.store.folder is None:
             references = [str(each.reference) for each in ancestors]
             for _ in transfer.copy(catalog, scratch, references):

@@ -16,7 +16,8 @@ from geobench_catalog.draft import data_names, is_whole, metadata_of, repair, se
 from geobench_catalog.entry import DATA, Entry
 from geobench_catalog.errors import STRANGE, CatalogError, told
 from geobench_catalog.names import Door
-from geobench_catalog.record import Record, check, identity, read_record
+from geobench_catalog.record import Record, identity, read_record
+from geobench_catalog.record_check import check
 from geobench_catalog.references import Reference, is_id
 
 _PIECE = 2**20
@@ -101,7 +102,7 @@ def receive(
             _write(owner, folder / name, pieces, missing.pop(name))
         if missing:
             raise refused(owner, f"the file '{next(iter(missing))}' is missing")
-        record = _checked(owner, reference, folder, wanted)
+        record = _checked(catalog, reference, folder, wanted)
         with catalog.store.lock(shared=False):  # two who bring the same give it one name
             here = catalog.index.reference(entry_id)
             if here is not None:
@@ -165,15 +166,17 @@ def _write(owner: str, path: Path, pieces: Iterable[bytes], expected: tuple[int,
         raise refused(owner, f"the file '{path.name}' is not what was published")
 
 
-def _checked(owner: str, reference: Reference, folder: Path, files: manifest.Manifest) -> Record:
+def _checked(
+    catalog: Catalog, reference: Reference, folder: Path, files: manifest.Manifest
+) -> Record:
     """Record, Zarr metadata and completeness, as if the entry were made here."""
-    names = data_names(files)
+    owner, names = str(reference), data_names(files)
     try:
         text = (folder / manifest.RECORD).read_bytes()
         record = read_record(text, manifest.size(files), manifest.content_digest(files))
         if (record.kind, record.name) != reference[:2]:
             raise ValueError(f"its record is that of a {record.kind} called {record.name}")
-        check(record, text)
+        check(record, text, catalog.vocabulary.kind(record.kind))
         metadata = metadata_of(folder, names)
         zarr_data.check_stranger(metadata, names)
         absent = zarr_data.absent(metadata, names)

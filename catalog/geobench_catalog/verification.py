@@ -28,7 +28,7 @@ class Finding(NamedTuple):
 def verify(catalog: Catalog, references: tuple[str, ...] = ()) -> Iterator[Finding]:
     """Check entries (default: all of them, and the names of the whole catalog)."""
     if catalog.store.folder is None:
-        catalog = Catalog(catalog.url)  # which has nothing in memory
+        catalog = Catalog(catalog.url, catalog.vocabulary)  # which has nothing in memory
     wanted = [catalog.resolve(text) for text in references]
     for reference in wanted or sorted(catalog.names.references()):
         try:

@@ -5,10 +5,12 @@ never a number, by whatever program. Fill value NaN, and empty chunks are writte
 that is not there is never legitimate.
 """
 
+import asyncio
 import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import product
 from math import prod
@@ -288,14 +290,11 @@ def values(store: "Store", names: Iterable[str]) -> tuple[dict[str, Any], dict[s
     They are asked for together: Zarr reads in a thread of its own, and a change to it and back for
     every array would take several times as long as reading small ones.
     """
-    from zarr.core.sync import sync
-
-    return sync(_values(store, list(names)))
+    with ThreadPoolExecutor(1) as thread:  # where no event loop runs, as it may in this thread
+        return thread.submit(asyncio.run, _values(store, list(names))).result()
 
 
 async def _values(store: "Store", names: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    import asyncio
-
     from zarr.api.asynchronous import open_group
 
     group = await open_group(store, mode="r", zarr_format=3)

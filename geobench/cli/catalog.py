@@ -1,11 +1,13 @@
-"""geobench catalog: what is kept."""
+"""geobench catalog: what is kept, and what is taken in."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from geobench.cli.completion import offered
 from geobench.cli.settings import Settings, assignments, pass_settings, set_option
+from geobench.errors import GeobenchError
 from geobench_catalog.commands import COMMANDS, documents
 from geobench_catalog.commands.place import completes, json_option
 
@@ -79,6 +81,102 @@ def import_forecaster(
         click.echo(made.reference)
 
 
-@click.group(commands={str(command.name): command for command in (*COMMANDS, import_forecaster)})
+@click.command("import-forecast")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "--dataset",
+    required=True,
+    metavar="REFERENCE",
+    shell_complete=completes("dataset"),
+    help="The dataset that it forecasts, dataset/NAME@VERSION.",
+)
+@click.option("--model", required=True, metavar="NAME", help="What to call the model that made it.")
+@click.option(
+    "--rename",
+    "renames",
+    multiple=True,
+    metavar="THEIRS=OURS",
+    help="Name a dim or variable, e.g. number=member.",
+)
+@click.option(
+    "--assume-units", is_flag=True, help="Variables without units have those of the dataset."
+)
+@click.option(
+    "--assume-grid",
+    multiple=True,
+    metavar="DIM",
+    help="The points of this dim, which has no coordinate, are the dataset's, in its order.",
+)
+@click.option("--keep-failures", is_flag=True, help="Store members that failed, too.")
+@click.option(
+    "--absent-members",
+    is_flag=True,
+    help="A member without any number at an init is not there, and has not failed. Each init is "
+    "scored with its own number of members.",
+)
+@json_option
+@pass_settings
+def import_forecast(
+    settings: Settings,
+    paths: tuple[str, ...],
+    dataset: str,
+    model: str,
+    renames: tuple[str, ...],
+    assume_grid: tuple[str, ...],
+    *,
+    assume_units: bool,
+    keep_failures: bool,
+    absent_members: bool,
+    as_json: bool,
+) -> None:
+    """Take in anyone's forecast: Zarr or netCDF.
+
+    PATH is a .zarr folder, a .zarr.zip file, an s3:// or https:// URL of a Zarr store, or a .nc
+    file. Several files, or a pattern in quotes, are one forecast: each holds some of the init
+    times, lead times or members.
+
+    The forecast must have every init time and lead time of the dataset's test split, on its grid
+    and in its units. If something does not match, the message says what. Names of WeatherBench and
+    CF are known. The forecast is then scored as any other.
+
+    For example: geobench catalog import-forecast theirs.nc --dataset dataset/a@1 --model theirs
+    """
+    from geobench.foreign.adoption import Reading, adopt
+
+    catalog = settings.catalog()
+    how = Reading(
+        _renames(renames),
+        assume_units=assume_units,
+        assume_grid=assume_grid,
+        keep_failures=keep_failures,
+        absent_members=absent_members,
+        memory=settings.memory,
+    )
+    entry, notes = adopt(catalog, paths, catalog.get(dataset, "dataset"), model, how)
+    for note in notes:
+        click.echo(f"geobench: note: {note}", err=True)
+    if as_json:
+        documents.show(documents.of_entry(entry))
+    else:
+        click.echo(entry.reference)
+
+
+def _renames(texts: Iterable[str]) -> dict[str, str]:
+    """Read each THEIRS=OURS."""
+    rename: dict[str, str] = {}
+    for text in texts:
+        theirs, equals, ours = text.partition("=")
+        if not (theirs and equals and ours):
+            raise GeobenchError(f"'{text}' renames nothing: write THEIRS=OURS, e.g. number=member.")
+        if rename.get(theirs, ours) != ours:
+            raise GeobenchError(f"--rename is given twice for {theirs}. Give it once.")
+        rename[theirs] = ours
+    return rename
+
+
+_COMMANDS = (*COMMANDS, import_forecast, import_forecaster)
+
+
+@click.group(commands={str(command.name): command for command in _COMMANDS})
 def catalog() -> None:
     """Look at, prove, move and sort what the catalog keeps."""

@@ -7,6 +7,7 @@ import click
 
 from geobench.cli.completion import offered
 from geobench.cli.settings import MEMBERS, Settings, pass_settings
+from geobench.entries.summaries import DatasetSummary
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import completes, json_option, reference_argument
 
@@ -137,5 +138,5 @@ def _chosen(registry: "Registry", names: tuple[str, ...]) -> "list[Scorer]":
 
 def _caution(law: "Forecast") -> None:
     """Say so where what stands for the law is not quite it: the test is of that, then."""
-    if told := law.dataset.entry.record.summary.get("inexact_law"):
+    if told := DatasetSummary.of(law.dataset.entry).inexact_law:
         click.echo(told)

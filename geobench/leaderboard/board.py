@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from geobench.cases import check_whole, member_counts
+from geobench.entries.recipes import is_imported
 from geobench.interfaces.scorer import IDEALS, Orientation, Scorer
 from geobench.interfaces.scorer import excess as _excess
 from geobench.leaderboard import confidence_set, pairs, soundness
@@ -20,7 +21,6 @@ from geobench.leaderboard import excess as excesses
 from geobench.leaderboard.estimates import LEVEL, Estimate, estimate, estimates
 from geobench.leaderboard.seeds import Mean, Summary, means, summaries
 from geobench_catalog import Entry
-from geobench_catalog.adoption import is_imported
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -16,7 +16,6 @@ from geobench_catalog import Entry
 
 if TYPE_CHECKING:
     from geobench.nodes.engine import Engine
-    from geobench_catalog.references import Kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +25,7 @@ class ControlNode(Computed):
     dataset: Node
     event: Event
     run: Control
-    kind: ClassVar["Kind"] = "control"
+    kind: ClassVar[str] = "control"
 
     def parents(self) -> Mapping[str, Node]:
         """Return the dataset, of which the experiment and the simulator are used alone."""

@@ -6,16 +6,16 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from geobench.errors import blaming
+from geobench.forecasts import layout
+from geobench.forecasts.failures import BEYOND
 from geobench.interfaces.experiment import Experiment
 from geobench.nodes.node import Computed, Entries, Job, Named, Node
-from geobench_catalog import Entry, layout
-from geobench_catalog.failures import BEYOND
+from geobench_catalog import Entry
 
 if TYPE_CHECKING:
     from geobench.nodes.engine import Engine
     from geobench.twins import Twin
     from geobench_catalog.draft import Draft
-    from geobench_catalog.references import Kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class DatasetNode(Computed):
 
     label: str
     experiment: Experiment
-    kind: ClassVar["Kind"] = "dataset"
+    kind: ClassVar[str] = "dataset"
 
     def parents(self) -> Mapping[str, Node]:
         """Return nothing: a dataset is made from its recipe alone."""

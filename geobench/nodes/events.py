@@ -13,7 +13,6 @@ from geobench_catalog import Entry
 
 if TYPE_CHECKING:
     from geobench.nodes.engine import Engine
-    from geobench_catalog.references import Kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +24,7 @@ class EventsNode(Computed):
     """
 
     forecast: ForecastNode | Stored
-    kind: ClassVar["Kind"] = "events"
+    kind: ClassVar[str] = "events"
 
     def parents(self) -> Mapping[str, Node]:
         """Return the forecast and its dataset."""

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from geobench import numerics
 from geobench.cases import Cases
 from geobench.errors import GeobenchError, blaming
+from geobench.forecasts import layout
+from geobench.forecasts.failures import Limits
 from geobench.interfaces.model import Task
 from geobench.nodes.forecaster import ForecasterNode, forecaster_of
 from geobench.nodes.node import Computed, Entries, Job, Named, Node
 from geobench.nodes.stored import Stored
-from geobench_catalog import Entry, layout
-from geobench_catalog.failures import Limits
+from geobench_catalog import Entry
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from geobench.interfaces.state import StateSpec
     from geobench.nodes.engine import Engine
     from geobench.rounding import Rounding
-    from geobench_catalog.references import Kind
 
 _Block = TypeVar("_Block")
 
@@ -33,7 +33,7 @@ class ForecastNode(Computed):
     """`members` members for every init and lead time of `cases`; default: the test split.
 
     `seed` is that of the noise; default: the one of the forecaster's training. A member that
-    failed (`geobench_catalog.failures`) is an error, unless `keep_failures`: then it is stored as
+    failed (`geobench.forecasts.failures`) is an error, unless `keep_failures`: then it is stored as
     it is, failed members are counted in the record, and the entry ranks below those that finish.
     The law itself fails only where it is not finite. `keep_bits`: round to so many bits of the
     climate's standard deviation; what that changes in the scores stands in the record.
@@ -46,7 +46,7 @@ class ForecastNode(Computed):
     keep_failures: bool = False
     keep_bits: int | None = None
     cases: Cases = Cases()  # noqa: RUF009 # it is frozen
-    kind: ClassVar["Kind"] = "forecast"
+    kind: ClassVar[str] = "forecast"
 
     @property
     def dataset(self) -> Node:

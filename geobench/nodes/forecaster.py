@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from geobench import numerics
+from geobench.entries.recipes import FOREIGN
 from geobench.errors import GeobenchError, blaming
 from geobench.interfaces.model import EnsembleModel, Forecaster, Run, Task, Training
 from geobench.nodes.dataset import DatasetNode
@@ -13,7 +14,6 @@ from geobench.nodes.node import Computed, Entries, Job, Named, Node
 from geobench.nodes.stored import Stored
 from geobench.stored_weights import WEIGHTS, restored, stored
 from geobench_catalog import Entry
-from geobench_catalog.adoption import FOREIGN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from geobench.dataset import Dataset
     from geobench.nodes.engine import Engine
-    from geobench_catalog.references import Kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +35,7 @@ class ForecasterNode(Computed):
     model: EnsembleModel
     seed: int = 0
     label: str = ""
-    kind: ClassVar["Kind"] = "forecaster"
+    kind: ClassVar[str] = "forecaster"
     collective: ClassVar[bool] = True
 
     @cached_property

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geobench.cases import Cases
+from geobench.entries.recipes import IMPORTED
 from geobench.errors import GeobenchError, blaming
+from geobench.forecasts.failures import Limits
 from geobench.interfaces.model import EnsembleModel, Forecaster, Run, Task
 from geobench.nodes.forecast import own_randomness
 from geobench.nodes.forecaster import ForecasterNode, training_log
 from geobench.nodes.stored import Stored
 from geobench.stored_weights import WEIGHTS, restored
 from geobench_catalog import Entry
-from geobench_catalog.adoption import IMPORTED
-from geobench_catalog.failures import Limits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,7 @@ def import_forecaster(
     """
     import safetensors.torch
 
-    from geobench import foreign_weights
+    from geobench.foreign import weights as foreign_weights
     from geobench.training import cost
 
     label = label or model.name
@@ -77,7 +77,7 @@ def _restored(
     model: EnsembleModel, content: bytes, weights: "dict[str, Tensor]", task: Task
 ) -> Forecaster:
     """Restore the model; raise if weights are missing, of another shape, or not used."""
-    from geobench import foreign_weights
+    from geobench.foreign import weights as foreign_weights
 
     model.check(task)
     try:

@@ -13,7 +13,6 @@ from geobench_catalog import Entry
 
 if TYPE_CHECKING:
     from geobench.nodes.engine import Engine
-    from geobench_catalog.references import Kind
 
 Recipe = Mapping[str, Any]
 Entries = Mapping[str, Entry]
@@ -35,7 +34,7 @@ class Named(Protocol):
 class Node(ABC):
     """An entry that can be in the catalog. Its name and labels follow from those of its parents."""
 
-    kind: ClassVar["Kind"]
+    kind: ClassVar[str]
 
     @abstractmethod
     def parents(self) -> Mapping[str, "Node"]:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from geobench.interfaces.scorer import Context
     from geobench.nodes.engine import Engine
-    from geobench_catalog.references import Kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +39,7 @@ class ScoreNode(Computed):
     forecast: Any
     scorer: Scorer
     law: Any = None
-    kind: ClassVar["Kind"] = "score"
+    kind: ClassVar[str] = "score"
 
     @cached_property
     def _parents(self) -> Mapping[str, Node]:

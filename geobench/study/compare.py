@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from geobench import against_law, bins
+from geobench.entries.recipes import FOREIGN
 from geobench.errors import GeobenchError
 from geobench.leaderboard.board import Board, Competitor, compare, over_seeds
 from geobench.leaderboard.exhibit import Exhibit
@@ -11,7 +12,6 @@ from geobench.nodes.engine import Engine, Known
 from geobench.nodes.node import Node
 from geobench.study.graph import REFERENCE, Brought, Cell, Graph, Row, StudyGraph
 from geobench_catalog import Entry
-from geobench_catalog.adoption import FOREIGN
 
 
 @dataclass

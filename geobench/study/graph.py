@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from geobench.cases import check_whole
+from geobench.entries.recipes import is_imported
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
 from geobench.interfaces.model import EnsembleModel
@@ -21,11 +22,9 @@ from geobench.nodes.scores import ScoreNode
 from geobench.registry import Registry
 from geobench.study.file import Study
 from geobench_catalog import Entry
-from geobench_catalog.adoption import is_imported
 
 if TYPE_CHECKING:
     from geobench.nodes.engine import Engine
-    from geobench_catalog.references import Kind
 
 _LABEL = r"^[a-z0-9][a-z0-9_-]{0,60}$"
 REFERENCE = "reference"
@@ -60,7 +59,7 @@ class BroughtNode(Given):
 
     cell: Brought
     dataset: DatasetNode
-    kind: ClassVar["Kind"] = "forecast"
+    kind: ClassVar[str] = "forecast"
 
     @property
     def seed(self) -> int:

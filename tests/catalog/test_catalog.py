@@ -67,16 +67,16 @@ def test_versions_count_up_and_latest_is_the_last(catalog: Catalog) -> None:
 
 def test_a_computation_is_found_by_recipe_and_parents(catalog: Catalog) -> None:
     parent, other = publish(catalog, "a", 0), publish(catalog, "b", 1)
-    with catalog.draft("forecast", "f", recipe={"seed": 1}, parents={"dataset": parent}) as draft:
+    with catalog.draft("forecaster", "f", recipe={"seed": 1}, parents={"dataset": parent}) as draft:
         draft.write(data())
         made = draft.publish()
-    found = catalog.find("forecast", {"seed": 1}, {"dataset": parent})
+    found = catalog.find("forecaster", {"seed": 1}, {"dataset": parent})
     assert found is not None
     assert found.id == made.id
     assert found.record.parents == {"dataset": Parent(reference="dataset/a@1", id=parent.id)}
     assert catalog.parent(found, "dataset").id == parent.id
-    assert catalog.find("forecast", {"seed": 2}, {"dataset": parent}) is None
-    assert catalog.find("forecast", {"seed": 1}, {"dataset": other}) is None
+    assert catalog.find("forecaster", {"seed": 2}, {"dataset": parent}) is None
+    assert catalog.find("forecaster", {"seed": 1}, {"dataset": other}) is None
     assert catalog.find("score", {"seed": 1}, {"dataset": parent}) is None
 
 

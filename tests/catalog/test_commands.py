@@ -91,15 +91,15 @@ def test_list_is_a_table_or_json(full: Catalog) -> None:
 
 
 def test_query_prints_a_table_json_and_csv(full: Catalog) -> None:
-    asked = "kind = forecast and crps.share@5d > 0.5"
+    asked = "kind = forecast and crps.skill@5d > 0.5"
     lines = _said(full, "query", asked).splitlines()
     assert [line.split()[0] for line in lines] == [
         "reference", "forecast/twin.fgn.s0@1", "forecast/twin.oracle.s0@1",
     ]  # fmt: skip
-    assert lines[0].endswith("crps.share@5d")
+    assert lines[0].endswith("crps.skill@5d")
     assert lines[1].endswith("0.8")
     rows = json.loads(_said(full, "query", asked, "--json"))
-    assert [row["crps.share@5d"] for row in rows] == pytest.approx([0.8, 1.0])
+    assert [row["crps.skill@5d"] for row in rows] == pytest.approx([0.8, 1.0])
     as_csv = list(csv.DictReader(io.StringIO(_said(full, "query", asked, "--csv"))))
     assert [row["model"] for row in as_csv] == ["fgn", "oracle"]
     chosen = _said(full, "query", asked, "--columns", "model, seed")
@@ -276,5 +276,5 @@ def test_references_complete_themselves(full: Catalog) -> None:
 
 def test_help_of_query_tells_the_language(catalog: Catalog) -> None:
     said = _said(catalog, "query", "--help")
-    for word in ("kind in (forecaster, forecast)", "crps.share@5d > 0.8", "-7d", "1.5GiB"):
+    for word in ("kind in (forecaster, forecast)", "crps.skill@5d > 0.8", "-7d", "1.5GiB"):
         assert word in said

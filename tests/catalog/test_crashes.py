@@ -162,7 +162,7 @@ def _makes_families(path: Path, seconds: float) -> None:
         try:
             parent = publish(catalog, "p")
             made += 1  # on a busy machine fewer than can be removed, without a minimum
-            publish(catalog, "f", kind="forecast", parents={"dataset": parent})
+            publish(catalog, "f", kind="forecaster", parents={"dataset": parent})
         except CatalogError:
             continue  # the parent is gone
 

@@ -1,9 +1,8 @@
-"""An entry gives its data whole, in blocks and as arrays. Asked for anything else, it says so."""
+"""An entry gives its data whole and in blocks. Asked for anything else, it says so."""
 
 import asyncio
 from pathlib import Path
 
-import numpy as np
 import pytest
 import xarray as xr
 from small_entries import data, publish
@@ -38,17 +37,6 @@ def test_blocks_together_are_the_whole(catalog: Catalog) -> None:
 def test_a_block_is_no_part_of_a_chunk(catalog: Catalog) -> None:
     entry = publish(catalog, chunks=2)
     assert [each.sizes["init_time"] for each in entry.blocks("init_time", memory=200)] == [2, 1]
-
-
-def test_arrays_are_those_that_were_asked_for(catalog: Catalog) -> None:
-    with catalog.draft("dataset", "a", recipe={}) as draft:
-        draft.write(data(3.0).rename(q="p").assign(q=data(1.0)["q"]), group="train")
-        entry = draft.publish({})
-    assert {each.basename: each[0, 0] for each in entry.arrays("train")} == {"p": 3.0, "q": 1.0}
-    (only,) = entry.arrays("train", ["q"])
-    np.testing.assert_array_equal(only[:], 1.0)
-    with pytest.raises(CatalogError, match="train holds no variable 'z'"):
-        entry.arrays("train", ["q", "z"])
 
 
 def test_what_it_does_not_hold_is_told(catalog: Catalog) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from geobench_catalog import Column, Vocabulary
 from geobench_catalog.errors import CatalogError
-from geobench_catalog.expression import compiled
+from geobench_catalog.expression import Compiled, compiled
+from geobench_catalog.fields import Known
 
 SCHEMA = """
 CREATE TABLE entries (entry INTEGER PRIMARY KEY, reference TEXT UNIQUE, id TEXT, kind TEXT,
@@ -18,15 +20,15 @@ CREATE TABLE entries (entry INTEGER PRIMARY KEY, reference TEXT UNIQUE, id TEXT,
     seed INTEGER, created TEXT, seconds REAL, size INTEGER, content TEXT, key TEXT, record TEXT);
 CREATE TABLE lineage (entry INTEGER, ancestor INTEGER);
 CREATE TABLE fields (entry INTEGER, key TEXT, value);
-CREATE TABLE scores (
-    entry INTEGER, scorer TEXT, "column" TEXT, lead_hours REAL, value REAL, share REAL);
+CREATE TABLE measures (
+    entry INTEGER, name TEXT, part TEXT, hours REAL, value REAL, skill REAL);
 CREATE TABLE tags (entry INTEGER, tag TEXT);
 CREATE TABLE aliases (alias TEXT, entry INTEGER);
 CREATE INDEX lineage_down ON lineage (entry, ancestor);
 CREATE INDEX lineage_up ON lineage (ancestor, entry);
 CREATE INDEX fields_key ON fields (key, value);
 CREATE INDEX fields_entry ON fields (entry);
-CREATE INDEX scores_lead ON scores (scorer, lead_hours);
+CREATE INDEX measures_name ON measures (name, hours);
 CREATE INDEX tags_tag ON tags (tag);
 """
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -191,7 +193,7 @@ def _database(entries: list[Row]) -> sqlite3.Connection:
                 (number, numbers[one]) for one in (entry["reference"], *entry["of"])
             ],
             "fields VALUES (?, ?, ?)": [(number, *item) for item in entry["fields"].items()],
-            "scores VALUES (?, ?, ?, ?, ?, ?)": [(number, *score) for score in entry["scores"]],
+            "measures VALUES (?, ?, ?, ?, ?, ?)": [(number, *score) for score in entry["scores"]],
             "tags VALUES (?, ?)": [(number, tag) for tag in entry["tags"]],
             "aliases VALUES (?, ?)": [(alias, number) for alias in entry["aliases"]],
         }
@@ -202,6 +204,19 @@ def _database(entries: list[Row]) -> sqlite3.Connection:
 
 KEYS = sorted({key for entry in ENTRIES for key in entry["fields"]})
 SCORERS = ["crps", "brier", "spread-skill"]
+WORDS = Vocabulary(
+    columns=(
+        Column("dataset", lambda *_: None, "reference"),
+        Column("model", lambda *_: None),
+        Column("scorer", lambda *_: None),
+        Column("seed", lambda *_: None, "integer"),
+    ),
+    derived={"skill": "skill", "share": "skill"},
+)
+
+
+def _compiled(text: str, keys: list[str] = KEYS) -> Compiled:
+    return compiled(text, Known(WORDS, keys, SCORERS), NOW)
 
 
 @pytest.fixture(scope="module")
@@ -212,14 +227,14 @@ def database() -> Iterator[sqlite3.Connection]:
 
 
 def _picked(database: sqlite3.Connection, text: str, keys: list[str] = KEYS) -> set[str]:
-    query = compiled(text, keys, SCORERS, NOW)
+    query = _compiled(text, keys)
     sql = f"SELECT e.reference FROM entries e WHERE {query.where}"
     return {reference for (reference,) in database.execute(sql, query.parameters)}
 
 
 def _shown(database: sqlite3.Connection, text: str, reference: str) -> dict[str, Any]:
     """The values of the columns that `text` asks for, for one entry."""
-    columns = compiled(text, KEYS, SCORERS, NOW).columns
+    columns = _compiled(text).columns
     return {
         name: database.execute(
             f"SELECT {sql} FROM entries e WHERE e.reference = ?", (*parameters, reference)
@@ -331,13 +346,15 @@ PICKS: dict[str, set[str]] = {
     "crps@36h": set(),
     "crps@1.0d": WITH_WIDE_CRPS | WITH_NARROW_CRPS,
     "crps < 0.5": WITH_WIDE_CRPS,
-    "crps.share@5d > 0.8": WITH_WIDE_CRPS,
-    "crps.share@1d": WITH_NARROW_CRPS,
-    "crps.share": WITH_NARROW_CRPS | WITH_WIDE_CRPS,
+    "crps.skill@5d > 0.8": WITH_WIDE_CRPS,
+    "crps.skill@1d": WITH_NARROW_CRPS,
+    "crps.skill": WITH_NARROW_CRPS | WITH_WIDE_CRPS,
+    "crps.share@5d > 0.8": WITH_WIDE_CRPS,  # another word for the same column
+    "brier[x ABOVE 99].share@3d = 0.2": WITH_BRIER,
     "crps@1d != 0.5": WITH_WIDE_CRPS,
     "brier[90%]@3d < 0.1": WITH_BRIER,
     "brier[90%]@3d < 0.05": set(),
-    "brier[x ABOVE 99].share@3d = 0.2": WITH_BRIER,
+    "brier[x ABOVE 99].skill@3d = 0.2": WITH_BRIER,
     "brier[9_%]": set(),
     "brier@3d in (0.01, 7)": WITH_BRIER,
     "spread-skill@5d": set(),
@@ -348,7 +365,7 @@ PICKS: dict[str, set[str]] = {
     "not kind = dataset and not model = flow": OF_CALM,
     "not (kind = dataset or model = flow)": OF_CALM,
     "not not seed": {L1, L2},
-    "kind = forecast and dataset = lorenz95 and crps.share@5d > 0.8": {F_WIDE},
+    "kind = forecast and dataset = lorenz95 and crps.skill@5d > 0.8": {F_WIDE},
     "name = 'and'": set(),
 }
 
@@ -377,9 +394,9 @@ SHOWN: dict[tuple[str, str], Any] = {
     ("dropout", NARROW): None,
     ("crps@5d < 2", F_WIDE): 1.5,
     ("crps@5d", L1): "1.5 … 2 (2)",
-    ("crps.share@1d", L1): 0.9,
+    ("crps.skill@1d", L1): 0.9,
     ("crps", CRPS_NARROW): "0.5 … 2 (2)",
-    ("brier[90%].share@3d > 0", BRIER): 0.6,
+    ("brier[90%].skill@3d > 0", BRIER): 0.6,
     ("brier[90%]", F_NARROW): None,
     ("tag = paper", L2): "draft, paper",
     ("tag", SW): None,
@@ -412,9 +429,9 @@ OWN = (
 DATE = "write 2026-11-24, 2026-11-24T16:00 or -7d"
 LONG = "it is too long; write at most 1,500 words, 12,000 characters"
 ERRORS = {
-    "crps.share@5 > 0.8": "'5' is no lead time; write 5d or 120h (at character 12)",
-    "crps@-5d": "'-5d' is no lead time; write 5d or 120h (at character 6)",
-    "crps@ > 1": "'' is no lead time; write 5d or 120h (at character 6)",
+    "crps.skill@5 > 0.8": "'5' is no time; write 5d or 120h (at character 12)",
+    "crps@-5d": "'-5d' is no time; write 5d or 120h (at character 6)",
+    "crps@ > 1": "'' is no time; write 5d or 120h (at character 6)",
     "crps@5d > much": "'much' is no number; write for example 0.8 or 1e-3 (at character 11)",
     "seed and steps > 3": "'steps' can be dataset.steps, forecaster.training.steps; write more of "
     "it (at character 10)",
@@ -446,8 +463,8 @@ ERRORS = {
     "(kind = score": "')' is missing (at character 14)",
     "kind = score)": "this is left over; join conditions with 'and' or 'or' (at character 13)",
     "tag tag": "this is left over; join conditions with 'and' or 'or' (at character 5)",
-    "tag and": "a field is missing; write for example kind = forecast (at character 8)",
-    "'kind' = score": "a field is missing; write for example kind = forecast (at character 1)",
+    "tag and": "a field is missing; write for example size > 10MB (at character 8)",
+    "'kind' = score": "a field is missing; write for example size > 10MB (at character 1)",
     "name = 'lorenz95": "this quote is not closed; write another ' after the text (at character 8)",
     "tag && seed": "'&' means nothing here; quote a value that holds it (at character 5)",
     "name = a;": "';' means nothing here; quote a value that holds it (at character 9)",
@@ -457,7 +474,7 @@ ERRORS = {
 @pytest.mark.parametrize(("text", "message"), ERRORS.items())
 def test_an_error_tells_what_is_wrong_where_and_the_cure(text: str, message: str) -> None:
     with pytest.raises(CatalogError) as error:
-        compiled(text, KEYS, SCORERS, NOW)
+        _compiled(text)
     assert str(error.value) == f"'{text}': {message}"
 
 
@@ -465,15 +482,15 @@ def test_an_error_names_six_of_many_candidates() -> None:
     keys = [f"label.{letter}.width" for letter in "abcdefgh"]
     named = ", ".join(keys[:6])
     with pytest.raises(CatalogError, match=re.escape(f"'width' can be {named} and 2 more;")):
-        compiled("width", keys, SCORERS)
+        _compiled("width", keys)
 
 
 @pytest.mark.parametrize("opening", ["(", "not ", "not (", "tag or (tag and "])
 def test_deep_nesting_is_an_error_and_not_a_crash(opening: str) -> None:
     with pytest.raises(CatalogError, match="nested more than 10 deep"):
-        compiled(opening * 50, KEYS, SCORERS)
+        _compiled(opening * 50)
     with pytest.raises(CatalogError, match=LONG):
-        compiled(opening * 10_000, KEYS, SCORERS)
+        _compiled(opening * 10_000)
 
 
 @pytest.mark.parametrize(
@@ -495,7 +512,7 @@ def test_sqlite_takes_the_largest_expressions(database: sqlite3.Connection, text
 
 def test_an_error_about_a_long_text_shows_a_piece_of_it_on_one_line() -> None:
     with pytest.raises(CatalogError) as error:
-        compiled("tag\n" * 300 + "\x1b[2J" + "x" * 5000, KEYS, SCORERS)
+        _compiled("tag\n" * 300 + "\x1b[2J" + "x" * 5000)
     assert len(str(error.value)) < 300
     assert str(error.value).isprintable()
 
@@ -529,11 +546,11 @@ def test_a_hostile_value_is_only_a_value(
     text = f"{field} {operator} {f'({quoted})' if operator == 'in' else quoted}"
     before = list(database.iterdump())
     try:
-        query = compiled(text, KEYS, SCORERS, NOW)
+        query = _compiled(text)
     except CatalogError:
         assert field in ("created", "crps@5d")
         return
-    harmless = compiled(text.replace(quoted, "'harmless'"), KEYS, SCORERS, NOW)
+    harmless = _compiled(text.replace(quoted, "'harmless'"))
     assert query.where == harmless.where
     assert (
         operator == ">"
@@ -548,7 +565,7 @@ def test_hostile_quotes_are_found_as_they_are(database: sqlite3.Connection) -> N
     assert _picked(database, "tag ~ '*\"odd\"'") == {F_WIDE}
 
 
-@pytest.mark.parametrize("field", ["brier['; DROP TABLE scores; --]@3d", "brier[{}]", "brier[?]"])
+@pytest.mark.parametrize("field", ["brier['; DROP TABLE measures; --]@3d", "brier[{}]", "brier[?]"])
 def test_a_hostile_column_is_only_a_column(database: sqlite3.Connection, field: str) -> None:
     assert _picked(database, f"{field} > 0") == set()
     assert _shown(database, field, BRIER) == {field: None}
@@ -578,8 +595,8 @@ def test_any_text_is_an_error_or_a_query(database: sqlite3.Connection) -> None:
 
 
 def test_conditions_go_through_the_indexes(database: sqlite3.Connection) -> None:
-    text = "width > 3 and not crps[x].share@5d < 1 and model.width in (1, 2) or members"
-    query = compiled(text, KEYS, SCORERS)
+    text = "width > 3 and not crps[x].skill@5d < 1 and model.width in (1, 2) or members"
+    query = _compiled(text)
     sql = f"EXPLAIN QUERY PLAN SELECT e.reference FROM entries e WHERE {query.where}"
     plan = [row[3] for row in database.execute(sql, query.parameters)]
     assert plan
@@ -670,8 +687,8 @@ def _written(condition: Condition) -> str:
             return "(" + f" {word} ".join(map(_written, parts)) + ")"
         case ("date", operator, day):
             return f"created {operator} {day}"
-        case ("score", (scorer, column, share, lead), operator, value):
-            field = scorer + f"[{column}]" * bool(column) + ".share" * share
+        case ("score", (scorer, column, skill, lead), operator, value):
+            field = scorer + f"[{column}]" * bool(column) + ".skill" * skill
             field += f"@{lead}d" if lead else ""
         case (_, field, operator, value):
             pass
@@ -712,9 +729,9 @@ def _holds(condition: Condition, entry: Row, entries: list[Row]) -> bool:
             values = [entry[field]]
         case ("field", key, operator, value):
             values = [one["fields"][key] for one in made_it if key in one["fields"]]
-        case ("score", (scorer, column, share, lead), operator, value):
+        case ("score", (scorer, column, skill, lead), operator, value):
             values = [
-                score[4 if share else 3]
+                score[4 if skill else 3]
                 for one in made_from_it
                 for score in one["scores"]
                 if score[0] == scorer and column.lower() in score[1].lower()

@@ -209,24 +209,24 @@ def test_a_stranger_cannot_use_up_the_versions_of_a_name(catalog: Catalog, other
     assert own.reference.version == 2
 
 
-def test_shares_do_not_follow_strangers(catalog: Catalog, other: Catalog) -> None:
+def test_the_skill_does_not_follow_strangers(catalog: Catalog, other: Catalog) -> None:
     own = family(catalog, "fgn", crps=0.5)
     twin = own["dataset"]
     family(catalog, "climatology", twin=twin, crps=1.0)
     family(catalog, "reference", twin=twin, crps=0.2, law=True)
-    before = catalog.query("kind = score and model = fgn and crps.share@1d > -9")
-    assert before["crps.share@1d"].tolist() == [pytest.approx((1 - 0.5) / (1 - 0.2))]
+    before = catalog.query("kind = score and model = fgn and crps.skill@1d > -9")
+    assert before["crps.skill@1d"].tolist() == [pytest.approx((1 - 0.5) / (1 - 0.2))]
     # A stranger who has a copy adds a reference that is far off, and newer.
     for _ in copy(catalog, other, [str(twin.reference)]):
         pass
     theirs = family(other, "reference", twin=other.get("dataset/twin@1"), crps=0.49, law=True)
     for _ in copy(other, catalog, [str(theirs["score"].reference)], door="pull"):
         pass
-    after = catalog.query("kind = score and model = fgn and crps.share@1d > -9")
-    assert after["crps.share@1d"].tolist() == before["crps.share@1d"].tolist()
+    after = catalog.query("kind = score and model = fgn and crps.skill@1d > -9")
+    assert after["crps.skill@1d"].tolist() == before["crps.skill@1d"].tolist()
     catalog.trust("score/twin.reference.s0.crps@2")
-    trusted = catalog.query("kind = score and model = fgn and crps.share@1d > -9")
-    assert trusted["crps.share@1d"].tolist() == [pytest.approx((1 - 0.5) / (1 - 0.49))]
+    trusted = catalog.query("kind = score and model = fgn and crps.skill@1d > -9")
+    assert trusted["crps.skill@1d"].tolist() == [pytest.approx((1 - 0.5) / (1 - 0.49))]
 
 
 @pytest.mark.parametrize("door", ["archive", "forecaster"])

@@ -1,4 +1,4 @@
-"""The index: derived, always up to date, and right about shares of the gap."""
+"""The index: derived, always up to date, and right about the skill of scores."""
 
 import random
 import sqlite3
@@ -82,25 +82,25 @@ def test_what_is_damaged_is_told_and_the_rest_is_found(catalog: Catalog) -> None
     assert list(opened.damaged) == [bad.reference]
 
 
-def test_shares_are_those_of_the_gap_from_climatology_to_the_truth(catalog: Catalog) -> None:
+def test_the_skill_is_0_for_climatology_and_1_for_the_true_distribution(catalog: Catalog) -> None:
     twin = family(catalog, "climatology", crps=1.2)["dataset"]
     family(catalog, "oracle", twin=twin, crps=0.3, law=True)
     family(catalog, "reference", twin=twin, crps=0.2, law=True)  # comes before the oracle
     family(catalog, "fgn", twin=twin, crps=0.4)
-    found = catalog.query("kind = score and crps.share@1d >= 0").set_index("model")
+    found = catalog.query("kind = score and crps.skill@1d >= 0").set_index("model")
     # (1.2 - score) / (1.2 - 0.2)
-    share = found["crps.share@1d"].round(9).to_dict()
-    assert share == {"climatology": 0.0, "fgn": 0.8, "oracle": 0.9, "reference": 1.0}
-    assert _found(catalog, "kind = forecast and crps.share@5d > 0.85") == [
+    skill = found["crps.skill@1d"].round(9).to_dict()
+    assert skill == {"climatology": 0.0, "fgn": 0.8, "oracle": 0.9, "reference": 1.0}
+    assert _found(catalog, "kind = forecast and crps.skill@5d > 0.85") == [
         "forecast/twin.oracle.s0@1",
         "forecast/twin.reference.s0@1",
     ]
 
 
-def test_without_a_climatology_there_is_no_share(catalog: Catalog) -> None:
+def test_without_a_climatology_there_is_no_skill(catalog: Catalog) -> None:
     twin = family(catalog, "oracle", crps=0.3, law=True)["dataset"]
     family(catalog, "fgn", twin=twin)
-    assert _found(catalog, "crps.share") == []
+    assert _found(catalog, "crps.skill") == []
     assert len(_found(catalog, "kind = score and crps@1d")) == 2
 
 
@@ -108,9 +108,9 @@ def test_a_newer_climatology_counts(catalog: Catalog) -> None:
     twin = family(catalog, "climatology", crps=1.2)["dataset"]
     family(catalog, "oracle", twin=twin, crps=0.2, law=True)
     fgn = str(family(catalog, "fgn", twin=twin, crps=0.7)["score"].reference)
-    assert catalog.query(f"reference = {fgn} and crps.share@1d")["crps.share@1d"][0] == 0.5
+    assert catalog.query(f"reference = {fgn} and crps.skill@1d")["crps.skill@1d"][0] == 0.5
     family(catalog, "climatology", twin=twin, crps=2.2, seed=1)
-    assert catalog.query(f"reference = {fgn} and crps.share@1d")["crps.share@1d"][0] == (
+    assert catalog.query(f"reference = {fgn} and crps.skill@1d")["crps.skill@1d"][0] == (
         pytest.approx(0.75)
     )
 
@@ -140,7 +140,7 @@ def test_a_catalog_that_cannot_be_written_can_be_asked(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(catalog)
-    monkeypatch.setattr("geobench_catalog.index.os.access", lambda *_: False)
+    monkeypatch.setattr("geobench_catalog.index_file.os.access", lambda *_: False)
     assert _found(Catalog(catalog.path), "") == ["dataset/a@1"]
     assert not Path(catalog.path / "index.sqlite").exists()
 
@@ -158,13 +158,13 @@ def test_threads_can_ask_and_publish_at_once(catalog: Catalog) -> None:
     assert len(_found(catalog, "kind = dataset")) == 12
 
 
-def test_shares_go_with_the_truth_they_were_of(catalog: Catalog) -> None:
+def test_the_skill_goes_with_the_law_it_was_of(catalog: Catalog) -> None:
     twin = family(catalog, "climatology", crps=1.2)["dataset"]
     family(catalog, "oracle", twin=twin, crps=0.2, law=True)
     family(catalog, "fgn", twin=twin)
-    assert len(_found(catalog, "kind = score and crps.share@1d")) == 3
+    assert len(_found(catalog, "kind = score and crps.skill@1d")) == 3
     remove(catalog, ["forecaster/twin.oracle.s0@1"], cascade=True)
-    assert _found(catalog, "crps.share") == []
+    assert _found(catalog, "crps.skill") == []
 
 
 def test_an_index_with_damaged_pages_is_made_anew(catalog: Catalog) -> None:
@@ -201,7 +201,7 @@ def _endless(of: str) -> str:
 def test_a_question_in_sql_ends_at_the_limit_of_time(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("geobench_catalog.index.MOST_SECONDS", 0.2)
+    monkeypatch.setattr("geobench_catalog.index_limits.MOST_SECONDS", 0.2)
     with pytest.raises(CatalogError, match=r"took longer than 0\.2 s, which is the limit"):
         catalog.index.sql(_endless("count(*)"))
     assert catalog.index.sql("SELECT 1")[1] == [(1,)]  # the next one has its own time
@@ -214,7 +214,7 @@ def test_an_expression_ends_at_the_limit_of_time_and_the_index_stays(
     catalog.index.rebuild()
     forgotten: list[int] = []
     monkeypatch.setattr(catalog.index, "_forget", lambda: forgotten.append(1))
-    monkeypatch.setattr("geobench_catalog.index.MOST_SECONDS", -1.0)
+    monkeypatch.setattr("geobench_catalog.index_limits.MOST_SECONDS", -1.0)
     monkeypatch.setattr("geobench_catalog.expression.compiled", lambda *_: _slow())
     with pytest.raises(CatalogError, match="which is the limit"):
         catalog.index.query("kind = forecast")
@@ -237,7 +237,7 @@ def _slow() -> Any:
 def test_an_answer_in_sql_has_a_limit_of_rows_and_bytes(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, statement: str
 ) -> None:
-    monkeypatch.setattr("geobench_catalog.index.MOST_ROWS", 10_000)
+    monkeypatch.setattr("geobench_catalog.index_limits.MOST_ROWS", 10_000)
     with pytest.raises(CatalogError, match=r"limit of 10,000 rows and 64 MiB.*add LIMIT"):
         catalog.index.sql(statement)
 

@@ -11,14 +11,14 @@ LIMIT = 2**23  # bytes
 CODE = """
 import json, sys
 import numpy as np, xarray as xr
-from geobench_catalog import Catalog, layout
+from geobench_catalog import Catalog
 
 what, folder, limit = sys.argv[1], sys.argv[2], int(sys.argv[3])
 dims = {"init_time": 640, "lead_time": 8, "member": 8, "y": 32, "x": 32}  # 20 times the limit
 days = np.datetime64("2000-01-01", "ns") + np.arange(dims["init_time"]) * np.timedelta64(1, "D")
 coords = xr.Dataset(coords={"init_time": days})
 one_init = 4 * dims["lead_time"] * dims["member"] * dims["y"] * dims["x"]
-shape = layout.of_forecast(dims, 4)
+shape = ({"init_time": 8, "lead_time": 8, "member": 8},)  # 2 MiB
 
 def write(catalog, name, inits):
     generator, step = np.random.default_rng(0), limit // 4 // one_init

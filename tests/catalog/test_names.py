@@ -23,7 +23,7 @@ def test_what_is_made_from_an_alias_records_the_version(catalog: Catalog) -> Non
     publish(catalog, value=1.0)
     catalog.alias("dataset/a@1", "paper")
     child = publish(
-        catalog, "f", kind="forecast", parents={"dataset": catalog.get("dataset/a@paper")}
+        catalog, "f", kind="forecaster", parents={"dataset": catalog.get("dataset/a@paper")}
     )
     assert child.record.parents["dataset"].reference == "dataset/a@1"
 
@@ -105,7 +105,7 @@ def test_a_version_that_was_removed_is_never_given_again(catalog: Catalog) -> No
 
 def test_a_child_of_what_was_removed_meanwhile_is_not_published(catalog: Catalog) -> None:
     parent = publish(catalog)
-    with catalog.draft("forecast", "f", recipe={}, parents={"dataset": parent}) as draft:
+    with catalog.draft("forecaster", "f", recipe={}, parents={"dataset": parent}) as draft:
         remove(catalog, ["dataset/a@1"])
         with pytest.raises(CatalogError, match=r"made from dataset/a@1, which was removed"):
             draft.publish()

@@ -924,7 +924,7 @@ def test_a_process_ends_quietly_and_soon(s3_url: str) -> None:
 def test_a_forecast_in_a_bucket_is_read_and_not_trusted(
     bucket: str, tmp_path: Path, version: int
 ) -> None:
-    from geobench_catalog.foreign import absent_chunks, open_foreign
+    from geobench.foreign.sources import absent_chunks, open_foreign
 
     values = np.arange(24, dtype=np.float32).reshape(4, 6)
     data = xr.Dataset({"q": (("init_time", "x"), values)})

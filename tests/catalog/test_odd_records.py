@@ -30,7 +30,11 @@ ODD: dict[str, tuple[str, dict[str, Any], str]] = {
     "an integer of 80 bits": ("score", {"recipe": {"use": "x", "seed": 2**79}}, "80 bits"),
     "a lone surrogate": ("dataset", {"recipe": {"x": "\ud800"}}, "lone surrogate"),
     "a year 9999": ("dataset", {"created": "9999-12-31T23:59:59-12:00"}, "the year 9999"),
-    "lists where numbers belong": ("score", _scores([[1], [2]], [[1], {}]), "in place of a number"),
+    "lists where numbers belong": (
+        "score",
+        _scores([[1], [2]], [[1], {}]),
+        "lead_hours.0 is a list, and not a number",
+    ),
     "not a number": ("score", _scores([1.0], [float("nan")]), "is nan, and not a finite number"),
     "infinity": ("score", {"summary": {"x": float("inf")}}, "is inf, and not a finite number"),
     "nesting": ("dataset", {"recipe": _nested(100)}, "nested more than 64 deep"),
@@ -254,7 +258,7 @@ def test_odd_arrays_do_not_come_in(
 def test_odd_arrays_of_a_forecast_are_one_line(
     tmp_path: Path, form: Any, change: dict[str, Any], evidence: str
 ) -> None:
-    from geobench_catalog.foreign import open_foreign
+    from geobench.foreign.sources import open_foreign
 
     path = tmp_path / "theirs.zarr"
     data().to_zarr(path, zarr_format=form, consolidated=False)

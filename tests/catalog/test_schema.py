@@ -60,7 +60,8 @@ def test_reading_leaves_the_schema_and_writing_raises_it(old: Path) -> None:
     catalog = Catalog(old)
     assert len(list(catalog.entries())) == 5
     assert json.loads(mark.read_text()) == {"schema": 1}
-    made = publish(catalog, "new", parents={"dataset": catalog.get("dataset/twin@1")})
+    twin = catalog.get("dataset/twin@1")
+    made = publish(catalog, "new", kind="forecaster", parents={"dataset": twin})
     assert json.loads(mark.read_text())["schema"] == 2
     assert made.record.parents["dataset"].id == catalog.get("dataset/twin@1").id
     assert len(list(Catalog(old).entries())) == 6
@@ -78,7 +79,7 @@ def test_entries_of_schema_1_can_be_copied(old: Path, tmp_path: Path) -> None:
     [
         ({"schema_version": 3}, "it has schema 3; this geobench reads 1 to 2"),
         ({"schema_version": None}, "it has schema None"),
-        ({"kind": "forcast"}, "kind"),
+        ({"kind": "../forecast"}, "cannot be a kind of entry"),
         ({"name": "../x"}, "cannot name an entry"),
         ({"parents": {"dataset": {"reference": "x", "id": None}}}, "is not a reference"),
         ({"parents": {"dataset": {"reference": "dataset/x@1", "id": "../x"}}}, "is not the id"),

@@ -144,7 +144,7 @@ def test_leftovers_are_measured(catalog: Path) -> None:
     debris, stopped = found["leftovers"]
     assert "died processes left 1 piece, 1.2 kB (debris)" in debris["found"]
     assert debris["cure"] == "geobench catalog gc"
-    assert "stopped trainings left 1 piece, 2.0 kB (half)" in stopped["found"]
+    assert "stopped work left 1 piece, 2.0 kB (half)" in stopped["found"]
     assert "run the same again" in stopped["cure"]
     assert (catalog / "work/half/checkpoint").exists()
 

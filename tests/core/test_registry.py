@@ -197,7 +197,7 @@ def test_a_package_that_attacks_is_set_aside_and_ours_stay_ours(
         if reason is not None:
             assert reason in "".join(registry.set_aside.values())
             assert len(registry.set_aside) == 1
-        assert environment.versions()["numpy"]
+        assert environment.versions((), "geobench")["numpy"]
         result = CliRunner().invoke(main, ["plugins", "list"], color=True)
         assert result.exit_code == 0, result.output
         assert "\x1b[2J" not in result.output

@@ -289,7 +289,7 @@ def test_a_foreign_forecast_of_a_globe_is_read_and_weighed(
     session: Session, globe: Entry, tmp_path: Path
 ) -> None:
     """Its latitudes run from north to south, and it says nothing of areas."""
-    from geobench_catalog.adoption import adopt
+    from geobench.foreign.adoption import adopt
 
     forecast = session.forecast(session.train(globe, session.registry.model("oracle")), members=6)
     foreign = forecast.load().drop_vars("cell_area").isel(lat=slice(None, None, -1))

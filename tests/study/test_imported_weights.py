@@ -13,8 +13,8 @@ import yaml
 from click.testing import CliRunner, Result
 from torch import Tensor
 
-from geobench import foreign_weights
 from geobench.cli import main
+from geobench.foreign import weights as foreign_weights
 from geobench_catalog import Catalog
 
 PLUGIN = Path(__file__).parents[1] / "small_network.py"

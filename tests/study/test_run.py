@@ -482,7 +482,7 @@ def geobench_simulators():
 
 
 def test_the_law_itself_is_never_failed_for_being_far_away(tmp_path: Path) -> None:
-    from geobench_catalog.failures import Limits
+    from geobench.forecasts.failures import Limits
 
     plugin, study, catalog = (tmp_path / name for name in ("cauchy.py", "study.yaml", "catalog"))
     plugin.write_text(CAUCHY)

@@ -183,7 +183,7 @@ def test_a_forecast_in_pieces_is_the_forecast(
     dataset = _simulate(session, test={"trajectories": 20})
     whole = _members(session, dataset, 11)
     fitted = session.train(dataset, session.registry.model("oracle"), label="again", seed=1)
-    monkeypatch.setattr("geobench_catalog.layout.CHUNK", 2000)
+    monkeypatch.setattr("geobench.forecasts.layout.CHUNK", 2000)
     small = Session(Engine(session.catalog, session.registry, memory=8000))
     again = small.forecast(fitted, members=11, seed=0)
     opened = again.open()["q"]

@@ -22,5 +22,4 @@ COMMANDS: tuple[click.Command, ...] = (
     moving.bring_in,
     moving.push,
     moving.pull,
-    moving.import_forecast,
 )

@@ -16,7 +16,7 @@ from geobench_catalog.errors import CatalogError, told
 def tag(reference: str, tags: tuple[str, ...], *, remove: bool, as_json: bool) -> None:
     """Mark an entry with words to find it by.
 
-    For example: geobench catalog tag forecast/a@1 good, and then query 'tag = good'.
+    For example: geobench catalog tag KIND/NAME@1 good, and then query 'tag = good'.
     """
     catalog = here()
     entry = catalog.get(reference)
@@ -42,8 +42,8 @@ def tag(reference: str, tags: tuple[str, ...], *, remove: bool, as_json: bool) -
 def alias(reference: str, name: str | None, *, move: bool, remove: bool, as_json: bool) -> None:
     """Give an entry another name, which can be moved.
 
-    For example: after geobench catalog alias dataset/lorenz95@3 paper, dataset/lorenz95@paper
-    stands for dataset/lorenz95@3.
+    For example: after geobench catalog alias KIND/NAME@3 paper, KIND/NAME@paper stands for
+    KIND/NAME@3.
 
     Wherever a reference is read, the alias can be written. What is made from it records the version
     that the alias stood for.
@@ -82,9 +82,9 @@ def trust(references: tuple[str, ...], *, alone: bool, remove: bool, as_json: bo
 
     With all that they were made from, unless --alone. Until then they are shown as imported, and
     never found in place of work that is asked for here. Trust what you would have computed the same
-    way: a wrong score changes the board.
+    way: a wrong number changes what rests on it.
 
-    For example: geobench catalog trust score/lorenz95.fgn.s0.crps@1
+    For example: geobench catalog trust KIND/NAME@1
     """
     catalog = here()
     changed: list[str] = []
@@ -149,7 +149,7 @@ def name_again(entry_id: str, reference: str | None, *, as_json: bool) -> None:
     default it gets the one by which entries that were made from it know it, if that is free, else
     the next version of its name.
 
-    For example: geobench catalog name 3f9a4c dataset/lorenz95@1
+    For example: geobench catalog name 3f9a4c KIND/NAME@1
     """
     from geobench_catalog.references import Reference
     from geobench_catalog.unnamed import name_again as give
@@ -175,7 +175,7 @@ def remove(
     Refused while something was made from them, or an alias names them. The version of a removed
     entry is never given again.
 
-    For example: geobench catalog rm forecast/a@1 --cascade --dry-run
+    For example: geobench catalog rm KIND/NAME@1 --cascade --dry-run
     """
     from geobench_catalog import removal
 

@@ -1,6 +1,7 @@
 """list, show, diff, du: what there is."""
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -9,7 +10,7 @@ from geobench_catalog.commands import documents, tables
 from geobench_catalog.commands.one_line import tell
 from geobench_catalog.commands.place import here, json_option, reference_argument
 from geobench_catalog.errors import CatalogError
-from geobench_catalog.references import KINDS
+from geobench_catalog.vocabulary import quoted
 
 if TYPE_CHECKING:
     from geobench_catalog.catalog import Catalog
@@ -19,7 +20,7 @@ _LISTED = ("reference", "size", "created", "seconds", "tags")
 
 
 @click.command("list")
-@click.option("--kind", type=click.Choice(KINDS), help="Only this kind.")
+@click.option("--kind", metavar="KIND", help="Only this kind.")
 @json_option
 def list_entries(kind: str | None, *, as_json: bool) -> None:
     """List entries.
@@ -32,12 +33,16 @@ def list_entries(kind: str | None, *, as_json: bool) -> None:
         "SELECT e.*, (SELECT group_concat(tag, ', ') FROM (SELECT t.tag FROM tags t "
         "WHERE t.entry = e.entry ORDER BY t.tag)) AS tags FROM entries e"
     )
-    found = [dict(zip(columns, row, strict=True)) for row in rows if kind in (None, row[3])]
-    found.sort(key=lambda each: (KINDS.index(each["kind"]), each["name"], each["version"]))
+    listed = [dict(zip(columns, row, strict=True)) for row in rows]
+    found = [each for each in listed if kind in (None, each["kind"])]
+    if kind is not None and not found:
+        catalog.vocabulary.check_kind(kind)
+    order = catalog.vocabulary.order
+    found.sort(key=lambda each: (order(each["kind"]), each["name"], each["version"]))
     for told in [*catalog.damaged.values(), *catalog.index.aside()]:
         tell(CatalogError(told))
     if as_json:
-        listed = [
+        records = [
             {
                 **json.loads(each["record"]),
                 **{
@@ -47,7 +52,7 @@ def list_entries(kind: str | None, *, as_json: bool) -> None:
             }
             for each in found
         ]
-        documents.show(listed)
+        documents.show(records)
         return
     shown: tuple[str, ...] = _LISTED
     if any(each["origin"] != "own" for each in found):
@@ -72,7 +77,7 @@ def show(reference: str, *, as_json: bool) -> None:
     click.echo(click.style(str(entry.reference), bold=True))
     click.echo(f"id: {entry.id}\nat: {entry.location}\nsize: {entry.size:,} bytes")
     if entry.origin != "own":
-        click.echo(f"origin: {_origin(entry)}")
+        click.echo(f"origin: {_origin(entry, catalog.vocabulary.doors)}")
     tags = catalog.names.tags().get(entry.reference)
     if tags:
         click.echo(f"tags: {', '.join(tags)}")
@@ -85,12 +90,17 @@ def show(reference: str, *, as_json: bool) -> None:
     click.echo(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True).rstrip())
 
 
-def _origin(entry: "Entry") -> str:
+_DOORS = {
+    "archive": "from an archive",
+    "pull": "from another catalog",
+    "push": "from another catalog, where it was imported",
+}
+
+
+def _origin(entry: "Entry", doors: Mapping[str, str]) -> str:
     """Where an imported entry came from, in words, and what that means."""
-    ways = {"archive": "from an archive", "pull": "from another catalog",
-            "push": "from another catalog, where it was imported",
-            "forecast": "as a forecast", "forecaster": "as a forecaster"}  # fmt: skip
-    way = ways[entry.door or "archive"]
+    door = entry.door or "archive"
+    way = (_DOORS | {**doors}).get(door, f"by the door '{door}'")
     if entry.origin == "trusted":
         return f"imported {way}, and trusted: it counts as if it were made here"
     return (
@@ -139,7 +149,7 @@ def diff(first: str, second: str, *, as_json: bool) -> None:
 
     In how they were made, and in their numbers, array by array.
 
-    For example: geobench catalog diff forecast/a@1 forecast/a@2
+    For example: geobench catalog diff KIND/NAME@1 KIND/NAME@2
     """
     from geobench_catalog import difference
 
@@ -175,12 +185,15 @@ def usage(*, as_json: bool) -> None:
     from geobench_catalog.removal import collect
 
     catalog = here()
+    of = [each.name for each in catalog.vocabulary.columns if each.type == "reference"]
+    groups = ", ".join(["kind", *(f"coalesce({quoted(name)}, '–')" for name in of)])
+    places = ", ".join(str(place) for place in range(1, len(of) + 2))
     _, rows = catalog.index.sql(
-        "SELECT kind, coalesce(dataset, '–'), count(*), sum(size) FROM entries GROUP BY 1, 2 "
+        f"SELECT {groups}, count(*), sum(size) FROM entries GROUP BY {places} "  # noqa: S608 # ours
         "ORDER BY sum(size) DESC"
     )
-    debris = list(collect(catalog, dry_run=True))
-    rows.append(("debris", "–", len(debris), sum(size for _, size in debris)))
-    rows.append(("all", "–", sum(row[2] for row in rows), sum(row[3] for row in rows)))
+    debris, none = list(collect(catalog, dry_run=True)), ["–"] * len(of)
+    rows.append(("debris", *none, len(debris), sum(size for _, size in debris)))
+    rows.append(("all", *none, sum(row[-2] for row in rows), sum(row[-1] for row in rows)))
     form = "json" if as_json else "table"
-    tables.show(("kind", "dataset", "entries", "bytes"), rows, form=form)
+    tables.show(("kind", *of, "entries", "bytes"), rows, form=form)

@@ -1,4 +1,4 @@
-"""export, import, push, pull, import-forecast: entries on their way."""
+"""export, import, push, pull: entries on their way."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from geobench_catalog.commands import documents, tables
-from geobench_catalog.commands.place import completes, here, json_option, reference_argument
-from geobench_catalog.errors import CatalogError
+from geobench_catalog.commands.place import here, json_option, reference_argument
 
 if TYPE_CHECKING:
     from geobench_catalog.transfer import Arrival
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 def export(references: tuple[str, ...], path: Path, *, as_json: bool) -> None:
     """Write entries and their lineage into one file.
 
-    For example: geobench catalog export score/lorenz95.fgn.s0.crps@1 --to fgn.tar
+    For example: geobench catalog export KIND/NAME@1 --to a.tar
     """
     from geobench_catalog import archive
 
@@ -83,7 +82,7 @@ def push(references: tuple[str, ...], target: str, *, as_json: bool) -> None:
     TARGET is its folder or URL; it is made if it is not there. Entries that were made here count
     there as if they were made there; imported ones stay imported.
 
-    For example: geobench catalog push forecast/a@1 s3://bucket/twins
+    For example: geobench catalog push KIND/NAME@1 s3://bucket/folder
     """
     from geobench_catalog import transfer
     from geobench_catalog.catalog import Catalog
@@ -105,7 +104,7 @@ def pull(references: tuple[str, ...], source: str, *, trust: bool, as_json: bool
     SOURCE is its folder or URL. What comes in is marked as imported, and never used in place of
     work done here, unless you --trust it.
 
-    For example: geobench catalog pull forecast/a@1 s3://bucket/twins
+    For example: geobench catalog pull KIND/NAME@1 s3://bucket/folder
     """
     from geobench_catalog import transfer
     from geobench_catalog.catalog import Catalog
@@ -114,94 +113,3 @@ def pull(references: tuple[str, ...], source: str, *, trust: bool, as_json: bool
     transfer.with_lineage(there, references)
     arrivals = transfer.copy(there, here(create=True), references, door="pull", trust=trust)
     _tell(arrivals, as_json=as_json)
-
-
-@click.command("import-forecast")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option(
-    "--dataset",
-    required=True,
-    metavar="REFERENCE",
-    shell_complete=completes("dataset"),
-    help="The dataset that it forecasts, dataset/NAME@VERSION.",
-)
-@click.option("--model", required=True, metavar="NAME", help="What to call the model that made it.")
-@click.option(
-    "--rename",
-    "renames",
-    multiple=True,
-    metavar="THEIRS=OURS",
-    help="Name a dim or variable, e.g. number=member.",
-)
-@click.option(
-    "--assume-units", is_flag=True, help="Variables without units have those of the dataset."
-)
-@click.option(
-    "--assume-grid",
-    multiple=True,
-    metavar="DIM",
-    help="The points of this dim, which has no coordinate, are the dataset's, in its order.",
-)
-@click.option("--keep-failures", is_flag=True, help="Store members that failed, too.")
-@click.option(
-    "--absent-members",
-    is_flag=True,
-    help="A member without any number at an init is not there, and has not failed. Each init is "
-    "scored with its own number of members.",
-)
-@json_option
-def import_forecast(
-    paths: tuple[str, ...],
-    dataset: str,
-    model: str,
-    renames: tuple[str, ...],
-    assume_grid: tuple[str, ...],
-    *,
-    assume_units: bool,
-    keep_failures: bool,
-    absent_members: bool,
-    as_json: bool,
-) -> None:
-    """Take in anyone's forecast: Zarr or netCDF.
-
-    PATH is a .zarr folder, a .zarr.zip file, an s3:// or https:// URL of a Zarr store, or a .nc
-    file. Several files, or a pattern in quotes, are one forecast: each holds some of the init
-    times, lead times or members.
-
-    The forecast must have every init time and lead time of the dataset's test split, on its grid
-    and in its units. If something does not match, the message says what. Names of WeatherBench and
-    CF are known. The forecast is then scored as any other.
-
-    For example: geobench catalog import-forecast theirs.nc --dataset dataset/a@1 --model theirs
-    """
-    from geobench_catalog.adoption import Reading, adopt
-
-    catalog = here()
-    how = Reading(
-        _renames(renames),
-        assume_units=assume_units,
-        assume_grid=assume_grid,
-        keep_failures=keep_failures,
-        absent_members=absent_members,
-        memory=click.get_current_context().find_root().params.get("memory", 2**30),
-    )
-    entry, notes = adopt(catalog, paths, catalog.get(dataset, "dataset"), model, how)
-    for note in notes:
-        click.echo(f"geobench: note: {note}", err=True)
-    if as_json:
-        documents.show(documents.of_entry(entry))
-    else:
-        click.echo(entry.reference)
-
-
-def _renames(texts: Iterable[str]) -> dict[str, str]:
-    """Read each THEIRS=OURS."""
-    rename: dict[str, str] = {}
-    for text in texts:
-        theirs, equals, ours = text.partition("=")
-        if not (theirs and equals and ours):
-            raise CatalogError(f"'{text}' renames nothing: write THEIRS=OURS, e.g. number=member.")
-        if rename.get(theirs, ours) != ours:
-            raise CatalogError(f"--rename is given twice for {theirs}. Give it once.")
-        rename[theirs] = ours
-    return rename

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from geobench_catalog.catalog import Catalog
-    from geobench_catalog.references import Kind
 
 Completing = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -20,7 +19,7 @@ catalog_option = click.option(
     default="geobench-catalog",
     show_default=True,
     envvar="GEOBENCH_CATALOG",
-    help="Folder or URL (s3://…) that keeps datasets, forecasters, forecasts and scores.",
+    help="Folder or URL (s3://…) of the catalog, which keeps all that is made.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -33,7 +32,7 @@ def here(*, create: bool = False) -> "Catalog":
     return Catalog(root.params["catalog_url"], create=create)
 
 
-def completes(kind: "Kind | None" = None) -> Completing:
+def completes(kind: str | None = None) -> Completing:
     """Complete the references (of one kind) that begin so; none where there is no catalog."""
 
     def complete(
@@ -46,7 +45,7 @@ def completes(kind: "Kind | None" = None) -> Completing:
     return complete
 
 
-def _known(ctx: click.Context, kind: "Kind | None") -> list[str]:
+def _known(ctx: click.Context, kind: str | None) -> list[str]:
     from geobench_catalog.catalog import Catalog
     from geobench_catalog.errors import CatalogError
 
@@ -58,6 +57,6 @@ def _known(ctx: click.Context, kind: "Kind | None") -> list[str]:
         return []
 
 
-def reference_argument(name: str, kind: "Kind | None" = None, **more: Any) -> Callable[[_F], _F]:
+def reference_argument(name: str, kind: str | None = None, **more: Any) -> Callable[[_F], _F]:
     """An argument that is a reference, `kind/name@version`; it completes those of one kind."""
     return click.argument(name, shell_complete=completes(kind), **more)

@@ -6,22 +6,25 @@ import inspect
 import click
 
 from geobench_catalog import expression as language
+from geobench_catalog.catalog import Catalog
 from geobench_catalog.commands import documents, tables
 from geobench_catalog.commands.one_line import tell
 from geobench_catalog.commands.place import here, json_option
 from geobench_catalog.errors import CatalogError
+from geobench_catalog.vocabulary import registered
 
 _ALWAYS = ("reference",)
-_SHORT = ("dataset", "model", "scorer", "seed", "created", "size")
+_SHORT = ("created", "size", "origin")
 
 
 class _Documented(click.Command):
     """A command whose help ends with the words of the query language."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Print the grammar as it is written."""
-        text = inspect.getdoc(language) or ""
-        formatter.write("\n" + text.partition("\n\n")[2].rstrip() + "\n")
+        """Print the grammar as it is written, and what is registered beside it."""
+        text = (inspect.getdoc(language) or "").partition("\n\n")[2].rstrip()
+        guide = inspect.cleandoc(registered().guide)
+        formatter.write("\n" + "\n\n".join(filter(None, (text, guide))) + "\n")
 
 
 @click.command(cls=_Documented)
@@ -38,7 +41,7 @@ def query(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Find entries by configuration, scores, dates, tags."""
+    """Find entries by configuration, measures, dates, tags."""
     catalog = here()
     form = tables.form(as_json=as_json, as_csv=as_csv)
     if as_json and as_csv:
@@ -53,7 +56,7 @@ def query(
             kept = [
                 name
                 for place, name in enumerate(names)
-                if name in _ALWAYS or name not in _hidden(rows, place, name)
+                if name in _ALWAYS or not _hidden(catalog, rows, place, name)
             ]
             names, rows = _select(names, rows, kept)
     for told in [*catalog.damaged.values(), *catalog.index.aside()]:
@@ -66,11 +69,12 @@ def query(
         click.echo(f"{len(rows)} {what}{'s' * (len(rows) != 1)}", err=True)
 
 
-def _hidden(rows: list[tuple[object, ...]], place: int, name: str) -> tuple[str, ...]:
-    """What a table for people leaves out: what the reference says, and what is never there."""
-    values = {row[place] for row in rows} if name in (*_SHORT, "origin") else {name}
-    empty = (name,) if values <= {None, "own"} else ()
-    return ("kind", "name", "version", "id", "seconds", *empty)
+def _hidden(catalog: Catalog, rows: list[tuple[object, ...]], place: int, name: str) -> bool:
+    """Whether a table for people leaves a column out: the reference says it, or it is empty."""
+    if name in ("kind", "name", "version", "id", "seconds"):
+        return True
+    own = [column.name for column in catalog.vocabulary.columns]
+    return name in (*_SHORT, *own) and {row[place] for row in rows} <= {None, "own"}
 
 
 def _select(

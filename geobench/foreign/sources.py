@@ -1,7 +1,6 @@
 """Anyone's forecast, opened without trust: what might run code or point elsewhere is refused."""
 
 import glob
-import importlib
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,7 +37,7 @@ def open_foreign(given: Source | Sequence[Source]) -> "xr.Dataset":
     netCDF file (3 or 4), or several of these, each with some of the init times, lead times or
     members.
     """
-    from geobench_catalog.several import combined
+    from geobench.foreign.several import combined
 
     sources = listed(given)
     opened = [_open(source) for source in sources]
@@ -96,16 +95,16 @@ def _open(place: Source) -> "xr.Dataset":
 
 
 def _read(place: Source) -> "xr.Dataset":
-    from geobench_catalog import foreign_zarr
+    from geobench.foreign import zarr_stores
 
     name = str(place).rstrip("/").lower()
     if is_url(str(place)):
-        return _decoded(*foreign_zarr.at_url(str(place)))
+        return _decoded(*zarr_stores.at_url(str(place)))
     path = Path(place)
     if name.endswith(".zarr.zip") or (name.endswith(".zarr") and path.is_file()):
-        return _decoded(*foreign_zarr.in_zip(path))
+        return _decoded(*zarr_stores.in_zip(path))
     if name.endswith(".zarr"):
-        return _decoded(*foreign_zarr.in_folder(path))
+        return _decoded(*zarr_stores.in_folder(path))
     if name.endswith(_NETCDF):
         return _open_netcdf(path)
     if _is_grib(path):
@@ -131,13 +130,13 @@ def _is_grib(path: Path) -> bool:
 
 def absent_chunks(given: Source | Sequence[Source]) -> list[str]:
     """Notes on arrays of which chunks are not stored: Zarr takes them to hold the fill value."""
-    from geobench_catalog import foreign_zarr
+    from geobench.foreign import zarr_stores
 
     notes: list[str] = []
     for source in listed(given):
         if str(source).rstrip("/").lower().endswith((".zarr", ".zarr.zip")) or is_url(str(source)):
             with _specification_unsaid():
-                notes += foreign_zarr.absent(source)
+                notes += zarr_stores.absent(source)
     return notes
 
 
@@ -175,6 +174,8 @@ def _in_known_calendars(stored: "xr.Dataset") -> "xr.Dataset":
 def _open_netcdf(place: Path) -> "xr.Dataset":
     import xarray as xr
 
+    from geobench.foreign import hdf5
+
     with place.open("rb") as file:
         magic = file.read(4)
     if magic not in (b"\x89HDF", b"CDF\x01", b"CDF\x02"):
@@ -183,29 +184,6 @@ def _open_netcdf(place: Path) -> "xr.Dataset":
         )
     engine: Any = "h5netcdf" if magic == b"\x89HDF" else "scipy"
     if engine == "h5netcdf":
-        _check_hdf5(place)
+        hdf5.check(place)
     stored = xr.open_dataset(place, engine=engine, chunks=None, decode_cf=False)
     return _in_known_calendars(stored)
-
-
-def _check_hdf5(place: Path) -> None:
-    """Refuse data that lie in other files: HDF5 would read any file of whoever opens this one."""
-    from geobench_catalog.chunk_sizes import check_hdf5_chunks
-
-    h5py = importlib.import_module("h5py")
-    elsewhere = []
-
-    def note(name: str, node: Any) -> None:
-        data = isinstance(node, h5py.Dataset) and (node.external or node.is_virtual)
-        if isinstance(node, h5py.Dataset) and node.chunks:
-            check_hdf5_chunks(name, node)
-        if data or isinstance(node, h5py.ExternalLink):
-            elsewhere.append(name)
-
-    with h5py.File(place) as opened:
-        opened.visititems_links(note)
-        opened.visititems(note)
-    if elsewhere:
-        raise CatalogError(
-            f"{place}: {elsewhere[0]} lies in another file. Copy it into this one (nccopy does)."
-        )

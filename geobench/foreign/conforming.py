@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from geobench.foreign.matching import STANDARD_NAMES, direction, grid_dims, grids, named
+from geobench.foreign.reading import Read, first_unread, lazily, read_places
+from geobench.foreign.sources import STANDARD_CALENDARS, one_line
+from geobench.foreign.units import powers_of, seconds_in
 from geobench_catalog.errors import CatalogError
-from geobench_catalog.foreign import STANDARD_CALENDARS, one_line
-from geobench_catalog.matching import STANDARD_NAMES, direction, grid_dims, grids, named
-from geobench_catalog.reading import Read, first_unread, lazily, read_places
-from geobench_catalog.units import powers_of, seconds_in
 
 if TYPE_CHECKING:
     import xarray as xr

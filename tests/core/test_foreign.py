@@ -15,9 +15,9 @@ import pytest
 import xarray as xr
 import zarr
 
+from geobench.foreign.conforming import conform
+from geobench.foreign.sources import open_foreign
 from geobench_catalog import CatalogError
-from geobench_catalog.conforming import conform
-from geobench_catalog.foreign import open_foreign
 
 INITS = np.datetime64("2000-01-01", "ns") + np.arange(4) * np.timedelta64(1, "D")
 LEADS = np.arange(1, 4) * np.timedelta64(6, "h").astype("m8[ns]")
@@ -611,7 +611,7 @@ def test_a_pickle_in_a_store_is_refused_and_does_not_run(
     _open_fails(array.parent, r"u/\.zarray uses the codec 'pickle', which may run code")
     assert not made.exists()
     # Without the check, opening would have run it: the payload is live.
-    monkeypatch.setattr("geobench_catalog.foreign_zarr.check_node", lambda node, where: None)
+    monkeypatch.setattr("geobench.foreign.zarr_stores.check_node", lambda node, where: None)
     with contextlib.suppress(CatalogError):
         open_foreign(array.parent)
     assert made.exists()
@@ -700,20 +700,20 @@ def test_a_chunk_that_unpacks_to_more_than_is_declared_is_refused(
 
 def test_what_a_chunk_unpacks_to_is_known_before() -> None:
     """Whatever is packed, and however well: the same as its length, or a bound of it."""
-    from geobench_catalog.chunk_sizes import _unpacked
+    from geobench_catalog.chunk_sizes import unpacked
 
     generator = np.random.default_rng(0)
     for data in (b"x", bytes(1000), generator.bytes(300), bytes(70_000), generator.bytes(300_000)):
         for name, codec in _packers().items():
-            assert _unpacked(name, codec.encode(data), 2**30) == len(data), name
+            assert unpacked(name, codec.encode(data), 2**30) == len(data), name
     # Zstandard without a size in its header: two blocks of one byte that is repeated.
     blocks = [(100_000 << 3 | 1 << 1 | last).to_bytes(3, "little") + b"x" for last in (0, 1)]
     frame = b"\x28\xb5\x2f\xfd\x00\x58" + b"".join(blocks)
     assert bytes(_packers()["zstd"].decode(frame)) == b"x" * 200_000
-    assert _unpacked("zstd", frame, 2**30) == 2 * 2**17
+    assert unpacked("zstd", frame, 2**30) == 2 * 2**17
     # A window of 1 GiB in a header of LZMA: it is not made.
     header = b"\x5d" + (2**30).to_bytes(4, "little") + b"\xff" * 8
-    assert _unpacked("lzma", header + bytes(100), 2**30) > 2**28
+    assert unpacked("lzma", header + bytes(100), 2**30) > 2**28
 
 
 @pytest.mark.parametrize("at", ["start", "end"])

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geobench.foreign.matching import names_a_time_or_member
+from geobench.foreign.reading import lazily, read_places
 from geobench_catalog.errors import CatalogError
-from geobench_catalog.matching import names_a_time_or_member
-from geobench_catalog.reading import lazily, read_places
 
 if TYPE_CHECKING:
     import xarray as xr

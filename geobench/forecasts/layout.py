@@ -1,4 +1,4 @@
-"""Shapes of chunks: for random training windows, for scores of every init at one lead, for growth.
+"""Shapes of chunks: trajectories in blocks, every init of one lead for scores, room for growth.
 
 A chunk is read and decoded whole, so it holds what is used together, in some 2 MB: less costs time
 per chunk, more is read in vain. Members are never apart, as every score needs them all, except

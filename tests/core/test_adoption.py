@@ -11,8 +11,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 from geobench.cli import main
+from geobench.foreign.adoption import template
 from geobench_catalog import Catalog
-from geobench_catalog.adoption import template
 
 STUDY = {
     "experiments": {
@@ -91,7 +91,7 @@ def test_the_oracle_brought_as_a_stranger_scores_as_the_oracle(ran: Path, ending
         for name in (model, "oracle.s0")
     )
     assert one == other
-    found = catalog.query(f"kind = forecast and model = {model} and crps.share@1d > 0.5")
+    found = catalog.query(f"kind = forecast and model = {model} and crps.skill@1d > 0.5")
     assert list(found["reference"]) == [f"forecast/tiny.{model}@1"]
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from geobench.forecasts.failures import BEYOND, FILLS, Limits
+from geobench.foreign.valid_ranges import valid_ranges
 from geobench_catalog import Catalog, CatalogError
-from geobench_catalog.failures import BEYOND, FILLS, Limits, valid_ranges
 
 MEAN, STD = 2.0, 3.0
 

@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geobench_catalog import layout
-from geobench_catalog.catalog import Catalog
-from geobench_catalog.draft import Draft
-from geobench_catalog.entry import Entry
-from geobench_catalog.errors import CatalogError
-from geobench_catalog.record import Record
+from geobench.entries.recipes import FOREIGN
+from geobench.entries.summaries import ForecasterSummary, ForecastSummary
+from geobench.forecasts import layout
+from geobench_catalog import Catalog, CatalogError, Draft, Entry
 from geobench_catalog.references import check_name
 
 if TYPE_CHECKING:
@@ -19,17 +17,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from geobench_catalog.failures import Limits
-    from geobench_catalog.foreign import Source
-
-FOREIGN = "foreign"
-IMPORTED = "imported"  # in the recipe of a forecaster: weights that were trained elsewhere
-
-
-def is_imported(forecaster: Record) -> bool:
-    """Whether somebody made it elsewhere: the forecast alone is known, or the trained weights."""
-    recipe = forecaster.recipe
-    return recipe["model"].get("use") == FOREIGN or IMPORTED in recipe
+    from geobench.forecasts.failures import Limits
+    from geobench.foreign.sources import Source
 
 
 @dataclass(frozen=True)
@@ -63,45 +52,29 @@ def adopt(
     units. A member that failed (`failures`) is an error unless `how.keep_failures`. A forecast with
     the same values as one that is there is that one.
     """
-    from geobench_catalog.conforming import conform
-    from geobench_catalog.failures import Limits, valid_ranges
-    from geobench_catalog.foreign import absent_chunks, listed, open_foreign
-    from geobench_catalog.matching import named
-    from geobench_catalog.own_attributes import check_dataset
+    from geobench.foreign.sources import absent_chunks, listed, open_foreign
 
     how = how or Reading()
     name = check_name(f"{dataset.record.name}.{check_name(model)}")
     sources = listed(given)
     what = str(sources[0]) + (f" and {len(sources) - 1} more" if len(sources) > 1 else "")
-    foreign = open_foreign(sources)
-    unstored = absent_chunks(sources)
+    foreign, unstored = open_foreign(sources), absent_chunks(sources)
     try:
-        told = check_dataset(catalog, foreign, dataset)
-        wanted = template(dataset)
-        ours, notes = conform(
-            foreign,
-            wanted,
-            how.rename,
-            assume_units=how.assume_units,
-            assume_grid=how.assume_grid,
-        )
-        ranges = valid_ranges(foreign, named(foreign, wanted, how.rename))
+        ours, limits, notes = _laid_out(catalog, foreign, dataset, how)
     except CatalogError as error:
         raise CatalogError(f"{what}: {error}") from error
-    notes = [*told, *notes, *unstored]
-    limits = Limits.of(dataset, ranges=ranges)
+    notes += unstored
     present = _present(ours, limits, how.memory) if how.absent_members else None
     counts = [] if present is None else present.sum(1).tolist()
     if len({*counts}) > 1:
         notes.append(f"members differ in number by init: {min(counts)} to {max(counts)}")
     members = max(counts, default=ours.sizes["member"])
     labels = {"model": model, "dataset": dataset.record.name}
-    recipe = {"members": members, "seed": 0, "file": Path(what).name, "notes": notes}
     forecaster = _forecaster(catalog, dataset, name, model, labels)
     with catalog.draft(
         "forecast",
         name,
-        recipe=recipe,
+        recipe={"members": members, "seed": 0, "file": Path(what).name, "notes": notes},
         parents={"forecaster": forecaster},
         labels=labels,
         door="forecast",
@@ -110,13 +83,37 @@ def adopt(
         again = _same(catalog, draft, name, forecaster)
         if again:
             return again, [*notes, f"{again.reference} has the same values: nothing new is stored"]
-        summary = {
-            "failed_members": failures.total(),
-            **({"failures": dict(failures)} if failures else {}),
-            "members": sum(counts) or members * ours.sizes["init_time"],
-            **({"member_counts": counts} if len({*counts}) > 1 else {}),
-        }
-        return draft.publish(summary), notes
+        drawn = sum(counts) or members * ours.sizes["init_time"]
+        return draft.publish(_summary(failures, drawn, counts)), notes
+
+
+def _laid_out(
+    catalog: Catalog, foreign: "xr.Dataset", dataset: Entry, how: Reading
+) -> "tuple[xr.Dataset, Limits, list[str]]":
+    """The forecast laid out as ours and not yet read, what its members may be, and notes."""
+    from geobench.forecasts.failures import Limits
+    from geobench.foreign.conforming import conform
+    from geobench.foreign.matching import named
+    from geobench.foreign.own_attributes import check_dataset
+    from geobench.foreign.valid_ranges import valid_ranges
+
+    told = check_dataset(catalog, foreign, dataset)
+    wanted = template(dataset)
+    ours, notes = conform(
+        foreign, wanted, how.rename, assume_units=how.assume_units, assume_grid=how.assume_grid
+    )
+    ranges = valid_ranges(foreign, named(foreign, wanted, how.rename))
+    return ours, Limits.of(dataset, ranges=ranges), [*told, *notes]
+
+
+def _summary(failures: Counter[str], drawn: int, counts: Sequence[int]) -> ForecastSummary:
+    """What the record says of it; `counts`: members of each init, where they were counted."""
+    told: dict[str, Any] = {"failed_members": failures.total(), "members": drawn}
+    if failures:
+        told["failures"] = dict(failures)
+    if len({*counts}) > 1:
+        told["member_counts"] = [*counts]
+    return ForecastSummary(**told)
 
 
 def _same(catalog: Catalog, draft: Draft, name: str, forecaster: Entry) -> Entry | None:
@@ -169,7 +166,7 @@ def _forecaster(
         labels=labels,
         door="forecast",
     ) as draft:
-        return draft.publish({"knows_law": False})
+        return draft.publish(ForecasterSummary(knows_law=False))
 
 
 def _blocks(ours: "xr.Dataset", memory: int, members: int) -> Iterator[tuple[slice, "xr.Dataset"]]:

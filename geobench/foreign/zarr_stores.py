@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from zarr.abc.store import ByteRequest
 
-from geobench_catalog.chunk_sizes import BoundedStore
+from geobench.foreign.bounded_store import BoundedStore
 from geobench_catalog.codec_safety import check_node
 from geobench_catalog.errors import CatalogError
 from geobench_catalog.manifest import is_inside
@@ -24,7 +24,7 @@ from geobench_catalog.remote_zarr import Fetch, RemoteZarr
 
 if TYPE_CHECKING:
     import xarray as xr
-    from zarr.core.buffer import Buffer, BufferPrototype
+    from zarr.abc.buffer import Buffer, BufferPrototype
 
 _METADATA = {".zarray", ".zgroup", ".zmetadata", "zarr.json"}
 _TOLD = _METADATA | {".zattrs"}

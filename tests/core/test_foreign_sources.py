@@ -15,9 +15,10 @@ import pytest
 import xarray as xr
 import zarr
 
-from geobench_catalog import CatalogError, foreign_zarr, manifest
-from geobench_catalog.conforming import conform
-from geobench_catalog.foreign import absent_chunks, open_foreign
+from geobench.foreign import zarr_stores
+from geobench.foreign.conforming import conform
+from geobench.foreign.sources import absent_chunks, open_foreign
+from geobench_catalog import CatalogError, manifest
 
 INITS = np.datetime64("2000-01-01", "ns") + np.arange(6) * np.timedelta64(1, "D")
 LEADS = np.arange(1, 5) * np.timedelta64(6, "h").astype("m8[ns]")
@@ -213,7 +214,7 @@ def test_a_zip_file_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "a.zarr" / "u" / "zarr.json").write_text(json.dumps(node))
     _fails(_zipped(tmp_path / "a.zarr", path), r"u/zarr\.json uses the codec 'numcodecs\.pickle'")
     path.write_bytes(whole)
-    monkeypatch.setattr(foreign_zarr, "_LARGEST_CHUNK", 10)
+    monkeypatch.setattr(zarr_stores, "_LARGEST_CHUNK", 10)
     _fails(path, "bytes, and 10 are the most that is read of one file")
 
 
@@ -283,7 +284,7 @@ def test_a_web_server_is_not_trusted(
     (store / "zarr.json").write_text("{")
     _fails(f"{web}/a.zarr", "cannot be opened .*JSONDecodeError")
     (store / "zarr.json").write_text(whole)
-    monkeypatch.setattr(foreign_zarr, "_LARGEST_METADATA", 100)
+    monkeypatch.setattr(zarr_stores, "_LARGEST_METADATA", 100)
     _fails(f"{web}/a.zarr", "and 100 are the most that is read of one file")
 
 
@@ -303,7 +304,7 @@ class _Endless(BaseHTTPRequestHandler):
 
 def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("aiohttp")
-    monkeypatch.setattr(foreign_zarr, "_LARGEST_METADATA", 2**20)
+    monkeypatch.setattr(zarr_stores, "_LARGEST_METADATA", 2**20)
     with _served(_Endless) as url:
         _fails(f"{url}/a.zarr", "and 1,048,576 are the most that is read of one file")
 

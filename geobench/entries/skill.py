@@ -1,0 +1,47 @@
+"""The skill of scores in the index of a catalog: 0 is climatology, 1 the true distribution."""
+
+import sqlite3
+from typing import Any
+
+_SCORES = """
+SELECT e.dataset_reference, e.record ->> '$.recipe', e.entry, e.created, e.model = 'reference',
+    max(f.key = 'summary.knows_law' AND f.value = 1),
+    max(f.key = 'forecaster.model.use' AND f.value = 'climatology'),
+    EXISTS (SELECT 1 FROM lineage x JOIN entries a ON a.entry = x.ancestor
+        WHERE x.entry = e.entry AND a.kind != 'dataset' AND a.origin = 'imported')
+    AND NOT EXISTS (SELECT 1 FROM entries d
+        WHERE d.reference = e.dataset_reference AND d.origin = 'imported')
+FROM entries e JOIN lineage l ON l.entry = e.entry JOIN fields f ON f.entry = l.ancestor
+    AND f.key IN ('summary.knows_law', 'forecaster.model.use')
+WHERE e.kind = 'score' AND e.record ->> '$.summary.better' IN ('lower', 'higher')
+GROUP BY e.entry
+"""
+"""Dataset, recipe, row, date, whether it is of a study's reference, of the law, of climatology, and
+whether it came in."""
+
+_SKILL = """
+UPDATE measures SET skill = (
+    SELECT (b.value - measures.value) / nullif(b.value - t.value, 0)
+    FROM measures t JOIN measures b ON b.part = t.part AND b.hours = t.hours
+    WHERE t.entry = ? AND b.entry = ? AND t.part = measures.part AND t.hours = measures.hours)
+WHERE entry = ?
+"""
+
+
+def work_out(connection: sqlite3.Connection) -> None:
+    """Work out the skill of every score: (climatology - score) / (climatology - law).
+
+    Of several climatologies or forecasts of the law on a dataset the newest counts; a study's own
+    reference (label "reference") before other forecasts of the law. What was made from an imported
+    forecaster or forecast serves as neither, unless the dataset was imported, too.
+    """
+    connection.execute("UPDATE measures SET skill = NULL WHERE skill IS NOT NULL")
+    cases: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    for row in connection.execute(_SCORES):
+        cases.setdefault(row[:2], []).append(row[2:])
+    for scores in cases.values():
+        own = [score for score in scores if not score[5]]
+        law = max((s for s in own if s[3]), key=lambda s: (s[2], s[1]), default=None)
+        base = max((s for s in own if s[4]), key=lambda s: s[1], default=None)
+        if law and base:
+            connection.executemany(_SKILL, [(law[0], base[0], score[0]) for score in scores])

@@ -1,0 +1,1 @@
+"""Forecasts that somebody made elsewhere, and weights that were trained elsewhere."""

@@ -1,0 +1,51 @@
+"""A stranger's Zarr store, whose chunks are given only if they unpack to what is declared."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from zarr.abc.store import ByteRequest, Store, SuffixByteRequest
+from zarr.storage import WrapperStore
+
+from geobench_catalog.chunk_sizes import arrays_of, check_chunk, check_chunks, owner_of
+
+if TYPE_CHECKING:
+    from zarr.abc.buffer import Buffer, BufferPrototype
+
+
+class BoundedStore(WrapperStore[Store]):
+    """A stranger's store: a chunk is given only if it unpacks to no more than is declared."""
+
+    def __init__(self, store: Store, metadata: Mapping[str, bytes]) -> None:
+        super().__init__(store)
+        self._metadata = metadata
+        self._arrays = arrays_of(metadata)
+
+    def _with_store(self, store: Store) -> "BoundedStore":
+        return type(self)(store, self._metadata)
+
+    async def get(
+        self, key: str, prototype: "BufferPrototype", byte_range: ByteRequest | None = None
+    ) -> "Buffer | None":
+        """Return a file or a part of it; `CatalogError` for a chunk that is too large."""
+        value = await super().get(key, prototype, byte_range)
+        owner = owner_of(key, self._arrays)
+        if value is None or owner is None:
+            return value
+        own, data = self._arrays[owner], memoryview(value.to_bytes())
+        if byte_range is None:
+            check_chunks(own, data, key)
+        elif (
+            own.inner is not None
+            and not isinstance(byte_range, SuffixByteRequest)
+            and len(data) != own.index  # the index, at the start
+        ):
+            check_chunk(own, data, key)
+        return value
+
+    async def get_partial_values(
+        self,
+        prototype: "BufferPrototype",
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> "list[Buffer | None]":
+        """Return parts of files."""
+        return [await self.get(key, prototype, part) for key, part in key_ranges]
