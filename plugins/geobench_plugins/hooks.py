@@ -113,6 +113,7 @@ def geobench_scorers() -> "list[type[Scorer]]":
     from geobench_plugins.scorers.tail_calibration import TailCalibration
     from geobench_plugins.scorers.tail_crps import TailCRPS
     from geobench_plugins.scorers.variogram import Variogram
+    from geobench_plugins.scorers.xskillscore_metrics import XSkillScore
 
     return [
         CRPS,
@@ -165,6 +166,7 @@ def geobench_scorers() -> "list[type[Scorer]]":
         LawVariogram,
         LawKernelScore,
         LawEvents,
+        XSkillScore,
     ]
 
 
