@@ -77,7 +77,7 @@ def geobench_scorers() -> "list[type[Scorer]]":
     from geobench_plugins.scorers.discrimination import ROC, SEDI, EconomicValue
     from geobench_plugins.scorers.energy import Energy
     from geobench_plugins.scorers.event_crps import EventCRPS
-    from geobench_plugins.scorers.kernel_score import KernelScore, LawMMD
+    from geobench_plugins.scorers.kernel_score import KernelScore
     from geobench_plugins.scorers.law import LawCRPS, LawEnergy, LawMean, LawSpread
     from geobench_plugins.scorers.law_crps import (
         LawEventCRPS,
@@ -94,7 +94,7 @@ def geobench_scorers() -> "list[type[Scorer]]":
         LawRPS,
         LawValue,
     )
-    from geobench_plugins.scorers.law_fields import LawKernelScore, LawVariogram
+    from geobench_plugins.scorers.law_fields import LawKernelScore, LawMMD, LawVariogram
     from geobench_plugins.scorers.law_joint import (
         LawCovariance,
         LawDependence,
