@@ -112,7 +112,7 @@ class XSkillScore(Scorer):
     fair = _declared(lambda kind, options: kind.fair or options.fair)
 
     function: Function = Field(_DEFAULT, description="its name in xskillscore")
-    options: Options = Options()
+    options: Options = Field(Options(), description="arguments of the function")
 
     @field_validator("function", mode="before")
     @classmethod
