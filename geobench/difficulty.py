@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
+from geobench.distances import View, by_root
 from geobench.draws import at_sea
 from geobench.errors import GeobenchError
 from geobench.interfaces.noise import Noise
@@ -206,7 +206,7 @@ def _compare(draws: Tensor, spec: StateSpec, scale: Tensor, noise: Noise) -> Arr
     first, second = whitened.chunk(2)
     turns = []
     for x, y, source in ((first, second, noise.use("1")), (second, first, noise.use("2"))):
-        view = _View(sea, weights, _leading(_by_root(y, weights).flatten(1)))
+        view = View(sea, weights, _leading(by_root(y, weights).flatten(1)))
         halves = [
             _losses(half, y, view, source.use(str(place))) for place, half in enumerate(x.chunk(2))
         ]
@@ -217,7 +217,7 @@ def _compare(draws: Tensor, spec: StateSpec, scale: Tensor, noise: Noise) -> Arr
     return mean
 
 
-def _losses(x: Tensor, y: Tensor, view: "_View", noise: Noise) -> Tensor:
+def _losses(x: Tensor, y: Tensor, view: "View", noise: Noise) -> Tensor:
     """Excess of each rival made of `x` over `x` itself, judged by `y`: `(rival, score)`."""
 
     def score(members: Tensor) -> Tensor:
@@ -254,104 +254,3 @@ def shuffled(draws: Tensor, noise: Noise) -> Tensor:
     flat = draws.flatten(1)
     order = noise.use("order").words(*flat.shape)[0].argsort(0)
     return flat.gather(0, order).reshape(draws.shape)
-
-
-@dataclass(frozen=True)
-class _View:
-    """What scores look at: the cells at sea, patches of them, and one direction.
-
-    `weights` `(*grid)` are the areas of sea cells over their mean, 0 on land; None: all alike.
-    """
-
-    sea: Tensor
-    weights: Tensor | None
-    direction: Tensor
-
-    def distances(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Mean distance between members `x` and `y`, or within `x`, in each of `SCORES`."""
-        cells = self.sea.flatten().repeat(x.shape[1])
-        every = [x] if y is None else [x, y]
-        flat = [each.flatten(1)[:, cells] for each in every]
-        roots = [_by_root(each, self.weights).flatten(1)[:, cells] for each in every]
-        pools = [pooled(each, self.sea, self.weights) for each in every]
-        along = [self._along(each) for each in every]
-        of_cells, of_patches = self._areas(x.shape[1])
-        return torch.stack(
-            [
-                _marginal(flat, of_cells),
-                _joint(roots),
-                _marginal(pools, of_patches),
-                _marginal(along),
-            ]
-        )
-
-    def _areas(self, channels: int) -> tuple[Tensor | None, Tensor | None]:
-        """Areas of the cells and of the patches of all channels, over their means."""
-        if self.weights is None:
-            return None, None
-        cells = self.weights[self.sea]
-        patches = _patches(self.weights[None, None], _side(self.sea)).flatten()
-        patches = patches[patches > 0]
-        return cells.repeat(channels), (patches / patches.mean()).repeat(channels)
-
-    def _along(self, x: Tensor) -> Tensor:
-        return (_by_root(x, self.weights).flatten(1) @ self.direction)[:, None]
-
-
-def _by_root(x: Tensor, weights: Tensor | None) -> Tensor:
-    """States times the roots of the weights: squares of differences are then weighed."""
-    return x if weights is None else x * weights.sqrt()
-
-
-def _joint(sets: list[Tensor]) -> Tensor:
-    """Mean Euclidean distance of pairs of rows of `(member, number)`, per root of a number.
-
-    Pairs are of both sets, or of two members of the only one.
-    """
-    x, y = sets[0], sets[-1]
-    far = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
-    pairs = len(x) * (len(x) - 1) if len(sets) == 1 else far.numel()
-    mean: Tensor = far.sum() / (pairs * x.shape[1] ** 0.5)
-    return mean
-
-
-def _marginal(sets: list[Tensor], areas: Tensor | None = None) -> Tensor:
-    """Mean |x - y| over pairs as of `_joint`, averaged over the numbers, by area."""
-    x, y = sets[0], sets[-1]
-    if len(sets) == 1:
-        return by_area(_pair_sum(x) / (len(x) * (len(x) - 1) / 2), areas).mean()
-    cross = _pair_sum(torch.cat([x, y])) - _pair_sum(x) - _pair_sum(y)
-    return by_area(cross / (len(x) * len(y)), areas).mean()
-
-
-def _pair_sum(x: Tensor) -> Tensor:
-    """Sum of |x_j - x_k| over j < k, for each column: by sorting."""
-    count = len(x)
-    weight = 2 * torch.arange(count, dtype=x.dtype) - (count - 1)
-    return weight @ x.sort(0).values
-
-
-def pooled(x: Tensor, sea: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Average over patches of 5 cells in one dim, 4 x 4 in two: `(member, patch)`.
-
-    Patches do not overlap; those at the end of a dim, and at a coast, may hold fewer cells.
-    """
-    side = _side(sea)
-    weights = sea.double() if weights is None else weights
-    sums, total = _patches(x * weights, side), _patches(weights[None, None], side)
-    found = sums / torch.where(total > 0, total, 1)
-    return found.flatten(2)[:, :, (total > 0).flatten()].flatten(1)
-
-
-def _side(sea: Tensor) -> int:
-    return 5 if sea.ndim == 1 else 4
-
-
-def _patches(x: Tensor, side: int) -> Tensor:
-    """Sums of `(member, channel, *grid)` over patches."""
-    for dim in range(2, x.ndim):
-        after = [0, 0] * (x.ndim - 1 - dim) + [0, -x.shape[dim] % side]
-        padded = pad(x, after)
-        shape = (*padded.shape[:dim], -1, side, *padded.shape[dim + 1 :])
-        x = padded.reshape(shape).sum(dim + 1)
-    return x

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from geobench.cases import Cases, check_same
 from geobench.dataset import Dataset
+from geobench.entries.summaries import ForecasterSummary
 from geobench.errors import GeobenchError
 from geobench_catalog import Entry
 
@@ -68,7 +69,7 @@ class Forecast:
 
     def check_is_of_law(self) -> None:
         """Raise unless its members are known to be draws of the true distribution."""
-        if not self.forecaster.record.summary.get("knows_law"):
+        if not ForecasterSummary.of(self.forecaster).knows_law:
             raise GeobenchError(
                 f"{self.entry.reference} is not of the law. Name a forecast of a model that is "
                 f"given it, such as a study's reference."

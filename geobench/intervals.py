@@ -75,11 +75,9 @@ def wilson(hits: npt.ArrayLike, trials: int) -> tuple[Array, Array]:
 
     Also sensible for no hit at all, where it ends at 3.8 / trials.
     """
-    z2 = 1.959964**2
-    share = np.asarray(hits, dtype=np.float64) / trials
-    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = np.sqrt(z2 / trials * (share * (1 - share) + z2 / (4 * trials))) / (1 + z2 / trials)
+    from statsmodels.stats.proportion import proportion_confint
+
+    count = np.asarray(hits, dtype=np.float64)
+    low, high = proportion_confint(count, trials, method="wilson")
     # At 0 and at all hits an end is 0 or 1, which rounding must not spoil.
-    low: Array = np.where(share == 0, 0.0, centre - half)
-    high: Array = np.where(share == 1, 1.0, centre + half)
-    return low, high
+    return np.where(count == 0, 0.0, low), np.where(count == trials, 1.0, high)

@@ -73,8 +73,7 @@ def reproduce(engine: Engine, entry: Entry, tolerance: float = 0.0) -> Reproduct
 
 def threads_of(entry: Entry) -> int | None:
     """The number of threads that computed an entry, if its record says."""
-    record = entry.record
-    return record.environment.get("threads") or record.summary.get("threads")
+    return entry.record.environment.get("threads") or entry.record.summary.get("threads")
 
 
 def _circumstances(entry: Entry, made: Entry) -> Iterator[Change]:

@@ -48,16 +48,12 @@ def reproduce(settings: Settings, reference: str, *, tolerance: float, as_json: 
 
 
 def _document(found: "Reproduction") -> dict[str, Any]:
-    differences = [
-        {**each._asdict(), "relative": each.relative if math.isfinite(each.relative) else None}
-        for each in found.differences
-    ]
     return {
         "reference": found.reference,
         "passed": found.passed,
         "same_bits": found.same_bits,
         "tolerance": found.tolerance,
-        "differences": differences,
+        "differences": [each._asdict() for each in found.differences],
         "circumstances": [
             {"field": each.field, "then": each.first, "now": each.second}
             for each in found.circumstances

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import click
+from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from geobench.errors import GeobenchError
 from geobench_catalog.commands import one_line
@@ -172,9 +173,6 @@ class Size(click.ParamType[int]):
     """Bytes, written with a unit: 512MB, 2GiB."""
 
     name = "size"
-    _UNITS: ClassVar = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9} | {
-        "KiB": 2**10, "MiB": 2**20, "GiB": 2**30
-    }  # fmt: skip
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
@@ -183,11 +181,12 @@ class Size(click.ParamType[int]):
         if isinstance(value, int):
             return value
         text = str(value)
-        number = text.rstrip("BkMGKi")
-        unit = text[len(number) :]
+        # Alone it also takes bits, bytes without a unit, and whatever follows a size.
+        if not (text.endswith("B") and ByteSize.byte_string_re.fullmatch(text)):
+            self.fail(f"'{value}' is no size; write 512MB or 2GiB.", param, ctx)
         try:
-            size = int(float(number) * self._UNITS[unit])
-        except (ValueError, KeyError):
+            size = TypeAdapter(ByteSize).validate_python(text)
+        except ValidationError:
             self.fail(f"'{value}' is no size; write 512MB or 2GiB.", param, ctx)
         if size < 2**20:
             self.fail(f"{value} is too little; give 1MiB or more.", param, ctx)

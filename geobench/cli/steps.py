@@ -16,6 +16,7 @@ from geobench.cli.settings import (
     pass_settings,
     set_option,
 )
+from geobench.entries.summaries import ForecastSummary, ScoreSummary
 from geobench.errors import GeobenchError
 from geobench_catalog import Entry
 from geobench_catalog.commands import documents
@@ -185,8 +186,9 @@ def forecast(
     _tell(made, as_json=as_json)
     if as_json:
         return
-    for column, changes in made.record.summary.get("rounding", {}).get("score_changes", {}).items():
-        largest = max(changes, key=abs)
+    rounding = ForecastSummary.of(made).rounding
+    for column, changes in rounding.score_changes.items() if rounding else ():
+        largest = max((change for change in changes if change is not None), key=abs, default=None)
         click.echo(f"  {column}  rounding changes it by {_number(largest)} at most")
 
 
@@ -257,9 +259,9 @@ def score(
 
 def _tell_score(made: Entry) -> None:
     click.echo(made.reference)
-    hours = made.record.summary["lead_hours"]
-    for column, values in made.record.summary["scores"].items():
-        by_lead = zip(hours, values, strict=True)
+    summary = ScoreSummary.of(made)
+    for column, values in summary.scores.items():
+        by_lead = zip(summary.lead_hours, values, strict=True)
         told = "  ".join(f"day {h / 24:g}: {_number(value)}" for h, value in by_lead)
         click.echo(f"  {column}  {told}")
 

@@ -1,7 +1,6 @@
 """The report: its sections in order, and its numbers as JSON."""
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ def as_json(found: Description) -> dict[str, Any]:
         if each.name not in ("sample", "extremes", "simulator", "spec", "exponents")
     }
     spectrum = found.exponents
-    plain: dict[str, Any] = _plain(
+    values: dict[str, Any] = _values(
         {
             **fields,
             "simulator": found.simulator.recipe(),
@@ -61,19 +60,15 @@ def as_json(found: Description) -> dict[str, Any]:
             ],
         }
     )
-    return plain
+    return values
 
 
-def _plain(value: Any) -> Any:
-    """JSON values; null for numbers that JSON does not have; an interval is a list of three."""
+def _values(value: Any) -> Any:
+    """Python's own values: a dict of a dataclass, lists of arrays."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: _values(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): _values(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+        return [_values(each) for each in value]
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value

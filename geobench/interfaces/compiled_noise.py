@@ -9,18 +9,15 @@ import torch
 from numba import njit, uint32, uint64
 from numba.extending import register_jitable
 
-from geobench.interfaces import noise
+from geobench.interfaces.philox import MULTIPLIERS, PIECES, WEYL, quantiles
 
 LANES = 32
 """Rows whose numbers `normal_lanes` makes side by side."""
 
-_M0, _M1 = (np.uint64(each) for each in noise._MULTIPLIERS)
-_W0, _W1 = (np.uint32(each) for each in noise._WEYL)
-_C0, _C1, _C2, _C3 = (
-    np.ascontiguousarray(each) for each in noise._quantiles(torch.device("cpu")).numpy()
-)
-_OCTAVE = noise._PIECES
-_SHIFT = np.int64(52 - (_OCTAVE.bit_length() - 1))
+_M0, _M1 = (np.uint64(each) for each in MULTIPLIERS)
+_W0, _W1 = (np.uint32(each) for each in WEYL)
+_C0, _C1, _C2, _C3 = (np.ascontiguousarray(each) for each in quantiles(torch.device("cpu")).numpy())
+_SHIFT = np.int64(52 - (PIECES.bit_length() - 1))
 _REST = np.int64((1 << int(_SHIFT)) - 1)
 _UNIT = 1.0 / (1 << int(_SHIFT))
 
@@ -42,7 +39,7 @@ def _normal(word):
     exponent = (bits >> np.int64(52)) - np.int64(1022)
     mantissa = bits & np.int64(0xFFFFFFFFFFFFF)
     t = np.float64(mantissa & _REST) * _UNIT
-    index = exponent * _OCTAVE + (mantissa >> _SHIFT)
+    index = exponent * PIECES + (mantissa >> _SHIFT)
     size = ((_C3[index] * t + _C2[index]) * t + _C1[index]) * t + _C0[index]
     return size if word > uint32(0x7FFFFFFF) else -size
 

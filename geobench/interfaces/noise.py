@@ -1,77 +1,21 @@
 """Counter-based noise: a number depends on (seed, stream, init, member, lead) and nothing else.
 
-Philox4x32-10 (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2, 3") gives the bits;
-the key is a hash of seed and stream, the counter is (block, lead, member, init). Normal numbers
-come from a piecewise cubic inverse of the normal distribution: only integer arithmetic, table
-look-ups, single additions and multiplications, all of which round the same way everywhere, so a
-number has the same bits on every device, whatever its place in a tensor. (Box-Muller does not:
-vectorised and scalar `log` and `cos` differ in the last bit.)
+`philox` makes the bits, and of these the normal numbers: the same on every device. The key is a
+hash of seed and stream, the counter is (block, lead, member, init).
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from math import prod
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
 
+from geobench.interfaces.philox import WORD, normal_from_word, philox
+
 if TYPE_CHECKING:
     import numpy as np
-
-_WORD = 0xFFFFFFFF
-_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
-_WEYL = (0x9E3779B9, 0xBB67AE85)
-_PIECES = 64  # cubic pieces per octave of probability
-
-
-def philox(counter: Sequence[Tensor], key: tuple[int, int]) -> list[Tensor]:
-    """Ten rounds of Philox4x32 on four int64 tensors that hold 32-bit words."""
-    c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for _ in range(10):
-        # int64 products wrap, but keep the bits that an unsigned product would have.
-        a, b = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
-        c0, c2 = (b >> 32 & _WORD) ^ c1 ^ k0, (a >> 32 & _WORD) ^ c3 ^ k1
-        c1, c3 = b & _WORD, a & _WORD
-        k0, k1 = (k0 + _WEYL[0]) & _WORD, (k1 + _WEYL[1]) & _WORD
-    return [c0, c1, c2, c3]
-
-
-@cache
-def _quantiles(device: torch.device) -> Tensor:
-    """Cubic coefficients (4, octave * piece) of the upper normal quantile, for 31-bit words.
-
-    Octave e, piece p covers the probabilities 2^(e-33) (1 + (p + t)/_PIECES), 0 <= t < 1. The cubic
-    meets the quantile at four Chebyshev nodes; its error is below 1e-7.
-    """
-    nodes = torch.tensor([0.5 - 0.5 * x for x in (0.923879532511287, 0.382683432365090)])
-    nodes = torch.cat([nodes, 1 - nodes.flip(0)]).double()
-    inverse = torch.linalg.inv(torch.stack([nodes**power for power in range(4)], 1))
-    exact = NormalDist()
-    values = [
-        [-exact.inv_cdf(2.0 ** (e - 33) * (1 + (p + t) / _PIECES)) for t in nodes.tolist()]
-        for e in range(32)
-        for p in range(_PIECES)
-    ]
-    coefficients = inverse @ torch.tensor(values, dtype=torch.float64).T
-    # A fixed-point grid: a last bit that differs between maths libraries does not matter.
-    return (torch.round(coefficients * 2**36) / 2**36).to(device)
-
-
-def normal_from_word(word: Tensor) -> Tensor:
-    """Standard normal (float64) from 32 random bits; the largest magnitude is 6.3."""
-    mantissa, exponent = torch.frexp((word & 0x7FFFFFFF).double() + 0.5)
-    place = (mantissa * 2 - 1) * _PIECES
-    piece = place.floor()
-    t = place - piece
-    index = exponent.long() * _PIECES + piece.long()
-    c0, c1, c2, c3 = _quantiles(word.device)
-    size = ((c3[index] * t + c2[index]) * t + c1[index]) * t + c0[index]
-    return torch.where(word > 0x7FFFFFFF, size, -size)
 
 
 @dataclass(frozen=True)
@@ -134,8 +78,8 @@ class Noise:
         """
         import numpy as np
 
-        rows = ((each.cpu() & _WORD).numpy().astype(np.uint32) for each in (self.init, self.member))
-        return (*rows, np.uint32(self.lead & _WORD), *(np.uint32(word) for word in self.key))
+        rows = ((each.cpu() & WORD).numpy().astype(np.uint32) for each in (self.init, self.member))
+        return (*rows, np.uint32(self.lead & WORD), *(np.uint32(word) for word in self.key))
 
     def words(self, *shape: int) -> Tensor:
         """Random 32-bit words `(row, *shape)`, int64."""
@@ -149,8 +93,8 @@ class Noise:
         count = prod(shape)
         key = self.key
         block = torch.arange(-(-count // 4), device=self.init.device)
-        lead = torch.full_like(block, self.lead & _WORD)
-        counter = (block, lead, self.member[:, None] & _WORD, self.init[:, None] & _WORD)
+        lead = torch.full_like(block, self.lead & WORD)
+        counter = (block, lead, self.member[:, None] & WORD, self.init[:, None] & WORD)
         words: Tensor = torch.stack(philox(counter, key), -1).flatten(1)
         return words[:, :count].reshape(len(self), *shape)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from geobench import numerics
 from geobench.cases import Cases
+from geobench.entries.summaries import ForecastSummary
 from geobench.errors import GeobenchError, blaming
 from geobench.forecasts import layout
 from geobench.forecasts.failures import Limits
@@ -91,7 +92,7 @@ class ForecastNode(Computed):
             recipe["members"],
             recipe["seed"],
             record.labels.get("model", ""),
-            keep_failures=bool(record.summary.get("failed_members")),
+            keep_failures=bool(ForecastSummary.of(entry).failed_members),
             keep_bits=recipe.get("keep_bits"),
             cases=Cases.of(entry),
         )

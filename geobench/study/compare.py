@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from geobench import against_law, bins
 from geobench.entries.recipes import FOREIGN
+from geobench.entries.summaries import DatasetSummary
 from geobench.errors import GeobenchError
 from geobench.leaderboard.board import Board, Competitor, compare, over_seeds
 from geobench.leaderboard.exhibit import Exhibit
@@ -183,7 +184,7 @@ def board_of(
         baseline=next(own for own in others if own.label == baseline),
         competitors=others,
         cases=cases,
-        forms=() if dataset.record.summary.get("inexact_law") else study.forms.forms,
+        forms=() if DatasetSummary.of(dataset).inexact_law else study.forms.forms,
         seeds_of=dict.fromkeys(labels, study.study.seeds),
         deterministic={own.label for own in others if _deterministic(study, own)},
     )

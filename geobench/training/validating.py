@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from geobench.distances import pair_sum
 from geobench.interfaces.law import Law
 from geobench.interfaces.model import Forecaster, Run, Training
 from geobench.interfaces.noise import Noise
@@ -52,11 +53,10 @@ def _far(drawn: Tensor, seen: Tensor, validation: Validation) -> float:
 
 
 def _apart(drawn: Tensor, validation: Validation) -> float:
-    """1/2 E|x - x'| over pairs of two members, the second term, by their order."""
+    """1/2 E|x - x'| over pairs of two members, the second term."""
     count = drawn.shape[1]
-    order = 2.0 * torch.arange(1, count + 1, device=drawn.device) - count - 1
-    ranked = drawn.sort(1).values * order.view(1, -1, 1, 1)
-    return float(by_area(ranked.sum(1), validation.areas).mean()) / (count * (count - 1))
+    total = by_area(pair_sum(drawn, 1), validation.areas).mean()
+    return float(total) / (count * (count - 1))
 
 
 def score(forecaster: Forecaster, validation: Validation, run: Run, windows: int) -> Figures:

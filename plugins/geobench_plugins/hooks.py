@@ -1,12 +1,18 @@
 """What the built-ins offer. Imports stand inside the hooks: `geobench --help` asks for commands."""
 
+from importlib import import_module
+from inspect import isclass
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 from geobench import hookimpl
 
 if TYPE_CHECKING:
     from geobench import Assimilation, EnsembleModel, Scorer, Simulator
+
+_HEADLINES = ("crps", "rmse", "spread-skill", "brier")
+"""Order of the headline scores: the first one ranks the boards of studies that name no scorers."""
 
 
 @hookimpl
@@ -63,109 +69,23 @@ def geobench_models() -> "list[type[EnsembleModel]]":
 
 @hookimpl
 def geobench_scorers() -> "list[type[Scorer]]":
-    """Scores of the mean, the spread, the marginal law and its events, and of whole fields."""
-    from geobench_plugins.scorers.bias import Bias
-    from geobench_plugins.scorers.brier import RPS, Brier
-    from geobench_plugins.scorers.calibration import (
-        Coverage,
-        RankHistogram,
-        Reliability,
-        Resolution,
-    )
-    from geobench_plugins.scorers.crps import CRPS
-    from geobench_plugins.scorers.crps_parts import CRPSParts
-    from geobench_plugins.scorers.discrimination import ROC, SEDI, EconomicValue
-    from geobench_plugins.scorers.energy import Energy
-    from geobench_plugins.scorers.event_crps import EventCRPS
-    from geobench_plugins.scorers.kernel_score import KernelScore, LawMMD
-    from geobench_plugins.scorers.law import LawCRPS, LawEnergy, LawMean, LawSpread
-    from geobench_plugins.scorers.law_crps import (
-        LawEventCRPS,
-        LawPathCRPS,
-        LawPooledCRPS,
-        LawTailCRPS,
-    )
-    from geobench_plugins.scorers.law_events import LawEvents
-    from geobench_plugins.scorers.law_extremes import (
-        LawBrier,
-        LawExceedance,
-        LawReliability,
-        LawReturnLevel,
-        LawRPS,
-        LawValue,
-    )
-    from geobench_plugins.scorers.law_fields import LawKernelScore, LawVariogram
-    from geobench_plugins.scorers.law_joint import (
-        LawCovariance,
-        LawDependence,
-        LawSlicedWasserstein,
-        LawWasserstein,
-    )
-    from geobench_plugins.scorers.law_parts import LawParts
-    from geobench_plugins.scorers.law_rmse import LawRMSE
-    from geobench_plugins.scorers.multivariate_ranks import MultivariateRanks
-    from geobench_plugins.scorers.paths import PathCRPS
-    from geobench_plugins.scorers.pooled_crps import PooledCRPS
-    from geobench_plugins.scorers.rmse import RMSE
-    from geobench_plugins.scorers.spectrum import LawSpectrum, Spectrum
-    from geobench_plugins.scorers.spread_skill import SpreadSkill
-    from geobench_plugins.scorers.structure import Structure
-    from geobench_plugins.scorers.tail_calibration import TailCalibration
-    from geobench_plugins.scorers.tail_crps import TailCRPS
-    from geobench_plugins.scorers.variogram import Variogram
+    """Return every scorer in the modules of `scorers`: headline scores first, others by name."""
+    from geobench import Scorer
+    from geobench_plugins import scorers
 
-    return [
-        CRPS,
-        CRPSParts,
-        RMSE,
-        Bias,
-        SpreadSkill,
-        RankHistogram,
-        Coverage,
-        MultivariateRanks,
-        Brier,
-        RPS,
-        Reliability,
-        Resolution,
-        ROC,
-        SEDI,
-        EconomicValue,
-        TailCRPS,
-        TailCalibration,
-        EventCRPS,
-        Energy,
-        KernelScore,
-        Variogram,
-        PooledCRPS,
-        PathCRPS,
-        Spectrum,
-        Structure,
-        LawCRPS,
-        LawEnergy,
-        LawParts,
-        LawMean,
-        LawSpread,
-        LawCovariance,
-        LawSpectrum,
-        LawDependence,
-        LawMMD,
-        LawWasserstein,
-        LawSlicedWasserstein,
-        LawBrier,
-        LawReliability,
-        LawExceedance,
-        LawValue,
-        LawReturnLevel,
-        LawRMSE,
-        LawRPS,
-        LawTailCRPS,
-        LawPooledCRPS,
-        LawPathCRPS,
-        LawEventCRPS,
-        LawVariogram,
-        LawKernelScore,
-        LawEvents,
+    modules = [each.name for each in iter_modules(scorers.__path__, f"{scorers.__name__}.")]
+    found = [
+        value
+        for module in modules
+        for value in vars(import_module(module)).values()
+        if isclass(value) and issubclass(value, Scorer) and value.__module__ == module
+        if value.name  # else what several scorers have in common
     ]
+    return sorted(found, key=lambda scorer: (_place(scorer.name), scorer.name))
+
+
+def _place(name: str) -> int:
+    return _HEADLINES.index(name) if name in _HEADLINES else len(_HEADLINES)
 
 
 @hookimpl

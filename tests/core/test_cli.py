@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from geobench.cli import main
+from geobench.cli.settings import Size
 from geobench_catalog import Catalog
 
 HEAVY = {"torch", "xarray", "xskillscore", "zarr", "numpy", "matplotlib"}
@@ -220,3 +222,34 @@ def test_groups_of_fields_are_shown_with_their_own_fields() -> None:
         "      leads: int, default 1  steps of the rollout; each costs its sample-passes",
     ):
         assert line in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1MiB", 2**20),
+        ("512MB", 512_000_000),
+        ("2000kB", 2_000_000),
+        ("1.5GiB", 3 * 2**29),
+        (".5GB", 500_000_000),
+        (" 2 GiB", 2**31),
+        ("1048576B", 2**20),
+        (2**30, 2**30),
+    ],
+)
+def test_sizes_have_units_of_powers_of_1000_or_1024(text: object, size: int) -> None:
+    assert Size().convert(text, None, None) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        *((text, "is no size; write 512MB or 2GiB") for text in ("", "MB", "512", "512M", "lots")),
+        *((text, "is no size") for text in ("-1GB", "nanB", "infB", "8 Mbit", "1GB, 2GB", "1GXB")),
+        ("1023KiB", "is too little; give 1MiB or more"),
+        ("5B", "is too little"),
+    ],
+)
+def test_what_is_no_size_is_refused(text: str, told: str) -> None:
+    with pytest.raises(click.BadParameter, match=told):
+        Size().convert(text, None, None)

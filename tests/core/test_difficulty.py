@@ -9,7 +9,8 @@ import torch
 from scipy import integrate, stats
 
 from geobench import Dimension, GeobenchError, Law, Noise, Simulator, StateSpec, Variable
-from geobench.difficulty import Difficulty, card, gaussian, pooled, shuffled, standardised
+from geobench.difficulty import Difficulty, card, gaussian, shuffled, standardised
+from geobench.distances import pooled
 from geobench.draws import draw
 from geobench.intervals import Interval
 from geobench.testing import Decay

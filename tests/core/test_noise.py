@@ -14,7 +14,7 @@ from torch import Tensor
 
 from geobench import LANES, Noise, normal_lanes
 from geobench.interfaces.compiled_noise import normal_from_words
-from geobench.interfaces.noise import normal_from_word, philox
+from geobench.interfaces.philox import normal_from_word, philox
 
 
 # Salmon et al. (2011), Random123 distribution, kat_vectors: philox4x32, 10 rounds.

@@ -282,6 +282,8 @@ def test_wilson_interval_by_hand() -> None:
     low, high = wilson([0, 5, 10], 10)
     assert low.tolist() == pytest.approx([0, 0.2366, 0.7225], abs=1e-4)
     assert high.tolist() == pytest.approx([0.2775, 0.7634, 1], abs=1e-4)
+    low, high = wilson([[0], [400]], 400)
+    assert (low[0, 0], high[1, 0]) == (0, 1)  # exactly: an event cannot be likelier than certain
 
 
 def _blocks(exponents: list[float], seed: int, blocks: int = 32) -> lyapunov.Spectrum:

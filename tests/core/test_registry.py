@@ -61,6 +61,15 @@ def test_the_builtins_are_all_there(registry: Registry) -> None:
     }
 
 
+def test_headline_scores_come_in_their_order_and_the_first_can_rank(registry: Registry) -> None:
+    headlines = registry.headline_scorers()
+    assert [scorer.name for scorer in headlines] == ["crps", "rmse", "spread-skill", "brier"]
+    assert headlines[0].fair
+    offered = [name for kind, name in registry.offers if kind == "scorer"]
+    assert offered[4:] == sorted(offered[4:])
+    assert len(offered) > 40, "modules of scorers are not found"
+
+
 def test_everything_offered_has_a_summary_and_described_fields(registry: Registry) -> None:
     for offer in registry.offers.values():
         assert offer.summary, f"{offer.kind} {offer.name} says nothing of itself"

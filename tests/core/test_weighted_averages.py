@@ -7,7 +7,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from geobench import Dimension, StateSpec, Task, Training, Variable, difficulty
+from geobench import Dimension, StateSpec, Task, Training, Variable, difficulty, distances
 from geobench.assimilating import _spatial
 from geobench.interfaces.state import areas_at_sea
 from geobench.interfaces.validation import Validation
@@ -78,9 +78,9 @@ def test_the_difficulty_of_a_law() -> None:
     sea, every = torch.from_numpy(WEIGHED.sea), torch.ones(len(CELLS), dtype=torch.bool)
     assert WEIGHED.weights is not None
     weights = torch.from_numpy(WEIGHED.weights)
-    leading = difficulty._leading(difficulty._by_root(y, weights).flatten(1))
-    one = difficulty._View(sea, weights, leading)
-    other = difficulty._View(every, None, difficulty._leading(of_y.flatten(1)))
+    leading = difficulty._leading(distances.by_root(y, weights).flatten(1))
+    one = distances.View(sea, weights, leading)
+    other = distances.View(every, None, difficulty._leading(of_y.flatten(1)))
     scale = (len(CELLS) / len(_at_sea(x)[0, 0])) ** 0.5  # of a projection: not a mean over cells
     for given in ((x, None), (x, y)):
         copied = (of_x, None if given[1] is None else of_y)
@@ -98,7 +98,7 @@ def test_the_difficulty_of_a_law() -> None:
 def test_means_over_patches() -> None:
     x, _ = _drawn(3, 2)
     assert WEIGHED.weights is not None
-    found = difficulty.pooled(x, torch.from_numpy(WEIGHED.sea), torch.from_numpy(WEIGHED.weights))
+    found = distances.pooled(x, torch.from_numpy(WEIGHED.sea), torch.from_numpy(WEIGHED.weights))
     areas = np.array(AREAS)
     areas[LAND] = 0
     first = (x[..., :5].numpy() * areas[:5]).sum(-1) / areas[:5].sum()

@@ -8,8 +8,9 @@ import pytest
 
 from geobench.testing import small_case
 from geobench_plugins.kernels.pairs import among, excess_energy, squared_distances
-from geobench_plugins.scorers.kernel_score import KernelScore, LawMMD
+from geobench_plugins.scorers.kernel_score import KernelScore
 from geobench_plugins.scorers.law import LawEnergy
+from geobench_plugins.scorers.law_fields import LawMMD
 
 WIDTHS = (0.3, 1.0)
 

@@ -8,8 +8,9 @@ import xarray as xr
 
 from geobench.defects import DEFECTS
 from geobench.testing import small_case
+from geobench_plugins.kernels.paths import taken
 from geobench_plugins.scorers.crps import CRPS
-from geobench_plugins.scorers.paths import PathCRPS, taken
+from geobench_plugins.scorers.paths import PathCRPS
 
 
 def test_what_is_taken() -> None:

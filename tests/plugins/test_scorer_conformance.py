@@ -30,6 +30,16 @@ _VARIANTS = [
             {"name": "high", "of": "q", "reduce": "max", "quantiles": [0.5]},
         ],
     },
+    # `threshold_brier_score` has thresholds in units of its own, which no scaled data fits.
+    *(
+        {"use": "xskillscore", "function": function}
+        for function in ("mae", "mse", "rmse", "me", "mape", "smape", "linslope", "pearson_r", "r2")
+    ),
+    *(
+        {"use": "xskillscore", "function": function, "options": {"fair": fair}}
+        for function in ("brier_score", "rps")
+        for fair in (True, False)
+    ),
 ]
 
 

@@ -8,6 +8,7 @@ import xarray as xr
 
 from geobench import Context
 from geobench.testing import small_case
+from geobench_plugins.kernels.event_numbers import Number, numbers
 from geobench_plugins.scorers.event_crps import EventCRPS
 from geobench_plugins.scorers.tail_calibration import TailCalibration
 
@@ -62,21 +63,22 @@ def test_a_path_that_failed_has_failed_from_then_on(of: str) -> None:
     assert bool(found.drop_isel(init_time=2).notnull().all())
 
 
-def _numbers(scorer: EventCRPS, values: xr.DataArray, limit: float) -> np.ndarray:
-    context = small_case()[2]
-    return scorer._number(values > limit, context).to_numpy()
+def _numbers(of: Number, values: xr.DataArray, limit: float) -> np.ndarray:
+    limits = xr.DataArray([limit], {"quantile": [0.5]}, ["quantile"])
+    (found,) = numbers(of, values, replace(small_case()[2], thresholds=limits))
+    return found.to_numpy()
 
 
 def test_events_are_counted_as_said() -> None:
     paths = np.array([[0.0, 2.0, 2.0, 0.0], [2.0, 0.0, 2.0, 2.0], [0.0, 0.0, 0.0, 0.0]])
     values = xr.DataArray(np.tile(paths[..., None], 8), dims=("member", "lead_time", "x"))
-    duration = _numbers(EventCRPS(of="duration"), values, 1)[..., 0]
-    waiting = _numbers(EventCRPS(of="first-passage"), values, 1)[..., 0]
+    duration = _numbers("duration", values, 1)[..., 0]
+    waiting = _numbers("first-passage", values, 1)[..., 0]
     assert duration.tolist() == [[0, 1, 2, 2], [1, 1, 2, 3], [0, 0, 0, 0]]
     assert waiting.tolist() == [[1, 1, 1, 1], [0, 0, 0, 0], [1, 2, 3, 4]]
     half = values.where(values.x < 4, 0.0) if "x" in values.coords else values.copy()
     half[..., 4:] = 0
-    extent = _numbers(EventCRPS(of="extent"), half, 1)
+    extent = _numbers("extent", half, 1)
     assert extent[0].tolist() == [[0, 0.5, 0.5, 0], [0.5, 0, 0.5, 0.5], [0, 0, 0, 0]]
 
 

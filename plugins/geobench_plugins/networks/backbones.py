@@ -33,7 +33,7 @@ class ResNet(Fields):
                 "resnet: its first block is the encoder, and blocks = 1, so that there is no "
                 "processor to condition. Use blocks >= 2, or where: all."
             )
-        return ResNetBody(self, spec, inputs, outputs, norms)
+        return ResNetBody(spec, inputs, outputs, norms, width=self.width, blocks=self.blocks)
 
 
 class UNet(Fields):
@@ -67,7 +67,7 @@ class UNet(Fields):
                 f"unet: {len(self.widths)} levels halve the grid {len(self.widths) - 1} times, and "
                 f"{_sizes(spec)} is not divisible by {stride}. Use fewer widths, or another grid."
             )
-        return UNetBody(self, spec, inputs, outputs, norms)
+        return UNetBody(spec, inputs, outputs, norms, widths=self.widths, blocks=self.blocks)
 
 
 class ViT(Fields):
@@ -103,7 +103,16 @@ class ViT(Fields):
                 "vit: its first block is the encoder, and layers = 1, so that there is no "
                 "processor to condition. Use layers >= 2, or where: all."
             )
-        return ViTBody(self, spec, inputs, outputs, norms)
+        return ViTBody(
+            spec,
+            inputs,
+            outputs,
+            norms,
+            patch=self.patch,
+            width=self.width,
+            layers=self.layers,
+            heads=self.heads,
+        )
 
 
 Backbone = Annotated[ResNet | UNet | ViT, Field(discriminator="kind")]

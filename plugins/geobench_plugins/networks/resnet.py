@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from geobench import StateSpec
-from geobench_plugins.networks.backbones import ResNet
 from geobench_plugins.networks.blocks import Body, Chain, Residual
 from geobench_plugins.networks.convolutions import LineConvolution
 from geobench_plugins.networks.linear import Linear, precisely
@@ -21,16 +20,23 @@ class ResNetBody(Body):
     """
 
     def __init__(
-        self, fields: ResNet, spec: StateSpec, inputs: int, outputs: int, norms: Norms
+        self,
+        spec: StateSpec,
+        inputs: int,
+        outputs: int,
+        norms: Norms,
+        *,
+        width: int,
+        blocks: int,
     ) -> None:
         super().__init__()
-        width, (dim,) = fields.width, spec.dims
+        (dim,) = spec.dims
 
         def convolution(channels: int) -> LineConvolution:
             return LineConvolution(channels, width, reach=_REACH, periodic=dim.periodic)
 
         self.levels = (spec.grid,)
-        self.hidden = ((*spec.grid, width),) * fields.blocks
+        self.hidden = ((*spec.grid, width),) * blocks
         self.stem = convolution(inputs)
         self.blocks = Chain(
             Residual(
@@ -40,7 +46,7 @@ class ResNetBody(Body):
                 norms,
                 "processor" if place else "encoder",
             )
-            for place in range(fields.blocks)
+            for place in range(blocks)
         )
         self.norm = norms.make(width, "decoder", block=False)
         self.head = Linear(width, outputs, std=0.02)

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from geobench import StateSpec
-from geobench_plugins.networks.backbones import UNet
 from geobench_plugins.networks.blocks import Body, Chain, Residual
 from geobench_plugins.networks.conditioning import Section
 from geobench_plugins.networks.convolutions import PlaneConvolution
@@ -25,18 +24,25 @@ class UNetBody(Body):
     """
 
     def __init__(
-        self, fields: UNet, spec: StateSpec, inputs: int, outputs: int, norms: Norms
+        self,
+        spec: StateSpec,
+        inputs: int,
+        outputs: int,
+        norms: Norms,
+        *,
+        widths: tuple[int, ...],
+        blocks: int,
     ) -> None:
         super().__init__()
         self._periodic = tuple(dim.periodic for dim in spec.dims)
-        self._blocks = fields.blocks
-        widths, bottom = fields.widths, len(fields.widths) - 1
+        self._blocks = blocks
+        bottom = len(widths) - 1
         self.levels = tuple(
             tuple(size >> level for size in spec.grid) for level in range(bottom + 1)
         )
         ways = [*range(bottom + 1), *reversed(range(bottom + 1))]
         self.hidden = tuple(
-            (*self.levels[level], widths[level]) for level in ways for _ in range(fields.blocks)
+            (*self.levels[level], widths[level]) for level in ways for _ in range(blocks)
         )
         self.stem = self._convolution(inputs, widths[0])
         self.chains = nn.ModuleList(

@@ -7,7 +7,6 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from geobench import StateSpec
-from geobench_plugins.networks.backbones import ViT
 from geobench_plugins.networks.blocks import Body, Chain, Residual
 from geobench_plugins.networks.conditioning import Section
 from geobench_plugins.networks.linear import Drawn, Linear, precisely
@@ -23,20 +22,28 @@ class ViTBody(Body):
     """
 
     def __init__(
-        self, fields: ViT, spec: StateSpec, inputs: int, outputs: int, norms: Norms
+        self,
+        spec: StateSpec,
+        inputs: int,
+        outputs: int,
+        norms: Norms,
+        *,
+        patch: int,
+        width: int,
+        layers: int,
+        heads: int,
     ) -> None:
         super().__init__()
-        width, self._patch = fields.width, fields.patch
-        cells = fields.patch**2
-        tokens = tuple(size // fields.patch for size in spec.grid)
+        self._patch, cells = patch, patch**2
+        tokens = tuple(size // patch for size in spec.grid)
         self.levels = (tokens,)
-        self.hidden = ((*tokens, width), (*tokens, _RATIO * width)) * fields.layers
+        self.hidden = ((*tokens, width), (*tokens, _RATIO * width)) * layers
         self.stem = Linear(cells * inputs, width)
         self.positions = Positions(tokens, width)
         blocks: list[Residual] = []
-        for layer in range(fields.layers):
+        for layer in range(layers):
             section: Section = "processor" if layer else "encoder"
-            attention = Attention(width, fields.heads)
+            attention = Attention(width, heads)
             mlp = nn.Sequential(Linear(width, _RATIO * width), nn.GELU())
             blocks.append(Residual(width, attention, width, norms, section))
             blocks.append(Residual(width, mlp, _RATIO * width, norms, section))

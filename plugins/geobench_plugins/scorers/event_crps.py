@@ -1,12 +1,11 @@
 """The CRPS of how far, how long and when extremes happen."""
 
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from geobench import Context, Scorer
+from geobench_plugins.kernels.event_numbers import Number
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,7 +29,7 @@ class EventCRPS(Scorer):
     units = "1"
     whole_paths = True
 
-    of: Literal["extent", "duration", "first-passage"] = Field("extent", description="what")
+    of: Number = Field("extent", description="what")
 
     def law_form(self) -> Scorer:
         """Name `law-event-crps`: the excess over draws of the true distribution."""
@@ -45,40 +44,12 @@ class EventCRPS(Scorer):
         import xarray as xr
 
         from geobench_plugins.kernels.ensembles import marginals, unlimited
+        from geobench_plugins.kernels.event_numbers import numbers, of_numbers
 
-        grid = self.grid(context)
-        drawn = zip(*(self.numbers(each, context) for each in (forecast, truth)), strict=True)
-        parts = [
-            marginals(members, outcome, unlimited(grid))[["crps"]] for members, outcome in drawn
-        ]
+        grid = unlimited(of_numbers(self.of, context))
+        drawn = zip(*(numbers(self.of, each, context) for each in (forecast, truth)), strict=True)
+        parts = [marginals(members, outcome, grid)[["crps"]] for members, outcome in drawn]
         return xr.concat(parts, context.thresholds["quantile"])
-
-    def grid(self, context: Context) -> Context:
-        """What is known of the cells that `numbers` are of."""
-        if self.of != "extent":
-            return context
-        cell = dict.fromkeys(context.sea.dims, slice(1))  # one number for all of it
-        return replace(context, sea=context.sea.isel(cell) | True, areas=None)
-
-    def numbers(self, values: "xr.DataArray", context: Context) -> "Iterator[xr.DataArray]":
-        """What is taken of values, members or outcomes, for each quantile in turn."""
-        failed = self._failed(values, context)
-        for quantile in context.thresholds["quantile"].to_numpy():
-            limit = context.thresholds.sel(quantile=quantile, drop=True)
-            yield self._number(values > limit, context).where(~failed)
-
-    def _failed(self, values: "xr.DataArray", context: Context) -> "xr.DataArray":
-        """Where a path holds what is not a number, from then on, anywhere at sea."""
-        bad = context.average(values).isnull()
-        return bad if self.of == "extent" else bad.cumsum("lead_time") > 0
-
-    def _number(self, exceeds: "xr.DataArray", context: Context) -> "xr.DataArray":
-        if self.of == "extent":
-            return context.average(exceeds).expand_dims(dict.fromkeys(context.sea.dims, 1))
-        if self.of == "duration":
-            return exceeds.cumsum("lead_time").astype(float)
-        waiting = (exceeds.cumsum("lead_time") == 0).astype(int)
-        return waiting.cumsum("lead_time").astype(float)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""

@@ -1,6 +1,5 @@
-"""The kernel score of whole fields, and the discrepancy from the law that belongs to it."""
+"""The kernel score of whole fields."""
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -8,12 +7,7 @@ from pydantic import Field
 from geobench import Context, Scorer
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
-
-    _Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-
-_WIDTHS = (0.1, 0.3, 1.0)
 
 
 class KernelScore(Scorer):
@@ -32,7 +26,7 @@ class KernelScore(Scorer):
     proper = True
     units = "1"
 
-    widths: tuple[float, ...] = Field(_WIDTHS, min_length=1, description="w")
+    widths: tuple[float, ...] = Field((0.1, 0.3, 1.0), min_length=1, description="w")
 
     def law_form(self) -> Scorer:
         """Name `law-kernel-score`: the excess over draws of the true distribution."""
@@ -44,70 +38,13 @@ class KernelScore(Scorer):
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return the `score` of each case."""
-        from geobench_plugins.kernels import ensembles, pairs
+        from geobench_plugins.kernels import ensembles
+        from geobench_plugins.kernels.gaussian_kernel import from_zero, within
 
         members = ensembles.scaled(forecast, truth, context)  # less the outcome
-        within = pairs.of_cases(partial(_within, self.widths), members)
-        across = _kernel((members**2).sum(-1), self.widths).mean(-1)
-        return ensembles.cases(forecast, score=0.5 + within / 2 - across)
+        score = 0.5 + within(self.widths, members) / 2 - from_zero(self.widths, members)
+        return ensembles.cases(forecast, score=score)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""
         return means.rename(score="kernel score")
-
-
-class LawMMD(Scorer):
-    """Squared maximum mean discrepancy: E k(x, x') + E k(y, y') - 2 E k(x, y), draws y of the law.
-
-    Twice the excess of `kernel-score` over the law, without the noise of one outcome: 0 for the law
-    alone (Gretton et al., 2012). By all pairs, so unbiased: it may come out a little below 0.
-    """
-
-    name = "law-mmd"
-    family = "fields"
-    version = "2"
-    fair = True
-    proper = True
-    needs_law = True
-    units = "1"
-
-    widths: tuple[float, ...] = Field(_WIDTHS, min_length=1, description="w, as of kernel-score")
-
-    def statistics(
-        self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
-    ) -> "xr.Dataset":
-        """Return the `discrepancy` of each case."""
-        from geobench_plugins.kernels import ensembles, pairs
-
-        law = ensembles.law_of(forecast, context)
-        x, y = (ensembles.scaled(each, truth, context) for each in (forecast, law))
-        found = pairs.of_cases(partial(_discrepancy, self.widths), x, y)
-        return ensembles.cases(forecast, discrepancy=found)
-
-    def metric(self, means: "xr.Dataset") -> "xr.Dataset":
-        """Return the mean."""
-        return means.rename(discrepancy="squared MMD")
-
-
-def _within(widths: tuple[float, ...], x: "_Array") -> "_Array":
-    from geobench_plugins.kernels.pairs import among, squared_distances
-
-    apart = _kernel(squared_distances(x, x), widths)
-    if x.shape[1] == 1:  # a point mass: x' is x
-        itself: _Array = apart[:, 0, 0]
-        return itself
-    return among(apart)
-
-
-def _discrepancy(widths: tuple[float, ...], x: "_Array", y: "_Array") -> "_Array":
-    from geobench_plugins.kernels.pairs import squared_distances
-
-    across: _Array = _kernel(squared_distances(x, y), widths).mean((1, 2))
-    return _within(widths, x) + _within(widths, y) - 2 * across
-
-
-def _kernel(squared: "_Array", widths: tuple[float, ...]) -> "_Array":
-    import numpy as np
-
-    found: _Array = np.mean([np.exp(squared / (-2 * width**2)) for width in widths], 0)
-    return found

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from geobench import Context, Scorer
-from geobench_plugins.scorers.event_crps import EventCRPS
-from geobench_plugins.scorers.paths import taken
+from geobench_plugins.kernels.event_numbers import Number
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -102,6 +101,7 @@ class LawPathCRPS(Scorer):
     ) -> "xr.Dataset":
         """Return the `excess` of each case."""
         from geobench_plugins.kernels import ensembles
+        from geobench_plugins.kernels.paths import taken
 
         law = ensembles.law_of(forecast, context)
         members, draws = (taken(each, self.of) for each in (forecast, law))
@@ -127,9 +127,7 @@ class LawEventCRPS(Scorer):
     units = "1"
     whole_paths = True
 
-    of: Literal["extent", "duration", "first-passage"] = Field(
-        "extent", description="what, as of event-crps"
-    )
+    of: Number = Field("extent", description="what, as of event-crps")
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
@@ -138,10 +136,10 @@ class LawEventCRPS(Scorer):
         import xarray as xr
 
         from geobench_plugins.kernels import ensembles
+        from geobench_plugins.kernels.event_numbers import numbers, of_numbers
 
-        outcome_form, law = EventCRPS(of=self.of), ensembles.law_of(forecast, context)
-        drawn = zip(*(outcome_form.numbers(each, context) for each in (forecast, law)), strict=True)
-        grid = outcome_form.grid(context)
+        law, grid = ensembles.law_of(forecast, context), of_numbers(self.of, context)
+        drawn = zip(*(numbers(self.of, each, context) for each in (forecast, law)), strict=True)
         parts = [ensembles.excess_crps(members, draws, grid) for members, draws in drawn]
         return xr.concat(parts, context.thresholds["quantile"]).to_dataset(name="excess")
 

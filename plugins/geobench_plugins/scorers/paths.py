@@ -39,6 +39,7 @@ class PathCRPS(Scorer):
     ) -> "xr.Dataset":
         """Return the fair `crps` of the numbers taken."""
         from geobench_plugins.kernels.ensembles import marginals, unlimited
+        from geobench_plugins.kernels.paths import taken
 
         members, outcome = (taken(each, self.of) for each in (forecast, truth))
         return marginals(members, outcome, unlimited(context))[["crps"]]
@@ -46,19 +47,3 @@ class PathCRPS(Scorer):
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""
         return means.rename(crps=f"CRPS of the {self.of} in time")
-
-
-def taken(values: "xr.DataArray", of: Literal["change", "mean", "maximum"]) -> "xr.DataArray":
-    """The change since the lead time before, or the mean or largest value so far; NaN stays."""
-    import numpy as np
-    import xarray as xr
-
-    axis = values.get_axis_num("lead_time")
-    path = values.to_numpy()
-    if of == "maximum":
-        return values.copy(data=np.maximum.accumulate(path, axis))
-    if of == "change":
-        before = np.zeros_like(np.take(path, [0], axis))
-        return values.copy(data=np.diff(path, axis=axis, prepend=before))
-    total = values.copy(data=path.cumsum(axis, dtype=np.float64))
-    return total / xr.DataArray(np.arange(1, values.sizes["lead_time"] + 1), dims="lead_time")
