@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from geobench.errors import GeobenchError
 from geobench.interfaces.scorer import Blaming, Context, Region, Scorer, unblamed
 from geobench.interfaces.state import AREA
-from geobench.resampling import Resampling as Resampling
-from geobench.resampling import draws_of
+from geobench.statistics.resampling import Resampling as Resampling
+from geobench.statistics.resampling import draws_of
 
 if TYPE_CHECKING:
     import numpy as np

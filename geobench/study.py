@@ -13,6 +13,10 @@ from typing import Annotated, Any
 from pydantic import Field, PositiveInt
 
 from geobench import bins
+from geobench.board.compare import compare
+from geobench.board.comparison import Comparison as Exhibit
+from geobench.board.competitor import Competitor, over_seeds
+from geobench.board.model import Board
 from geobench.cases import check_whole
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Experiment
@@ -20,8 +24,6 @@ from geobench.interfaces.model import EnsembleModel
 from geobench.interfaces.plugin import Fields, validated
 from geobench.interfaces.scorer import IDEALS, Scorer
 from geobench.law_forms import Forms
-from geobench.leaderboard.board import Board, Competitor, compare, over_seeds
-from geobench.leaderboard.exhibit import Exhibit
 from geobench.registry import Registry, read_yaml
 from geobench.steps import PATIENCE, BusyError, Steps
 from geobench_catalog import Entry

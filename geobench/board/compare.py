@@ -106,9 +106,7 @@ def _ranked_by(columns: Sequence[ScoreColumn], baseline: str) -> str:
     names = [column.name for column in columns if column.scorer == columns[0].scorer]
     if len(names) == 1:
         return f"mean excess {names[0]} over the oracle"
-    return (
-        f"mean excess over the oracle in {', '.join(names)}, each divided by that of {baseline}"
-    )
+    return f"mean excess over the oracle in {', '.join(names)}, each divided by that of {baseline}"
 
 
 def _lead_hours(setup: Setup) -> list[float]:

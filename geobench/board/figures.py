@@ -6,6 +6,7 @@ figures for papers.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from geobench.board import curves
 from geobench.board.comparison import Comparison
@@ -20,11 +21,11 @@ from geobench.statistics.estimates import Estimate
 RANKING, COST = "ranking", "cost"
 """Sections of a page that are not those of a family of scores."""
 _COSTS: Sequence[tuple[str, Axis, Callable[[Row], float]]] = (
-    ("time per member", Axis("time per member", "ms", log=True), lambda r: 1e3 * r.seconds_per_member),
-    ("network evaluations", Axis("network evaluations per step", log=True), lambda r: r.evaluations),
-    ("parameters", Axis("parameters of the network", log=True), lambda r: float(r.parameters or 0)),
-    ("training", Axis("training", "sample-passes", log=True), lambda r: float(r.sample_passes or 0)),
-)  # fmt: skip
+    ("time per member", Axis("time per member", "ms"), lambda row: 1e3 * row.seconds_per_member),
+    ("network evaluations", Axis("network evaluations per step"), lambda row: row.evaluations),
+    ("parameters", Axis("parameters of the network"), lambda row: float(row.parameters or 0)),
+    ("training", Axis("training", "sample-passes"), lambda row: float(row.sample_passes or 0)),
+)
 
 
 def figures(board: Board, comparison: Comparison | None = None) -> list[Figure]:
@@ -143,7 +144,7 @@ def pareto(board: Board) -> Figure | None:
         f"costs: lower left is better. The simulator itself, the numerical ensemble, is on the "
         f"same axes; where an interval reaches zero a triangle says “at most this”. Models without "
         f"such a cost are not shown. Times are those of the machine that drew the members.",
-        [(name, _pareto(board, axis, cost)) for name, axis, cost in _COSTS],
+        [(name, _pareto(board, replace(axis, log=True), cost)) for name, axis, cost in _COSTS],
         COST,
         "Cost",
     )

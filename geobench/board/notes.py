@@ -60,10 +60,11 @@ def _one_seed(rows: Sequence[Row]) -> list[str]:
     ]
     if not once:
         return []
-    return [
+    note = (
         f"One training of {', '.join(once)}: how much another seed would change is unknown, and no "
         f"part of the intervals."
-    ]
+    )
+    return [note]
 
 
 def _inexact(dataset: Entry) -> list[str]:
@@ -85,7 +86,8 @@ def _pieces(dataset: Entry) -> list[str]:
     test = dataset.record.recipe["test"]
     if not test.get("runs") or test["runs"] == test["trajectories"]:
         return []
-    return [
+    note = (
         f"Test trajectories are pieces of {test['runs']} runs, {test['gap']} output steps apart; "
         f"they count as independent."
-    ]
+    )
+    return [note]

@@ -19,6 +19,10 @@ from geobench.board.text import (
 from geobench.tables.numbers import count_cell, interval_cell, number, number_cell
 from geobench.tables.table import Cell, Column, Table
 
+_SEEDS = (
+    "excess: mean over seeds, with its interval over cases and seeds. sd: standard deviation "
+    "between seeds, without what the cases add; below: its upper 95 % limit."
+)
 _BOLD = "Bold: models that may be the best, and the largest skill of a column."
 
 
@@ -44,6 +48,11 @@ def ranking(board: Board) -> Table:
         f"{board.name}: {board.ranked_by}, {board.cases} cases",
         [f"{placing(board)} {_days(board)}", *board.notes],
     )
+
+
+def rankings(board: Board) -> list[Table]:
+    """The ranking, and how much seeds differ where models have several."""
+    return [ranking(board), *([over_seeds(board)] if board.models else [])]
 
 
 def for_papers(board: Board) -> Table:
@@ -79,10 +88,7 @@ def over_seeds(board: Board) -> Table:
             (Column("sd"), [Cell(seed_sd(model), model.seed_sd) for model in board.models]),
         ],
         "Over seeds, of training and members",
-        [
-            "excess: mean over seeds, with its interval over cases and seeds. sd: standard "
-            "deviation between seeds, without what the cases add; below: its upper 95 % limit."
-        ],
+        [_SEEDS],
     )
 
 

@@ -130,8 +130,6 @@ def numbers(chart: Chart) -> Table:
 
 
 def _points(series: Series) -> str:
-    points = [
-        f"{x:.4g}: {y:.4g}" for x, y in zip(series.x, series.y, strict=True) if y is not None
-    ]
+    points = [f"{x:.4g}: {y:.4g}" for x, y in zip(series.x, series.y, strict=True) if y is not None]
     points += [f"{x:.4g}: at most {y:.4g}" for x, y in series.most]
     return "".join(f"{point}; " for point in points)

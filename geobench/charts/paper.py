@@ -1,6 +1,7 @@
 """Charts in files, for papers: SVG or PDF, drawn with matplotlib."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +126,7 @@ def _line(axes: "Axes", chart: Chart, series: Series, styles: Sequence[Style]) -
 def _bars(axes: "Axes", chart: Chart, number: int, styles: Sequence[Style]) -> None:
     """Draw the bars of a series beside those of the others."""
     series, positions = chart.series[number], chart.positions()
-    room = _BARS * min((b - a for a, b in zip(positions, positions[1:], strict=False)), default=1)
+    room = _BARS * min((b - a for a, b in pairwise(positions)), default=1)
     width = room / len(chart.series)
     shown = [i for i, y in enumerate(series.y) if y is not None]
     axes.bar(

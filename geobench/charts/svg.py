@@ -86,8 +86,8 @@ def _frame(chart: Chart, x: Scale, y: Scale) -> Iterator[str]:
     yield '<g text-anchor="middle">'
     yield from _named_along([x.at(tick) for tick in across], names, y.start)
     yield _centred((x.start + x.end) / 2, y.start + 36, chart.x.label)
-    middle = (y.start + y.end) / 2
-    yield f'<text transform="translate(14 {place(middle)})rotate(-90)">{_name(chart.y.label)}</text>'
+    turned = f"translate(14 {place((y.start + y.end) / 2)})rotate(-90)"
+    yield f'<text transform="{turned}">{_name(chart.y.label)}</text>'
     yield '</g><g text-anchor="end">'
     for tick, label in zip(up, labels(up), strict=True):
         yield f'<text x="{place(x.start - 6)}" y="{place(y.at(tick) + 4)}">{label}</text>'
@@ -166,7 +166,7 @@ def _heat_cell(
 ) -> Iterator[str]:
     box = f'x="{place(left)}" y="{place(top)}" width="{place(width)}" height="{_CELL}"'
     if value is None:
-        yield f'<rect {box} {stroked("var(--line)")}/>'
+        yield f"<rect {box} {stroked('var(--line)')}/>"
         yield _centred(left + width / 2, top + _CELL / 2 + 4, "–")
         return
     strength = shades.strength(value)

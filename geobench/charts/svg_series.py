@@ -1,6 +1,7 @@
 """The series of a chart as SVG: lines, markers, intervals, bands and bars."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from geobench.charts.chart import Chart, Number, Series
 from geobench.charts.scales import Scale
@@ -85,7 +86,7 @@ def _band(series: Series, colour: str, x: Scale, y: Scale) -> str:
 def _bars(chart: Chart, styles: Sequence[Style], x: Scale, y: Scale) -> Iterator[str]:
     """Draw the bars of all series side by side, each from zero or from the lower edge."""
     positions = [x.at(position) for position in chart.positions()]
-    steps = [b - a for a, b in zip(positions, positions[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(positions)]
     room = _BARS * min([*steps, (x.end - x.start) / max(1, len(positions))])
     width = room / max(1, len(chart.series))
     base = y.start if y.log else y.at(max(y.low, min(y.high, 0.0)))
@@ -96,7 +97,9 @@ def _bars(chart: Chart, styles: Sequence[Style], x: Scale, y: Scale) -> Iterator
             if value is None:
                 continue
             left = x.at(position) - room / 2 + width * number
-            bars += f"M{place(left)} {place(base)}V{place(y.at(value))}h{place(width)}V{place(base)}z"
+            bars += (
+                f"M{place(left)} {place(base)}V{place(y.at(value))}h{place(width)}V{place(base)}z"
+            )
             if series.low:
                 intervals += _interval(left + width / 2, series.low[i], series.high[i], y)
         yield f'<path d="{bars}" {filled(colour)} fill-opacity="0.75"/>'

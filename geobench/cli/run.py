@@ -30,8 +30,9 @@ def run(
 
     For example: geobench --catalog demo/catalog run studies/quick.yaml
     """
-    from geobench.leaderboard import terminal
+    from geobench.board.ranking import rankings
     from geobench.study import Runner, read_study
+    from geobench.tables import terminal
 
     runner = Runner(read_study(study, nfe), settings.plugins)
     if dry_run:
@@ -50,7 +51,7 @@ def run(
         documents.show([board.as_dict() for board in outcome.boards])
     else:
         for board in outcome.boards:
-            click.echo(terminal.ranking(board))
+            click.echo(terminal.text(*rankings(board)))
     for failure in outcome.failures:
         settings.tell(failure)
     finish(bool(outcome.failures), outcome.boards)

@@ -17,10 +17,10 @@ from geobench_catalog.commands import one_line
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from geobench.board.model import Board
     from geobench.interfaces.experiment import Experiment
     from geobench.interfaces.law import Law
     from geobench.interfaces.model import Progress
-    from geobench.leaderboard.board import Board
     from geobench.registry import Registry
     from geobench.steps import Steps, Watch
     from geobench_catalog import Catalog
@@ -206,7 +206,7 @@ class Counts(click.ParamType[tuple[int, ...]]):
 
 def finish(failed: bool, boards: "Sequence[Board]" = (), *, sound: bool = True) -> None:
     """End a command that made boards, with the exit code that `EXIT_CODES` tells."""
-    from geobench.leaderboard.soundness import all_sound
+    from geobench.board.soundness import all_sound
 
     if failed:
         raise click.exceptions.Exit(2)

@@ -1,18 +1,16 @@
 """The report: its sections in order, and its numbers as JSON."""
 
 import dataclasses
-import math
 from typing import Any
-
-import numpy as np
 
 from geobench.description import experiment_sections as experiment
 from geobench.description import simulator_sections as simulator
 from geobench.description.measuring import Description
-from geobench.description.section import Section
+from geobench.tables.json import json_values
+from geobench.tables.table import Table
 
 
-def sections(found: Description, unit_days: float | None = None) -> list[Section]:
+def sections(found: Description, unit_days: float | None = None) -> list[Table]:
     """Turn a description into sections; rates are also told per `unit_days` days."""
     return [
         simulator.setting(found),
@@ -34,7 +32,7 @@ def as_json(found: Description) -> dict[str, Any]:
         if each.name not in ("sample", "extremes", "simulator", "spec", "exponents")
     }
     spectrum = found.exponents
-    plain: dict[str, Any] = _plain(
+    values: dict[str, Any] = json_values(
         {
             **fields,
             "simulator": found.simulator.recipe(),
@@ -61,19 +59,4 @@ def as_json(found: Description) -> dict[str, Any]:
             ],
         }
     )
-    return plain
-
-
-def _plain(value: Any) -> Any:
-    """JSON values; null for numbers that JSON does not have; an interval is a list of three."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return values

@@ -101,9 +101,7 @@ def _pictures(seen: Sequence[Scene]) -> list[Picture]:
     ]
 
 
-def _board_page(
-    shown: Shown, entries: Sequence[str], seen: Sequence[Scene], links: Links
-) -> Page:
+def _board_page(shown: Shown, entries: Sequence[str], seen: Sequence[Scene], links: Links) -> Page:
     """The page of the board: ranking, scores, scorecard, cost, members."""
     from markupsafe import Markup
 

@@ -89,9 +89,7 @@ def _framed(
         yield page.path, render("frame.html", site=site, page=page, root=root, scripts=SCRIPTS)
 
 
-def described(
-    boards: Sequence[BoardPages], title: str, notes: Sequence[str]
-) -> dict[str, Any]:
+def described(boards: Sequence[BoardPages], title: str, notes: Sequence[str]) -> dict[str, Any]:
     """What every page says of the whole."""
     newest = max((board.newest for board in boards if board.newest), default=None)
     when = f"{newest:%Y-%m-%d %H:%M} UTC" if newest else "–"

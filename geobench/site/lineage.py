@@ -61,7 +61,16 @@ def lineage(origins: Sequence[Origin]) -> Table:
         Column("Data alone", "left", code=True),
     ]
     rows = [
-        Row([Cell(o.role), Cell(o.reference), Cell(o.created), number_cell(o.seconds, 1), Cell(o.id), Cell(o.content)])
+        Row(
+            [
+                Cell(o.role),
+                Cell(o.reference),
+                Cell(o.created),
+                number_cell(o.seconds, 1),
+                Cell(o.id),
+                Cell(o.content),
+            ]
+        )
         for o in origins
     ]
     title = "Lineage: this entry was made from these, and compared with the reference"

@@ -99,7 +99,9 @@ def _of_init(
             cases: list[tuple[str, int | None, xr.DataArray]] = [("truth", None, truth)]
             cases += [(name, row, data[variable.name].isel(at)) for name, row, data in sources]
             day = "" if lead is None else f", day {comparison.board.lead_hours[lead] / 24:g}"
-            yield _scene(comparison, variable, f"init {init + 1}{day}", f"{init}-{lead or 0}", cases)
+            yield _scene(
+                comparison, variable, f"init {init + 1}{day}", f"{init}-{lead or 0}", cases
+            )
 
 
 def _scene(

@@ -24,9 +24,7 @@ _LAW = Remark("knows the true distribution", "law")
 def with_rows(table: Table, places: Sequence[int], board: Board) -> Table:
     """Tell the script of the page which row of the board each row of a table shows."""
     rows = [
-        replace(
-            row, data={"row": place}, style="of-law" if board.rows[place].knows_law else ""
-        )
+        replace(row, data={"row": place}, style="of-law" if board.rows[place].knows_law else "")
         for row, place in zip(table.rows, places, strict=True)
     ]
     return replace(table, rows=rows)
@@ -150,7 +148,7 @@ def cost(board: Board) -> Table:
 
 
 def short_name(board: Board, place: int, *, always: bool = True) -> Cell:
-    """The name of a row; * knows the law. `always`: with its seeds, whether or not it needs them."""
+    """The name of a row; * knows the law. `always`: with its seeds, even where it needs none."""
     row = board.rows[place]
     several = always or sum(other.label == row.label for other in board.rows) > 1
     return Cell(row.label + "*" * row.knows_law, small=[seeds(row)] if several else [])

@@ -9,7 +9,7 @@ from geobench.board.scorecard import Scorecard
 from geobench.board.text import days, decimals, title, units
 from geobench.site.ranking_tables import short_name, with_rows
 from geobench.tables.numbers import interval_cell, number
-from geobench.tables.table import Cell, Column, Row, Table
+from geobench.tables.table import Cell, Column, Mark, Row, Table
 
 _BETTER = {
     "lower": "lower is better",
@@ -97,7 +97,7 @@ def _change(value: float | None, *, clear: bool) -> Cell:
     if not clear:
         return Cell(number(value, 1), value)
     sign, shade = "▲" if value > 0 else "▼", min(abs(value) / 20, 1)
-    mark = "better" if value > 0 else "worse"
+    mark: Mark = "better" if value > 0 else "worse"
     return Cell(f"{sign} {number(value, 1)}", value, marks=[mark], shade=shade)
 
 

@@ -57,9 +57,7 @@ def count_cell(value: int | None) -> Cell:
     return Cell("–" if value is None else f"{value:,}", value)
 
 
-def interval_cell(
-    value: WithInterval | None, digits: int = 3, marks: Sequence[Mark] = ()
-) -> Cell:
+def interval_cell(value: WithInterval | None, digits: int = 3, marks: Sequence[Mark] = ()) -> Cell:
     """Make a cell of a number with its interval; None, or what is not finite, is a dash."""
     if value is None or not math.isfinite(value.value):
         return Cell("–", None if value is None else value.value, marks=marks)

@@ -11,7 +11,7 @@ from scipy import integrate, stats
 from geobench import Dimension, GeobenchError, Law, Noise, Simulator, StateSpec, Variable
 from geobench.difficulty import Difficulty, card, gaussian, pooled, shuffled, standardised
 from geobench.draws import draw
-from geobench.intervals import Interval
+from geobench.statistics.intervals import Interval
 from geobench.testing import Decay
 
 ONE = torch.ones(1, 1, dtype=torch.float64)

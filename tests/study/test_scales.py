@@ -1,14 +1,14 @@
-"""Axes of charts: round numbers at their places."""
+"""Scales of charts: round numbers at their places."""
 
 import pytest
 
-from geobench.leaderboard.axes import Axis, labels, limits, ticks
+from geobench.charts.scales import Scale, labels, limits, ticks
 
 
 def test_numbers_are_at_their_places() -> None:
-    assert Axis(2, 4, 100, 0).at(2.5) == pytest.approx(75)
-    assert Axis(0.01, 100, 0, 8, log=True).at(10) == pytest.approx(6)
-    assert Axis(0.01, 100, 0, 8, log=True).at(-1) == 0
+    assert Scale(2, 4, 100, 0).at(2.5) == pytest.approx(75)
+    assert Scale(0.01, 100, 0, 8, log=True).at(10) == pytest.approx(6)
+    assert Scale(0.01, 100, 0, 8, log=True).at(-1) == 0
 
 
 def test_an_axis_holds_all_numbers_that_it_can() -> None:
