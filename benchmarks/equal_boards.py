@@ -22,9 +22,10 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from geobench.leaderboard import pairs
-from geobench.leaderboard.seeds import Mean, means
-from geobench.resampling import Resampling
+from geobench.statistics import pairs
+from geobench.statistics.rank_ranges import rank_ranges
+from geobench.statistics.resampling import Resampling
+from geobench.statistics.seeds import Mean, means
 
 Array = npt.NDArray[np.float64]
 LEADS, MEMORY, DRAWS = 5, 0.8, 1000
@@ -124,7 +125,7 @@ def measured(setting: Setting, count: int, key: int) -> dict[str, object]:
     found = dict.fromkeys(shifts, 0.0)
     for number, excess in enumerate(boards(setting, count, key)):
         placed = placing(excess)
-        ranks = pairs.ranks(placed, [False] * setting.models, own.degrees)
+        ranks = rank_ranges(placed, [False] * setting.models, own.degrees)
         ends = [(each.low, each.high) for each in ranks if each]
         wrong += any(each != (1, setting.models) for each in ends)
         covered += all(each == (1, setting.models) for each in ends)

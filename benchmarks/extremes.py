@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 from geobench.extremes import Fit, fit_gev, fit_gpd
-from geobench.intervals import Array
+from geobench.statistics.intervals import Array
 
 BLOCK, RATE, PERIOD, COUNT = 100, 0.01, 1e5, 2000
 Fitting = Callable[[Array, Fit], Fit]

@@ -12,9 +12,9 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
-from geobench.leaderboard.estimates import estimate
-from geobench.leaderboard.seeds import means, summary
-from geobench.resampling import Resampling, block_length, error
+from geobench.statistics.estimates import estimate
+from geobench.statistics.resampling import Resampling, block_length, error
+from geobench.statistics.seeds import means, summary
 
 Array = npt.NDArray[np.float64]
 REPEATS = 1000

@@ -20,11 +20,11 @@ import xarray as xr
 from timing import interleaved, tell
 
 from geobench import Context, Scorer, scoring
-from geobench.leaderboard import board
-from geobench.leaderboard.estimates import estimates
-from geobench.leaderboard.excess import Excess
+from geobench.board.excess import Excess
+from geobench.board.score_columns import better_than_law
 from geobench.registry import Registry
-from geobench.resampling import Resampling
+from geobench.statistics.estimates import estimates
+from geobench.statistics.resampling import Resampling
 
 DIMS = ("init_time", "lead_time", "member", "variable", "x")
 SITES, LEADS, MEMBERS, DRAWS, MODELS = 8, 3, 16, 64, 3
@@ -74,8 +74,8 @@ def one(scorer: Scorer, key: int, inits: int, resampling: Resampling) -> dict[st
         paired = outcome[1:] - outcome[0]
         for tested, further in Excess(form.name, excess, paired - excess).too_good():
             mean_errors, cell_errors = map(resampling.errors, (4.0 + further, 5.0 + further))
-            flags |= board._better_than_law(tested, cell_errors).any(-1)
-            flags |= board._better_than_law(tested.mean(-1, keepdims=True), mean_errors)[:, 0]
+            flags |= better_than_law(tested, cell_errors).any(-1)
+            flags |= better_than_law(tested.mean(-1, keepdims=True), mean_errors)[:, 0]
         for own, other in zip(excess, paired, strict=True):
             leads = estimates(own)
             mean, wide = (estimates(each.mean(-1, keepdims=True))[0] for each in (own, other))

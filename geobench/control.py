@@ -19,7 +19,7 @@ from geobench.interfaces.experiment import Event, Experiment
 from geobench.interfaces.model import Progress, silent
 from geobench.interfaces.noise import Noise
 from geobench.interfaces.simulator import Simulator
-from geobench.intervals import Array
+from geobench.statistics.intervals import Array
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -176,7 +176,7 @@ def measure(
     import numpy as np
 
     from geobench import scoring
-    from geobench.resampling import Resampling
+    from geobench.statistics.resampling import Resampling
 
     draws = source.forecasts[0].sizes["member"]
     groups = draws // count if count > 1 else 0

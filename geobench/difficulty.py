@@ -32,7 +32,7 @@ from geobench.draws import at_sea
 from geobench.errors import GeobenchError
 from geobench.interfaces.noise import Noise
 from geobench.interfaces.state import StateSpec, areas_at_sea, by_area
-from geobench.intervals import Array, Interval, bootstrap, ratio
+from geobench.statistics.intervals import Array, Interval, bootstrap, ratio
 
 RIVALS = ("gaussian", "shuffled")
 SCORES = ("crps", "energy", "pooled", "leading")

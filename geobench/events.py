@@ -11,7 +11,7 @@ from torch import Tensor
 from geobench.errors import GeobenchError
 from geobench.interfaces.experiment import Event
 from geobench.interfaces.simulator import Simulator
-from geobench.intervals import Array, wilson
+from geobench.statistics.intervals import Array, wilson
 
 
 def measure(event: Event, simulator: Simulator, states: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from geobench.intervals import Array, Interval
+from geobench.statistics.intervals import Array, Interval
 
 SEEN = 50  # exceedances below which a level is an extrapolation
 _CLUSTERS = 100

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geobench.charts.styles import COLOURS, MATPLOTLIB
 from geobench.errors import GeobenchError
 from geobench.interfaces.model import Watch, unwatched
 from geobench.interfaces.simulator import Simulator
 from geobench.interfaces.state import StateSpec, Variable
 from geobench.maps import ABREAST, colours, draw_map, label, panels, ruler, scales, space_time
-from geobench.plotting import COLOURS, STYLE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -111,7 +111,7 @@ def save(shown: Shots, path: Path) -> None:
     check(path)
     if len(shown.spec.dims) > 2:
         raise GeobenchError(f"{len(shown.spec.dims)} grid dims cannot be drawn; one or two can.")
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(MATPLOTLIB):
         if path.suffix.lower() in PICTURE:
             _strip(shown, path)
         else:

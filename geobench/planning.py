@@ -26,7 +26,7 @@ from geobench.passes import Source, View, of_views
 if TYPE_CHECKING:
     import xarray as xr
 
-    from geobench.resampling import Array, Resampling
+    from geobench.statistics.resampling import Array, Resampling
 
 
 @dataclass(frozen=True)
@@ -272,7 +272,7 @@ def _planned(
 
 
 def _resampling(inits: "xr.Dataset", leads: int, gaps: "Array") -> "Resampling":
-    from geobench import resampling
+    from geobench.statistics import resampling
 
     trajectory, position = (inits[key].to_numpy() for key in ("trajectory", "position"))
     return resampling.fitting(trajectory, position, leads, lambda: gaps[None])

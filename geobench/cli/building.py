@@ -1,4 +1,4 @@
-"""The rooms of a site, one for each experiment, made in as many processes as there are cores.
+"""The pages of boards, one board for each experiment, made in as many processes as there are cores.
 
 Each process has one thread for linear algebra, opens the catalog and loads the plugins by itself,
 and ends with the one that started it, however that ends.
@@ -18,7 +18,7 @@ from geobench.errors import GeobenchError
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
 
-    from geobench.leaderboard.rooms import Room
+    from geobench.site.board_pages import BoardPages
     from geobench.study.file import Study
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -26,7 +26,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA
 
 @dataclass(frozen=True)
 class Plan:
-    """An experiment of a study, of which a room shall be made."""
+    """An experiment of a study, of which pages shall be made."""
 
     settings: Settings
     name: str
@@ -41,9 +41,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Made:
-    """A room, and what failed."""
+    """The pages of a board, and what failed."""
 
-    room: "Room"
+    board: "BoardPages"
     failures: "list[GeobenchError]"
 
 
@@ -78,8 +78,8 @@ def plans(
 
 
 def make(plan: Plan) -> Made:
-    """Make the room of an experiment."""
-    from geobench.leaderboard import rooms
+    """Make the pages of an experiment."""
+    from geobench.site import board_pages
     from geobench.study import compare
     from geobench.study.graph import StudyGraph
 
@@ -87,14 +87,16 @@ def make(plan: Plan) -> Made:
     graph, engine = StudyGraph(plan.study, registry), plan.settings.engine(registry=registry)
     graph.invite(engine, plan.guests)
     outcome = compare.boards(graph, engine, only=plan.experiment, by_model=plan.by_model)
-    (exhibit,) = outcome.exhibits
-    exact = compare.exact(graph, engine, exhibit, plan.exchanges) if plan.exchanges else {}
-    room = rooms.room(plan.name, plan.study.title or plan.name, exhibit, exact)
-    return Made(room, outcome.failures)
+    (comparison,) = outcome.comparisons
+    exact = compare.exact(graph, engine, comparison, plan.exchanges) if plan.exchanges else {}
+    page = board_pages.page_of(plan.name, plan.experiment)
+    title = plan.study.title or plan.name
+    shown = board_pages.Shown(page, title, comparison.board, comparison, exact)
+    return Made(board_pages.board_pages(shown), outcome.failures)
 
 
 def made(planned: Sequence[Plan]) -> Iterator[Made]:
-    """Make the rooms of all plans, in their order; with --debug, one after another.
+    """Make the pages of all plans, in their order; with --debug, one after another.
 
     Those of most work are begun first, so that no process has a long one left at the end.
     """

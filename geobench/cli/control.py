@@ -1,6 +1,6 @@
 """geobench control: a long free run of a dataset's simulator, and the thresholds it gives."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,7 @@ from geobench_catalog.commands.place import json_option, reference_argument
 if TYPE_CHECKING:
     from geobench.interfaces.experiment import Event
     from geobench.session import Session
+    from geobench.tables.table import Table
 
 
 @click.command()
@@ -56,18 +57,19 @@ def control(
     entry = session.catalog.get(dataset, "dataset")
     events = [_event(text) for text in texts] or _named(session, entry)
     made = session.control(entry, events, Control(states=states, seed=seed))
-    told = [_thresholds(event, each) for event, each in zip(events, made, strict=True)]
+    from geobench.tables import terminal
+    from geobench.tables.json import records
+
+    tables = [_thresholds(event, entry) for event, entry in zip(events, made, strict=True)]
     if as_json:
-        rows = [
-            {**documents.of_entry(each), "thresholds": own}
-            for each, own in zip(made, told, strict=True)
-        ]
-        documents.show(rows)
+        shown = zip(made, tables, strict=True)
+        documents.show(
+            [{**documents.of_entry(entry), "thresholds": records(t)} for entry, t in shown]
+        )
         return
-    for each, own in zip(made, told, strict=True):
-        click.echo(each.reference)
-        for row in own:
-            click.echo(_line(row))
+    for entry, table in zip(made, tables, strict=True):
+        click.echo(entry.reference)
+        click.echo(terminal.text(table), nl=False)
 
 
 def _event(text: str) -> "Event":
@@ -94,35 +96,43 @@ def _named(session: "Session", dataset: Entry) -> "list[Event]":
     return found
 
 
-def _thresholds(event: "Event", made: Entry) -> list[dict[str, Any]]:
+def _thresholds(event: "Event", made: Entry) -> "Table":
     """Threshold of each quantile, in the climate with the fewest separate exceedances."""
     from geobench import control as runs
+    from geobench.tables.numbers import count_cell
+    from geobench.tables.table import Cell, Column, Row, Table
 
     found = runs.thresholds(event, made.load())
     rows = []
     for place, quantile in enumerate(event.quantiles):
         fewest = int(found.separate[place].argmin())
+        low, high = float(found.limits[place].min()), float(found.limits[place].max())
+        enough = not bool(found.few[place])
         rows.append(
-            {
-                "event": event.name,
-                "quantile": quantile,
-                "side": event.side,
-                "lowest_threshold": float(found.limits[place].min()),
-                "highest_threshold": float(found.limits[place].max()),
-                "values": int(found.values[fewest]),
-                "exceedances": int(found.exceedances[place, fewest]),
-                "separate": int(found.separate[place, fewest]),
-                "enough": not bool(found.few[place]),
-            }
+            Row(
+                [
+                    Cell(event.name, event.name),
+                    Cell(f"{100 * quantile:g} %", quantile),
+                    Cell(event.side, event.side),
+                    Cell(
+                        f"{low:.5g}" if low == high else f"{low:.5g} to {high:.5g}",
+                        ends=(low, high),
+                    ),
+                    count_cell(int(found.values[fewest])),
+                    count_cell(int(found.exceedances[place, fewest])),
+                    count_cell(int(found.separate[place, fewest])),
+                    Cell("" if enough else "too few for a score", enough),
+                ]
+            )
         )
-    return rows
-
-
-def _line(row: dict[str, Any]) -> str:
-    low, high = row["lowest_threshold"], row["highest_threshold"]
-    limit = f"{low:.5g}" if low == high else f"{low:.5g} to {high:.5g}"
-    few = "" if row["enough"] else "  too few for a score"
-    return (
-        f"  {row['event']}  {100 * row['quantile']:g} %  {row['side']} {limit}  "
-        f"{row['exceedances']:,} of {row['values']:,} values, {row['separate']:,} separate{few}"
-    )
+    columns = [
+        Column("event", "left", key="event"),
+        Column("quantile", key="quantile"),
+        Column("side", "left", key="side"),
+        Column("threshold", end_keys=("lowest_threshold", "highest_threshold")),
+        Column("values", key="values"),
+        Column("beyond it", key="exceedances"),
+        Column("separate exceedances", key="separate"),
+        Column("", "left", key="enough"),
+    ]
+    return Table(columns, rows)

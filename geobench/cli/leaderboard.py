@@ -11,10 +11,11 @@ from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from geobench.leaderboard.board import Board
-    from geobench.leaderboard.rooms import Room
+    from geobench.board.comparison import Comparison
+    from geobench.board.model import Board
+    from geobench.site.board_pages import BoardPages
     from geobench.study.compare import Outcome
 
 FORMATS = ("table", "markdown", "latex", "csv", "json")
@@ -54,7 +55,11 @@ by_model_option = click.option(
 
 @leaderboard.command(epilog=EXIT_CODES)
 @click.argument("study", type=click.Path(path_type=Path))
-@click.option("--html", type=click.Path(path_type=Path), help="Write a page to this file.")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    help="Write the pages of the study into this one file. It needs nothing beside it.",
+)
 @click.option(
     "--bin",
     "binned",
@@ -111,11 +116,7 @@ def show(
         settings.tell(failure)
     form = "json" if as_json else form
     if html:
-        from geobench.leaderboard import page
-
-        notes = [str(failure) for failure in outcome.failures]
-        text = page.render(outcome.boards, title=read.title or study.stem, notes=notes)
-        _write(html, text)
+        _write(html, _in_one_file(outcome, study.stem, read.title or study.stem))
         click.echo(html.absolute().as_uri(), err=form != "table")
     if figures:
         _draw(outcome, figures)
@@ -126,22 +127,43 @@ def show(
 
 def _print(boards: "list[Board]", form: str) -> None:
     """Print boards in one of the formats."""
-    from geobench.leaderboard import cells_csv, latex, markdown, terminal
+    from geobench.board.every_number import every_number
+    from geobench.board.ranking import for_papers, rankings
+    from geobench.tables import csv, latex, markdown, terminal
 
     if form == "json":
         documents.show([board.as_dict() for board in boards])
     elif form == "csv":
-        documents.write(cells_csv.lines(boards))
-    else:
-        write = {"table": terminal.ranking, "markdown": markdown.table, "latex": latex.table}[form]
+        documents.write(csv.text(every_number(boards)))
+    elif form == "table":
         for board in boards:
-            click.echo(write(board))
+            click.echo(terminal.text(*rankings(board)))
+    else:
+        write = {"markdown": markdown.text, "latex": latex.text}[form]
+        for board in boards:
+            click.echo(write(for_papers(board)))
+
+
+def _in_one_file(outcome: "Outcome", name: str, title: str) -> str:
+    """Return the pages of all boards as the text of one file."""
+    from geobench.site.board_pages import Shown, board_pages, page_of
+    from geobench.site.one_file import one_file
+
+    # Boards of some of the cases have no entries of their own.
+    comparisons: Sequence[Comparison | None] = outcome.comparisons or [None] * len(outcome.boards)
+    pages = [
+        board_pages(
+            Shown(page_of(name, f"{board.name}-{place}"), title, board, comparison, in_file=True)
+        )
+        for place, (board, comparison) in enumerate(zip(outcome.boards, comparisons, strict=True))
+    ]
+    return one_file(pages, title=title, notes=[str(failure) for failure in outcome.failures])
 
 
 def _draw(outcome: "Outcome", folder: Path) -> None:
-    from geobench.leaderboard import papers
+    from geobench.board import paper_figures
 
-    files = [file for exhibit in outcome.exhibits for file in papers.save(exhibit, folder)]
+    files = [file for own in outcome.comparisons for file in paper_figures.save(own, folder)]
     click.echo(f"{len(files)} figures in {folder.absolute().as_uri()}", err=True)
 
 
@@ -190,7 +212,8 @@ def build(
     For example: geobench leaderboard build studies/quick.yaml --out site
     """
     from geobench.cli import building
-    from geobench.leaderboard import changes, site
+    from geobench.site import build as site
+    from geobench.site import changes
 
     changes.last_build(out)  # before anything is computed
     planned = [
@@ -201,35 +224,35 @@ def build(
         )
     ]
     site.check_apart([(plan.name, plan.experiment) for plan in planned])
-    rooms: list[Room] = []
+    boards: list[BoardPages] = []
     notes: list[str] = []
     for made in building.made(planned):
-        rooms.append(made.room)
+        boards.append(made.board)
         for failure in made.failures:
             settings.tell(failure)
             notes.append(str(failure))
-    titles = list(dict.fromkeys(room.card.study for room in rooms))
+    titles = list(dict.fromkeys(board.overview.study for board in boards))
     heading = title or (titles[0] if len(titles) == 1 else "Leaderboard")
-    told = site.build(rooms, out, title=heading, notes=notes)
+    document = site.build(boards, out, title=heading, notes=notes)
     page = (out / "index.html").absolute().as_uri()
     if as_json:
-        documents.show({"page": page, "changes": told["changes"], "notes": notes})
+        documents.show({"page": page, "changes": document["changes"], "notes": notes})
     else:
         click.echo(page)
-        click.echo(_since(told), nl=False)
-    finish(bool(notes), sound=all(room.sound for room in rooms))
+        click.echo(_since(document), nl=False)
+    finish(bool(notes), sound=all(board.sound for board in boards))
 
 
-def _since(told: "Mapping[str, Any]") -> str:
+def _since(document: "Mapping[str, Any]") -> str:
     """What is to be said of the last build into the folder, if there was one: a line."""
-    if told["replaced"]:
+    if document["replaced"]:
         return (
-            f"the last build was made by an older geobench (schema {told['replaced']}): it was "
+            f"the last build was made by an older geobench (schema {document['replaced']}): it was "
             f"replaced, and is not compared with this one\n"
         )
-    if told["first"]:
+    if document["first"]:
         return ""
-    count = len(told["changes"])
+    count = len(document["changes"])
     return f"{count or 'no'} change{'' if count == 1 else 's'} since the last build\n"
 
 

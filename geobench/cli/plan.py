@@ -12,6 +12,7 @@ from geobench_catalog.commands.place import completes, json_option, reference_ar
 
 if TYPE_CHECKING:
     from geobench.planning import Plan
+    from geobench.tables.table import Table
 
 
 class Share(click.ParamType[float]):
@@ -106,14 +107,35 @@ def plan(
 
 
 def _tell(plan: "Plan") -> None:
-    click.echo(f"{'members':>9} {'cases':>10} {'members x cases':>16} {'variance by members':>20}")
-    for need in plan.needs:
-        total = need.members * need.cases
-        share = f"{need.member_share:>20.0%}"
-        click.echo(f"{need.members:>9,} {need.cases:>10,} {total:>16,} {share}")
+    from geobench.tables import terminal
+
+    click.echo(terminal.text(_needs(plan)), nl=False)
     click.echo(
         f"At hand: {plan.cases} cases, {plan.members} members, {plan.law_members} of the law. They "
         f"differ by {plan.seen:.2%} and notice {plan.noticed:.2%}."
     )
     worth = f"{plan.dependence:.2g} cases being worth an independent one"
     click.echo(f"From {plan.resampled}, {worth}.")
+
+
+def _needs(plan: "Plan") -> "Table":
+    """Cases that are needed, by members."""
+    from geobench.tables.numbers import count_cell
+    from geobench.tables.table import Cell, Column, Row, Table
+
+    columns = [
+        Column(heading)
+        for heading in ("members", "cases", "members x cases", "variance by members")
+    ]
+    rows = [
+        Row(
+            [
+                count_cell(need.members),
+                count_cell(need.cases),
+                count_cell(need.members * need.cases),
+                Cell(f"{need.member_share:.0%}", need.member_share),
+            ]
+        )
+        for need in plan.needs
+    ]
+    return Table(columns, rows)

@@ -31,10 +31,11 @@ def run(
 
     For example: geobench --catalog demo/catalog run studies/quick.yaml
     """
-    from geobench.leaderboard import terminal
+    from geobench.board.ranking import rankings
     from geobench.study import run as running
     from geobench.study.file import read_study
     from geobench.study.graph import StudyGraph
+    from geobench.tables import terminal
 
     graph = StudyGraph(read_study(study, nfe), settings.plugins)
     if dry_run:
@@ -52,7 +53,7 @@ def run(
         documents.show([board.as_dict() for board in outcome.boards])
     else:
         for board in outcome.boards:
-            click.echo(terminal.ranking(board))
+            click.echo(terminal.text(*rankings(board)))
     for failure in outcome.failures:
         settings.tell(failure)
     finish(bool(outcome.failures), outcome.boards)

@@ -1,5 +1,6 @@
 """geobench scorers: what scorers notice. geobench test: whether a forecast is of the law."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,12 @@ from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import completes, json_option, reference_argument
 
 if TYPE_CHECKING:
+    from geobench.defects import Power
+    from geobench.exchange import Verdict
     from geobench.forecast import Forecast
     from geobench.interfaces.scorer import Scorer
     from geobench.registry import Registry
+    from geobench.tables.table import Table
 
 
 @click.group()
@@ -52,13 +56,9 @@ def power(
     if as_json:
         documents.show([asdict(each) for each in found])
         return
-    from geobench.defects import DEFECTS
+    from geobench.tables import terminal
 
-    width = max(len(each.score) for each in found)
-    click.echo(" ".join([" " * width, *(f"{name:>10}" for name in DEFECTS)]))
-    for score in dict.fromkeys(each.score for each in found):
-        row = {each.defect: each.power for each in found if each.score == score}
-        click.echo(" ".join([f"{score:<{width}}", *(_cell(row[name]) for name in DEFECTS)]))
+    click.echo(terminal.text(_powers(found)), nl=False)
     click.echo(f"Share of {found[0].pairs} pairs noticed at 5 %; none: false alarms.")
     _caution(draws)
 
@@ -117,17 +117,35 @@ def test(
     if as_json:
         documents.show([asdict(each) for each in found])
         return
-    width = max(len(each.score) for each in found)
-    click.echo(f"{'':{width}} {'score':>10} {'the law':>10} {'p':>7} {'q':>7}")
-    for each in found:
-        numbers = f"{each.value:>10.4g} {each.law:>10.4g} {each.p:>7.3f} {each.q:>7.3f}"
-        click.echo(f"{each.score:<{width}} {numbers}")
+    from geobench.tables import terminal
+
+    click.echo(terminal.text(_verdicts(found)), nl=False)
     click.echo(f"Means over lead times; {exchanges} exchanges of members with draws of the law.")
     _caution(draws)
 
 
-def _cell(power: float) -> str:
-    return f"{power:>10.2f}" if power == power else f"{'–':>10}"
+def _powers(found: "Sequence[Power]") -> "Table":
+    """The power of each score, a column for each defect."""
+    from geobench.defects import DEFECTS
+    from geobench.tables.numbers import number_cell
+    from geobench.tables.table import Cell, Column, Row, Table
+
+    powers = {(power.score, power.defect): power.power for power in found}
+    rows = [
+        Row([Cell(score), *(number_cell(powers[score, defect], 2) for defect in DEFECTS)])
+        for score in dict.fromkeys(power.score for power in found)
+    ]
+    return Table([Column("score", "left"), *(Column(defect) for defect in DEFECTS)], rows)
+
+
+def _verdicts(found: "Sequence[Verdict]") -> "Table":
+    """The test of each score."""
+    from geobench.tables.table import Table
+
+    return Table.of_texts(
+        ["", "score", "the law", "p", "q"],
+        [[v.score, f"{v.value:.4g}", f"{v.law:.4g}", f"{v.p:.3f}", f"{v.q:.3f}"] for v in found],
+    )
 
 
 def _chosen(registry: "Registry", names: tuple[str, ...]) -> "list[Scorer]":

@@ -18,10 +18,10 @@ from geobench_catalog.commands import one_line
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from geobench.board.model import Board
     from geobench.interfaces.experiment import Experiment
     from geobench.interfaces.law import Law
     from geobench.interfaces.model import Progress, Watch
-    from geobench.leaderboard.board import Board
     from geobench.nodes.engine import Engine
     from geobench.registry import Registry
     from geobench.session import Session
@@ -218,7 +218,7 @@ class Counts(click.ParamType[tuple[int, ...]]):
 
 def finish(failed: bool, boards: "Sequence[Board]" = (), *, sound: bool = True) -> None:
     """End a command that made boards, with the exit code that `EXIT_CODES` tells."""
-    from geobench.leaderboard.soundness import all_sound
+    from geobench.board.soundness import all_sound
 
     if failed:
         raise click.exceptions.Exit(2)

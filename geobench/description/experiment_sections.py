@@ -3,11 +3,12 @@
 import math
 
 from geobench.description.measuring import Description, Extreme, card_leads
-from geobench.description.section import Section, sized, told, units_of
+from geobench.description.section import section, sized, told, units_of
 from geobench.difficulty import CALLED, ENOUGH, RIVALS, SCORES, Difficulty
 from geobench.extremes import SEEN, Level, ReturnLevels
-from geobench.intervals import Array, Interval
-from geobench.leaderboard.text import number
+from geobench.statistics.intervals import Array, Interval
+from geobench.tables.numbers import number
+from geobench.tables.table import Table
 
 _CALLED = {"gaussian": "Gaussian", "shuffled": "shuffled"}
 _DOUBTFUL = 0.01  # false alarm rate of the check for stationarity
@@ -34,7 +35,7 @@ _EVENTS = (
 )
 
 
-def shape(found: Description) -> Section:
+def shape(found: Description) -> Table:
     """How far the law is from a normal one."""
     rows = [
         (
@@ -51,10 +52,10 @@ def shape(found: Description) -> Section:
         "excess kurtosis",
         "negentropy",
     )
-    return Section("Shape of the law", headers, rows, [_SHAPE])
+    return section("Shape of the law", headers, rows, [_SHAPE])
 
 
-def difficulty(found: Description) -> Section:
+def difficulty(found: Description) -> Table:
     """What is lost by getting only part of the law right."""
     rows = [
         (
@@ -73,14 +74,14 @@ def difficulty(found: Description) -> Section:
             "These draws start from the exact state; models are given less than that. With the "
             "experiment's dataset in the catalog, they start from what is known."
         )
-    return Section("Difficulty", headers, rows, notes)
+    return section("Difficulty", headers, rows, notes)
 
 
 def _day(card: Difficulty, found: Description) -> str:
     return f"day {card.lead * found.days:g}"
 
 
-def events(found: Description) -> Section:
+def events(found: Description) -> Table:
     """Thresholds, and how probable and how predictable it is to pass them."""
     leads = card_leads(found.effort.leads)
     rows = [
@@ -100,7 +101,7 @@ def events(found: Description) -> Section:
         notes.append("The experiment names no events; these are for a first impression.")
     days = [f"day {lead * found.days:g}" for lead in leads]
     headers = ("event", "quantile", "threshold", "seen", *days, f"by {days[-1]}")
-    return Section("Events", headers, rows, notes)
+    return section("Events", headers, rows, notes)
 
 
 def _seen(count: int) -> str:
@@ -120,7 +121,7 @@ def _range(values: Array) -> str:
     return (low if low == high else f"{low} to {high}").replace("-", "−")
 
 
-def return_levels(found: Description, each: Extreme) -> Section:
+def return_levels(found: Description, each: Extreme) -> Table:
     """Levels that are passed once in a number of years."""
     levels = each.levels
     sign = 1 if each.event.side == "above" else -1
@@ -140,7 +141,7 @@ def return_levels(found: Description, each: Extreme) -> Section:
     notes = [_fits(levels, each, sign, found.days), _stationarity(levels, sign)]
     if not rows:
         notes.insert(0, "The control run is too short for a return level; use --effort long.")
-    return Section(f"Return levels: {each.event.name}", headers, rows, notes)
+    return section(f"Return levels: {each.event.name}", headers, rows, notes)
 
 
 def _fits(levels: ReturnLevels, each: Extreme, sign: int, days: float) -> str:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geobench.charts.styles import COLOURS, MATPLOTLIB
 from geobench.description.measuring import EDGES, HORIZONS, Description
 from geobench.difficulty import CALLED, ENOUGH, RIVALS, SCORES
 from geobench.errors import GeobenchError
 from geobench.film import PICTURE
 from geobench.maps import panels, space_time
-from geobench.plotting import COLOURS, STYLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def picture(found: Description, path: Path | io.BytesIO) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(MATPLOTLIB):
         figure = Figure(figsize=(12.5, 11), layout="constrained", dpi=110)
         figure.suptitle(found.title or found.name, x=0.01, ha="left", fontweight="bold")
         upper, lower = figure.subfigures(2, 1, height_ratios=(1.75, 1), squeeze=False)[:, 0]

@@ -22,9 +22,9 @@ from geobench.interfaces.model import Progress
 from geobench.interfaces.noise import Noise
 from geobench.interfaces.simulator import Simulator
 from geobench.interfaces.state import StateSpec, areas_at_sea, by_area
-from geobench.intervals import Array, Interval
 from geobench.properties import climate, lyapunov, predictability
 from geobench.simulating import trajectories
+from geobench.statistics.intervals import Array, Interval
 
 EDGES = np.linspace(-6, 6, 97)
 HORIZONS = (0.5, 0.95)

@@ -1,11 +1,15 @@
 """A description as a page: Markdown, or one HTML file with its picture inside."""
 
 import base64
+from collections.abc import Sequence
+from dataclasses import replace
 
-from geobench.description.section import Section
+from geobench.tables import html as html_table
+from geobench.tables import markdown as markdown_table
+from geobench.tables.table import Table
 
 
-def markdown(title: str, sections: list[Section], command: str, picture: str = "") -> str:
+def markdown(title: str, sections: Sequence[Table], command: str, picture: str = "") -> str:
     """Write headings, tables and notes, the command that made them, and a link to the picture."""
     parts = [f"# {title}", f"Measured by\n\n```\n{command}\n```"]
     if picture:
@@ -13,19 +17,12 @@ def markdown(title: str, sections: list[Section], command: str, picture: str = "
     for section in sections:
         parts.append(f"## {section.title}")
         if section.rows:
-            parts.append(_table(section))
+            parts.append(markdown_table.body(section))
         parts += section.notes
     return "\n\n".join(parts) + "\n"
 
 
-def _table(section: Section) -> str:
-    side = "---:" if section.named else "---"
-    lines = [section.headers, ("---", *[side] * (len(section.headers) - 1)), *section.rows]
-    cells = [[cell.replace("|", r"\|") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
-
-
-def html(title: str, sections: list[Section], command: str, picture: bytes) -> str:
+def html(title: str, sections: Sequence[Table], command: str, picture: bytes) -> str:
     """Render the same, `picture` being a PNG. Every text is escaped; there is no script."""
     import jinja2
 
@@ -36,9 +33,10 @@ def html(title: str, sections: list[Section], command: str, picture: bytes) -> s
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["table"] = html_table.html
     return environment.get_template("description.html").render(
         title=title,
-        sections=sections,
+        sections=[(section, replace(section, title="", notes=())) for section in sections],
         command=command,
         alternative=_alternative(title),
         picture=base64.b64encode(picture).decode(),

@@ -3,15 +3,14 @@
 import dataclasses
 from typing import Any
 
-import numpy as np
-
 from geobench.description import experiment_sections as experiment
 from geobench.description import simulator_sections as simulator
 from geobench.description.measuring import Description
-from geobench.description.section import Section
+from geobench.tables.json import json_values
+from geobench.tables.table import Table
 
 
-def sections(found: Description, unit_days: float | None = None) -> list[Section]:
+def sections(found: Description, unit_days: float | None = None) -> list[Table]:
     """Turn a description into sections; rates are also told per `unit_days` days."""
     return [
         simulator.setting(found),
@@ -33,7 +32,7 @@ def as_json(found: Description) -> dict[str, Any]:
         if each.name not in ("sample", "extremes", "simulator", "spec", "exponents")
     }
     spectrum = found.exponents
-    values: dict[str, Any] = _values(
+    values: dict[str, Any] = json_values(
         {
             **fields,
             "simulator": found.simulator.recipe(),
@@ -61,14 +60,3 @@ def as_json(found: Description) -> dict[str, Any]:
         }
     )
     return values
-
-
-def _values(value: Any) -> Any:
-    """Python's own values: a dict of a dataclass, lists of arrays."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _values(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {str(key): _values(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_values(each) for each in value]
-    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value

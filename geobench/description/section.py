@@ -2,25 +2,30 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from geobench.intervals import Interval
-from geobench.leaderboard.text import number
+from geobench.statistics.intervals import Interval
+from geobench.tables.numbers import number
+from geobench.tables.table import Cell, Column, Row, Table
+
+_NUMBER = 16  # letters of a cell at most; what is longer is text, and goes on in the next line
 
 
-@dataclass(frozen=True)
-class Section:
-    """A heading, a table (it may be empty) and notes to read it by."""
+def section(
+    title: str,
+    headings: Sequence[str] = (),
+    rows: Sequence[Sequence[str]] = (),
+    notes: Sequence[str] = (),
+) -> Table:
+    """Return a table with a title, and notes to read it by.
 
-    title: str
-    headers: tuple[str, ...] = ()
-    rows: Sequence[tuple[str, ...]] = ()
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def named(self) -> bool:
-        """Whether the columns have names; else the first of two names the row."""
-        return any(self.headers)
+    It may be empty. Without headings the first of two columns names the row.
+    """
+    columns = [
+        Column(heading, "right" if place and any(headings) else "left", wrap=wraps)
+        for place, heading in enumerate(headings)
+        for wraps in [not place or any(len(row[place]) > _NUMBER for row in rows)]
+    ]
+    return Table(columns, [Row([Cell(text) for text in row]) for row in rows], title, notes)
 
 
 def told(value: Interval | None, digits: int = 3, factor: float = 1.0) -> str:

@@ -5,10 +5,11 @@ import math
 import numpy as np
 
 from geobench.description.measuring import HORIZONS, Description
-from geobench.description.section import Section, sized, told, units_of
-from geobench.intervals import Interval
-from geobench.leaderboard.text import number
+from geobench.description.section import section, sized, told, units_of
 from geobench.properties import climate
+from geobench.statistics.intervals import Interval
+from geobench.tables.numbers import number
+from geobench.tables.table import Table
 
 _CLIMATE = (
     "Standard deviation, skewness and excess kurtosis are of anomalies from each cell's mean, "
@@ -19,7 +20,7 @@ _CLIMATE = (
 )
 
 
-def setting(found: Description) -> Section:
+def setting(found: Description) -> Table:
     """What was run."""
     effort, days = found.effort, found.days
     years = effort.trajectories * effort.steps * days / 365
@@ -33,7 +34,7 @@ def setting(found: Description) -> Section:
         f"after {found.spin_up} steps of spin-up"
     )
     variables = (f"{v.name}{_long(v.name, v.long_name, v.units)}" for v in found.spec.variables)
-    return Section(
+    return section(
         "What was measured",
         ("", ""),
         [
@@ -59,7 +60,7 @@ def _days(days: float) -> str:
     return f"{days:g} day{'' if days == 1 else 's'}"
 
 
-def climates(found: Description) -> Section:
+def climates(found: Description) -> Table:
     """Moments, memory and noise of each variable."""
     rows = []
     for place, variable in enumerate(found.spec.variables):
@@ -86,16 +87,16 @@ def climates(found: Description) -> Section:
         "decorrelation, days",
         "noise / increment",
     )
-    return Section("Climate", headers, rows, [_CLIMATE])
+    return section("Climate", headers, rows, [_CLIMATE])
 
 
 def _beyond(steps: int, found: Description) -> str:
     return f"> {steps * found.days:g}"
 
 
-def predictability(found: Description, unit_days: float | None) -> Section:
+def predictability(found: Description, unit_days: float | None) -> Table:
     """Horizons of the spread, and the growth of small errors."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for share in HORIZONS:
         place = found.horizons[share]
         rows.append(
@@ -117,7 +118,7 @@ def predictability(found: Description, unit_days: float | None) -> Section:
         "inits. Small errors: normal, 1e-4 climatological standard deviations, in runs with the "
         f"same noise; geometric mean over inits{span}. Brackets: 95 % bootstrap over inits."
     )
-    return Section("Predictability", ("", ""), rows + _growth(found, unit_days), [note])
+    return section("Predictability", ("", ""), rows + _growth(found, unit_days), [note])
 
 
 def _growth(found: Description, unit_days: float | None) -> list[tuple[str, ...]]:
@@ -146,7 +147,7 @@ def _growth(found: Description, unit_days: float | None) -> list[tuple[str, ...]
     return rows
 
 
-def exponents(found: Description, unit_days: float | None) -> Section:
+def exponents(found: Description, unit_days: float | None) -> Table:
     """Lyapunov exponents, and what follows from them."""
     spectrum, effort = found.exponents, found.effort
     factors = {"per day": 1.0} | ({f"per {_days(unit_days)}": unit_days} if unit_days else {})
@@ -180,4 +181,4 @@ def exponents(found: Description, unit_days: float | None) -> Section:
             f"The sum of the {count} largest exponents is positive, so the dimension is larger "
             f"than {count}; --exponents measures more of them."
         )
-    return Section("Lyapunov exponents", ("", *factors), rows, notes)
+    return section("Lyapunov exponents", ("", *factors), rows, notes)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from geobench.interfaces.state import by_area
-from geobench.intervals import Array, Interval, bootstrap, jackknife
+from geobench.statistics.intervals import Array, Interval, bootstrap, jackknife
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from geobench.errors import GeobenchError
 from geobench.interfaces.model import Progress, silent
 from geobench.interfaces.noise import Noise
 from geobench.interfaces.simulator import Simulator
-from geobench.intervals import Array, Interval, jackknife
+from geobench.statistics.intervals import Array, Interval, jackknife
 
 _SIZE = 1e-6  # of a perturbation, in climatological standard deviations
 

@@ -10,7 +10,7 @@ from geobench.draws import at_sea
 from geobench.interfaces.noise import Noise
 from geobench.interfaces.simulator import Simulator
 from geobench.interfaces.state import areas_at_sea, by_area
-from geobench.intervals import Array, Interval, bootstrap
+from geobench.statistics.intervals import Array, Interval, bootstrap
 
 SMALL = 1e-4  # initial error, in climatological standard deviations
 _LARGE = 0.05  # beyond it, growth is no longer exponential

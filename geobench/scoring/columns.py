@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from geobench.errors import GeobenchError
 from geobench.interfaces.scorer import Scorer
-from geobench.resampling import Resampling, draws_of
+from geobench.statistics.resampling import Resampling, draws_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from geobench import against_law, bins
+from geobench.board.compare import compare
+from geobench.board.comparison import Comparison
+from geobench.board.competitor import Competitor, over_seeds
+from geobench.board.model import Board
 from geobench.entries.recipes import FOREIGN
 from geobench.entries.summaries import DatasetSummary
 from geobench.errors import GeobenchError
-from geobench.leaderboard.board import Board, Competitor, compare, over_seeds
-from geobench.leaderboard.exhibit import Exhibit
 from geobench.nodes.engine import Engine, Known
 from geobench.nodes.node import Node
 from geobench.study.graph import REFERENCE, Brought, Cell, Graph, Row, StudyGraph
@@ -21,7 +23,7 @@ class Outcome:
 
     boards: list[Board] = field(default_factory=list)
     failures: list[GeobenchError] = field(default_factory=list)
-    exhibits: list[Exhibit] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
     """What each board is of, where that was asked for."""
 
 
@@ -57,7 +59,7 @@ def boards(
         if binned is None:
             board = board_of(study, name, dataset, competitors)
             outcome.boards.append(board)
-            outcome.exhibits.append(_exhibit(study, engine, board, dataset, competitors))
+            outcome.comparisons.append(_comparison(study, engine, board, dataset, competitors))
             continue
         for part in bins.of(binned, engine, competitors[0].forecast):
             board = board_of(study, name, dataset, competitors, part.places.tolist())
@@ -113,18 +115,18 @@ def competitor(
     )
 
 
-def _exhibit(
+def _comparison(
     study: StudyGraph,
     engine: Engine,
     board: Board,
     dataset: Entry,
     competitors: Sequence[Competitor],
-) -> Exhibit:
+) -> Comparison:
     """Everything that a board is of, the competitors in the order of its rows."""
     reference, *others = competitors
     by_forecast = {str(own.forecast.reference): own for own in others}
     realised = engine.dataset(dataset)
-    return Exhibit(
+    return Comparison(
         board,
         dataset,
         study.scorers,
@@ -142,15 +144,15 @@ def _exhibit(
 
 
 def exact(
-    study: StudyGraph, engine: Engine, exhibit: Exhibit, exchanges: int
+    study: StudyGraph, engine: Engine, comparison: Comparison, exchanges: int
 ) -> dict[str, list[tuple[str, float, float, float, float]]]:
     """Exact tests of each row that is not given the law, by forecast: score, value, law, p, q.
 
     The study's scorers test; a forecast with failed members is not tested.
     """
     tested = {}
-    law = engine.forecast(exhibit.reference.forecast)
-    for row, own in zip(exhibit.board.rows, exhibit.competitors, strict=True):
+    law = engine.forecast(comparison.reference.forecast)
+    for row, own in zip(comparison.board.rows, comparison.competitors, strict=True):
         if row.knows_law or row.failed:
             continue
         forecast = engine.forecast(own.forecast)

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
+from geobench.board.competitor import Competitor
+from geobench.board.model import Board
 from geobench.errors import BusyError, GeobenchError
-from geobench.leaderboard.board import Board, Competitor
 from geobench.nodes.engine import PATIENCE, Engine, Known
 from geobench.nodes.node import Node
 from geobench.study.compare import Outcome, board_of, competitor, of_experiment, readable

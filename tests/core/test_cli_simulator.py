@@ -13,10 +13,10 @@ from PIL import Image
 from geobench import Dimension, GeobenchError, Law, Noise, StateSpec, Variable, film, maps
 from geobench.cli import main
 from geobench.description import effort, measuring, pages, report, terminal
-from geobench.description.section import Section, sized, told
+from geobench.description.section import section, sized, told
 from geobench.interfaces.model import unwatched
-from geobench.intervals import Interval
 from geobench.registry import Registry
+from geobench.statistics.intervals import Interval
 from geobench.testing import Decay
 
 EDDIES = """
@@ -251,12 +251,12 @@ def test_numbers_are_written_with_what_is_known() -> None:
 
 
 def test_tables_in_terminal_and_page() -> None:
-    section = Section("Heading", ("a", "b"), [("x|y", "1 [0, 2]")], ["A note."])
-    printed = terminal.report("Title", [section])
+    part = section("Heading", ("a", "b"), [("x|y", "1 [0, 2]")], ["A note."])
+    printed = terminal.report("Title", [part])
     assert printed.splitlines()[0] == "Title"
     assert "x|y" in printed
-    page = pages.markdown("Title", [section], "geobench describe")
-    assert "| a | b |\n| --- | ---: |\n| x\\|y | 1 [0, 2] |" in page
+    page = pages.markdown("Title", [part], "geobench describe")
+    assert "| a | b |\n| :-- | --: |\n| x\\|y | 1 \\[0, 2\\] |" in page
 
 
 # -- films

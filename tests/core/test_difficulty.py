@@ -12,7 +12,7 @@ from geobench import Dimension, GeobenchError, Law, Noise, Simulator, StateSpec,
 from geobench.difficulty import Difficulty, card, gaussian, shuffled, standardised
 from geobench.distances import pooled
 from geobench.draws import draw
-from geobench.intervals import Interval
+from geobench.statistics.intervals import Interval
 from geobench.testing import Decay
 
 ONE = torch.ones(1, 1, dtype=torch.float64)

@@ -26,9 +26,9 @@ def test_the_wheel_holds_three_packages(tmp_path: Path) -> None:
         "geobench_plugins",
         "geobench_catalog",
     }
-    assert "geobench/leaderboard/templates/page.html" in names
-    assert "geobench/leaderboard/templates/site/experiment.html" in names
-    assert "geobench/leaderboard/assets/site.js" in names
+    assert "geobench/tables/templates/table.html" in names
+    assert "geobench/site/templates/board.html" in names
+    assert "geobench/site/assets/site.js" in names
     assert "geobench_plugins/experiments/lorenz95.yaml" in names
     assert all(f"{package}/py.typed" in names for package in top if "." not in package)
 

@@ -9,9 +9,9 @@ import torch
 
 from geobench import Dimension, GeobenchError, Law, Noise, Simulator, StateSpec, Variable
 from geobench.draws import at_sea, draw
-from geobench.intervals import Interval, bootstrap, jackknife, ratio, wilson
 from geobench.properties import climate, lyapunov, predictability
 from geobench.simulating import trajectories
+from geobench.statistics.intervals import Interval, bootstrap, jackknife, ratio, wilson
 from geobench.testing import Decay
 from geobench_plugins.simulators.lorenz95 import Lorenz95
 

@@ -8,14 +8,19 @@ import pytest
 import xarray as xr
 
 from geobench import scoring
+from geobench.board import model, notes, placing, score_columns
+from geobench.board.ranking import ranking
 from geobench.interfaces import scorer
-from geobench.leaderboard import board as b
-from geobench.leaderboard import page, pairs, terminal
-from geobench.leaderboard.estimates import estimates
-from geobench.leaderboard.seeds import Mean
-from geobench.leaderboard.text import number
+from geobench.interfaces.scorer import Orientation
 from geobench.registry import Registry
-from geobench.resampling import Resampling
+from geobench.site.board_pages import Shown, board_pages
+from geobench.site.one_file import one_file
+from geobench.statistics.estimates import Estimate, estimate, estimates
+from geobench.statistics.rank_ranges import rank_ranges
+from geobench.statistics.resampling import Resampling
+from geobench.statistics.seeds import Mean
+from geobench.tables import terminal
+from geobench.tables.numbers import number
 
 
 def test_the_interval_covers_as_often_as_it_says() -> None:
@@ -25,7 +30,7 @@ def test_the_interval_covers_as_often_as_it_says() -> None:
     covered = 0
     for _ in range(400):
         found = xr.Dataset({"s": ("init_time", generator.standard_normal(60))})
-        interval = b.estimate(resampling.spread(resampling.means([found])["s"].values))
+        interval = estimate(resampling.spread(resampling.means([found])["s"].values))
         covered += interval.low < 0 < interval.high
     assert 0.915 < covered / 400 < 0.98
 
@@ -69,7 +74,7 @@ def _excesses(*values: float, error: float = 1.0) -> list[np.ndarray]:
 
 
 def _ranges(excesses: list[np.ndarray], failed: list[bool] | None = None) -> list[object]:
-    found = pairs.ranks([Mean(each, each) for each in excesses], failed or [False] * len(excesses))
+    found = rank_ranges([Mean(each, each) for each in excesses], failed or [False] * len(excesses))
     return [each and tuple(each) for each in found]
 
 
@@ -99,7 +104,7 @@ def test_failed_entries_rank_below_all_that_finish() -> None:
 
 def test_what_knows_the_law_has_no_rank_and_is_not_counted() -> None:
     own = [Mean(each, each) for each in _excesses(0, 10, 20)]
-    found = pairs.ranks(own, [False] * 3, counted=[False, True, True])
+    found = rank_ranges(own, [False] * 3, counted=[False, True, True])
     assert found == [None, (1, 1, 1), (2, 2, 2)]
 
 
@@ -108,28 +113,28 @@ def test_several_columns_rank_relative_to_the_baselines_excess() -> None:
     # quarter as bad in another, whose units are 100 times larger.
     first = np.array([0.0, 4.0, 2.0])[:, None, None] * np.ones((3, 5, 2))
     second = np.array([0.0, 400.0, 100.0])[:, None, None] * np.ones((3, 5, 2))
-    baseline, model = b._ranking([first, second], base=1)
+    baseline, model = placing.averaged([first, second], base=1)
     assert baseline[0] == pytest.approx(1)
     assert model[0] == pytest.approx((0.5 + 0.25) / 2)
-    assert b._ranking([first], base=1)[1][0] == pytest.approx(2)
+    assert placing.averaged([first], base=1)[1][0] == pytest.approx(2)
 
 
 def test_better_than_the_law_beyond_chance_is_flagged() -> None:
     leak, chance, law = (np.stack(_excesses(value, value)).T[None] for value in (-9, -2, 0))
-    flags = b._better_than_law(np.concatenate([leak, chance, law]), 5.0)
+    flags = score_columns.better_than_law(np.concatenate([leak, chance, law]), 5.0)
     assert flags.tolist() == [[True, True], [False, False], [False, False]]
 
 
 def test_few_trajectories_are_warned_of() -> None:
-    (told,) = b._few(Resampling(np.arange(12)))
+    (told,) = notes.few_blocks(Resampling(np.arange(12)))
     assert "12 independent test trajectories: so few (below 20)" in told
-    assert b._few(Resampling(np.arange(20))) == []
-    (told,) = b._few(Resampling(np.repeat(np.arange(2), 100), block=5))
+    assert notes.few_blocks(Resampling(np.arange(20))) == []
+    (told,) = notes.few_blocks(Resampling(np.repeat(np.arange(2), 100), block=5))
     assert told == (
         "Intervals come from blocks of 5 consecutive inits of 2 test trajectories, worth 40 "
         "independent ones."
     )
-    (told,) = b._few(Resampling(np.repeat(np.arange(2), 100), block=20))
+    (told,) = notes.few_blocks(Resampling(np.repeat(np.arange(2), 100), block=20))
     assert "worth 10 independent ones: so few" in told
 
 
@@ -140,12 +145,12 @@ def test_what_all_find_hard_does_not_blur_a_rank() -> None:
 
 
 @pytest.mark.parametrize("better", ["lower", "higher"])
-def test_the_skill_is_0_for_the_baseline_and_1_for_the_law(better: b.Orientation) -> None:
+def test_the_skill_is_0_for_the_baseline_and_1_for_the_law(better: Orientation) -> None:
     sign = 1 if better == "lower" else -1
     law, base = (sign * np.stack(_excesses(value, value, error=0.1)).T for value in (1.0, 5.0))
     for values, share, expected in ((law, 1, 0), (base, 0, 4), ((law + base) / 2, 0.5, 2)):
         excess, gap = (scorer.excess(better, each, law) for each in (values, base))
-        for cell in b._cells(better, values[None], excess[None], gap)[0]:
+        for cell in score_columns.cells(better, values[None], excess[None], gap)[0]:
             assert cell.skill is not None
             assert cell.skill.value == pytest.approx(share, abs=1e-12)
             assert cell.excess.value == pytest.approx(expected, abs=1e-12)
@@ -177,8 +182,8 @@ def test_there_is_no_skill_where_climatology_has_no_excess() -> None:
     law = np.ones((1001, 1))
     unclear, clear = (law + np.stack(_excesses(gap, error=1.0)).T for gap in (0.5, 5.0))
     none = 0 * law[None]
-    assert b._cells("lower", law[None], none, unclear - law)[0][0].skill is None
-    assert b._cells("lower", law[None], none, clear - law)[0][0].skill is not None
+    assert score_columns.cells("lower", law[None], none, unclear - law)[0][0].skill is None
+    assert score_columns.cells("lower", law[None], none, clear - law)[0][0].skill is not None
 
 
 @pytest.mark.parametrize(
@@ -189,16 +194,16 @@ def test_numbers_are_written_for_people(value: float, written: str) -> None:
     assert number(value) == written
 
 
-def _board(label: str = "fgn", *, failed: int = 0, suspicious: bool = False) -> b.Board:
-    estimate = b.Estimate(0.02, 0.01, 0.03)
-    nothing = b.Estimate(float("nan"), float("nan"), float("nan"))
+def _board(label: str = "fgn", *, failed: int = 0, suspicious: bool = False) -> model.Board:
+    value = Estimate(0.02, 0.01, 0.03)
+    nothing = Estimate(float("nan"), float("nan"), float("nan"))
     rows = [
-        b.Row(
+        model.Row(
             label=name,
             seed=0,
             rank=rank,
             rank_range=(rank, 2),
-            excess=nothing if bad else estimate,
+            excess=nothing if bad else value,
             failed=bad,
             knows_law=False,
             suspicious=suspicious,
@@ -213,16 +218,16 @@ def _board(label: str = "fgn", *, failed: int = 0, suspicious: bool = False) -> 
         for name, rank, bad in ((label, 1, 0), ("other", 2, failed))
     ]
     columns = [
-        b.Column("CRPS", "crps", "1", "lower", True, "1"),
-        b.Column("spread/skill", "spread-skill", "1", "one", True, "1"),
+        model.ScoreColumn("CRPS", "crps", "1", "lower", True, "1"),
+        model.ScoreColumn("spread/skill", "spread-skill", "1", "one", True, "1"),
     ]
     for column in columns:
-        share = estimate if column.better == "lower" else None
+        skill = value if column.better == "lower" else None
         column.cells = [
-            [b.Cell(value, value, share)] * 3
-            for value in (estimate, nothing if failed else estimate)
+            [model.ScoreCell(score, score, skill)] * 3
+            for score in (value, nothing if failed else value)
         ]
-    return b.Board(
+    return model.Board(
         name="tiny",
         title="A twin",
         dataset="dataset/tiny@1",
@@ -238,7 +243,7 @@ def _board(label: str = "fgn", *, failed: int = 0, suspicious: bool = False) -> 
 
 
 class _Page(HTMLParser):
-    VOID = ("meta", "br", "link", "img")
+    VOID = ("meta", "br", "link", "img", "input")
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -258,32 +263,54 @@ class _Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_stands_alone_and_escapes_what_it_is_told() -> None:
+def _file(*boards: model.Board, title: str = "t", notes: tuple[str, ...] = ()) -> str:
+    """The pages of boards in one file, as of boards of some of the cases: without entries."""
+    pages = [
+        board_pages(Shown(f"page-{number}", "a study", board, in_file=True))
+        for number, board in enumerate(boards)
+    ]
+    return one_file(pages, title=title, notes=notes)
+
+
+def _without_scripts(text: str) -> str:
+    return re.sub(r"<(style|script)>.*?</\1>", "", text, flags=re.S)
+
+
+def test_pages_in_one_file_stand_alone_and_escape_what_they_show() -> None:
     evil = "<script>alert(1)</script>"
-    text = page.render([_board(evil)], title=evil, notes=[evil])
+    text = _file(_board(evil), _board(), title=evil, notes=(evil,))
     parsed = _Page(text)
     assert parsed.open == []
-    tags = [tag for tag, _ in parsed.tags]
-    assert "script" not in tags
-    assert tags.count("h1") == 1
-    # The label stands in both figures too, escaped by matplotlib.
+    assert evil not in text
+    # In the heading, the note, the tables and the figures of the board.
     assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 6
+    ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
     for tag, attributes in parsed.tags:
         for key in ("src", "href", "xlink:href", "action"):
             target = attributes.get(key) or "#"
-            assert target.startswith("#"), f"<{tag}> fetches {target}"
-    assert not re.search(r"@import|url\((?!#)", text)
+            assert target.startswith(("#", "data:")), f"<{tag}> fetches {target}"
+            assert not target.startswith("#") or target[1:] in ["", *ids]
+    assert not re.search(r"@import|url\((?!#)", _without_scripts(text))
+
+
+def test_every_number_and_its_source_is_in_the_file() -> None:
+    text = _file(_board())
+    assert "0.0200<small>0.0100 to 0.0300<br>0.02000<br>0.020</small>" in text
+    assert "forecaster/a@1" in text
+    assert "dataset/tiny@1" in text
 
 
 def test_equal_boards_make_equal_pages() -> None:
-    assert page.render([_board()], title="t") == page.render([_board()], title="t")
+    assert _file(_board()) == _file(_board())
 
 
 def test_failed_and_suspicious_entries_are_marked_on_the_page_and_in_the_terminal() -> None:
     board = _board(failed=3, suspicious=True)
-    text = page.render([board], title="t")
+    text = _file(board)
     assert "3 members failed" in text
     assert "better than the true distribution: a leak or a bug" in text
-    assert "nan" not in re.sub(r"<style>.*?</style>", "", text, flags=re.S).lower()
-    assert "3 members failed" in terminal.model(board, board.rows[1])
-    assert "a leak or a bug" in terminal.model(board, board.rows[0])
+    assert "nan" not in _without_scripts(text).lower()
+    printed = terminal.text(ranking(board), piped=400)
+    assert "fgn – better than the true distribution: a leak or a bug" in printed
+    assert "other – 3 members failed" in printed

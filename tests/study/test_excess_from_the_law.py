@@ -7,10 +7,11 @@ import pytest
 import xarray as xr
 
 from geobench import Context, GeobenchError, Scorer
-from geobench.leaderboard import board, excess
-from geobench.leaderboard.estimates import estimates
+from geobench.board import excess
+from geobench.board.score_columns import better_than_law
 from geobench.registry import Registry
-from geobench.resampling import Resampling
+from geobench.statistics.estimates import estimates
+from geobench.statistics.resampling import Resampling
 from geobench_plugins.scorers.crps import CRPS
 
 INITS, LEADS, SITES, MEMBERS, DRAWS = 100, 2, 6, 8, 32
@@ -83,10 +84,7 @@ def test_a_model_that_knows_too_much_is_flagged_and_a_bad_one_is_not() -> None:
     """Beyond five standard errors of a hundred cases, in two tests at two lead times."""
     names, found = _excess()
     assert found.source == "law-crps"
-    flags = [
-        board._better_than_law(each[1:], 5.0 + further).any(-1)
-        for each, further in found.too_good()
-    ]
+    flags = [better_than_law(each[1:], 5.0 + further).any(-1) for each, further in found.too_good()]
     by_law, beyond = (dict(zip(names, each.tolist(), strict=True)) for each in flags)
     # The outcome leaks: to the draws such members look wrong, against the outcome too good.
     assert [name for name in names if beyond[name]] == ["outcome", "biased and leaking"]
@@ -124,7 +122,7 @@ def test_intervals_of_fresh_oracles_hold_nothing_as_often_as_they_say() -> None:
         mean = own.mean(-1, keepdims=True)
         (told,) = estimates(mean[0])
         covered += told.low < 0 < told.high
-        assert not board._better_than_law(mean, 4.0).any()
+        assert not better_than_law(mean, 4.0).any()
     assert 0.90 < covered / 200 < 0.995
 
 

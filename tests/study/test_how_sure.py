@@ -14,9 +14,11 @@ import xarray as xr
 from click.testing import CliRunner
 
 from geobench.cli import main
-from geobench.leaderboard import confidence_set, pairs
-from geobench.leaderboard.estimates import estimate
-from geobench.leaderboard.seeds import (
+from geobench.statistics import confidence_set, pairs
+from geobench.statistics.estimates import estimate
+from geobench.statistics.rank_ranges import rank_ranges
+from geobench.statistics.resampling import Resampling, block_length, fitting, overlap
+from geobench.statistics.seeds import (
     Mean,
     joined,
     means,
@@ -26,7 +28,6 @@ from geobench.leaderboard.seeds import (
     upper_limit,
     widened,
 )
-from geobench.resampling import Resampling, block_length, fitting, overlap
 
 Array = npt.NDArray[np.float64]
 
@@ -227,7 +228,7 @@ def test_pairs_that_are_clear_do_not_hide_a_close_one() -> None:
     noise = (noise - noise.mean()) / noise.std()
     losses.append(shared + noise + 3.2 / 20)
     own = _means(_draws(resampling, np.stack(losses)))
-    found = pairs.ranks(own, [False] * 11, resampling.degrees)
+    found = rank_ranges(own, [False] * 11, resampling.degrees)
     assert [each and each.number for each in found] == [1, *range(3, 12), 2]
     assert all(each and each.low == each.high for each in found)
 
@@ -274,9 +275,9 @@ def test_entries_that_are_alike_in_every_case_stay_together() -> None:
     draws = _draws(Resampling(np.arange(50)), np.stack([losses, losses, losses + 1]))
     found = pairs.differences(_means(draws))
     assert confidence_set.p_values(found) == [1, 1, 1 / 4097]
-    ranks = pairs.ranks(_means(draws), [False] * 3)
+    ranks = rank_ranges(_means(draws), [False] * 3)
     assert ranks == [(1, 1, 2), (2, 1, 2), (3, 3, 3)]
-    assert pairs.ranks([], []) == []
+    assert rank_ranges([], []) == []
     assert confidence_set.p_values(pairs.differences(_means(draws[2:]))) == [1]
 
 

@@ -10,9 +10,9 @@ import xarray as xr
 from geobench import Experiment, Scorer
 from geobench.nodes.engine import Engine
 from geobench.registry import Registry
-from geobench.resampling import Resampling
 from geobench.scoring import scores
 from geobench.session import Session
+from geobench.statistics.resampling import Resampling
 from geobench.study import run as running
 from geobench.study.file import Study
 from geobench.study.graph import StudyGraph

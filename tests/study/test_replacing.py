@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from geobench.leaderboard import replacing
+from geobench.site import replacing
 
 BUILD = """
 import sys, time
 from pathlib import Path
-from geobench.leaderboard import replacing
+from geobench.site import replacing
 for version in range(10**6):
     with replacing.replaced(Path(sys.argv[1])) as aside:
         for name in ("a", "b"):

@@ -166,7 +166,7 @@ def test_a_further_build_tells_what_changed(folder: Path, tmp_path: Path) -> Non
 
 
 def test_a_score_that_moved_is_told() -> None:
-    from geobench.leaderboard.changes import compared
+    from geobench.site.changes import compared
 
     def told(value: float, rank: int) -> dict[str, Any]:
         cell = [[value, value - 1, value + 1], [0.0, -1.0, 1.0], None]
@@ -206,7 +206,7 @@ def test_a_guest_of_another_dataset_is_refused(folder: Path) -> None:
 
 
 def test_names_of_files_are_safe_and_apart() -> None:
-    from geobench.leaderboard.slugs import slug
+    from geobench.board.slugs import slug
 
     names = ["fgn", "FGN", "../../etc/passwd", "", ".", "a/b", "a b", "\u202egnp", "🌊", "x" * 300]
     made = [slug(name) for name in names]

@@ -243,7 +243,7 @@ def test_what_exit_codes_mean_is_in_the_help() -> None:
 
 
 def test_members_that_failed_are_no_copies() -> None:
-    from geobench.leaderboard.soundness import _groups
+    from geobench.board.soundness import _groups
 
     values = np.arange(24.0).reshape(1, 2, 4, 3)
     values[0, -1, 1:3] = np.nan

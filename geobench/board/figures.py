@@ -1,0 +1,207 @@
+"""The figures of a board: what is on it, and the curves that its scorers declare.
+
+A function of a board that returns a `Figure`, listed in `_FIGURES`, is on every page and among the
+figures for papers.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from geobench.board import curves
+from geobench.board.comparison import Comparison
+from geobench.board.lead_axis import lead_axis, lead_days
+from geobench.board.model import Board, Row
+from geobench.board.text import title, units
+from geobench.charts.chart import Axis, Chart, Figure, Series, finite
+from geobench.charts.styles import Style, styles
+from geobench.interfaces.scorer import IDEALS
+from geobench.statistics.estimates import Estimate
+
+RANKING, COST = "ranking", "cost"
+"""Sections of a page that are not those of a family of scores."""
+_COSTS: Sequence[tuple[str, Axis, Callable[[Row], float]]] = (
+    ("time per member", Axis("time per member", "ms"), lambda row: 1e3 * row.seconds_per_member),
+    ("network evaluations", Axis("network evaluations per step"), lambda row: row.evaluations),
+    ("parameters", Axis("parameters of the network"), lambda row: float(row.parameters or 0)),
+    ("training", Axis("training", "sample-passes"), lambda row: float(row.sample_passes or 0)),
+)
+
+
+def figures(board: Board, comparison: Comparison | None = None) -> list[Figure]:
+    """Return every figure of a board; curves need the entries behind it."""
+    made = [figure for make in _FIGURES if (figure := make(board))]
+    return made + (curves.figures(comparison) if comparison else [])
+
+
+def series_styles(board: Board) -> list[Style]:
+    """Return the style of each row: colour and marker by model, line by seed."""
+    names = [title(board, place) for place in range(len(board.rows))]
+    return styles([row.label for row in board.rows], [row.seed for row in board.rows], names)
+
+
+def excess(board: Board) -> Figure | None:
+    """Excess over the oracle of each score that has one, against lead time."""
+    return _figure(
+        "excess",
+        "Excess over the oracle by lead time",
+        "How much worse than fresh draws of the truth, on the same cases; bars are 95 % intervals. "
+        "The scale is logarithmic: where an interval reaches zero, a triangle stands at its upper "
+        "end and says “at most this”.",
+        [
+            (column.name, _excess(board, place))
+            for place, column in enumerate(board.columns)
+            if column.better not in IDEALS
+        ],
+        RANKING,
+        "Score",
+    )
+
+
+def _excess(board: Board, place: int) -> Chart:
+    column, lines = board.columns[place], []
+    for row, cells in enumerate(column.cells):
+        values = [cell.excess for cell in cells]
+        most = [
+            (day, value.high)
+            for day, value in zip(lead_days(board), values, strict=True)
+            if value.low <= 0 < value.high
+        ]
+        lines.append(_line(board, row, values, [value.low > 0 for value in values], most))
+    y = Axis(f"excess {column.name}", units(column), log=True)
+    return Chart(lead_axis(board), y, lines, cells=(place, "excess"))
+
+
+def skill(board: Board) -> Figure | None:
+    """Skill of each score that has one, by lead time."""
+    return _figure(
+        "skill",
+        "Skill by lead time",
+        f"0 is {board.baseline}, 1 is the true distribution. A dash: {board.baseline} is not "
+        f"significantly worse than the true distribution, so that there is no skill.",
+        [
+            (column.name, _skill(board, place))
+            for place, column in enumerate(board.columns)
+            if column.better not in IDEALS
+        ],
+        RANKING,
+        "Score",
+    )
+
+
+def _skill(board: Board, place: int) -> Chart:
+    column, days = board.columns[place], lead_days(board)
+    rows = [
+        Series(
+            title(board, row),
+            row,
+            days,
+            finite(cell.skill.value if cell.skill else math.nan for cell in cells),
+        )
+        for row, cells in enumerate(column.cells)
+    ]
+    x = Axis("lead time", "days", ticks=days)
+    return Chart(x, Axis(f"skill in {column.name}"), rows, kind="heat", cells=(place, "skill"))
+
+
+def ideals(board: Board) -> Figure | None:
+    """Scores that should be one or zero, against lead time."""
+    return _figure(
+        "ideals",
+        "Scores with an ideal value, by lead time",
+        "The dashed line is the ideal value; bars are 95 % intervals.",
+        [
+            (column.name, _values(board, place))
+            for place, column in enumerate(board.columns)
+            if column.better in IDEALS
+        ],
+        RANKING,
+        "Score",
+    )
+
+
+def _values(board: Board, place: int) -> Chart:
+    column = board.columns[place]
+    lines = [
+        _line(board, row, [cell.score for cell in cells], [True] * len(cells))
+        for row, cells in enumerate(column.cells)
+    ]
+    return Chart(
+        lead_axis(board),
+        Axis(column.name, units(column)),
+        lines,
+        guides=[(float(IDEALS[column.better]), "")],
+        cells=(place, "score"),
+    )
+
+
+def pareto(board: Board) -> Figure | None:
+    """Mean excess against what a member, or the training, costs."""
+    return _figure(
+        "pareto",
+        "Skill against cost",
+        f"The {board.ranked_by}, averaged over lead times, with its 95 % interval, against what it "
+        f"costs: lower left is better. The simulator itself, the numerical ensemble, is on the "
+        f"same axes; where an interval reaches zero a triangle says “at most this”. Models without "
+        f"such a cost are not shown. Times are those of the machine that drew the members.",
+        [(name, _pareto(board, replace(axis, log=True), cost)) for name, axis, cost in _COSTS],
+        COST,
+        "Cost",
+    )
+
+
+def _pareto(board: Board, axis: Axis, cost: Callable[[Row], float]) -> Chart:
+    points = []
+    for place, row in enumerate(board.rows):
+        x, excess = cost(row), row.excess
+        if not (x > 0 and math.isfinite(x)) or row.failed:
+            continue
+        clear = excess.low > 0
+        points.append(
+            Series(
+                title(board, place),
+                place,
+                [x],
+                finite([excess.value if clear else math.nan]),
+                finite([excess.low]),
+                finite([excess.high]),
+                [(x, excess.high)] if not clear and excess.high > 0 else (),
+            )
+        )
+    return Chart(axis, Axis("mean excess over the oracle", log=True), points, kind="points")
+
+
+def _line(
+    board: Board,
+    row: int,
+    values: Sequence[Estimate],
+    shown: Sequence[bool],
+    most: Sequence[tuple[float, float]] = (),
+) -> Series:
+    known = [v if yes else _UNKNOWN for v, yes in zip(values, shown, strict=True)]
+    return Series(
+        title(board, row),
+        row,
+        lead_days(board),
+        finite(value.value for value in known),
+        finite(value.low for value in known),
+        finite(value.high for value in known),
+        most,
+    )
+
+
+def _figure(
+    key: str,
+    title: str,
+    caption: str,
+    variants: Sequence[tuple[str, Chart]],
+    section: str,
+    choice: str,
+) -> Figure | None:
+    """Return a figure of the variants in which there is something to see; None: there is none."""
+    seen = [(name, chart) for name, chart in variants if not chart.empty]
+    return Figure(key, title, caption, seen, section, choice=choice) if seen else None
+
+
+_UNKNOWN = Estimate(math.nan, math.nan, math.nan)
+_FIGURES = (excess, skill, ideals, pareto)

@@ -1,0 +1,1 @@
+"""One chart, and a writer for each place that shows it."""

@@ -1,0 +1,54 @@
+"""Colour, marker and line of each series, the same in all charts of a board."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# Okabe and Ito (2008): told apart with any kind of colour vision; markers differ as well.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+MARKERS = "osD^vPX"
+DASHES = ("-", "--", ":", "-.")
+INK = "#000000"
+"""Of black lines, which take the colour of the text on a page."""
+MATPLOTLIB: Any = {
+    "svg.fonttype": "none",  # text stays text: it can be searched, and takes the page's font
+    "svg.hashsalt": "geobench",  # equal boards make equal files
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e3e6ea",
+    "grid.linewidth": 0.8,
+    "axes.edgecolor": "#8a929c",
+    "axes.axisbelow": True,
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a series is drawn, in matplotlib's words."""
+
+    name: str
+    colour: str
+    marker: str = "o"
+    dash: str = "-"
+
+
+def styles(labels: Sequence[str], seeds: Sequence[int], names: Sequence[str]) -> list[Style]:
+    """Return a style for each entry: colour and marker by label, line by seed."""
+    models, every_seed = list(dict.fromkeys(labels)), sorted({*seeds})
+    return [
+        _style(name, models.index(label), every_seed.index(seed))
+        for label, seed, name in zip(labels, seeds, names, strict=True)
+    ]
+
+
+def _style(name: str, model: int, seed: int) -> Style:
+    turn = model // len(COLOURS)  # a second round has other markers and lines
+    return Style(
+        name,
+        COLOURS[model % len(COLOURS)],
+        MARKERS[(model + turn) % len(MARKERS)],
+        DASHES[(seed + turn) % len(DASHES)],
+    )

@@ -1,1 +1,0 @@
-"""Comparing models with the truth: the board, and the ways to show it."""

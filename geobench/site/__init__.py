@@ -1,0 +1,1 @@
+"""The pages of boards: a site in a folder, or one file."""

@@ -1,0 +1,1 @@
+"""One table, and a writer for each place that shows it."""
