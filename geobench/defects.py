@@ -8,18 +8,23 @@ than an ensemble has. Scaled about its own mean an ensemble is of no law at all:
 depend on one another, which fair scores reward.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from geobench.errors import GeobenchError
 from geobench.interfaces.model import Progress, silent
-from geobench.interfaces.scorer import IDEALS, Blaming, Context, Scorer, unblamed
+from geobench.interfaces.scorer import IDEALS, Blaming, Context, Orientation, Scorer, unblamed
 from geobench.passes import Source, View, of_views
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
+
+    from geobench.statistics.resampling import Resampling
+
+    _Scores = dict[tuple[int, str], np.ndarray[Any, Any]]
 
 Defect = Callable[["xr.DataArray"], "xr.DataArray"]
 _CASES = ("init_time", "lead_time", "variable", "member")
@@ -173,58 +178,73 @@ def measure(
     times before they are compared; standard errors are by `blocks` of dependent cases. Scorers that
     need the law are left out: what they measure is the defect itself.
     """
-    import numpy as np
-
-    from geobench import scoring
     from geobench.statistics.resampling import Resampling
 
-    draws = source.forecasts[0].sizes["member"]
-    groups = draws // count if count > 1 else 0
-    if groups < 2:
-        raise GeobenchError(
-            f"{draws} draws of the law are not two ensembles of {count} members, of two at the "
-            f"least. Use more draws, or ensembles of another size."
-        )
+    groups = _groups(source.forecasts[0].sizes["member"], count)
     own = [scorer for scorer in scorers if not scorer.needs_law]
     if not own:
         raise GeobenchError(
             "every scorer named compares with the law, which is the defect itself. Name another."
         )
     resampling = Resampling(blocks)
+    views = [_ensemble(group, count) for group in range(groups)]
 
-    def ensembles(change: Defect) -> "list[dict[tuple[int, str], np.ndarray[Any, Any]]]":
+    def scores(change: Defect) -> "list[_Scores]":
         def changed(members: "xr.Dataset") -> "xr.Dataset":
             return change(members.to_dataarray("variable")).to_dataset("variable")
 
-        views = [_ensemble(group, count) for group in range(groups)]
         found = of_views(own, source, views, context, prepare=changed, blaming=blaming)
-        return [
-            {
-                (place, name): values[0].mean(-1)
-                for place, (scorer, one) in enumerate(zip(own, each, strict=True))
-                for name, values in scoring.scores(scorer, [one], resampling).items()
-            }
-            for each in found
-        ]
+        return [_scores(own, ensemble, resampling) for ensemble in found]
 
-    right = ensembles(_untouched)
-    told = []
+    right = scores(_untouched)
+    powers = []
     for place, (defect, change) in enumerate(DEFECTS.items()):
-        wrong = ensembles(change)
+        wrong = scores(change)
         for key in right[0]:
             better = own[key[0]].orientation(key[1])
-            gaps = np.stack(
-                [
-                    wrong[one][key] - right[other][key]
-                    for one in range(groups)
-                    for other in range(groups)
-                    if one != other
-                ]
-            )
-            with np.errstate(invalid="ignore", divide="ignore"):
-                z = gaps[:, 0] / gaps[:, 1:].std(1) * (-1 if better == "higher" else 1)
-            noticed = abs(z) > 1.96 if better in IDEALS else z > 1.645
-            power = float(noticed.mean()) if np.isfinite(z).all() else float("nan")
-            told.append(Power(key[1], defect, float(z.mean()), power, len(z)))
+            powers.append(_power(key, defect, better, wrong, right))
         progress(place + 1, len(DEFECTS), defect)
-    return told
+    return powers
+
+
+def _groups(draws: int, count: int) -> int:
+    """How many ensembles of `count` members the draws are; at least two."""
+    groups = draws // count if count > 1 else 0
+    if groups < 2:
+        raise GeobenchError(
+            f"{draws} draws of the law are not two ensembles of {count} members, of two at the "
+            f"least. Use more draws, or ensembles of another size."
+        )
+    return groups
+
+
+def _scores(
+    scorers: Sequence[Scorer], statistics: "Sequence[xr.Dataset]", resampling: "Resampling"
+) -> "_Scores":
+    """Mean over lead times of each column of each scorer: the score, then its resamples."""
+    from geobench import scoring
+
+    return {
+        (place, name): values[0].mean(-1)
+        for place, (scorer, own) in enumerate(zip(scorers, statistics, strict=True))
+        for name, values in scoring.scores(scorer, [own], resampling).items()
+    }
+
+
+def _power(
+    key: tuple[int, str],
+    defect: str,
+    better: Orientation,
+    wrong: "list[_Scores]",
+    right: "list[_Scores]",
+) -> Power:
+    """How well one column tells ensembles with a defect from other ensembles without."""
+    import numpy as np
+
+    pairs = itertools.permutations(range(len(right)), 2)
+    gaps = np.stack([wrong[one][key] - right[other][key] for one, other in pairs])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        z = gaps[:, 0] / gaps[:, 1:].std(1) * (-1 if better == "higher" else 1)
+    noticed = abs(z) > 1.96 if better in IDEALS else z > 1.645
+    power = float(noticed.mean()) if np.isfinite(z).all() else float("nan")
+    return Power(key[1], defect, float(z.mean()), power, len(z))

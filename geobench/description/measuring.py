@@ -100,56 +100,19 @@ def describe(
     difficulty card and the events; default: exact states of the control run.
     """
     spec, channels = shown(simulator.spec, experiment)
-    law = Law(simulator, tuple(channels))
-    with watch(f"control run of {effort.trajectories} x {effort.steps} steps") as progress:
-        noise = Noise.rows(seed, "describe/control", effort.trajectories)
-        control = trajectories(
-            simulator, noise, spin_up=experiment.spin_up, steps=effort.steps, progress=progress
-        )
-    last = control[:, -1]
-    whole = at_sea(control, simulator.spec)
-    areas = areas_at_sea(simulator.spec)
-    unit = climate.scale(whole, areas)
-    unit = torch.where(unit > 0, unit, 1.0)
-    sea = whole[:, :, channels]
-    with watch(f"{effort.exponents} Lyapunov exponents"):
-        exponents_found = lyapunov.spectrum(
-            simulator,
-            last[: effort.exponent_rows],
-            unit,
-            count=effort.exponents,
-            steps=effort.exponent_steps,
-            settle=max(20, effort.exponent_steps // 8),
-            seed=seed,
-        )
-    with watch("error growth and spread"):
-        sizes = predictability.error_growth(
-            simulator, last[: effort.horizon_inits], unit, steps=effort.horizon_steps, seed=seed
-        )
-        if known is None:
-            given = last[: effort.horizon_inits]
-            now = at_sea(law.show(given), spec)
-        else:
-            law, given = known[0], known[1][: effort.horizon_inits]
-            now = at_sea(given, spec)
-        variances, ratios = _spread(law, given, now.double(), unit[channels], effort, seed)
-    with watch(f"{effort.members} draws of the law at {effort.inits} inits"):
-        start = last if known is None else known[1]
-        draws = list(
-            draw(
-                Law(simulator) if known is None else known[0],
-                start[: effort.inits],
-                members=effort.members,
-                leads=range(1, effort.leads + 1),
-                seed=seed,
-                whole=True,
-            )
-        )
+    control = _control_run(experiment, simulator, effort, seed, watch)
+    whole, areas = at_sea(control, simulator.spec), areas_at_sea(simulator.spec)
+    run = _Run(simulator, effort, seed, watch, control[:, -1], _unit(whole, areas))
+    sea, unit = whole[:, :, channels], run.unit[channels]
+    exponents = run.exponents()
+    errors, variances, ratios = run.growth(known, channels, unit)
+    draws = run.draws(known)
     with watch("difficulty"):
-        cards = _cards(draws, channels, spec, unit[channels], seed)
-    wanted = experiment.events or default_events(spec)
+        cards = _cards(draws, channels, spec, unit, seed)
     with watch("extremes"):
+        wanted = experiment.events or default_events(spec)
         found = [_extreme(event, simulator, control, draws) for event in wanted]
+    hidden = experiment.given != "state" or len(channels) < len(simulator.spec.variables)
     return Description(
         name=name,
         title=experiment.title or name,
@@ -163,18 +126,100 @@ def describe(
         density=climate.density(sea, EDGES, areas),
         autocorrelation=climate.autocorrelation(sea, min(60, effort.steps // 2), areas),
         noise_to_increment=ratios,
-        exponents=exponents_found,
-        errors=sizes,
-        growth=predictability.growth_rate(sizes),
+        exponents=exponents,
+        errors=errors,
+        growth=predictability.growth_rate(errors),
         variances=variances,
         horizons={share: predictability.horizon(variances, share) for share in HORIZONS},
         cards=cards,
         extremes=found,
         named_events=bool(experiment.events),
-        given_less=known is None
-        and (experiment.given != "state" or len(channels) < len(simulator.spec.variables)),
+        given_less=known is None and hidden,
         sample=control[0, -_SAMPLE:][:, channels].clone(),
     )
+
+
+Known = tuple[Law, Tensor] | None
+
+
+def _control_run(
+    experiment: Experiment, simulator: Simulator, effort: Effort, seed: int, watch: Watch
+) -> Tensor:
+    """States `(trajectory, step, channel, *grid)`."""
+    noise = Noise.rows(seed, "describe/control", effort.trajectories)
+    with watch(f"control run of {effort.trajectories} x {effort.steps} steps") as progress:
+        return trajectories(
+            simulator, noise, spin_up=experiment.spin_up, steps=effort.steps, progress=progress
+        )
+
+
+def _unit(states: Tensor, areas: Tensor | None) -> Tensor:
+    """Climatological standard deviations; 1 of what never changes."""
+    unit = climate.scale(states, areas)
+    return torch.where(unit > 0, unit, 1.0)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Measurements that begin at the last states `(trajectory, channel, *grid)` of a control run.
+
+    `unit` are the climatological standard deviations of all channels.
+    """
+
+    simulator: Simulator
+    effort: Effort
+    seed: int
+    watch: Watch
+    last: Tensor
+    unit: Tensor
+
+    def exponents(self) -> lyapunov.Spectrum:
+        """Lyapunov exponents."""
+        effort = self.effort
+        with self.watch(f"{effort.exponents} Lyapunov exponents"):
+            return lyapunov.spectrum(
+                self.simulator,
+                self.last[: effort.exponent_rows],
+                self.unit,
+                count=effort.exponents,
+                steps=effort.exponent_steps,
+                settle=max(20, effort.exponent_steps // 8),
+                seed=self.seed,
+            )
+
+    def growth(
+        self, known: Known, channels: list[int], unit: Tensor
+    ) -> tuple[Array, Array, list[Interval]]:
+        """Sizes of small errors, variances of the law, and noise over increment of a step."""
+        effort = self.effort
+        with self.watch("error growth and spread"):
+            start = self.last[: effort.horizon_inits]
+            errors = predictability.error_growth(
+                self.simulator, start, self.unit, steps=effort.horizon_steps, seed=self.seed
+            )
+            if known is None:
+                law = Law(self.simulator, tuple(channels))
+                now = law.show(start)
+            else:
+                law, start = known[0], known[1][: effort.horizon_inits]
+                now = start
+            cells = at_sea(now, self.simulator.spec).double()
+            return errors, *_spread(law, start, cells, unit, effort, self.seed)
+
+    def draws(self, known: Known) -> list[Tensor]:
+        """Draws of the law `(init, member, lead, channel, *grid)`, all channels, in blocks."""
+        effort = self.effort
+        law, start = known or (Law(self.simulator), self.last)
+        with self.watch(f"{effort.members} draws of the law at {effort.inits} inits"):
+            blocks = draw(
+                law,
+                start[: effort.inits],
+                members=effort.members,
+                leads=range(1, effort.leads + 1),
+                seed=self.seed,
+                whole=True,
+            )
+            return list(blocks)
 
 
 def _cards(
