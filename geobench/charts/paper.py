@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geobench.charts.chart import Chart, Number, Series
-from geobench.charts.shades import Shades, written
+from geobench.charts.shades import Shades
 from geobench.charts.styles import MATPLOTLIB, Style
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def _guides(axes: "Axes", chart: Chart) -> None:
         axes.axhline(height, color=GREY, linewidth=1, linestyle="--")
         if label:
             axes.annotate(
-                label, (0.99, height), xycoords=("axes fraction", "data"), xytext=(0, 2),
-                textcoords="offset points", va="bottom", ha="right", color=GREY,
+                label, (0.99, height), xycoords=("axes fraction", "data"), xytext=(0, -2),
+                textcoords="offset points", va="top", ha="right", color=GREY,
             )  # fmt: skip
     if chart.diagonal:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
@@ -153,7 +153,7 @@ def _heat_map(axes: "Axes", chart: Chart) -> None:
             colour = _ABOVE if strength >= 0 else _UNDER
             box = Rectangle((column, line), 1, 1, color=colour, alpha=0.45 * abs(strength), lw=0)
             axes.add_patch(box)
-            text = "–" if value is None else written(value)
+            text = shades.written(value)
             axes.text(column + 0.5, line + 0.5, text, ha="center", va="center", fontsize=8.5)
     names = chart.x.names or [f"{position:g}" for position in positions]
     axes.set_xticks([i + 0.5 for i in range(len(positions))], [plain(name) for name in names])

@@ -1,8 +1,10 @@
 """The colours of a heat map: how strong a value is shown, on either side of zero."""
 
+import math
 from dataclasses import dataclass
 
 from geobench.charts.chart import Chart
+from geobench.tables.numbers import number
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,10 @@ class Shades:
             return value / max(-self.low, self.high)
         return (value - self.low) / (self.high - self.low) if self.high > self.low else 0.0
 
-
-def written(value: float) -> str:
-    """Write a value in its cell."""
-    return f"{value:.3g}".replace("-", "−")
+    def written(self, value: float | None) -> str:
+        """Write a value in its cell: all with as many decimals, the largest with four digits."""
+        if value is None:
+            return "–"
+        largest = max(-self.low, self.high)
+        digits = 3 - math.floor(math.log10(largest)) if largest > 0 else 3
+        return number(value, min(6, max(0, digits)))

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from geobench.charts import svg_series
-from geobench.charts.chart import Chart, Series
+from geobench.charts.chart import Axis, Chart, Series
 from geobench.charts.scales import Scale, labels, limits, ticks
-from geobench.charts.shades import Shades, written
+from geobench.charts.shades import Shades
 from geobench.charts.styles import Style
 from geobench.charts.svg_series import filled, place, stroked
 
@@ -59,11 +59,16 @@ def _scales(chart: Chart) -> tuple[Scale, Scale]:
     across, upwards = _MARGINS[chart.kind]
     left, right = limits(xs, log=chart.x.log, margin=across)
     low, high = limits(ys, log=chart.y.log, margin=upwards)
-    low = low if chart.y.low is None else chart.y.low
-    high = high if chart.y.high is None else chart.y.high
+    left, right = _ends(chart.x, left, right)
+    low, high = _ends(chart.y, low, high)
     widest = max(map(len, labels(ticks(low, high, log=chart.y.log))), default=1)
     x = Scale(left, right, 30 + _LETTER * widest, _WIDTH - _RIGHT, chart.x.log)
     return x, Scale(low, high, _TOP + _PLOT, _TOP, chart.y.log)
+
+
+def _ends(axis: Axis, low: float, high: float) -> tuple[float, float]:
+    """Ends of an axis: those that it names, else those of what is drawn."""
+    return low if axis.low is None else axis.low, high if axis.high is None else axis.high
 
 
 def _points(chart: Chart) -> Iterator[tuple[float, float]]:
@@ -93,7 +98,7 @@ def _frame(chart: Chart, x: Scale, y: Scale) -> Iterator[str]:
         yield f'<text x="{place(x.start - 6)}" y="{place(y.at(tick) + 4)}">{label}</text>'
     for height, label in chart.guides:
         if label:
-            at = place(x.end), place(y.at(height) - 3)
+            at = place(x.end), place(y.at(height) + 13)
             yield f'<text x="{at[0]}" y="{at[1]}" fill="var(--soft)">{_name(label)}</text>'
     yield "</g>"
     dashed = stroked("var(--soft)", dash="7 4")
@@ -165,14 +170,10 @@ def _heat_cell(
     left: float, top: float, width: float, value: float | None, shades: Shades
 ) -> Iterator[str]:
     box = f'x="{place(left)}" y="{place(top)}" width="{place(width)}" height="{_CELL}"'
-    if value is None:
-        yield f"<rect {box} {stroked('var(--line)')}/>"
-        yield _centred(left + width / 2, top + _CELL / 2 + 4, "–")
-        return
-    strength = shades.strength(value)
+    strength = 0.0 if value is None else shades.strength(value)
     colour = "rgb(var(--better))" if strength >= 0 else "rgb(var(--worse))"
     yield f'<rect {box} {filled(colour)} fill-opacity="{0.45 * abs(strength):.2f}"/>'
-    yield _centred(left + width / 2, top + _CELL / 2 + 4, written(value))
+    yield _centred(left + width / 2, top + _CELL / 2 + 4, shades.written(value))
 
 
 def _name(name: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from geobench.cli import building, main
+from geobench.site.build import SCRIPTS
 from geobench_catalog import Catalog
 
 LONG = "a-very-long-name-" * 3
@@ -37,6 +38,15 @@ members: 6
 scorers: [crps, spread-skill, rank-histogram, reliability, tail-crps, law-brier, spectrum]
 reference: {{members: 12}}
 """
+TWIN = """experiments:
+  other:
+    use: lorenz95
+    title: Another one
+    spin_up: 5
+    train: {trajectories: 20, steps: 20}
+    validation: {trajectories: 4, steps: 10}
+    test: {trajectories: 20}
+    leads: 2"""
 SEA = """
 title: An ocean
 experiments:
@@ -481,6 +491,72 @@ def test_figures_are_drawn_and_take_other_variants(page: Any, site: Path) -> Non
     figure.locator("select").select_option(label="above the 99 % quantile, day 1")
     assert "day 1" in figure.locator(".live").get_attribute("aria-label")
     assert not figure.locator(".still").is_visible()
+
+
+def test_the_skill_is_a_heat_map_that_says_its_numbers(page: Any, site: Path) -> None:
+    _open(page, _experiment(site))
+    figure = page.locator("#figure-skill")
+    figure.scroll_into_view_if_needed()
+    figure.locator(".live svg").first.wait_for()
+    board = json.loads((site / "board.json").read_text("utf-8"))["boards"][0]
+    skills = [cell[2][0] for cells in board["columns"][0]["cells"] for cell in cells]
+    assert 1 < max(map(abs, skills)) < 10  # so that four digits are three decimals
+    shown = {*figure.locator(".live .textpoint").all_text_contents()}
+    assert shown == {f"{skill:.3f}".replace("-", "−") for skill in skills}
+
+
+@pytest.mark.parametrize("kind", ["lines", "bars"])
+def test_the_script_draws_bars_and_bands(page: Any, tmp_path: Path, kind: Any) -> None:
+    from geobench.charts import interactive
+    from geobench.charts.chart import Axis, Chart, Series
+    from geobench.charts.styles import styles
+    from geobench.site.build import ASSETS
+    from geobench.tables.json import in_page
+
+    own = styles(["fgn"], [0], ["fgn"])
+    x, y = Axis("day", ticks=[1, 2], names=["one", "two"]), Axis("score")
+    series = Series("fgn", 0, [1, 2], [1.0, 2.0], [0.5, 1.5], [1.5, 2.5], band=kind == "lines")
+    chart = in_page(interactive.chart(Chart(x, y, [series], kind=kind), own))
+    scripts = [f'<script src="{(ASSETS / n).as_uri()}"></script>' for n in SCRIPTS[:2]]
+    (tmp_path / "page.html").write_text(
+        f"""<!doctype html><html style="--ink: #000; --soft: #555; --line: #ddd"><body>
+        <div id="live"></div>{"".join(scripts)}<script>const chart = {chart};
+        const styles = {in_page([interactive.style(style) for style in own])};
+        geobenchCharts.unpack(chart, styles);
+        geobenchCharts.draw(document.getElementById("live"), chart, styles, () => true);
+        </script></body></html>""",
+        "utf-8",
+    )
+    _open(page, tmp_path / "page.html")
+    page.locator("#live svg").first.wait_for()
+    assert page.locator("#live .bars .point").count() == (2 if kind == "bars" else 0)
+    assert page.locator("#live .scatterlayer .js-fill").count() == (1 if kind == "lines" else 0)
+    assert {"one", "two"} <= {*page.locator("#live .xtick").all_text_contents()}
+
+
+def test_the_study_in_one_file_works_as_the_site_does(
+    page: Any, folder: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "one.html"
+    study = tmp_path / "both.yaml"
+    study.write_text(STUDY.replace("experiments:", TWIN, 1), "utf-8")
+    _told(folder / "catalog", "run", study)
+    _told(folder / "catalog", "leaderboard", study, "--html", file)
+    _open(page, file)
+    first, second = page.locator("[data-board]").all()
+    first.get_by_label("Find a model").fill("PERSIST")
+    assert first.locator("table.ranking tbody tr:not([hidden])").count() == 2
+    assert second.locator("table.ranking tbody tr:not([hidden])").count() == 8
+    figure = second.locator("[data-figure=excess]")
+    figure.scroll_into_view_if_needed()
+    figure.locator(".live svg").first.wait_for()
+    # A name leads to what is said of it, which is in the file, too.
+    second.locator("table.ranking th[scope=row] a").first.click()
+    opened = page.locator(page.evaluate("location.hash"))
+    assert "How to make it again" in opened.inner_text()
+    assert page.locator("img[src^='data:image/png;base64,']").count() > 20
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(each => each.id)")
+    assert len(ids) == len(set(ids))
 
 
 def test_one_goes_from_experiment_to_experiment(page: Any, site: Path) -> None:

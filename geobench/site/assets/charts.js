@@ -40,8 +40,13 @@ const geobenchCharts = (() => {
   const bars = (series, styles) => ({ type: "bar", x: series.x, y: series.y, name: cut(series.name), marker: { color: look(series, styles).ink, opacity: 0.75 },
     hovertemplate: `%{y:.4g}<extra>${cut(series.name)}</extra>`, ...(series.low.length ? { error_y: interval(series, colour("ink")) } : {}) });
   // The basic bundle of plotly has no heat maps: cells are shapes, with texts in them.
-  const heat = (series, place, columns) => ({ type: "scatter", mode: "text", showlegend: false, x: series.x.map((x) => columns.indexOf(x)), y: series.x.map(() => place),
-    text: series.y.map((v) => v === null ? "–" : String(Number(v.toPrecision(3))).replace("-", "−")), customdata: series.y,
+  const decimals = (list) => {
+    const largest = Math.max(...list.flatMap((series) => series.y.filter((v) => v !== null).map(Math.abs)));
+    return largest > 0 ? Math.min(6, Math.max(0, 3 - Math.floor(Math.log10(largest)))) : 3;
+  };
+  const written = (value, places) => value === null ? "–" : value.toFixed(places).replace("-", "−");
+  const heat = (series, place, columns, places) => ({ type: "scatter", mode: "text", showlegend: false, x: series.x.map((x) => columns.indexOf(x)), y: series.x.map(() => place),
+    text: series.y.map((v) => written(v, places)), customdata: series.y,
     hovertemplate: `%{customdata:.4g}<extra>${cut(series.name)}</extra>` });
   const cells = (list, columns) => {
     const values = list.flatMap((series) => series.y.filter((v) => v !== null)), low = Math.min(...values), high = Math.max(...values);
@@ -75,7 +80,7 @@ const geobenchCharts = (() => {
 
   const traces = (chart, list, styles, columns) => {
     if (chart.kind === "bars") return list.map((series) => bars(series, styles));
-    if (chart.kind === "heat") return list.map((series, place) => heat(series, place, columns));
+    if (chart.kind === "heat") return list.map((series, place) => heat(series, place, columns, decimals(list)));
     return list.flatMap((series) => [
       ...(series.band ? band(series, styles) : []),
       ...(series.y.some((y) => y !== null) ? [line(chart, series, styles)] : []),
