@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from geobench_catalog.adoption import is_imported
+from geobench.entries.recipes import is_imported
 
 from geobench.board import soundness
 from geobench_catalog import Entry

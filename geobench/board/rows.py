@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from geobench_catalog.adoption import is_imported
+from geobench.entries.recipes import is_imported
 
 from geobench.board.competitor import Competitor
 from geobench.board.model import Row
