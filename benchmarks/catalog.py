@@ -220,13 +220,13 @@ def _many(path: Path, entries: int) -> None:
 
 
 def _template() -> str:
-    from geobench_catalog import environment
+    from geobench_catalog import environment, registered
 
     return json.dumps(
         {
             "created": "2026-06-01T00:00:00+00:00",
             "seconds": 12.5,
-            "environment": environment.describe(),
+            "environment": environment.describe(registered()),
         }
     )
 

@@ -23,7 +23,7 @@ from geobench_catalog.held_folders import sweep_temporary, sweep_work, temporary
 from geobench_catalog.manifest import NAME
 
 if TYPE_CHECKING:
-    from zarr.abc.store import Store as ZarrStore
+    from geobench_catalog.remote_zarr import RemoteZarr
 
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds until a conflict is tried again
 _SMALL, _MOST_KEPT = 2**16, 2**12  # bytes of a file that is kept in memory; how many
@@ -276,7 +276,7 @@ class RemoteStore:
         """Hold nobody off: there are no locks here."""
         yield
 
-    def zarr(self, key: str) -> "ZarrStore":
+    def zarr(self, key: str) -> "RemoteZarr":
         """What Zarr reads the data under `key` through."""
         from geobench_catalog.remote_zarr import RemoteZarr
 

@@ -35,10 +35,10 @@ class RemoteZarr(Store):
 
     def __init__(self, fetch: Fetch) -> None:
         super().__init__(read_only=True)
-        self._fetch = fetch
+        self.fetch = fetch
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RemoteZarr) and self._fetch == other._fetch
+        return isinstance(other, RemoteZarr) and self.fetch == other.fetch
 
     __hash__ = None  # type: ignore[assignment] # as every store of Zarr
 
@@ -47,7 +47,7 @@ class RemoteZarr(Store):
     ) -> "Buffer | None":
         """Return a file or a part of it; None if it is not there."""
         try:
-            content = await self._fetch(key, *_span(byte_range))
+            content = await self.fetch(key, *_span(byte_range))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
         return prototype.buffer.from_bytes(content)
@@ -63,7 +63,7 @@ class RemoteZarr(Store):
     async def exists(self, key: str) -> bool:
         """Whether there is such a file."""
         try:
-            await self._fetch(key, 0, 1)
+            await self.fetch(key, 0, 1)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return False
         return True

@@ -150,7 +150,7 @@ class Vocabulary:
 
     def kind(self, name: str) -> Kind:
         """The kind of this name; one of which nothing is known if there is none."""
-        return next((kind for kind in self.kinds if kind.name == name), Kind(name))
+        return next((kind for kind in self.kinds if kind.name == name), None) or Kind(name)
 
     def order(self, kind: str) -> tuple[int, str]:
         """Where a kind stands in lists: those that are not known come last."""

@@ -10,12 +10,12 @@ import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from geobench_catalog import event_loop
 from geobench_catalog.errors import STRANGE, CatalogError
 
 if TYPE_CHECKING:
@@ -287,11 +287,10 @@ def read(store: "Store", owner: str, group: str | None = None) -> "xr.Dataset":
 def values(store: "Store", names: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Values of some arrays of the root group, undecoded, and its attributes.
 
-    They are asked for together: Zarr reads in a thread of its own, and a change to it and back for
-    every array would take several times as long as reading small ones.
+    They are asked for together, in one change of threads: a change for every array would take
+    several times as long as reading small ones.
     """
-    with ThreadPoolExecutor(1) as thread:  # where no event loop runs, as it may in this thread
-        return thread.submit(asyncio.run, _values(store, list(names))).result()
+    return event_loop.run(_values(store, list(names)))
 
 
 async def _values(store: "Store", names: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:

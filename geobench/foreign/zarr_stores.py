@@ -215,7 +215,7 @@ def _in_bucket(url: str) -> ForeignZarr:
         if key not in sizes:
             raise FileNotFoundError(key)
         _check_size(f"{url}/{key}", sizes[key], _LARGEST_CHUNK)
-        return await inner._fetch(key, start, end)  # type: ignore[attr-defined, no-any-return]
+        return await inner.fetch(key, start, end)
 
     return ForeignZarr(told, sizes, fetch)
 
