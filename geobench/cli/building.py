@@ -164,6 +164,7 @@ def _end_with(lifeline: Connection) -> None:
     from multiprocessing import util
 
     lifeline.poll(None)
-    # Else semaphores of the system stay, and that is told. It is no part of the public face.
+    # Else semaphores of the system stay, and that is told. It is no part of the public face:
+    # tests/core/test_private_doors.py says when it is gone.
     util._run_finalizers(0)  # type: ignore[attr-defined]
     os._exit(1)

@@ -1,13 +1,15 @@
-"""Logs that other programs read while a network trains: CSV, and events for TensorBoard.
+"""Logs that other programs read while a network trains: CSV, and, if it is installed, TensorBoard.
 
 They hold what is in the run's log, no times and no names of machines: equal trainings have equal
 logs, and one that was interrupted has the log of one that was not.
 """
 
 import csv
+import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 CSV = "training.csv"
@@ -37,19 +39,19 @@ class Logs:
     """The two files of a folder, written anew from the log when a training begins or goes on."""
 
     def __init__(self, folder: Path, log: Log) -> None:
-        from tensorboardX.proto.event_pb2 import Event
-        from tensorboardX.record_writer import RecordWriter
-
         self._csv = folder / CSV
-        self._events = RecordWriter(os.fspath(folder / EVENTS))
-        self._events.write(Event(file_version="brain.Event:2").SerializeToString())
+        self._events = _Events(folder / EVENTS) if _tensorboard() else None
         self._written: dict[str, int] = {}
-        self._flushed = 0.0
         self.update(log)
 
     def update(self, log: Log) -> None:
         """Write what has come since the last time."""
         self._write_csv(log)
+        if self._events:
+            self._events.write(self._new(log))
+
+    def _new(self, log: Log) -> list[tuple[float, bool, str, float]]:
+        """Passes, whether of a validation, key and value; in the same order, whatever comes."""
         new: list[tuple[float, bool, str, float]] = []
         for key, values in log.items():
             against = log.get(_against(key), ())
@@ -58,17 +60,12 @@ class Logs:
                 late = key.startswith("validation_")
                 new += [(against[n], late, key, values[n]) for n in range(first, last)]
                 self._written[key] = last
-        # In the same order, however much comes at once.
-        for passes, _, key, value in sorted(new, key=lambda each: each[:2]):
-            self._write_event(key, int(passes), value)
-        if time.monotonic() - self._flushed > _WAIT:
-            self._events.flush()
-            self._flushed = time.monotonic()
+        return sorted(new, key=lambda each: each[:2])
 
     def close(self) -> None:
         """Write all to disk."""
-        self._events.flush()
-        self._events.close()
+        if self._events:
+            self._events.close()
 
     def _write_csv(self, log: Log) -> None:
         found = rows(log)
@@ -80,10 +77,49 @@ class Logs:
             writer.writerows(found)
         aside.replace(self._csv)
 
-    def _write_event(self, tag: str, step: int, value: float) -> None:
+
+class _Events:
+    """The file that TensorBoard reads."""
+
+    def __init__(self, path: Path) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.record_writer import RecordWriter
+
+        self._file = RecordWriter(os.fspath(path))
+        self._file.write(Event(file_version="brain.Event:2").SerializeToString())
+        self._flushed = 0.0
+
+    def write(self, values: Iterable[tuple[float, bool, str, float]]) -> None:
+        """Write values as `Logs` orders them."""
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.proto.summary_pb2 import Summary
 
-        tag = tag.replace("validation_", "validation/")
-        summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
-        self._events.write(Event(step=step, summary=summary).SerializeToString())
+        for passes, _, key, number in values:
+            tag = key.replace("validation_", "validation/")
+            summary = Summary(value=[Summary.Value(tag=tag, simple_value=number)])
+            self._file.write(Event(step=int(passes), summary=summary).SerializeToString())
+        if time.monotonic() - self._flushed > _WAIT:
+            self._file.flush()
+            self._flushed = time.monotonic()
+
+    def close(self) -> None:
+        """Write all to disk."""
+        self._file.flush()
+        self._file.close()
+
+
+@cache
+def _tensorboard() -> bool:
+    """Whether events can be written; if not, say so once."""
+    try:
+        import tensorboardX  # noqa: F401
+    except ImportError as error:
+        logging.getLogger("geobench").warning(
+            "geobench: no events for TensorBoard are written, because tensorboardX cannot be "
+            "imported (%s). %s holds the same numbers. For events run: "
+            "pip install 'geobench-twin[tensorboard]'",
+            error,
+            CSV,
+        )
+        return False
+    return True

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Loop:
         spread_from: float = 0.5,
     ) -> None:
         self._loss, self._how, self._run, self._forecaster = loss, how, run, forecaster
-        self._fabric = processes.fabric(run.device, how.precision)
+        self._processes = processes.together(run.device, how.precision)
         self._steps, self._passes = how.steps, how.spent(how.steps)
         self._weights = Weights(loss, how)
         deterministic = forecaster is not None and forecaster.deterministic
@@ -52,11 +52,13 @@ class Loop:
         """Train, from the beginning or from where it was interrupted."""
         resumed = self._resume()
         if not resumed:
-            with self._fabric.autocast():
+            with self._processes.autocast():
                 self._flops = cost.flops_of_pass(self._loss, self._batch(), self._how.rows)
         checks, windows = self._plan()
         with self._logging(), self._compiled():
-            step, optimiser = self._fabric.setup(_Step(self), self._weights.optimiser)
+            step, optimiser = self._processes.setup(
+                _Step(self._loss, self._batch), self._weights.optimiser
+            )
             if checks and not resumed and not self._base:  # untrained, once
                 self._validate(windows)
             while self._step < self._steps:
@@ -78,21 +80,19 @@ class Loop:
     def _batch(self) -> Batch:
         leads = self._how.span(self._step).leads
         done = self._how.spent(self._step) / self._passes
-        world, rank = self._fabric.world_size, self._fabric.global_rank
+        world, rank = self._processes.world_size, self._processes.global_rank
         return Batch(self._step, leads, done, self._run, rank, world)
 
-    def _advance(self, step: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    def _advance(self, step: Callable[[int], Tensor], optimiser: torch.optim.Optimizer) -> None:
         self._weights.set_rate(self._how.rate(self._step))
         optimiser.zero_grad()
         value = step(self._step)
-        self._fabric.backward(value)
+        self._processes.backward(value)
         torch.nn.utils.clip_grad_norm_(self._weights.parameters, self._how.clip)
         optimiser.step()
         self._weights.average(self._step)
-        value = value.detach()
-        if self._fabric.world_size > 1:
-            value = self._fabric.all_reduce(value, reduce_op="mean")
-        self._recent.append(value)
+        mean = self._processes.all_reduce(value.detach(), reduce_op="mean")
+        self._recent.append(mean)  # type: ignore[arg-type] # Fabric's types do not say so
         self._step += 1
 
     @contextmanager
@@ -100,12 +100,12 @@ class Loop:
         """Compile what the loss holds while it lasts: not the loss, which draws noise."""
         children = list(self._loss.children()) if self._how.compiled else []
         for child in children:
-            child.compile()
+            vars(child)["forward"] = torch.compile(child.forward)  # before that of its class
         try:
             yield
         finally:
             for child in children:
-                child._compiled_call_impl = None  # what `compile` has set
+                del vars(child)["forward"]
 
     # -- what is told
 
@@ -151,7 +151,7 @@ class Loop:
         assert forecaster is not None  # noqa: S101
         with self._weights.averaged():
             found = validating.score(forecaster, validation, self._run, windows)
-        found = self._fabric.broadcast(found)  # processes must not decide differently
+        found = self._processes.broadcast(found)  # processes must not decide differently
         self._log(
             validation_passes=self._base + self._how.spent(self._step),
             validation_crps=found.crps,
@@ -216,7 +216,7 @@ class Loop:
 
     def _resume(self) -> bool:
         """Go on from the checkpoint, if there is one that can be trusted."""
-        content = self._fabric.broadcast(self._content())
+        content = self._processes.broadcast(self._content())
         if content is None:
             return False
         try:
@@ -278,11 +278,10 @@ class Loop:
 class _Step(nn.Module):
     """The loss as Fabric wants it: its `forward` is given plain numbers."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loss: nn.Module, batch: Callable[[], Batch]) -> None:
         super().__init__()
-        self.loss = loop._loss
-        self._loop = loop
+        self.loss, self._batch = loss, batch
 
     def forward(self, _step: int) -> Tensor:
-        value: Tensor = self.loss(self._loop._batch())
+        value: Tensor = self.loss(self._batch())
         return value

@@ -5,12 +5,15 @@ import gc
 import logging
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from geobench.errors import GeobenchError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
 
 _Found = TypeVar("_Found")
 
@@ -36,50 +39,91 @@ def first(question: Callable[[], _Found], named: str) -> _Found:
     """Let the first process answer, and tell all."""
     if count() == 1:
         return question()
-    together = fabric(named, "float32")
+    fabric = _several(named, "float32")
     found = question() if rank() == 0 else None
-    return together.broadcast(found)  # type: ignore[return-value] # that of the first
+    return fabric.broadcast(found)  # type: ignore[return-value] # that of the first
 
 
-def fabric(named: str, precision: str) -> "Fabric":
+class Alone:
+    """A process that trains by itself, in the form in which `Fabric` has several."""
+
+    world_size = 1
+    global_rank = 0
+
+    def __init__(self, named: str, precision: str) -> None:
+        import torch
+
+        self._device, self._precision = torch.device(named), precision
+        if self._device.type == "cuda":
+            torch.cuda.set_device(self._device)
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Compute in the precision of the training while it lasts."""
+        import torch
+
+        if self._precision == "float32":
+            return nullcontext()
+        return torch.autocast(self._device.type, dtype=torch.bfloat16)
+
+    def setup(
+        self, module: "nn.Module", optimiser: "Optimizer"
+    ) -> "tuple[Callable[..., Tensor], Optimizer]":
+        """Return what calls the module in that precision, and the optimiser."""
+        module = module.to(self._device)
+
+        def call(*inputs: object) -> "Tensor":
+            with self.autocast():
+                value: Tensor = module(*inputs)
+            return value if self._precision == "float32" else value.float()
+
+        return call, optimiser
+
+    def backward(self, loss: "Tensor") -> None:
+        """Compute the gradients."""
+        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it so
+
+    def broadcast(self, value: _Found) -> _Found:
+        """What the first process knows."""
+        return value
+
+    def all_reduce(self, value: "Tensor", reduce_op: str) -> "Tensor":
+        """The mean, say, over all processes."""
+        return value
+
+
+def together(named: str, precision: str) -> "Alone | Fabric":
     """Return what takes care of precision, device and processes.
 
     Several processes only where WORLD_SIZE says so (torchrun sets it); a batch system or cluster
     that this process happens to run in is not asked.
     """
-    from lightning_fabric import Fabric
-    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-    from lightning_fabric.strategies.ddp import DDPStrategy
-    from lightning_fabric.strategies.single_device import SingleDeviceStrategy
+    return Alone(named, precision) if count() == 1 else _several(named, precision)
 
+
+def _several(named: str, precision: str) -> "Fabric":
+    try:
+        from lightning_fabric import Fabric
+        from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+        from lightning_fabric.strategies.ddp import DDPStrategy
+    except ImportError as error:
+        raise GeobenchError(
+            f"WORLD_SIZE asks for several processes, and lightning-fabric, by which they train "
+            f"together, cannot be imported ({error}). Run: pip install 'geobench-twin[lightning]'"
+        ) from error
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of every group
-    kind = named.partition(":")[0]
     mixed: Literal["32-true", "bf16-mixed"] = "32-true" if precision == "float32" else "bf16-mixed"
-    if count() == 1:
-        import torch
-
-        made = Fabric(
-            accelerator=kind,
-            strategy=SingleDeviceStrategy(torch.device(named)),
-            devices=1,
-            precision=mixed,
-            plugins=[LightningEnvironment()],
-        )
-    else:
-        local = _number("LOCAL_WORLD_SIZE", count())
-        made = Fabric(
-            accelerator=kind,
-            strategy=DDPStrategy(),
-            devices=local,
-            num_nodes=count() // local,
-            precision=mixed,
-            plugins=[TorchElasticEnvironment()],
-        )
+    local = _number("LOCAL_WORLD_SIZE", count())
+    made = Fabric(
+        accelerator=named.partition(":")[0],
+        strategy=DDPStrategy(),
+        devices=local,
+        num_nodes=count() // local,
+        precision=mixed,
+        plugins=[TorchElasticEnvironment()],
+    )
     made.launch()
-    if count() > 1:
-        atexit.unregister(_leave)
-        atexit.register(_leave)
+    atexit.unregister(_leave)
+    atexit.register(_leave)
     return made
 
 

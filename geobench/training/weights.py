@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from geobench.training.optimisation import Optimisation
 
@@ -37,8 +38,8 @@ class Weights:
             return
         # Early weights are forgotten sooner, or a short run would keep its initial state.
         decay = min(self._how.averaging, (1 + step) / (10 + step))
-        with torch.no_grad():
-            torch._foreach_lerp_(self._average, [*self.parameters], 1 - decay)
+        mix = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call] # torch leaves it so
+        mix(self._average, self.parameters, step)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -49,14 +50,17 @@ class Weights:
             yield
         finally:
             if kept:
-                with torch.no_grad():
-                    torch._foreach_copy_([*self.parameters], kept)
+                self._set(kept)
 
     def keep_average(self) -> None:
         """Put the average in place of the weights, for good."""
         if self._average:
-            with torch.no_grad():
-                torch._foreach_copy_([*self.parameters], self._average)
+            self._set(self._average)
+
+    def _set(self, values: list[Tensor]) -> None:
+        with torch.no_grad():
+            for parameter, value in zip(self.parameters, values, strict=True):
+                parameter.copy_(value)
 
     def finite(self) -> bool:
         """Whether all weights are finite."""
