@@ -5,9 +5,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from geobench.entries.recipes import is_imported
-
 from geobench.board import soundness
+from geobench.entries.recipes import is_imported
 from geobench_catalog import Entry
 
 if TYPE_CHECKING:

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from geobench.entries.recipes import is_imported
-
 from geobench.board.competitor import Competitor
 from geobench.board.model import Row
 from geobench.board.placing import Placing, mark_the_set
 from geobench.board.setup import Setup
 from geobench.cases import member_counts
+from geobench.entries.recipes import is_imported
 from geobench.statistics.estimates import estimate
 from geobench.statistics.rank_ranges import Rank, rank_ranges
 
