@@ -45,8 +45,8 @@ def width_of(piped: int) -> int:
 
 
 def lines_of(printed: str) -> str:
-    """Return lines without the spaces at their ends."""
-    return "\n".join(line.rstrip() for line in printed.splitlines()).rstrip() + "\n"
+    """Return lines without the spaces at their ends, and without empty ones around them."""
+    return "\n".join(line.rstrip() for line in printed.splitlines()).strip("\n") + "\n"
 
 
 def drawing(table: Table) -> "RichTable":

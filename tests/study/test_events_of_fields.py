@@ -234,9 +234,11 @@ def test_the_command_prints_what_thresholds_rest_on(session: Session) -> None:
     assert told.exit_code == 0, told.output
     lines = told.output.splitlines()
     assert lines[0] == "control/tiny.energy@1"
-    assert "200 of 2,000 values" in lines[1]
-    assert "too few" not in lines[1]
-    assert lines[2].endswith("too few for a score")
+    assert lines[1].split()[-2:] == ["separate", "exceedances"]
+    assert lines[3].split()[:3] == ["e", "90", "%"]
+    assert lines[3].split()[5:7] == ["2,000", "200"]  # values, and those beyond the threshold
+    assert "too few" not in lines[3]
+    assert lines[4].endswith("too few for a score")
     told = run.invoke(main, given)
     assert told.exit_code == 2
     assert "the experiment names no events. Give one: --event" in told.output

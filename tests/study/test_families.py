@@ -71,12 +71,12 @@ def test_every_built_in_scorer_has_a_family_that_geobench_knows() -> None:
 
 
 OTHERWISE = {
-    ("board.py", "rmse"): "how good analyses are",
     ("defects.py", "bias"): "a defect",
     ("difficulty.py", "crps"): "a key of its cards",
     ("difficulty.py", "energy"): "a key of its cards",
     ("figures.py", "crps"): "a key of its cards",
     ("lyapunov.py", "spectrum"): "of exponents",
+    ("notes.py", "rmse"): "how good analyses are",
     ("twins.py", "rmse"): "how good analyses are",
 }
 """What has the name of a scorer in the core, and means something else."""

@@ -509,8 +509,8 @@ def test_a_board_of_a_few_long_trajectories_and_several_seeds(tmp_path: Path) ->
         singles, (own,) = (_crps_of(row["label"], each) for each in (board, joined_board))
         assert own == pytest.approx(np.mean(singles, 0))
     geobench("leaderboard", study, "--html", page)
-    assert "Over seeds" in page.read_text("utf-8")
-    assert re.search(r"<td>1(–\d)? •</td>", page.read_text("utf-8"))
+    assert "Models of several seeds" in page.read_text("utf-8")
+    assert re.search(r'<td data-sort="1">1(–\d)? •</td>', page.read_text("utf-8"))
 
     law = "forecast/few.reference.s1000000@1"
     words = ("plan", "forecast/few.oracle.s0@1", "--law", law, "--members", "2,8", "--mde", "2%")
