@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from geobench import Noise, Task, Training
-from geobench.simulating import trajectories
+from geobench.twin.simulating import trajectories
 from geobench_plugins.networks.analogs import Library, LocalIndex, nearest, neighbourhoods
 from geobench_plugins.simulators.lorenz95 import Lorenz95
 

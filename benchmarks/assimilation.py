@@ -26,10 +26,10 @@ import torch
 from torch import Tensor
 
 from geobench import Filter, GeobenchError, Network, Noise, Observation, Simulator
-from geobench.assimilating import Skill, cycles, measure, near_truth
-from geobench.observing import network
 from geobench.registry import Registry
-from geobench.simulating import trajectories
+from geobench.twin.assimilating import Skill, cycles, measure, near_truth
+from geobench.twin.observing import network
+from geobench.twin.simulating import trajectories
 
 # Sakov and Oke (2008), Table 1, and the tables of DAPPER, mods/Lorenz96/sakov2008.py.
 PUBLISHED: list[tuple[dict[str, Any], float]] = [

@@ -33,11 +33,11 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from geobench import EnsembleModel, Fields, Forecaster, GeobenchError, Noise, Run, Task, Training
-from geobench import draws as law_draws
-from geobench.forecasting import Cost, forecast
-from geobench.interfaces.law import Law
+from geobench.contracts.law import Law
+from geobench.describe import draws as law_draws
+from geobench.forecasts.rollout import Cost, forecast
 from geobench.registry import Registry, merged
-from geobench.simulating import trajectories
+from geobench.twin.simulating import trajectories
 
 RESULTS = Path(__file__).parent / "results" / "baselines.jsonl"
 INITS, MEMBERS, DRAWS, LEADS, HISTORY = 128, 8, 128, 10, 5

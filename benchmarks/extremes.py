@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from geobench.extremes import Fit, fit_gev, fit_gpd
+from geobench.statistics.extremes import Fit, fit_gev, fit_gpd
 from geobench.statistics.intervals import Array
 
 BLOCK, RATE, PERIOD, COUNT = 100, 0.01, 1e5, 2000

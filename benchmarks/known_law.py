@@ -20,9 +20,9 @@ from timing import tell
 from torch import Tensor
 
 from geobench import Forecaster, Noise, Run, Task, Training
-from geobench.forecasting import members
+from geobench.forecasts.rollout import members
 from geobench.registry import Registry
-from geobench.simulating import trajectories
+from geobench.twin.simulating import trajectories
 from geobench_plugins.simulators.ou import OrnsteinUhlenbeck
 
 STATES, MEMBERS = 512, 64

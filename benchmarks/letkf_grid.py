@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from geobench import Dimension, Network, Noise, Observation, StateSpec, Variable
-from geobench.observing import network
+from geobench.twin.observing import network
 from geobench_plugins.assimilations.letkf import LETKF
 
 BASIN = StateSpec(

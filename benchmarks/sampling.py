@@ -19,7 +19,7 @@ from timing import tell
 from torch import nn
 
 from geobench import Forecaster, Noise
-from geobench.forecasting import TILE
+from geobench.forecasts.rollout import TILE
 from geobench.nodes.engine import Engine
 from geobench.nodes.forecaster import forecaster_of
 from geobench.registry import Registry

@@ -22,7 +22,7 @@ from networks import FRAMES, grid
 from timing import interleaved, tell
 
 from geobench import Forecaster, Noise, Optimisation, Run, StateSpec, Task, Training, optimise
-from geobench.interfaces.validation import Validation
+from geobench.contracts.validation import Validation
 from geobench_plugins.models.fgn import FGN
 from geobench_plugins.networks.linear import initialise
 from geobench_plugins.networks.next_state import EnsembleLoss, Networks, NextState

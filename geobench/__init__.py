@@ -7,14 +7,14 @@ The names below are all that a plugin needs. They are imported when they are fir
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from geobench.contracts.hookspecs import hookimpl
 from geobench.entries import vocabulary as _vocabulary
 from geobench.errors import GeobenchError
-from geobench.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from geobench.interfaces.assimilation import Assimilation, Filter, Network
-    from geobench.interfaces.compiled_noise import LANES, normal_lanes
-    from geobench.interfaces.experiment import (
+    from geobench.contracts.assimilation import Assimilation, Filter, Network
+    from geobench.contracts.compiled_noise import LANES, normal_lanes
+    from geobench.contracts.experiment import (
         Control,
         Event,
         Experiment,
@@ -22,51 +22,51 @@ if TYPE_CHECKING:
         Split,
         TestSplit,
     )
-    from geobench.interfaces.law import Law
-    from geobench.interfaces.model import Batch, EnsembleModel, Forecaster, Run, Task, Training
-    from geobench.interfaces.noise import Noise
-    from geobench.interfaces.plugin import Fields, Plugin
-    from geobench.interfaces.presentation import FAMILIES, Curve, Series
-    from geobench.interfaces.scorer import Context, Scorer
-    from geobench.interfaces.simulator import Simulator
-    from geobench.interfaces.state import Dimension, StateSpec, Variable
+    from geobench.contracts.law import Law
+    from geobench.contracts.model import Batch, EnsembleModel, Forecaster, Run, Task, Training
+    from geobench.contracts.noise import Noise
+    from geobench.contracts.plugin import Fields, Plugin
+    from geobench.contracts.presentation import FAMILIES, Curve, Series
+    from geobench.contracts.scorer import Context, Scorer
+    from geobench.contracts.simulator import Simulator
+    from geobench.contracts.state import Dimension, StateSpec, Variable
     from geobench.training import Optimisation, Stage, optimise
 
 _vocabulary.register()  # before any catalog is opened
 
 _HOME = {
-    "FAMILIES": "interfaces.presentation",
-    "LANES": "interfaces.compiled_noise",
-    "Assimilation": "interfaces.assimilation",
-    "Batch": "interfaces.model",
-    "Context": "interfaces.scorer",
-    "Control": "interfaces.experiment",
-    "Curve": "interfaces.presentation",
-    "Dimension": "interfaces.state",
-    "EnsembleModel": "interfaces.model",
-    "Event": "interfaces.experiment",
-    "Experiment": "interfaces.experiment",
-    "Fields": "interfaces.plugin",
-    "Filter": "interfaces.assimilation",
-    "Forecaster": "interfaces.model",
-    "Law": "interfaces.law",
-    "Network": "interfaces.assimilation",
-    "Noise": "interfaces.noise",
-    "Observation": "interfaces.experiment",
+    "FAMILIES": "contracts.presentation",
+    "LANES": "contracts.compiled_noise",
+    "Assimilation": "contracts.assimilation",
+    "Batch": "contracts.model",
+    "Context": "contracts.scorer",
+    "Control": "contracts.experiment",
+    "Curve": "contracts.presentation",
+    "Dimension": "contracts.state",
+    "EnsembleModel": "contracts.model",
+    "Event": "contracts.experiment",
+    "Experiment": "contracts.experiment",
+    "Fields": "contracts.plugin",
+    "Filter": "contracts.assimilation",
+    "Forecaster": "contracts.model",
+    "Law": "contracts.law",
+    "Network": "contracts.assimilation",
+    "Noise": "contracts.noise",
+    "Observation": "contracts.experiment",
     "Optimisation": "training",
-    "Plugin": "interfaces.plugin",
-    "Run": "interfaces.model",
-    "Scorer": "interfaces.scorer",
-    "Series": "interfaces.presentation",
-    "Simulator": "interfaces.simulator",
-    "Split": "interfaces.experiment",
+    "Plugin": "contracts.plugin",
+    "Run": "contracts.model",
+    "Scorer": "contracts.scorer",
+    "Series": "contracts.presentation",
+    "Simulator": "contracts.simulator",
+    "Split": "contracts.experiment",
     "Stage": "training",
-    "StateSpec": "interfaces.state",
-    "Task": "interfaces.model",
-    "TestSplit": "interfaces.experiment",
-    "Training": "interfaces.model",
-    "Variable": "interfaces.state",
-    "normal_lanes": "interfaces.compiled_noise",
+    "StateSpec": "contracts.state",
+    "Task": "contracts.model",
+    "TestSplit": "contracts.experiment",
+    "Training": "contracts.model",
+    "Variable": "contracts.state",
+    "normal_lanes": "contracts.compiled_noise",
     "optimise": "training",
 }
 

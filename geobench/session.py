@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from geobench.cases import Cases
-from geobench.interfaces.experiment import Control, Event, Experiment
-from geobench.interfaces.model import EnsembleModel
-from geobench.interfaces.scorer import Scorer
+from geobench.contracts.experiment import Control, Event, Experiment
+from geobench.contracts.model import EnsembleModel
+from geobench.contracts.scorer import Scorer
 from geobench.nodes.control import ControlNode
 from geobench.nodes.dataset import DatasetNode
 from geobench.nodes.engine import Engine
@@ -16,6 +15,7 @@ from geobench.nodes.forecaster import ForecasterNode
 from geobench.nodes.scores import ScoreNode
 from geobench.nodes.stored import Stored
 from geobench.registry import Registry
+from geobench.twin.cases import Cases
 from geobench_catalog import Catalog, Entry
 
 

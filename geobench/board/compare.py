@@ -16,9 +16,9 @@ from geobench.board.rows import mark_the_unsound, rows
 from geobench.board.sampling import resampled
 from geobench.board.score_columns import scored
 from geobench.board.setup import Setup
-from geobench.cases import check_whole
-from geobench.interfaces.scorer import Scorer
+from geobench.contracts.scorer import Scorer
 from geobench.statistics.seeds import Summary, summaries
+from geobench.twin.cases import check_whole
 from geobench_catalog import Entry
 
 

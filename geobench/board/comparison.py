@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from geobench.board.competitor import Competitor
 from geobench.board.model import Board
-from geobench.interfaces.scorer import Scorer
-from geobench.interfaces.state import StateSpec
+from geobench.contracts.scorer import Scorer
+from geobench.contracts.state import StateSpec
 from geobench_catalog import Entry
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from geobench.board.families import section
 from geobench.board.lead_axis import lead_axis, lead_days
 from geobench.board.text import days, headline_leads, title
 from geobench.charts.chart import Axis, Chart, Figure, Series, finite
+from geobench.contracts import presentation
+from geobench.contracts.presentation import Curve
+from geobench.contracts.scorer import Scorer
 from geobench.errors import GeobenchError
-from geobench.interfaces import presentation
-from geobench.interfaces.presentation import Curve
-from geobench.interfaces.scorer import Scorer
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from geobench.contracts.scorer import Scorer, excess
 from geobench.errors import GeobenchError
-from geobench.interfaces.scorer import Scorer, excess
 
 if TYPE_CHECKING:
     from geobench.board.competitor import Competitor

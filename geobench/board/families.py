@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from geobench.board.model import Board
 from geobench.board.text import models
-from geobench.interfaces.presentation import FAMILIES, Family
-from geobench.interfaces.scorer import IDEALS, Scorer
+from geobench.contracts.presentation import FAMILIES, Family
+from geobench.contracts.scorer import IDEALS, Scorer
 
 
 @dataclass(frozen=True)

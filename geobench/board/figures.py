@@ -15,7 +15,7 @@ from geobench.board.model import Board, Row
 from geobench.board.text import title, units
 from geobench.charts.chart import Axis, Chart, Figure, Series, finite
 from geobench.charts.styles import Style, styles
-from geobench.interfaces.scorer import IDEALS
+from geobench.contracts.scorer import IDEALS
 from geobench.statistics.estimates import Estimate
 
 RANKING, COST = "ranking", "cost"

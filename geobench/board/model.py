@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from geobench.board.excess import OUTCOME
-from geobench.interfaces.scorer import Orientation
+from geobench.contracts.scorer import Orientation
 from geobench.statistics.estimates import Estimate
 from geobench.statistics.seeds import Summary
 

@@ -7,10 +7,10 @@ from geobench.board.competitor import Competitor
 from geobench.board.model import Row
 from geobench.board.placing import Placing, mark_the_set
 from geobench.board.setup import Setup
-from geobench.cases import member_counts
 from geobench.entries.recipes import is_imported
 from geobench.statistics.estimates import estimate
 from geobench.statistics.rank_ranges import Rank, rank_ranges
+from geobench.twin.cases import member_counts
 
 if TYPE_CHECKING:
     from geobench.statistics.estimates import Draws

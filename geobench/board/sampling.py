@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from geobench.board import excess
 from geobench.board.competitor import Competitor
-from geobench.interfaces import scorer as scores
-from geobench.interfaces.scorer import Scorer
+from geobench.contracts import scorer as scores
+from geobench.contracts.scorer import Scorer
 from geobench_catalog import Entry
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from geobench.board.excess import OUTCOME, Excess, excesses
 from geobench.board.model import ScoreCell, ScoreColumn
 from geobench.board.sampling import some
 from geobench.board.setup import Setup
-from geobench.interfaces import scorer as scores
-from geobench.interfaces.scorer import IDEALS, Orientation, Scorer
+from geobench.contracts import scorer as scores
+from geobench.contracts.scorer import IDEALS, Orientation, Scorer
 from geobench.statistics.estimates import LEVEL, estimates
 
 if TYPE_CHECKING:

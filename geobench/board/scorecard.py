@@ -15,7 +15,7 @@ from geobench.board.comparison import Comparison
 from geobench.board.model import Board
 from geobench.board.sampling import resampled
 from geobench.charts.chart import finite
-from geobench.interfaces.scorer import IDEALS
+from geobench.contracts.scorer import IDEALS
 from geobench.statistics.estimates import LEVEL
 
 if TYPE_CHECKING:

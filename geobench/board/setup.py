@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from geobench.board.competitor import Competitor
-from geobench.interfaces.scorer import Scorer
+from geobench.contracts.scorer import Scorer
 from geobench.statistics.seeds import Mean, means
 from geobench_catalog import Entry
 

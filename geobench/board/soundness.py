@@ -10,8 +10,8 @@ cases: models that draw from a limited stock may draw the same state twice by ch
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from geobench.contracts.scorer import Scorer
 from geobench.errors import GeobenchError
-from geobench.interfaces.scorer import Scorer
 from geobench_catalog import Entry
 
 if TYPE_CHECKING:

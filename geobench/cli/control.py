@@ -11,7 +11,7 @@ from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import json_option, reference_argument
 
 if TYPE_CHECKING:
-    from geobench.interfaces.experiment import Event
+    from geobench.contracts.experiment import Event
     from geobench.session import Session
     from geobench.tables.table import Table
 
@@ -51,7 +51,7 @@ def control(
     For example: geobench control dataset/lorenz95@1 --states 1000000 --event '{name: ring-energy,
     of: energy, quantiles: [0.99, 0.999]}'
     """
-    from geobench.interfaces.experiment import Control
+    from geobench.contracts.experiment import Control
 
     session = settings.session()
     entry = session.catalog.get(dataset, "dataset")
@@ -73,9 +73,9 @@ def control(
 
 
 def _event(text: str) -> "Event":
-    from geobench import plain_yaml
-    from geobench.interfaces.experiment import Event
-    from geobench.interfaces.plugin import validated
+    from geobench.contracts.experiment import Event
+    from geobench.contracts.plugin import validated
+    from geobench.registry import plain_yaml
 
     fields = plain_yaml.load(text, f"--event {text}")
     if not isinstance(fields, dict):
@@ -84,7 +84,7 @@ def _event(text: str) -> "Event":
 
 
 def _named(session: "Session", dataset: Entry) -> "list[Event]":
-    from geobench.interfaces.experiment import Event
+    from geobench.contracts.experiment import Event
 
     found = [Event.model_validate(each) for each in dataset.record.recipe["events"]]
     if not found:
@@ -98,9 +98,9 @@ def _named(session: "Session", dataset: Entry) -> "list[Event]":
 
 def _thresholds(event: "Event", made: Entry) -> "Table":
     """Threshold of each quantile, in the climate with the fewest separate exceedances."""
-    from geobench import control as runs
     from geobench.tables.numbers import count_cell
     from geobench.tables.table import Cell, Column, Row, Table
+    from geobench.twin import control as runs
 
     found = runs.thresholds(event, made.load())
     rows = []

@@ -40,7 +40,7 @@ def doctor(settings: Settings, *, as_json: bool) -> None:
 
 
 def _examine(settings: Settings) -> "Iterator[Check]":
-    from geobench import health
+    from geobench.registry import health
     from geobench_catalog import health as of_catalog
 
     yield from health.examine(settings.plugin_files, settings.device)

@@ -11,7 +11,7 @@ from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import completes, json_option, reference_argument
 
 if TYPE_CHECKING:
-    from geobench.planning import Plan
+    from geobench.diagnostics.planning import Plan
     from geobench.tables.table import Table
 
 
@@ -85,8 +85,8 @@ def plan(
     Read from forecasts that are there, on the same cases: what cases add to the variance of the
     paired difference, and what members add. 4 members or more of each.
     """
-    from geobench import against_law
-    from geobench.planning import Aim
+    from geobench.diagnostics import against_law
+    from geobench.diagnostics.planning import Aim
 
     engine = settings.engine()
     drawn, draws = (

@@ -15,7 +15,7 @@ from geobench_catalog.commands.place import json_option
 from geobench_catalog.plain_text import plain
 
 if TYPE_CHECKING:
-    from geobench.interfaces.scorer import Scorer
+    from geobench.contracts.scorer import Scorer
     from geobench.registry import Offer
 
 
@@ -104,8 +104,8 @@ def _show(offer: "Offer") -> None:
 
 def _declared(scorer: "type[Scorer]") -> Iterator[str]:
     """What a scorer declares of its scores, and how they are shown."""
-    from geobench.interfaces.presentation import FAMILIES
-    from geobench.interfaces.scorer import IDEALS
+    from geobench.contracts.presentation import FAMILIES
+    from geobench.contracts.scorer import IDEALS
 
     if scorer.better in IDEALS:
         ideal = IDEALS[scorer.better]

@@ -10,7 +10,7 @@ from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import json_option, reference_argument
 
 if TYPE_CHECKING:
-    from geobench.reproduction import Reproduction
+    from geobench.study.reproduction import Reproduction
 
 _SHOWN = 10
 
@@ -36,7 +36,7 @@ def reproduce(settings: Settings, reference: str, *, tolerance: float, as_json: 
 
     For example: geobench reproduce score/lorenz95.fgn.s0.crps@1
     """
-    from geobench import reproduction
+    from geobench.study import reproduction
 
     engine = settings.engine()
     found = reproduction.reproduce(engine, engine.catalog.get(reference), tolerance)

@@ -13,10 +13,10 @@ from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import completes, json_option, reference_argument
 
 if TYPE_CHECKING:
-    from geobench.defects import Power
-    from geobench.exchange import Verdict
-    from geobench.forecast import Forecast
-    from geobench.interfaces.scorer import Scorer
+    from geobench.contracts.scorer import Scorer
+    from geobench.diagnostics.defects import Power
+    from geobench.diagnostics.exchange import Verdict
+    from geobench.forecasts.forecast import Forecast
     from geobench.registry import Registry
     from geobench.tables.table import Table
 
@@ -47,7 +47,7 @@ def power(
     are, the way models on a board are. A number is the share of the pairs in which a test at 5 %
     notices the defect; the column `none` has none: what is noticed there is a false alarm.
     """
-    from geobench import against_law
+    from geobench.diagnostics import against_law
 
     engine = settings.engine()
     scorers = _chosen(engine.registry, names)
@@ -104,7 +104,7 @@ def test(
     name those that matter. The classifier is asked to tell members from draws, of cases that share
     no valid time with those it was trained on: an area of 0.5 is blind.
     """
-    from geobench import against_law
+    from geobench.diagnostics import against_law
 
     engine = settings.engine()
     scorers = _chosen(engine.registry, names)
@@ -126,7 +126,7 @@ def test(
 
 def _powers(found: "Sequence[Power]") -> "Table":
     """The power of each score, a column for each defect."""
-    from geobench.defects import DEFECTS
+    from geobench.diagnostics.defects import DEFECTS
     from geobench.tables.numbers import number_cell
     from geobench.tables.table import Cell, Column, Row, Table
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from geobench.board.model import Board
-    from geobench.interfaces.experiment import Experiment
-    from geobench.interfaces.law import Law
-    from geobench.interfaces.model import Progress, Watch
+    from geobench.contracts.experiment import Experiment
+    from geobench.contracts.law import Law
+    from geobench.contracts.model import Progress, Watch
     from geobench.nodes.engine import Engine
     from geobench.registry import Registry
     from geobench.session import Session
@@ -105,7 +105,7 @@ class Settings:
     @property
     def watch(self) -> "Watch":
         """Who is told how far a step is."""
-        from geobench.interfaces.model import unwatched
+        from geobench.contracts.model import unwatched
 
         return unwatched if self.quiet else _watch
 
@@ -238,7 +238,7 @@ nfe_option = click.option(
 
 def assignments(texts: tuple[str, ...]) -> dict[str, Any]:
     """Turn `a.b=1` texts into nested fields; values are YAML."""
-    from geobench import plain_yaml
+    from geobench.registry import plain_yaml
 
     fields: dict[str, Any] = {}
     for text in texts:

@@ -22,7 +22,7 @@ from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import json_option
 
 if TYPE_CHECKING:
-    from geobench.description.effort import Level
+    from geobench.describe.effort import Level
 
 _WRITTEN = click.Path(dir_okay=False, path_type=Path)
 
@@ -91,11 +91,11 @@ def describe_simulator(
 
     For example: geobench simulator describe lorenz95 --effort quick
     """
-    from geobench.description import experiments, figures, pages, report, terminal
-    from geobench.description.effort import Effort
-    from geobench.description.measuring import describe
+    from geobench.describe import experiments, figures, pages, report, terminal
+    from geobench.describe.effort import Effort
+    from geobench.describe.measuring import describe
     from geobench.errors import blaming
-    from geobench.twins import check
+    from geobench.twin.realising import check
 
     for path in (plot, markdown, html):
         check_folder(path)

@@ -49,7 +49,7 @@ def simulate(
 
     For example: geobench simulate lorenz95 --set simulator.forcing=10
     """
-    from geobench import film
+    from geobench.describe import film
 
     own, realised = settings.experiment(experiment, changes)
     if animate:
@@ -169,7 +169,7 @@ def forecast(
     Of other cases the forecast is an entry of its own. It can be scored, and is on no board:
     geobench forecast forecaster/lorenz95.fgn.s0@1 --split validation --leads 5
     """
-    from geobench.cases import Cases, from_text
+    from geobench.twin.cases import Cases, from_text
 
     session = settings.session()
     fitted = session.catalog.get(forecaster, "forecaster")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from geobench.contracts.experiment import Control, Event
+from geobench.contracts.plugin import validated
+from geobench.contracts.scorer import Scorer
 from geobench.errors import blaming
-from geobench.interfaces.experiment import Control, Event
-from geobench.interfaces.plugin import validated
-from geobench.interfaces.scorer import Scorer
 from geobench.nodes.node import Computed, Entries, Job, Named, Node, Recipe
 from geobench.nodes.stored import Stored
 from geobench_catalog import Entry
@@ -33,7 +33,7 @@ class ControlNode(Computed):
 
     def recipe(self, engine: "Engine", parents: Entries) -> dict[str, Any]:
         """Return what decides the counts; raise `version` when counts change."""
-        from geobench import control
+        from geobench.twin import control
 
         experiment = engine.dataset(parents["dataset"]).experiment
         states = control.states_of(experiment, self.run.states)
@@ -99,7 +99,7 @@ def _run_of(job: Job[ControlNode]) -> tuple[int, int]:
 
 def _counted(engine: "Engine", jobs: Sequence[Job[ControlNode]]) -> list[Entry]:
     """Run the simulator once, and publish the counts of each event."""
-    from geobench import control
+    from geobench.twin import control
 
     first = jobs[0]
     dataset = engine.dataset(first.parents["dataset"])

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from geobench.contracts.experiment import Experiment
 from geobench.errors import blaming
 from geobench.forecasts import layout
 from geobench.forecasts.failures import BEYOND
-from geobench.interfaces.experiment import Experiment
 from geobench.nodes.node import Computed, Entries, Job, Named, Node
 from geobench_catalog import Entry
 
 if TYPE_CHECKING:
     from geobench.nodes.engine import Engine
-    from geobench.twins import Twin
+    from geobench.twin.realising import Twin
     from geobench_catalog.draft import Draft
 
 
@@ -55,8 +55,8 @@ class DatasetNode(Computed):
         return [job.node._realise(engine, job) for job in jobs]
 
     def _realise(self, engine: "Engine", job: Job[Any]) -> Entry:
-        from geobench import simulating
-        from geobench.twins import Twin
+        from geobench.twin import simulating
+        from geobench.twin.realising import Twin
 
         experiment, registry = self.experiment, engine.registry
         simulator = registry.simulator(experiment.simulator)
@@ -85,7 +85,7 @@ class DatasetNode(Computed):
             )
 
     def _write_splits(self, engine: "Engine", draft: "Draft", twin: "Twin") -> None:
-        from geobench import simulating
+        from geobench.twin import simulating
 
         for split in simulating.splits(self.experiment):
             with engine.watch(f"simulate {self.label}: {split}") as progress:

@@ -7,17 +7,17 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from geobench import numerics
-from geobench.dataset import Dataset
+from geobench.contracts.model import Watch, unwatched
 from geobench.errors import BusyError, GeobenchError
-from geobench.forecast import Forecast
-from geobench.interfaces.model import Watch, unwatched
+from geobench.forecasts.forecast import Forecast
 from geobench.nodes.node import Computed, Entries, Given, Job, Node
 from geobench.registry import Registry
+from geobench.training import numerics
+from geobench.twin.dataset import Dataset
 from geobench_catalog import Catalog, Entry
 
 if TYPE_CHECKING:
-    from geobench.interfaces.scorer import Context, Scorer
+    from geobench.contracts.scorer import Context, Scorer
     from geobench_catalog.draft import Draft
 
 PATIENCE = 0.5

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from geobench.cases import check_equal_members
 from geobench.errors import GeobenchError, blaming
 from geobench.nodes.forecast import ForecastNode
 from geobench.nodes.node import Computed, Entries, Job, Named, Node
 from geobench.nodes.stored import Stored
+from geobench.twin.cases import check_equal_members
 from geobench_catalog import Entry
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class EventsNode(Computed):
 
 
 def _count(engine: "Engine", job: Job[Any]) -> Entry:
-    from geobench import probabilities
+    from geobench.twin import probabilities
 
     dataset, forecast = engine.dataset(job.parents["dataset"]), job.parents["forecast"]
     experiment, simulator = dataset.experiment, dataset.simulator

@@ -6,25 +6,25 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
-from geobench import numerics
-from geobench.cases import Cases
+from geobench.contracts.model import Task
 from geobench.entries.summaries import ForecastSummary
 from geobench.errors import GeobenchError, blaming
 from geobench.forecasts import layout
 from geobench.forecasts.failures import Limits
-from geobench.interfaces.model import Task
 from geobench.nodes.forecaster import ForecasterNode, forecaster_of
 from geobench.nodes.node import Computed, Entries, Job, Named, Node
 from geobench.nodes.stored import Stored
+from geobench.training import numerics
+from geobench.twin.cases import Cases
 from geobench_catalog import Entry
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from geobench.dataset import Dataset
-    from geobench.interfaces.state import StateSpec
+    from geobench.contracts.state import StateSpec
+    from geobench.forecasts.rounding import Rounding
     from geobench.nodes.engine import Engine
-    from geobench.rounding import Rounding
+    from geobench.twin.dataset import Dataset
 
 _Block = TypeVar("_Block")
 
@@ -103,8 +103,8 @@ class ForecastNode(Computed):
         return [job.node._draw(engine, job) for job in jobs]
 
     def _draw(self, engine: "Engine", job: Job[Any]) -> Entry:
-        from geobench import forecasting
-        from geobench.writing import Writer
+        from geobench.forecasts import rollout as forecasting
+        from geobench.forecasts.writing import Writer
 
         entry = job.parents["forecaster"]
         dataset = engine.dataset(engine.catalog.parent(entry, "dataset"))
@@ -147,18 +147,12 @@ class ForecastNode(Computed):
                 )
                 for piece in _repeatable(drawn):
                     writer.put(*piece)
-            return draft.publish(
-                {
-                    **cost.summary(leads),
-                    "failed_members": writer.failures.total(),
-                    **({"failures": dict(writer.failures)} if writer.failures else {}),
-                    "members": self.members * inits.sizes["init_time"],
-                    **({"rounding": rounding.summary()} if rounding else {}),
-                }
-            )
+            members = {"members": self.members * inits.sizes["init_time"]}
+            rounded = {"rounding": rounding.summary()} if rounding else {}
+            return draft.publish(cost.summary(leads) | writer.summary() | members | rounded)
 
     def _rounding(self, engine: "Engine", dataset: "Dataset", cases: Cases) -> "Rounding | None":
-        from geobench.rounding import Rounding, bits_of
+        from geobench.forecasts.rounding import Rounding, bits_of
 
         if not self.keep_bits:
             return None
@@ -172,7 +166,7 @@ def blocks(
     spec: "StateSpec", leads: int, members: int, inits: int, memory: int
 ) -> tuple[layout.Layout, tuple[int, int]]:
     """How a forecast is stored, and what is drawn at once: whole chunks, whole tiles."""
-    from geobench.forecasting import TILE
+    from geobench.forecasts.rollout import TILE
 
     per_member = leads * prod(spec.shape) * 4
     most = max(TILE[1], memory // 4 // (per_member * TILE[0]))  # drawn, copied, stored

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from geobench import numerics
+from geobench.contracts.model import EnsembleModel, Forecaster, Run, Task, Training
 from geobench.entries.recipes import FOREIGN
 from geobench.errors import GeobenchError, blaming
-from geobench.interfaces.model import EnsembleModel, Forecaster, Run, Task, Training
 from geobench.nodes.dataset import DatasetNode
 from geobench.nodes.node import Computed, Entries, Job, Named, Node
 from geobench.nodes.stored import Stored
-from geobench.stored_weights import WEIGHTS, restored, stored
+from geobench.training import numerics
+from geobench.training.stored_weights import WEIGHTS, restored, stored
 from geobench_catalog import Entry
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from geobench.dataset import Dataset
     from geobench.nodes.engine import Engine
+    from geobench.twin.dataset import Dataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +166,7 @@ def run_of(
     engine: "Engine", dataset: "Dataset", model: EnsembleModel, seed: int, training: Training
 ) -> Run:
     """Return what a model is told of how to fit; two numbers of the law, where it is exact."""
-    from geobench.interfaces.validation import Validation
+    from geobench.contracts.validation import Validation
     from geobench.training import processes, validating
 
     run = Run(
@@ -216,7 +216,7 @@ def training_log(run: Run) -> "xr.Dataset":
 
 def training_of(engine: "Engine", dataset: "Dataset", model: EnsembleModel) -> Training:
     """Return what a model is fitted to: a split that is large lies in a file without a name."""
-    from geobench.interfaces.room import Room
+    from geobench.contracts.room import Room
     from geobench.training import processes
 
     room = Room(engine.memory // 4, engine.catalog.store.folder)

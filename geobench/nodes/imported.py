@@ -4,15 +4,15 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geobench.cases import Cases
+from geobench.contracts.model import EnsembleModel, Forecaster, Run, Task
 from geobench.entries.recipes import IMPORTED
 from geobench.errors import GeobenchError, blaming
 from geobench.forecasts.failures import Limits
-from geobench.interfaces.model import EnsembleModel, Forecaster, Run, Task
 from geobench.nodes.forecast import own_randomness
 from geobench.nodes.forecaster import ForecasterNode, training_log
 from geobench.nodes.stored import Stored
-from geobench.stored_weights import WEIGHTS, restored
+from geobench.training.stored_weights import WEIGHTS, restored
+from geobench.twin.cases import Cases
 from geobench_catalog import Entry
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _try_out(
     engine: "Engine", forecaster: Forecaster, dataset: Entry, task: Task, seed: int
 ) -> "Tensor":
     """Draw four members of the first init; raise if one fails. Return the init's history."""
-    from geobench import forecasting
+    from geobench.forecasts import rollout as forecasting
 
     data = engine.dataset(dataset)
     history = data.histories(forecaster.history, Cases())[:1]

@@ -8,24 +8,24 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from geobench import numerics
-from geobench.cases import member_counts
+from geobench.contracts.model import Progress
+from geobench.contracts.scorer import Scorer
 from geobench.errors import blaming
-from geobench.forecast import Forecast
-from geobench.interfaces.model import Progress
-from geobench.interfaces.scorer import Scorer
+from geobench.forecasts.forecast import Forecast
 from geobench.nodes.control import controls_of
 from geobench.nodes.node import Computed, Entries, Job, Named, Node, Recipe
 from geobench.nodes.stored import Stored
 from geobench.scoring import CASE_DIMS, Piece, check, cut, joined, of_piece, overall, stored_size
 from geobench.scoring import shaped_by_members as _shaped_by_members
-from geobench.spreading import spread
+from geobench.scoring.spreading import spread
+from geobench.training import numerics
+from geobench.twin.cases import member_counts
 from geobench_catalog import Entry
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from geobench.interfaces.scorer import Context
+    from geobench.contracts.scorer import Context
     from geobench.nodes.engine import Engine
 
 

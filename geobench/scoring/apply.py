@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from geobench.contracts.scorer import Blaming, Context, Region, Scorer, unblamed
+from geobench.contracts.state import AREA
 from geobench.errors import GeobenchError
-from geobench.interfaces.scorer import Blaming, Context, Region, Scorer, unblamed
-from geobench.interfaces.state import AREA
 from geobench.scoring.columns import check_metric, means
 from geobench.scoring.pieces import CASE_DIMS, Piece, concatenated, cut
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from geobench.contracts.scorer import Scorer
 from geobench.errors import GeobenchError
-from geobench.interfaces.scorer import Scorer
 from geobench.statistics.resampling import Resampling, draws_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from geobench.interfaces.scorer import Scorer
+from geobench.contracts.scorer import Scorer
 
 if TYPE_CHECKING:
     import xarray as xr

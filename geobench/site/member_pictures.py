@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from geobench.board.comparison import Comparison
 from geobench.board.text import title
-from geobench.cases import member_counts
+from geobench.twin.cases import member_counts
 
 if TYPE_CHECKING:
     import xarray as xr

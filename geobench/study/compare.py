@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from geobench import against_law, bins
 from geobench.board.compare import compare
 from geobench.board.comparison import Comparison
 from geobench.board.competitor import Competitor, over_seeds
 from geobench.board.model import Board
+from geobench.diagnostics import against_law, bins
 from geobench.entries.recipes import FOREIGN
 from geobench.entries.summaries import DatasetSummary
 from geobench.errors import GeobenchError
@@ -38,7 +38,7 @@ def boards(
     """Compare what is in the catalog; what is missing is reported.
 
     `only`: the board of this experiment; default: of each.
-    `binned`: a board for each bin of the cases (`geobench.bins`), by what was known of them.
+    `binned`: a board for each bin of the cases (`diagnostics.bins`), by what was known of them.
     `by_model`: a row is a model, the mean over its seeds, and not one training.
     """
     outcome = Outcome()

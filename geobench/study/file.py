@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt
 
-from geobench.interfaces.plugin import Fields, validated
+from geobench.contracts.plugin import Fields, validated
 from geobench.registry import read_yaml
 
 

@@ -6,13 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from geobench.cases import check_whole
+from geobench.contracts.experiment import Experiment
+from geobench.contracts.model import EnsembleModel
+from geobench.contracts.scorer import IDEALS, Scorer
 from geobench.entries.recipes import is_imported
 from geobench.errors import GeobenchError
-from geobench.interfaces.experiment import Experiment
-from geobench.interfaces.model import EnsembleModel
-from geobench.interfaces.scorer import IDEALS, Scorer
-from geobench.law_forms import Forms
 from geobench.nodes.control import ControlNode
 from geobench.nodes.dataset import DatasetNode
 from geobench.nodes.forecast import ForecastNode
@@ -20,7 +18,9 @@ from geobench.nodes.forecaster import ForecasterNode
 from geobench.nodes.node import Entries, Given, Named, Node
 from geobench.nodes.scores import ScoreNode
 from geobench.registry import Registry
+from geobench.scoring.law_forms import Forms
 from geobench.study.file import Study
+from geobench.twin.cases import check_whole
 from geobench_catalog import Entry
 
 if TYPE_CHECKING:

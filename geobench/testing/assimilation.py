@@ -5,9 +5,9 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from geobench.interfaces.assimilation import Assimilation, Network
-from geobench.interfaces.noise import Noise
-from geobench.interfaces.state import Dimension, StateSpec, Variable
+from geobench.contracts.assimilation import Assimilation, Network
+from geobench.contracts.noise import Noise
+from geobench.contracts.state import Dimension, StateSpec, Variable
 
 
 class AssimilationConformance(ABC):

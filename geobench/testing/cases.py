@@ -4,8 +4,8 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from geobench.interfaces.noise import Noise
-from geobench.interfaces.scorer import Context
+from geobench.contracts.noise import Noise
+from geobench.contracts.scorer import Context
 from geobench.testing.limits import AnyLimit
 from geobench.testing.ring import ring
 

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from torch import Tensor
 
-from geobench.interfaces.noise import Noise
-from geobench.interfaces.simulator import Simulator
-from geobench.interfaces.state import Dimension, StateSpec, Variable
+from geobench.contracts.noise import Noise
+from geobench.contracts.simulator import Simulator
+from geobench.contracts.state import Dimension, StateSpec, Variable
 
 
 class Decay(Simulator):

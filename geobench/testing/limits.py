@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import xarray as xr
 
-    from geobench.interfaces.experiment import Control, Event
+    from geobench.contracts.experiment import Control, Event
 
 
 class AnyLimit(dict[Any, "xr.DataArray"]):

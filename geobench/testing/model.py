@@ -6,14 +6,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from geobench import numerics
-from geobench.forecasting import members
-from geobench.interfaces.law import Law
-from geobench.interfaces.model import EnsembleModel, Forecaster, Run, Task, Training
-from geobench.interfaces.noise import Noise
-from geobench.interfaces.simulator import Simulator
-from geobench.simulating import trajectories
+from geobench.contracts.law import Law
+from geobench.contracts.model import EnsembleModel, Forecaster, Run, Task, Training
+from geobench.contracts.noise import Noise
+from geobench.contracts.simulator import Simulator
+from geobench.forecasts.rollout import members
 from geobench.testing.decay import Decay
+from geobench.training import numerics
+from geobench.twin.simulating import trajectories
 
 
 class ModelConformance(ABC):
@@ -85,7 +85,7 @@ class ModelConformance(ABC):
         )
 
     def test_members_do_not_depend_on_batch_order_or_number(self) -> None:
-        """Of two tiles of `geobench.forecasting`: other inits and other members in each."""
+        """Of two tiles of `geobench.forecasts.rollout`: other inits and other members in each."""
         fitted, training = self._fitted()
         everything = [(init, member) for init in range(4) for member in range(3)]
         everything += [(init, member) for init in (16, 17) for member in range(4, 7)]

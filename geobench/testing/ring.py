@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from geobench.field_events import FieldEvents
-from geobench.interfaces.state import StateSpec
+from geobench.contracts.state import StateSpec
 from geobench.testing.decay import Decay
+from geobench.twin.field_events import FieldEvents
 
 if TYPE_CHECKING:
     import xarray as xr

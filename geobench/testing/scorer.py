@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from geobench.interfaces.scorer import UNITS, Context, Scorer
+from geobench.contracts.scorer import UNITS, Context, Scorer
 from geobench.testing.cases import double_case, one_far, scaled, small_case, two
 from geobench.testing.ring import ring
 from geobench.testing.world import defective, world

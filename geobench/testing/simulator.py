@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 
 import torch
 
-from geobench.interfaces.noise import Noise
-from geobench.interfaces.simulator import Simulator
+from geobench.contracts.noise import Noise
+from geobench.contracts.simulator import Simulator
 
 
 class SimulatorConformance(ABC):

@@ -3,8 +3,8 @@
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from geobench.interfaces.noise import Noise
-from geobench.interfaces.scorer import Context
+from geobench.contracts.noise import Noise
+from geobench.contracts.scorer import Context
 from geobench.testing.limits import AnyLimit
 from geobench.testing.ring import ring
 
@@ -55,7 +55,7 @@ def world(count: int) -> "Case":
 @cache
 def defective(count: int) -> "dict[str, xr.DataArray]":
     """Ensembles of so many members, one with each defect."""
-    from geobench.defects import DEFECTS
+    from geobench.diagnostics.defects import DEFECTS
 
     draws, _, _ = world(128)
     return {

@@ -7,7 +7,7 @@ from geobench.training.optimisation import Optimisation, Stage
 if TYPE_CHECKING:
     from torch import nn
 
-    from geobench.interfaces.model import Forecaster, Run
+    from geobench.contracts.model import Forecaster, Run
 
 __all__ = ["Optimisation", "Stage", "optimise"]
 

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
-from geobench.interfaces.plugin import Fields
+from geobench.contracts.plugin import Fields
 from geobench_catalog.record import without_places
 
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from geobench.evaluations import Evaluations
-from geobench.interfaces.model import Batch, Forecaster, Run
-from geobench.interfaces.noise import Noise
+from geobench.contracts.model import Batch, Forecaster, Run
+from geobench.contracts.noise import Noise
+from geobench.training.evaluations import Evaluations
 
 _STATUS = Path("/proc/self/status")
 

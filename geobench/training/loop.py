@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from geobench.evaluations import Evaluations
-from geobench.interfaces.model import Batch, Forecaster, Run
+from geobench.contracts.model import Batch, Forecaster, Run
 from geobench.training import checkpoint, cost, processes, validating
 from geobench.training.checkpoint import Checkpoint, Facts, UnusableError
 from geobench.training.diagnosis import Diagnosis
+from geobench.training.evaluations import Evaluations
 from geobench.training.logs import Logs
 from geobench.training.optimisation import Optimisation
 from geobench.training.weights import Weights

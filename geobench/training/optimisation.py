@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from geobench.interfaces.plugin import Fields
+from geobench.contracts.plugin import Fields
 
 
 class Stage(Fields):

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from geobench.distances import pair_sum
-from geobench.interfaces.law import Law
-from geobench.interfaces.model import Forecaster, Run, Training
-from geobench.interfaces.noise import Noise
-from geobench.interfaces.state import by_area
-from geobench.interfaces.validation import Validation
+from geobench.contracts.law import Law
+from geobench.contracts.model import Forecaster, Run, Training
+from geobench.contracts.noise import Noise
+from geobench.contracts.state import by_area
+from geobench.contracts.validation import Validation
+from geobench.statistics.distances import pair_sum
 from geobench.training.optimisation import Optimisation
 
 MEMBERS = 4

@@ -17,10 +17,10 @@ from geobench import (
     StateSpec,
     Variable,
 )
-from geobench.assimilating import Cycle, Skill, cycles, first_guess, measure, near_truth
-from geobench.observing import network
-from geobench.simulating import trajectories
 from geobench.testing import Decay
+from geobench.twin.assimilating import Cycle, Skill, cycles, first_guess, measure, near_truth
+from geobench.twin.observing import network
+from geobench.twin.simulating import trajectories
 from geobench_plugins.assimilations.enkf import EnKF
 from geobench_plugins.assimilations.etkf import ETKF
 from geobench_plugins.assimilations.letkf import LETKF

@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 
 from geobench import Context
-from geobench.classifier import Classifier, folds
-from geobench.exchange import Exchanges
+from geobench.diagnostics.classifier import Classifier, folds
+from geobench.diagnostics.exchange import Exchanges
 from geobench.scoring import Piece
 
 

@@ -10,11 +10,12 @@ import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from geobench import Dimension, GeobenchError, Law, Noise, StateSpec, Variable, film, maps
+from geobench import Dimension, GeobenchError, Law, Noise, StateSpec, Variable
+from geobench.charts import maps
 from geobench.cli import main
-from geobench.description import effort, measuring, pages, report, terminal
-from geobench.description.section import section, sized, told
-from geobench.interfaces.model import unwatched
+from geobench.contracts.model import unwatched
+from geobench.describe import effort, film, measuring, pages, report, terminal
+from geobench.describe.section import section, sized, told
 from geobench.registry import Registry
 from geobench.statistics.intervals import Interval
 from geobench.testing import Decay
@@ -94,7 +95,7 @@ def eddies(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("geobench.description.effort._NUMBERS", dict.fromkeys(
+    monkeypatch.setattr("geobench.describe.effort._NUMBERS", dict.fromkeys(
         ("quick", "normal", "long"), 1e5
     ))  # fmt: skip
 

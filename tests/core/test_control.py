@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from geobench import Dimension, Event, GeobenchError, StateSpec, Variable, control, events
-from geobench.interfaces.experiment import Control, Experiment
+from geobench import Dimension, Event, GeobenchError, StateSpec, Variable
+from geobench.contracts.experiment import Control, Experiment
 from geobench.registry import Registry
-from geobench.simulating import trajectories
 from geobench.testing import Decay
+from geobench.twin import control, events
+from geobench.twin.simulating import trajectories
 
 SMALL = {
     "simulator": {"use": "lorenz95", "sites": 8},

@@ -7,9 +7,9 @@ import pytest
 import xarray as xr
 
 from geobench import Context, GeobenchError, Noise
-from geobench.defects import DEFECTS, Power, measure
-from geobench.passes import Source
+from geobench.diagnostics.defects import DEFECTS, Power, measure
 from geobench.registry import Registry
+from geobench.scoring.passes import Source
 
 
 def _law(inits: int = 40, count: int = 30) -> xr.DataArray:

@@ -9,9 +9,9 @@ import torch
 from scipy import integrate, stats
 
 from geobench import Dimension, GeobenchError, Law, Noise, Simulator, StateSpec, Variable
-from geobench.difficulty import Difficulty, card, gaussian, shuffled, standardised
-from geobench.distances import pooled
-from geobench.draws import draw
+from geobench.describe.difficulty import Difficulty, card, gaussian, shuffled, standardised
+from geobench.describe.draws import draw
+from geobench.statistics.distances import pooled
 from geobench.statistics.intervals import Interval
 from geobench.testing import Decay
 

@@ -8,8 +8,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from geobench import Experiment, hookspecs
+from geobench import Experiment
 from geobench.cli import main
+from geobench.contracts import hookspecs
 from geobench.registry import Registry
 
 ROOT = Path(__file__).parents[2]

@@ -12,8 +12,8 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner, Result
 
-from geobench import health
 from geobench.cli import main
+from geobench.registry import health
 from geobench_catalog import Catalog
 from geobench_catalog.local_store import LocalStore
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geobench.interfaces.scorer import Orientation, excess
+from geobench.contracts.scorer import Orientation, excess
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import pytest
 import xarray as xr
 
 from geobench import Context, Noise
-from geobench.exchange import Exchanges, Verdict, verdicts
-from geobench.passes import Source
+from geobench.diagnostics.exchange import Exchanges, Verdict, verdicts
 from geobench.registry import Registry
 from geobench.scoring import statistics
+from geobench.scoring.passes import Source
 
 NAMES = ["crps", "spread-skill", "law-energy"]
 World = tuple[xr.Dataset, xr.Dataset, xr.Dataset, Context]
@@ -102,7 +102,7 @@ def test_what_is_wrong_is_found() -> None:
 
 def test_members_of_one_init_move_together() -> None:
     """Dependence in space and time stays in every exchange: fields are never mixed."""
-    from geobench.exchange import _chosen, _members_second
+    from geobench.diagnostics.exchange import _chosen, _members_second
 
     forecast, law, _, _ = _world(0, 3, draws=4)
     pooled = {"q": np.concatenate([_members_second(each["q"]) for each in (forecast, law)], 1)}
@@ -131,7 +131,7 @@ def test_the_same_seed_gives_the_same_verdict() -> None:
 
 @pytest.mark.parametrize("better", ["lower", "higher"])
 def test_worse_is_what_the_scorer_says(better: str) -> None:
-    from geobench.exchange import _p
+    from geobench.diagnostics.exchange import _p
 
     values = np.arange(20.0)
     assert _p(better, values) == (1.0 if better == "lower" else 0.05)

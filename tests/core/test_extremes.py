@@ -8,9 +8,8 @@ import torch
 from scipy import stats
 
 from geobench import Event, GeobenchError, Law, Noise, Simulator
-from geobench.draws import draw
-from geobench.events import measure, probabilities, region, thresholds
-from geobench.extremes import (
+from geobench.describe.draws import draw
+from geobench.statistics.extremes import (
     Fit,
     block_maxima,
     fit_gev,
@@ -19,6 +18,7 @@ from geobench.extremes import (
     return_levels,
 )
 from geobench.testing import Decay
+from geobench.twin.events import measure, probabilities, region, thresholds
 
 ABOVE = Event(name="high", of="q", quantiles=(0.9, 0.99))
 

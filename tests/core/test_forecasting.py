@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from geobench import Forecaster, GeobenchError, Noise
-from geobench.forecasting import Cost, forecast, members
+from geobench.forecasts.rollout import Cost, forecast, members
 from geobench.testing import Decay
 
 SPEC = Decay().spec

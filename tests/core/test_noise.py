@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from geobench import LANES, Noise, normal_lanes
-from geobench.interfaces.compiled_noise import normal_from_words
-from geobench.interfaces.philox import normal_from_word, philox
+from geobench.contracts.compiled_noise import normal_from_words
+from geobench.contracts.philox import normal_from_word, philox
 
 
 # Salmon et al. (2011), Random123 distribution, kat_vectors: philox4x32, 10 rounds.

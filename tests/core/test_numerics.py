@@ -3,7 +3,7 @@
 import threadpoolctl
 import torch
 
-from geobench.numerics import settled
+from geobench.training.numerics import settled
 
 
 def _settings() -> dict[str, object]:

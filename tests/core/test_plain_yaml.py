@@ -7,10 +7,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from geobench import GeobenchError, plain_yaml
+from geobench import GeobenchError
 from geobench.cli import main
 from geobench.cli.settings import assignments
-from geobench.interfaces.plugin import Fields, validated
+from geobench.contracts.plugin import Fields, validated
+from geobench.registry import plain_yaml
 
 ROOT = Path(__file__).parents[2]
 STUDIES = [*ROOT.glob("studies/*.yaml"), *ROOT.glob("plugins/geobench_plugins/experiments/*.yaml")]

@@ -8,9 +8,9 @@ import pytest
 import xarray as xr
 
 from geobench import Context, GeobenchError
-from geobench.passes import Source
-from geobench.planning import Aim, Plan, plan
+from geobench.diagnostics.planning import Aim, Plan, plan
 from geobench.registry import Registry
+from geobench.scoring.passes import Source
 
 Array = npt.NDArray[np.float64]
 BIAS = 0.4

@@ -223,7 +223,7 @@ WITH_FILE = '''
 from pathlib import Path
 from pydantic import FilePath
 from geobench import EnsembleModel, Forecaster, hookimpl
-from geobench.interfaces.plugin import Fields
+from geobench.contracts.plugin import Fields
 
 class Inner(Fields):
     """A group."""

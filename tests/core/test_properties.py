@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from geobench import Dimension, GeobenchError, Law, Noise, Simulator, StateSpec, Variable
-from geobench.draws import at_sea, draw
-from geobench.properties import climate, lyapunov, predictability
-from geobench.simulating import trajectories
+from geobench.describe import climate, lyapunov, predictability
+from geobench.describe.draws import at_sea, draw
 from geobench.statistics.intervals import Interval, bootstrap, jackknife, ratio, wilson
 from geobench.testing import Decay
+from geobench.twin.simulating import trajectories
 from geobench_plugins.simulators.lorenz95 import Lorenz95
 
 
@@ -248,7 +248,7 @@ def test_draws_do_not_depend_on_blocks_or_the_number_of_members(
     law = Law(Decay())
     given = Decay().initial(Noise.rows(0, "start", 5))
     (whole,) = draw(law, given, members=6, leads=[1, 3], seed=7)
-    monkeypatch.setattr("geobench.draws.BLOCK_BYTES", 1)
+    monkeypatch.setattr("geobench.describe.draws.BLOCK_BYTES", 1)
     single = list(draw(law, given, members=4, leads=[1, 3], seed=7))
     assert len(single) == 5
     assert torch.equal(torch.cat(single), whole[:, :4])

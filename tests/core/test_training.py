@@ -16,13 +16,13 @@ from small_network import Network, SmallForecaster, SmallLoss
 from torch import Tensor, nn
 
 from geobench import Batch, GeobenchError, Law, Noise, Optimisation, Run, Stage, Training, optimise
-from geobench.interfaces.model import Task
-from geobench.interfaces.validation import Validation
-from geobench.simulating import trajectories
+from geobench.contracts.model import Task
+from geobench.contracts.validation import Validation
 from geobench.testing import Decay
 from geobench.training import checkpoint, cost, logs, processes, validating
 from geobench.training.diagnosis import Diagnosis
 from geobench.training.validating import Figures
+from geobench.twin.simulating import trajectories
 
 BRIEF = Optimisation(passes=3200, rows=32, learning_rate=0.02, warm_up=5)
 

@@ -7,13 +7,14 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from geobench import Dimension, StateSpec, Task, Training, Variable, difficulty, distances
-from geobench.assimilating import _spatial
-from geobench.interfaces.state import areas_at_sea
-from geobench.interfaces.validation import Validation
-from geobench.properties import climate, predictability
-from geobench.rounding import bits_of
+from geobench import Dimension, StateSpec, Task, Training, Variable
+from geobench.contracts.state import areas_at_sea
+from geobench.contracts.validation import Validation
+from geobench.describe import climate, difficulty, predictability
+from geobench.forecasts.rounding import bits_of
+from geobench.statistics import distances
 from geobench.training import validating
+from geobench.twin.assimilating import _spatial
 
 AREAS = (1.0, 3.0, 2.0, 5.0, 1.0, 4.0)
 LAND = 3  # not counted, so it makes no cell

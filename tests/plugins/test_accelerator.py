@@ -9,7 +9,7 @@ from basin import Basin
 from test_torch_kernels import assert_same_fields, assert_same_marginals
 
 from geobench import Noise, Simulator
-from geobench.interfaces.model import silent
+from geobench.contracts.model import silent
 from geobench.nodes.engine import Engine
 from geobench.nodes.forecaster import forecaster_of, run_of, training_of
 from geobench.registry import Registry

@@ -19,9 +19,9 @@ from geobench import (
     Task,
     Training,
 )
-from geobench.forecasting import members
-from geobench.simulating import trajectories
+from geobench.forecasts.rollout import members
 from geobench.testing import Decay, ModelConformance
+from geobench.twin.simulating import trajectories
 from geobench_plugins.models.analog import Analog
 from geobench_plugins.networks.analogs import (
     Library,

@@ -23,11 +23,11 @@ from geobench import (
     Simulator,
     StateSpec,
     Variable,
-    events,
 )
 from geobench.registry import Registry
 from geobench.session import Session
 from geobench.testing import small_case
+from geobench.twin import events
 from geobench_catalog import Entry
 
 LATITUDES = (-60.0, -30.0, 0.0, 30.0, 60.0)

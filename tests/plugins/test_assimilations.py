@@ -16,10 +16,10 @@ from geobench import (
     StateSpec,
     Variable,
 )
-from geobench.assimilating import Skill, cycles, measure, near_truth
-from geobench.observing import network
-from geobench.simulating import trajectories
 from geobench.testing import AssimilationConformance
+from geobench.twin.assimilating import Skill, cycles, measure, near_truth
+from geobench.twin.observing import network
+from geobench.twin.simulating import trajectories
 from geobench_plugins.assimilations.coarse_grid import CoarseGrid
 from geobench_plugins.assimilations.enkf import EnKF
 from geobench_plugins.assimilations.ensemble_space import rotation

@@ -22,11 +22,11 @@ from geobench import (
     Task,
     Training,
 )
-from geobench.forecasting import Cost, forecast, members
-from geobench.interfaces.validation import Validation
-from geobench.simulating import trajectories
+from geobench.contracts.validation import Validation
+from geobench.forecasts.rollout import Cost, forecast, members
 from geobench.testing import Decay, ModelConformance
 from geobench.training.weights import Weights
+from geobench.twin.simulating import trajectories
 from geobench_plugins.models.aifs import AIFS
 from geobench_plugins.models.aifs_crps import AIFSCRPS
 from geobench_plugins.models.archesweather import ArchesWeather

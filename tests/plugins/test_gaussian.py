@@ -22,10 +22,10 @@ from geobench import (
     Training,
     Variable,
 )
-from geobench.evaluations import Evaluations
-from geobench.forecasting import members
-from geobench.simulating import trajectories
+from geobench.forecasts.rollout import members
 from geobench.testing import Decay, ModelConformance
+from geobench.training.evaluations import Evaluations
+from geobench.twin.simulating import trajectories
 from geobench_plugins.models.gaussian import Gaussian
 from geobench_plugins.networks.backbones import ResNet, UNet
 from geobench_plugins.networks.gaussian_law import Bumps, LowRankNormal

@@ -23,11 +23,11 @@ from geobench import (
     Task,
 )
 from geobench import Training as Data
-from geobench.evaluations import Evaluations
-from geobench.forecasting import members
-from geobench.simulating import trajectories
+from geobench.forecasts.rollout import members
 from geobench.testing import Decay, ModelConformance
 from geobench.training.cost import StepCost
+from geobench.training.evaluations import Evaluations
+from geobench.twin.simulating import trajectories
 from geobench_plugins.models.archesweather_gen import ArchesWeatherGen, ArchesWeatherGenFour
 from geobench_plugins.models.fgn import FGN
 from geobench_plugins.models.flow_map import FlowMap

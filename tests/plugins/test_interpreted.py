@@ -14,7 +14,7 @@ import xarray as xr
 from numba.core.dispatcher import Dispatcher
 
 from geobench import Noise, Scorer, Simulator
-from geobench.interfaces import compiled_noise
+from geobench.contracts import compiled_noise
 from geobench.registry import Registry
 from geobench.testing import small_case
 from geobench_plugins import kernels

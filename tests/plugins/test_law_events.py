@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 from geobench import Context, Control, Event
-from geobench.field_events import FieldEvents
 from geobench.testing import Decay
+from geobench.twin.field_events import FieldEvents
 from geobench_plugins.scorers.law_events import LawEvents
 
 SITES = 4

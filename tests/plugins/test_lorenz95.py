@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from geobench import GeobenchError, Noise
-from geobench.simulating import trajectories
 from geobench.testing import SimulatorConformance
+from geobench.twin.simulating import trajectories
 from geobench_plugins.simulators.lorenz95 import Lorenz95
 
 

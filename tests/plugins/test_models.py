@@ -17,9 +17,9 @@ from geobench import (
     Task,
     Training,
 )
-from geobench.forecasting import members
-from geobench.simulating import trajectories
+from geobench.forecasts.rollout import members
 from geobench.testing import Decay, ModelConformance
+from geobench.twin.simulating import trajectories
 from geobench_plugins.models.climatology import Climatology
 from geobench_plugins.models.fgn import FGN
 from geobench_plugins.models.oracle import Oracle

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from geobench.defects import DEFECTS
+from geobench.diagnostics.defects import DEFECTS
 from geobench.testing import small_case
 from geobench_plugins.kernels.paths import taken
 from geobench_plugins.scorers.crps import CRPS

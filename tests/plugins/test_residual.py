@@ -8,8 +8,8 @@ import torch
 from basin import Basin
 
 from geobench import Dimension, Noise, Task, Training, Variable
-from geobench.simulating import trajectories
 from geobench.testing import Decay
+from geobench.twin.simulating import trajectories
 from geobench_plugins.networks.residual import Scaling, low_pass
 
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from geobench import bins
 from geobench.cli import main
+from geobench.diagnostics import bins
 from geobench.nodes.engine import Engine
 from geobench.registry import Registry
 from geobench.session import Session

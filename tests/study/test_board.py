@@ -10,8 +10,8 @@ import xarray as xr
 from geobench import scoring
 from geobench.board import model, notes, placing, score_columns
 from geobench.board.ranking import ranking
-from geobench.interfaces import scorer
-from geobench.interfaces.scorer import Orientation
+from geobench.contracts import scorer
+from geobench.contracts.scorer import Orientation
 from geobench.registry import Registry
 from geobench.site.board_pages import Shown, board_pages
 from geobench.site.one_file import one_file

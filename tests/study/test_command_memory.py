@@ -16,7 +16,7 @@ COMMANDS = ("test", "plan", "power", "events", "export", "import", "push", "veri
 CODE = """
 import json, sys
 from pathlib import Path
-from geobench.planning import Aim
+from geobench.diagnostics.planning import Aim
 from geobench.registry import Registry
 from geobench.session import Session
 from geobench.nodes.engine import Engine

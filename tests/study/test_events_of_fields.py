@@ -10,20 +10,20 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from geobench.cases import Cases
 from geobench.cli import main
+from geobench.contracts.experiment import Control
+from geobench.contracts.model import silent
 from geobench.errors import GeobenchError
-from geobench.interfaces.experiment import Control
-from geobench.interfaces.model import silent
 from geobench.nodes.engine import Engine
 from geobench.nodes.scores import statistics
 from geobench.registry import Registry
-from geobench.reproduction import reproduce
 from geobench.session import Session
 from geobench.study import compare
 from geobench.study import run as running
 from geobench.study.file import Study, read_study
 from geobench.study.graph import StudyGraph
+from geobench.study.reproduction import reproduce
+from geobench.twin.cases import Cases
 from geobench_catalog import Catalog, Entry
 
 TINY: dict[str, Any] = {

@@ -163,7 +163,7 @@ def test_a_law_form_has_the_columns_of_its_scorer() -> None:
 
 
 def test_what_is_no_law_form_is_refused() -> None:
-    from geobench.law_forms import form_of
+    from geobench.scoring.law_forms import form_of
 
     class Wrong(CRPS):
         name = "wrong"

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from geobench import scoring
 from geobench.cli import main
-from geobench.interfaces.model import silent
+from geobench.contracts.model import silent
 from geobench.nodes.engine import Engine
 from geobench.nodes.scores import statistics
 from geobench.registry import Registry

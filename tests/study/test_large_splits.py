@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from geobench import Noise, simulating, twins
-from geobench.interfaces.model import Training
-from geobench.interfaces.room import Room
+from geobench import Noise
+from geobench.contracts.model import Training
+from geobench.contracts.room import Room
 from geobench.nodes.engine import Engine
 from geobench.nodes.forecaster import training_of
 from geobench.registry import Registry
 from geobench.session import Session
+from geobench.twin import realising as twins
+from geobench.twin import simulating
 from geobench_catalog import Catalog, Entry
 from geobench_plugins.networks.residual import Scaling
 
@@ -113,7 +115,7 @@ def test_a_model_learns_the_same_from_a_file(model: str, tmp_path: Path) -> None
 def test_blocks_hold_every_state_and_every_change_once(
     block: int, overlap: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("geobench.interfaces.model._BLOCK", 4 * block)
+    monkeypatch.setattr("geobench.contracts.model._BLOCK", 4 * block)
     states = torch.arange(5 * 30 * 2).view(5, 30, 1, 2).float()
     training = Training(None, states, states)  # type: ignore[arg-type] # blocks need no task
     found = [run for piece in training.blocks(overlap) for run in piece]
@@ -125,7 +127,7 @@ def test_blocks_hold_every_state_and_every_change_once(
 
 
 def test_moments_are_those_of_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("geobench.interfaces.model._BLOCK", 400)
+    monkeypatch.setattr("geobench.contracts.model._BLOCK", 400)
     states = 100 + torch.from_numpy(np.random.default_rng(0).normal(size=(5, 30, 2, 3))).float()
     mean, variance = Training(None, states, states).moments()  # type: ignore[arg-type]
     expected = states.double().numpy()
@@ -137,7 +139,7 @@ def test_scaling_does_not_depend_on_blocks(tmp_path: Path, monkeypatch: pytest.M
     *_, training = _training(tmp_path / "catalog", 2**30)
     found = []
     for block in (2**24, 100):
-        monkeypatch.setattr("geobench.interfaces.model._BLOCK", block)
+        monkeypatch.setattr("geobench.contracts.model._BLOCK", block)
         scaling = Scaling(training.task.spec)
         scaling.learn(training)
         found.append(scaling.state_dict())

@@ -16,7 +16,7 @@ import pytest
 import xarray as xr
 
 from geobench import GeobenchError
-from geobench.interfaces.model import silent
+from geobench.contracts.model import silent
 from geobench.nodes.engine import Engine
 from geobench.nodes.scores import ScoreNode
 from geobench.nodes.scores import statistics as all_statistics
@@ -124,7 +124,7 @@ def test_somebody_who_listens_and_does_not_answer_is_no_scheduler(
     drawn: tuple[Session, Entry, Entry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, forecast, law = drawn
-    monkeypatch.setattr("geobench.spreading.ANSWERS", 1.0)
+    monkeypatch.setattr("geobench.scoring.spreading.ANSWERS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
         lost = Session(Engine(session.catalog, session.registry, scheduler=address))
@@ -143,9 +143,9 @@ def test_who_is_gone_is_told_in_a_line_and_nothing_is_left_half_done(
 ) -> None:
     """Scores begin on a worker that never ends; then it, or the scheduler, is killed."""
     session, forecast, _ = drawn
-    monkeypatch.setattr("geobench.spreading.PATIENCE", 30.0)
-    monkeypatch.setattr("geobench.spreading._ASKS", 0.2)
-    monkeypatch.setattr("geobench.spreading._piece", _never)
+    monkeypatch.setattr("geobench.scoring.spreading.PATIENCE", 30.0)
+    monkeypatch.setattr("geobench.scoring.spreading._ASKS", 0.2)
+    monkeypatch.setattr("geobench.scoring.spreading._piece", _never)
     end = 0.5 if gone == "workers" else 0.6  # a score that is not there yet
     scorer = session.registry.scorer({"use": "crps", "within": [[0.0, end]]})
     before = {entry.id for entry in session.catalog.entries()}
@@ -155,7 +155,7 @@ def test_who_is_gone_is_told_in_a_line_and_nothing_is_left_half_done(
         def kill() -> None:
             while not begun.exists():
                 time.sleep(0.05)
-            monkeypatch.setattr("geobench.spreading.PATIENCE", 1.0)
+            monkeypatch.setattr("geobench.scoring.spreading.PATIENCE", 1.0)
             (worker if gone == "workers" else scheduler).kill()
 
         threading.Thread(target=kill, daemon=True).start()

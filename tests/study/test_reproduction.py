@@ -10,12 +10,12 @@ import threadpoolctl
 import torch
 from click.testing import CliRunner, Result
 
-from geobench import numerics
 from geobench.cli import main
 from geobench.nodes.engine import Engine
 from geobench.registry import Registry
-from geobench.reproduction import reproduce
 from geobench.session import Session
+from geobench.study.reproduction import reproduce
+from geobench.training import numerics
 from geobench_catalog import Catalog, Entry
 from geobench_catalog.held_folders import sweep_temporary
 
@@ -109,7 +109,7 @@ def test_the_threads_of_the_record_compute_again(
     spying(type(registry.scorer("crps")), "statistics")
     spying(type(registry.scorer("law-crps")), "statistics")
     spying(type(registry.model(recipe)), "restore")
-    monkeypatch.setattr("geobench.probabilities.count", _counting(seen))
+    monkeypatch.setattr("geobench.twin.probabilities.count", _counting(seen))
     with numerics.settled(now):
         for reference in KINDS:
             seen.clear()
@@ -121,7 +121,7 @@ def test_the_threads_of_the_record_compute_again(
 
 
 def _counting(seen: list[tuple[int, int]]) -> Callable[..., Any]:
-    from geobench import probabilities
+    from geobench.twin import probabilities
 
     count = probabilities.count
 

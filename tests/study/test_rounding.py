@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from geobench.forecasts.rounding import bits_of
 from geobench.nodes.engine import Engine
 from geobench.nodes.forecast import ForecastNode
 from geobench.nodes.stored import Stored
 from geobench.registry import Registry
-from geobench.rounding import bits_of
 from geobench.session import Session
 from geobench_catalog import Entry
 

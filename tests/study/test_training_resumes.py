@@ -16,11 +16,11 @@ from small_network import SmallNetwork
 
 from geobench import Forecaster, GeobenchError, Noise, Optimisation, Run, Training
 from geobench.cli import main
-from geobench.interfaces.model import Progress
+from geobench.contracts.model import Progress
 from geobench.nodes.engine import Engine
-from geobench.numerics import settled
 from geobench.registry import Registry
 from geobench.session import Session
+from geobench.training.numerics import settled
 from geobench_catalog import Catalog, CatalogError, Entry
 from geobench_catalog.removal import collect
 

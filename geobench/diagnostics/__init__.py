@@ -1,0 +1,1 @@
+"""Closer looks at forecasts: exact tests, defects, sample sizes, bins of cases."""
