@@ -7,9 +7,9 @@ The names below are all that a plugin needs. They are imported when they are fir
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from geobench.entries import vocabulary as _vocabulary
 from geobench.errors import GeobenchError
 from geobench.hookspecs import hookimpl
+from geobench_catalog import register as _register
 
 if TYPE_CHECKING:
     from geobench.interfaces.assimilation import Assimilation, Filter, Network
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from geobench.interfaces.simulator import Simulator
     from geobench.interfaces.state import Dimension, StateSpec, Variable
     from geobench.training import Optimisation, Stage, optimise
-
-_vocabulary.register()  # before any catalog is opened
+    from geobench_catalog import Vocabulary
 
 _HOME = {
     "FAMILIES": "interfaces.presentation",
@@ -107,6 +106,16 @@ __all__ = [
     "normal_lanes",
     "optimise",
 ]
+
+
+def _vocabulary() -> "Vocabulary":
+    """What the entries of every catalog mean."""
+    from geobench.entries.vocabulary import VOCABULARY
+
+    return VOCABULARY
+
+
+_register(_vocabulary)
 
 
 def __getattr__(name: str) -> Any:
