@@ -7,9 +7,15 @@ The names below are all that a plugin needs. They are imported when they are fir
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+<<<<<<< HEAD
 from geobench.contracts.hookspecs import hookimpl
 from geobench.entries import vocabulary as _vocabulary
 from geobench.errors import GeobenchError
+=======
+from geobench.errors import GeobenchError
+from geobench.hookspecs import hookimpl
+from geobench_catalog import register as _register
+>>>>>>> h-catalog
 
 if TYPE_CHECKING:
     from geobench.contracts.assimilation import Assimilation, Filter, Network
@@ -31,8 +37,7 @@ if TYPE_CHECKING:
     from geobench.contracts.simulator import Simulator
     from geobench.contracts.state import Dimension, StateSpec, Variable
     from geobench.training import Optimisation, Stage, optimise
-
-_vocabulary.register()  # before any catalog is opened
+    from geobench_catalog import Vocabulary
 
 _HOME = {
     "FAMILIES": "contracts.presentation",
@@ -107,6 +112,16 @@ __all__ = [
     "normal_lanes",
     "optimise",
 ]
+
+
+def _vocabulary() -> "Vocabulary":
+    """What the entries of every catalog mean."""
+    from geobench.entries.vocabulary import VOCABULARY
+
+    return VOCABULARY
+
+
+_register(_vocabulary)
 
 
 def __getattr__(name: str) -> Any:

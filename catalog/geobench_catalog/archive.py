@@ -12,7 +12,6 @@ of the size that it names, ends the import. It is not compressed (chunks are), s
 import fcntl
 import json
 import os
-import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from geobench_catalog import manifest
+from geobench_catalog import manifest, room
 from geobench_catalog.catalog import Catalog
 from geobench_catalog.draft import is_whole
 from geobench_catalog.entry import Entry
@@ -123,7 +122,7 @@ def _bring_in(
         coming = (members.file_of(entry_id) for _ in files)
         here = catalog.index.reference(entry_id)
         if here is None or not is_whole(catalog.store, entry_id, files):
-            _check_room(catalog, str(reference), files)
+            room.check_files(catalog.store, sum(size for size, _ in files.values()), str(reference))
             made = receive(catalog, reference, entry_id, text, coming, door="archive", trust=trust)
             yield Arrival(reference, made.reference, new=True)
         else:
@@ -133,16 +132,6 @@ def _bring_in(
             let_count(catalog, entry_id, trust=trust)
             yield Arrival(reference, here, new=False)
     members.end()
-
-
-def _check_room(catalog: Catalog, owner: str, files: manifest.Manifest) -> None:
-    """Raise before anything is written if a manifest asks for more room than there is."""
-    wanted = sum(size for size, _ in files.values())
-    folder = catalog.store.folder
-    if folder and wanted > shutil.disk_usage(folder).free:
-        raise CatalogError(
-            f"{owner} needs {wanted:,} bytes, and {catalog.url} has fewer free. Free space."
-        )
 
 
 def _listed(members: "_Members", path: Path) -> list[tuple[Reference, str]]:

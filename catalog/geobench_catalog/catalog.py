@@ -16,16 +16,13 @@ taken. A process that dies before leaves debris that nobody sees, and `gc` remov
 """
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ByteSize
-
-from geobench_catalog import index_file, lineage, mark
+from geobench_catalog import index_file, lineage, mark, room
 from geobench_catalog.claims import Claims
 from geobench_catalog.draft import Draft
 from geobench_catalog.entry import Entry
@@ -41,8 +38,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from geobench_catalog.index import Index
-
-_BEST_COMPRESSION = 20  # times; white noise is compressed 1.1 times, zeros far more
 
 
 class Catalog:
@@ -250,21 +245,8 @@ class Catalog:
         return next((entry for entry in entries if entry.record.key == key), None)
 
     def check_room(self, size: int, what: str) -> None:
-        """Raise if the disk cannot hold `size` bytes of numbers, even if they compress well.
-
-        An object store has no end, so nothing is checked there.
-        """
-        folder = self.store.folder
-        free = shutil.disk_usage(folder).free if folder and folder.exists() else None
-        if free is not None and size > _BEST_COMPRESSION * free:
-            wanted, left = (
-                ByteSize(bytes_).human_readable(decimal=True) for bytes_ in (size, free)
-            )
-            raise CatalogError(
-                f"{what} would hold {wanted} of numbers before compression, and the disk of the "
-                f"catalog {self.url} has {left} left. Make it smaller, or name a catalog on a "
-                f"larger disk with --catalog."
-            )
+        """Raise if the disk cannot hold `size` bytes of numbers, even if they compress well."""
+        room.check_numbers(self.store, size, what)
 
     def work(
         self, kind: str, recipe: Mapping[str, Any], parents: Mapping[str, Entry]

@@ -186,14 +186,18 @@ class Vocabulary:
 
 
 class _Registered:
-    vocabulary = Vocabulary()
+    vocabulary: Vocabulary | Callable[[], Vocabulary] = Vocabulary()
 
 
-def register(vocabulary: Vocabulary) -> None:
-    """Let every catalog that is opened without a vocabulary of its own have this one."""
+def register(vocabulary: Vocabulary | Callable[[], Vocabulary]) -> None:
+    """Let every catalog that is opened without a vocabulary of its own have this one.
+
+    A function that gives it is called when it is needed.
+    """
     _Registered.vocabulary = vocabulary
 
 
 def registered() -> Vocabulary:
     """What was registered last; a vocabulary without any kinds if nothing was."""
-    return _Registered.vocabulary
+    found = _Registered.vocabulary
+    return found if isinstance(found, Vocabulary) else found()

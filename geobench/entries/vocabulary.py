@@ -5,7 +5,6 @@ from typing import Any
 
 from geobench.entries import recipes, skill, summaries
 from geobench_catalog import Column, Kind, Measure, Record, Reference, Vocabulary
-from geobench_catalog import register as _register
 
 _GUIDE = """
 Kinds: dataset, forecaster, forecast, score, events, control.
@@ -87,8 +86,3 @@ VOCABULARY = Vocabulary(
     hint="'geobench simulate'",
     guide=_GUIDE,
 )
-
-
-def register() -> None:
-    """Tell every catalog that is opened from now on."""
-    _register(VOCABULARY)

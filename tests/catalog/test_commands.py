@@ -68,11 +68,20 @@ def test_it_works_without_torch_and_geobench(full: Catalog) -> None:
             assert loaded == "loaded: []", command
 
 
-def test_alone_and_with_geobench_it_says_the_same(full: Catalog) -> None:
-    for words in (["list"], ["query", "kind = score"], ["du"], ["show", "dataset/twin@1"]):
-        own = CliRunner().invoke(alone, ["--catalog", str(full.path), *words])
-        assert own.exit_code == 0
-        assert own.stdout == _said(full, *words)
+def test_alone_it_says_the_same_of_entries_whose_kinds_it_was_not_told(full: Catalog) -> None:
+    for words in (["list"], ["show", "dataset/twin@1"], ["verify", "score/twin.fgn.s0.crps@1"]):
+        command = [sys.executable, "-m", "geobench_catalog", "--catalog", str(full.path), *words]
+        own = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert sorted(own.stdout.splitlines()) == sorted(_said(full, *words).splitlines())
+    asked = [
+        "query",
+        "label.scorer = crps and forecaster.model.use = fgn",
+        "--columns",
+        "reference",
+    ]
+    command = [sys.executable, "-m", "geobench_catalog", "--catalog", str(full.path), *asked]
+    own = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert own.stdout.split() == ["reference", "score/twin.fgn.s0.crps@1"]
     wrong = CliRunner().invoke(alone, ["--catalog", str(full.path), "show", "dataset/x@1"])
     assert wrong.exit_code == 2
     assert wrong.stderr.startswith("geobench: there is no dataset/x@1 in ")

@@ -324,7 +324,8 @@ HOSTILE = {
     "a record of another name": (_forged(_record(name="b")), "that of a dataset called b"),
     "a record of a hostile name": (_forged(_record(name="../b")), "cannot name an entry"),
     "a record with a hostile parent": (
-        _forged(_record(parents={"x": {"reference": "../x@1", "id": None}})), "no kind of entry"),
+        _forged(_record(parents={"x": {"reference": "../x@1", "id": None}})),
+        "cannot be a kind of entry"),
     "a record of a newer schema": (_forged(_record(schema_version=9)), "it has schema 9"),
     "a record with something more": (_forged(_record(surprise=1)), "surprise"),
     "a record of another size": (_forged(_record(size=1)), "another size or content"),
