@@ -7,15 +7,9 @@ The names below are all that a plugin needs. They are imported when they are fir
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-<<<<<<< HEAD
 from geobench.contracts.hookspecs import hookimpl
-from geobench.entries import vocabulary as _vocabulary
 from geobench.errors import GeobenchError
-=======
-from geobench.errors import GeobenchError
-from geobench.hookspecs import hookimpl
 from geobench_catalog import register as _register
->>>>>>> h-catalog
 
 if TYPE_CHECKING:
     from geobench.contracts.assimilation import Assimilation, Filter, Network

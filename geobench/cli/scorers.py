@@ -8,11 +8,6 @@ import click
 
 from geobench.cli.completion import offered
 from geobench.cli.settings import MEMBERS, Settings, pass_settings
-<<<<<<< HEAD
-from geobench.entries.summaries import DatasetSummary
-=======
-from geobench_catalog import Entry
->>>>>>> h-catalog
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import completes, json_option, reference_argument
 
@@ -160,12 +155,7 @@ def _chosen(registry: "Registry", names: tuple[str, ...]) -> "list[Scorer]":
 
 def _caution(law: "Forecast") -> None:
     """Say so where what stands for the law is not quite it: the test is of that, then."""
-<<<<<<< HEAD
-    if told := DatasetSummary.of(law.dataset.entry).inexact_law:
-=======
-    dataset = steps.catalog.parent(steps.catalog.parent(law, "forecaster"), "dataset")
     from geobench.entries.summaries import DatasetSummary
 
-    if told := DatasetSummary.of(dataset).inexact_law:
->>>>>>> h-catalog
+    if told := DatasetSummary.of(law.dataset.entry).inexact_law:
         click.echo(told)
