@@ -1,4 +1,4 @@
-"""Draw docs/architecture.svg from the import contract in pyproject.toml: python docs/architecture.py
+"""Draw docs/architecture.svg from the import contract: python docs/architecture.py.
 
 Each line holds packages that may not import one another; each imports only from the lines below.
 """
@@ -35,8 +35,10 @@ def drawing(project: str) -> str:
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
             "<title>Packages of geobench: each imports only from the lines below it</title>",
-            "<style>text{font:14px sans-serif;text-anchor:middle;fill:#1b1b1b}"
-            ".room{fill:#e8eef7;stroke:#5b7ba6}.package{fill:#f4efe4;stroke:#a68a5b}</style>",
+            (
+                "<style>text{font:14px sans-serif;text-anchor:middle;fill:#1b1b1b}"
+                ".room{fill:#e8eef7;stroke:#5b7ba6}.package{fill:#f4efe4;stroke:#a68a5b}</style>"
+            ),
             f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
             *boxes,
             "</svg>",
