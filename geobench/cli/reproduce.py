@@ -53,7 +53,9 @@ def _document(found: "Reproduction") -> dict[str, Any]:
         "passed": found.passed,
         "same_bits": found.same_bits,
         "tolerance": found.tolerance,
-        "differences": [each._asdict() for each in found.differences],
+        "differences": [
+            {**each._asdict(), "relative": each.relative} for each in found.differences
+        ],
         "circumstances": [
             {"field": each.field, "then": each.first, "now": each.second}
             for each in found.circumstances
