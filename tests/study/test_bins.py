@@ -1,6 +1,7 @@
 """Boards of some of the cases, chosen by what was known of them and never by what happened."""
 
 import json
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,11 @@ def test_events_are_binned_by_their_true_probability(run: tuple[Path, Path]) -> 
     boards = _boards(run, "ring-maximum")
     assert 1 <= len(boards) <= 3
     assert sum(int(str(board["cases"])) for board in boards) <= 90
-    _, catalog = run
+    study, catalog = run
+    page = study.with_name("bins.html")
+    words = ("leaderboard", str(study), "--bin", "ring-maximum", "--html", str(page))
+    assert _geobench(catalog, *words).exit_code == 0
+    assert all(str(board["title"]) in unescape(page.read_text("utf-8")) for board in boards)
     steps = Steps(Catalog(catalog), Registry())
     (law,) = (
         steps.catalog.get(each, "forecast")
