@@ -55,7 +55,7 @@ class Excess:
 
 def complete(place: int, competitors: "Sequence[Competitor]") -> bool:
     """Whether every run has a score by the law form of the scorer at this place."""
-    return all(place in run.against_law for each in competitors for run in each.runs)
+    return all(place in run.against_law for entry in competitors for run in entry.runs)
 
 
 def excesses(
@@ -71,18 +71,18 @@ def excesses(
 
     `every` begins with the reference; `scores` are draws `(run, draw, lead_time)`.
     """
-    outcome = [excess(scorer.orientation(column), own, own[0]) for column, own in scores.items()]
+    outcome = [excess(scorer.orientation(name), score, score[0]) for name, score in scores.items()]
     if form is None or not complete(place, every[1:]):
-        return [Excess(OUTCOME, own) for own in outcome]
-    found = _by_law(form, place, every, resampling, cases)
-    if len(found) != len(outcome):
+        return [Excess(OUTCOME, runs) for runs in outcome]
+    by_law = _by_law(form, place, every, resampling, cases)
+    if len(by_law) != len(outcome):
         raise GeobenchError(
             f"the scorer {scorer.name} has {len(outcome)} columns and its law form {form.name} "
-            f"{len(found)}. Give both the same, in the same order."
+            f"{len(by_law)}. Give both the same, in the same order."
         )
     return [
-        Excess(form.name, own, beyond=other - own)
-        for own, other in zip(found, outcome, strict=True)
+        Excess(form.name, runs, beyond=other - runs)
+        for runs, other in zip(by_law, outcome, strict=True)
     ]
 
 
@@ -98,11 +98,11 @@ def _by_law(
     from geobench import scoring
 
     reference, *competitors = every
-    found = statistics(place, competitors, cases)
+    by_law = statistics(place, competitors, cases)
     nothing = len(reference.runs)  # lies between the true distribution and itself
     return [
-        np.concatenate([np.zeros((nothing, *own.shape[1:])), own])
-        for own in scoring.scores(form, found, resampling).values()
+        np.concatenate([np.zeros((nothing, *draws.shape[1:])), draws])
+        for draws in scoring.scores(form, by_law, resampling).values()
     ]
 
 
@@ -114,12 +114,12 @@ def statistics(
     Default: of all cases.
     """
     first = competitors[0]
-    found = [
+    by_run = [
         run.statistics(place, like=first, against_law=True)
-        for each in competitors
-        for run in each.runs
+        for entry in competitors
+        for run in entry.runs
     ]
-    return found if cases is None else [each.isel(init_time=list(cases)) for each in found]
+    return by_run if cases is None else [own.isel(init_time=list(cases)) for own in by_run]
 
 
 def described(
@@ -128,20 +128,24 @@ def described(
     """Say where excess and skill come from, of columns (scorer, source)."""
     lawful = [name for name, source in columns if source != OUTCOME]
     others = [name for name, source in columns if source == OUTCOME]
-    told = []
+    sentences = []
     if lawful:
         against = f"{draws} draws of the true distribution per case"
-        told.append(f"Excess and skill are estimated from {against}: {_listed(lawful)}.")
+        sentences.append(f"Excess and skill are estimated from {against}: {_listed(lawful)}.")
         if others:
-            told.append(f"Excess and skill are estimated from the one outcome: {_listed(others)}.")
+            sentences.append(
+                f"Excess and skill are estimated from the one outcome: {_listed(others)}."
+            )
     elif others:
-        told.append("Excess and skill of all scores are estimated from the one outcome per case.")
+        sentences.append(
+            "Excess and skill of all scores are estimated from the one outcome per case."
+        )
     if missing:
-        told.append(
+        sentences.append(
             f"Scores against the true distribution are missing ({_listed(missing)}). Run 'geobench "
             f"run' with this study: it adds them alone, and narrows the intervals."
         )
-    return told
+    return sentences
 
 
 def _listed(names: Sequence[str]) -> str:

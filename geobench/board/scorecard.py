@@ -95,8 +95,8 @@ def _scored(comparison: Comparison, place: int) -> "dict[str, Draws]":
     scorer = comparison.scorers[place]
     form = comparison.forms[place] if comparison.forms else None
     if form is None or not excess.complete(place, comparison.competitors):
-        found = [run.statistics(place) for own in comparison.competitors for run in own.runs]
-        return scoring.contributions(scorer, found)
+        by_run = [run.statistics(place) for own in comparison.competitors for run in own.runs]
+        return scoring.contributions(scorer, by_run)
     law = scoring.contributions(scorer, [comparison.reference.statistics(place)])
     beyond = scoring.contributions(form, excess.statistics(place, comparison.competitors))
     sign = -1 if scorer.better == "higher" else 1

@@ -29,15 +29,15 @@ def copies(forecast: Entry) -> str:
         return ""
     try:
         with forecast.reading():
-            found = _groups(forecast.open())
+            groups = _groups(forecast.open())
     except GeobenchError as error:
         return f"its members cannot be read to compare them ({error})"
-    equal = sum(len(group) for group in found)
+    equal = sum(len(group) for group in groups)
     if not equal:
         return ""
-    if len(found) == 1 and equal == members:
+    if len(groups) == 1 and equal == members:
         return f"all {members} members are equal"
-    if {len(group) for group in found} == {2}:
+    if {len(group) for group in groups} == {2}:
         return f"{equal} of {members} members are equal in pairs"
     return f"{equal} of {members} members are equal to others"
 
@@ -50,7 +50,7 @@ def _groups(opened: "xr.Dataset") -> list[list[int]]:
     groups = [list(range(opened.sizes["member"]))]
     for init in dict.fromkeys(inits.tolist()):
         case = opened.isel(init_time=init, lead_time=-1).load()
-        fields = [each.transpose("member", ...).to_numpy() for each in case.data_vars.values()]
+        fields = [field.transpose("member", ...).to_numpy() for field in case.data_vars.values()]
         looks = [_look([own[member] for own in fields]) for member in range(case.sizes["member"])]
         groups = [part for group in groups for part in _parted(group, looks)]
     return groups
@@ -96,22 +96,22 @@ def unsound(row: "Row") -> bool:
 
 def described(rows: Sequence["Row"], scorers: Sequence[Scorer]) -> list[str]:
     """Say, in sentences, which rows are incomplete, degenerate or deterministic."""
-    told = []
+    sentences = []
     for row in rows:
         if row.missing_seeds:
-            told.append(
+            sentences.append(
                 f"{row.label} is the mean of seed {', '.join(map(str, row.seeds))}: seed "
                 f"{', '.join(map(str, row.missing_seeds))} is missing or cannot be read. Run the "
                 f"study: geobench run."
             )
         if row.degenerate:
-            told.append(
+            sentences.append(
                 f"{row.label}: {row.degenerate}, in each of the cases looked at, so that it has "
                 f"fewer members than it says. Copies count as independent members in its scores."
             )
     for label, ensemble in dict.fromkeys((row.label, row.ensemble) for row in rows):
         if "–" in ensemble:
-            told.append(
+            sentences.append(
                 f"{label} has {ensemble} members, by init. Each init is scored with its own "
                 f"members, and fair scores do not depend on their number. Scores that count ranks "
                 f"take {ensemble.partition('–')[0]} members at each init."
@@ -122,10 +122,10 @@ def described(rows: Sequence["Row"], scorers: Sequence[Scorer]) -> list[str]:
         reasons = [reason for scorer in scorers if (reason := scorer.no_score(count))]
         if count == 1:
             verb = "has one member: a point forecast" if len(names) == 1 else "have one member each"
-            told.append(f"{', '.join(names)} {verb}, whose CRPS is the absolute error.")
+            sentences.append(f"{', '.join(names)} {verb}, whose CRPS is the absolute error.")
         if reasons:
-            told.append(f"{', '.join(names)}, a dash: {'; '.join(dict.fromkeys(reasons))}.")
-    return told
+            sentences.append(f"{', '.join(names)}, a dash: {'; '.join(dict.fromkeys(reasons))}.")
+    return sentences
 
 
 def all_sound(boards: Sequence["Board"]) -> bool:

@@ -27,7 +27,7 @@ def document(
 
     `replaced`: the older schema of the build that this one replaces; nothing is compared with it.
     """
-    told = {
+    now = {
         "schema_version": SCHEMA,
         "title": title,
         **CELL,
@@ -38,24 +38,24 @@ def document(
     if before is None or older:
         changes: list[dict[str, Any]] = []
     else:
-        changes = compared(before, told)
+        changes = compared(before, now)
         if changes:
             history = [changes, *history][:_KEPT]
     first = before is None or older is not None
-    return {**told, "first": first, "replaced": older, "changes": changes, "history": history}
+    return {**now, "first": first, "replaced": older, "changes": changes, "history": history}
 
 
 def compared(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str, Any]]:
     """List what is other in `now`: one dict for each board, entry or score that changed."""
-    old, new = ({_key(each): each for each in told["boards"]} for told in (before, now))
-    found: list[dict[str, Any]] = []
+    old, new = ({_key(board): board for board in build["boards"]} for build in (before, now))
+    changes: list[dict[str, Any]] = []
     for key in dict.fromkeys([*old, *new]):
         if key not in new or key not in old:
             what = "new experiment" if key in new else "experiment removed"
-            found.append({"what": what, "experiment": (new if key in new else old)[key]["name"]})
+            changes.append({"what": what, "experiment": (new if key in new else old)[key]["name"]})
             continue
-        found += _entries(old[key], new[key])
-    return found
+        changes += _entries(old[key], new[key])
+    return changes
 
 
 def table(changes: Sequence[Mapping[str, Any]], title: str) -> Table:
@@ -83,17 +83,17 @@ def _key(board: Mapping[str, Any]) -> str:
 
 
 def _entries(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rows = [{_name(row): (i, row) for i, row in enumerate(each["rows"])} for each in (old, new)]
-    found: list[dict[str, Any]] = []
+    rows = [{_name(row): (i, row) for i, row in enumerate(board["rows"])} for board in (old, new)]
+    changes: list[dict[str, Any]] = []
     for name in dict.fromkeys([*rows[0], *rows[1]]):
         at = {"experiment": new["name"], "entry": name}
         if name not in rows[0]:
-            found.append({"what": "new entry", **at, "now": _rank(rows[1][name][1])})
+            changes.append({"what": "new entry", **at, "now": _rank(rows[1][name][1])})
         elif name not in rows[1]:
-            found.append({"what": "entry removed", **at, "then": _rank(rows[0][name][1])})
+            changes.append({"what": "entry removed", **at, "then": _rank(rows[0][name][1])})
         else:
-            found += _entry(at, old, new, rows[0][name], rows[1][name])
-    return found
+            changes += _entry(at, old, new, rows[0][name], rows[1][name])
+    return changes
 
 
 def _entry(
@@ -107,14 +107,14 @@ def _entry(
         ("other forecast", *(row["entries"]["forecast"] for _, row in (then, now))),
         ("other rank", *(_rank(row) for _, row in (then, now))),
     ]
-    found = [{"what": w, **at, "then": a, "now": b} for w, a, b in pairs if a != b]
+    changes = [{"what": w, **at, "then": a, "now": b} for w, a, b in pairs if a != b]
     scores = [_scores(board, place) for board, (place, _) in ((old, then), (new, now))]
     for name in dict.fromkeys([*scores[0], *scores[1]]):
-        a, b = (each.get(name) for each in scores)
+        a, b = (means.get(name) for means in scores)
         if not _same(a, b):
             what = "new score" if a is None else "score removed" if b is None else "other score"
-            found.append({"what": what, **at, "score": name, "then": a, "now": b})
-    return found[:_LISTED]
+            changes.append({"what": what, **at, "score": name, "then": a, "now": b})
+    return changes[:_LISTED]
 
 
 def _rank(row: Mapping[str, Any]) -> str | None:
@@ -141,8 +141,8 @@ def _scores(board: Mapping[str, Any], place: int) -> dict[str, float]:
 
 
 def _mean(values: Sequence[float | None]) -> float:
-    told = [math.nan if value is None else value for value in values]
-    return sum(told) / len(told)
+    numbers = [math.nan if value is None else value for value in values]
+    return sum(numbers) / len(numbers)
 
 
 def _same(a: float | None, b: float | None) -> bool:
@@ -166,12 +166,12 @@ def last_build(folder: Path) -> dict[str, Any] | None:
             )
         return None
     try:
-        told = json.loads(path.read_text("utf-8"))
-        if told["schema_version"] in range(1, SCHEMA):
-            return {"schema_version": told["schema_version"]}
-        if told["schema_version"] != SCHEMA:
-            raise ValueError(f"its schema is {told['schema_version']}")
-        return dict(told)
+        build = json.loads(path.read_text("utf-8"))
+        if build["schema_version"] in range(1, SCHEMA):
+            return {"schema_version": build["schema_version"]}
+        if build["schema_version"] != SCHEMA:
+            raise ValueError(f"its schema is {build['schema_version']}")
+        return dict(build)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GeobenchError(
             f"{path} cannot be read ({error}), so changes since the last build "

@@ -115,7 +115,7 @@ def _scene(
 
     dims = comparison.spec.dims
     hovmoeller = len(dims) == 1
-    channel = [each.name for each in comparison.spec.variables].index(variable.name)
+    channel = [own.name for own in comparison.spec.variables].index(variable.name)
     first = cases[0][2]
     norm = _limits(first.to_numpy(), comparison.spec.sea)
     name = variable.name if len(comparison.spec.variables) == 1 else f"{variable.name}, "
@@ -155,7 +155,7 @@ def _limits(truth: Any, sea: Any) -> tuple[float, float]:
     import numpy as np
 
     own = truth[..., sea] if truth.ndim > 2 else truth
-    low, high = (float(each) for each in np.nanquantile(own, (0.005, 0.995)))
+    low, high = (float(end) for end in np.nanquantile(own, (0.005, 0.995)))
     if low < 0 < high:
         most = max(-low, high)
         return -most, most

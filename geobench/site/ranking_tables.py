@@ -185,7 +185,7 @@ def exact_tests(board: Board, exact: Exact) -> Table:
 
 
 def _p_cell(p: float, q: float) -> Cell:
-    return Cell(p_value(p), p, marks=["worse"] if q < 0.05 else [], small=[f"q {p_value(q)}"])
+    return Cell(p_value(p), p, marks=["significant"] if q < 0.05 else [], small=[f"q {p_value(q)}"])
 
 
 def exact_of_entry(tests: Sequence[tuple[str, float, float, float, float]]) -> Table:

@@ -1,6 +1,7 @@
 """Boards of some of the cases, chosen by what was known of them and never by what happened."""
 
 import json
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,11 @@ def test_events_are_binned_by_their_true_probability(run: tuple[Path, Path]) -> 
     boards = _boards(run, "ring-maximum")
     assert 1 <= len(boards) <= 3
     assert sum(int(str(board["cases"])) for board in boards) <= 90
-    _, catalog = run
+    study, catalog = run
+    page = study.with_name("bins.html")
+    words = ("leaderboard", str(study), "--bin", "ring-maximum", "--html", str(page))
+    assert _geobench(catalog, *words).exit_code == 0
+    assert all(str(board["title"]) in unescape(page.read_text("utf-8")) for board in boards)
     session = Session(Engine(Catalog(catalog), Registry()))
     (law,) = (
         session.catalog.get(each, "forecast")
@@ -83,11 +88,13 @@ def test_events_are_binned_by_their_true_probability(run: tuple[Path, Path]) -> 
         if ".reference." in each
     )
     counted = session.events(law).load()["ring_maximum_within"].isel(lead_time=-1)
-    for each in bins.of("ring-maximum", session, law):
+    for each in bins.of("ring-maximum", session.engine, law):
         p = counted.isel(init_time=each.places).max("ring_maximum_place")
         own = p.isel(ring_maximum_quantile=-1 if "99.99" in each.title else slice(None))
         assert own.sizes["init_time"] == len(each.places) >= 10
-    places = np.concatenate([each.places for each in bins.of("predictability", session, law)])
+    places = np.concatenate(
+        [each.places for each in bins.of("predictability", session.engine, law)]
+    )
     assert sorted(places.tolist()) == list(range(90))
 
 

@@ -8,8 +8,9 @@ import pytest
 import xarray as xr
 
 from geobench import scoring
-from geobench.board import model, notes, placing, score_columns
+from geobench.board import figures, model, notes, placing, score_columns
 from geobench.board.ranking import ranking
+from geobench.charts.chart import Axis, Chart, Figure, Series
 from geobench.contracts import scorer
 from geobench.contracts.scorer import Orientation
 from geobench.registry import Registry
@@ -59,7 +60,7 @@ def test_many_statistics_are_resampled_in_parts_to_the_same_scores(
     whole = scoring.scores(scorer, found, resampling)
     assert len(whole) == 4
     for most in (2**20, 2**17):  # one after another; each in parts
-        monkeypatch.setattr(scoring, "_BATCH", most)
+        monkeypatch.setattr("geobench.scoring.columns._BATCH", most)
         parts = scoring.scores(scorer, found, resampling)
         for name, values in whole.items():
             np.testing.assert_allclose(parts[name], values, rtol=1e-9, atol=1e-12)
@@ -299,6 +300,18 @@ def test_every_number_and_its_source_is_in_the_file() -> None:
     assert "0.0200<small>0.0100 to 0.0300<br>0.02000<br>0.020</small>" in text
     assert "forecaster/a@1" in text
     assert "dataset/tiny@1" in text
+
+
+def test_a_figure_of_a_board_needs_one_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    def members(board: model.Board) -> Figure:
+        rows = [Series(row.label, i, [1], [row.members]) for i, row in enumerate(board.rows)]
+        chart = Chart(Axis("ensemble"), Axis("members"), rows, kind="bars")
+        return Figure("members", "Members", "How many there are.", [("all", chart)], figures.COST)
+
+    assert 'data-figure="members"' not in _file(_board())
+    monkeypatch.setattr(figures, "_FIGURES", (*figures._FIGURES, members))
+    assert 'data-figure="members"' in _file(_board())
+    assert figures.figures(_board())[-1].key == "members"  # those for papers, too
 
 
 def test_equal_boards_make_equal_pages() -> None:

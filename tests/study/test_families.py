@@ -77,7 +77,8 @@ OTHERWISE = {
     ("figures.py", "crps"): "a key of its cards",
     ("lyapunov.py", "spectrum"): "of exponents",
     ("notes.py", "rmse"): "how good analyses are",
-    ("twins.py", "rmse"): "how good analyses are",
+    ("realising.py", "rmse"): "how good analyses are",
+    ("vocabulary.py", "xskillscore"): "the library, of which records say the version",
 }
 """What has the name of a scorer in the core, and means something else."""
 

@@ -163,9 +163,10 @@ def test_what_scorers_notice_is_told(study: Path, catalog: Path) -> None:
     law = "forecast/tiny.reference.s1000000@1"
     told = _geobench(catalog, "scorers", "power", law, "--members", "4", "--scorer", "crps")
     assert told.exit_code == 0, told.output
-    header, row, foot = told.stdout.splitlines()
-    assert header.split()[:2] == ["none", "bias"]
-    assert row.startswith("CRPS ")
+    header, _, row, foot = told.stdout.splitlines()
+    assert header.split()[:3] == ["score", "none", "bias"]
+    assert row.split()[0] == "CRPS"
+    assert len(row.split()) == len(header.split())
     assert foot == "Share of 2 pairs noticed at 5 %; none: false alarms."
     words = ("scorers", "power", law, "--members", "4", "--scorer", "crps", "--json")
     found = json.loads(_geobench(catalog, *words).stdout)
@@ -183,7 +184,7 @@ def test_a_forecast_is_tested_against_the_law(study: Path, catalog: Path) -> Non
     words = ("--scorer", "crps", "--scorer", "law-crps", "--exchanges", "19")
     told = _geobench(catalog, "test", "forecast/tiny.climatology.s0@1", "--law", law, *words)
     assert told.exit_code == 0, told.output
-    header, crps, excess, foot = told.stdout.splitlines()
+    header, _, crps, excess, foot = told.stdout.splitlines()
     assert header.split() == ["score", "the", "law", "p", "q"]
     assert crps.split()[-2] == excess.split()[-2] == "0.050"
     assert foot.startswith("Means over lead times; 19 exchanges")
