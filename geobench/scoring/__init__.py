@@ -9,7 +9,7 @@ from geobench.scoring.apply import (
     statistics,
     stored_size,
 )
-from geobench.scoring.columns import (
+from geobench.scoring.by_column import (
     checked_metric,
     columns,
     contributions,
@@ -17,7 +17,7 @@ from geobench.scoring.columns import (
     overall,
     scores,
 )
-from geobench.scoring.pieces import CASE_DIMS, Piece, cut, pieces, verifying
+from geobench.scoring.cutting import CASE_DIMS, Piece, cut, pieces, verifying
 
 __all__ = [
     "CASE_DIMS",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from geobench.contracts.scorer import Blaming, Context, Region, Scorer, unblamed
 from geobench.contracts.state import AREA
 from geobench.errors import GeobenchError
-from geobench.scoring.columns import check_metric, means
-from geobench.scoring.pieces import CASE_DIMS, Piece, concatenated, cut
+from geobench.scoring.by_column import check_metric, means
+from geobench.scoring.cutting import CASE_DIMS, Piece, concatenated, cut
 
 if TYPE_CHECKING:
     import xarray as xr

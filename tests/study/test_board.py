@@ -60,7 +60,7 @@ def test_many_statistics_are_resampled_in_parts_to_the_same_scores(
     whole = scoring.scores(scorer, found, resampling)
     assert len(whole) == 4
     for most in (2**20, 2**17):  # one after another; each in parts
-        monkeypatch.setattr("geobench.scoring.columns._BATCH", most)
+        monkeypatch.setattr("geobench.scoring.by_column._BATCH", most)
         parts = scoring.scores(scorer, found, resampling)
         for name, values in whole.items():
             np.testing.assert_allclose(parts[name], values, rtol=1e-9, atol=1e-12)
