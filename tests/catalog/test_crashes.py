@@ -26,7 +26,7 @@ def _publish_for_ever(path: Path, log: Path, seed: int) -> None:
         while True:
             value = float(1000 * seed + number)
             entry = publish(
-                catalog, "a", value, kind="forecast", parents={"dataset": parent}, chunks=1
+                catalog, "a", value, kind="forecaster", parents={"dataset": parent}, chunks=1
             )
             lines.write(json.dumps([str(entry.reference), entry.id, value]) + "\n")
             lines.flush()
@@ -56,7 +56,7 @@ def test_sigkill_at_20_random_moments_of_publishing(
         writer.join()
         catalog = Catalog(path)
         acknowledged = [json.loads(line) for line in log.read_text().splitlines()]
-        there = {str(entry.reference): entry.id for entry in catalog.entries("forecast")}
+        there = {str(entry.reference): entry.id for entry in catalog.entries("forecaster")}
         assert catalog.damaged == {}
         for reference, entry_id, _ in acknowledged:
             assert there[reference] == entry_id  # nothing that was published is lost
@@ -65,7 +65,7 @@ def test_sigkill_at_20_random_moments_of_publishing(
         removed += sum(size for _, size in found)
         assert list(collect(catalog)) == []
     problems = [each for finding in verify(catalog) for each in finding.problems]
-    versions = sorted(entry.reference.version for entry in catalog.entries("forecast"))
+    versions = sorted(entry.reference.version for entry in catalog.entries("forecaster"))
     print(
         f"20 kills: {len(acknowledged)} entries acknowledged, {len(versions)} there, "
         f"{debris} pieces of debris ({removed} bytes) removed, {len(problems)} problems"
@@ -181,7 +181,7 @@ def test_no_child_outlives_its_parent(tmp_path: Path, forkserver: ForkServerCont
     catalog = Catalog(path)
     assert list((path / "removed").rglob("*@*"))  # some were removed
     assert not [each for finding in verify(catalog) for each in finding.problems]
-    for entry in catalog.entries("forecast"):
+    for entry in catalog.entries("forecaster"):
         assert catalog.parent(entry, "dataset")
 
 
