@@ -1,6 +1,6 @@
 """A catalog of immutable, versioned entries of any kind; knows neither torch nor geobench.
 
-What entries mean, their kinds and what can be asked about them, it is told (`Vocabulary`).
+A `Vocabulary` tells the catalog which kinds of entries there are and what queries may ask.
 """
 
 from geobench_catalog.catalog import Catalog

@@ -38,7 +38,7 @@ _Answer = TypeVar("_Answer")
 class Index:
     """An index of the entries that `names` names, in a file; without one, in memory.
 
-    `load` reads an entry; what it cannot read is told in `damaged`.
+    `load` reads an entry; `damaged` holds the entries that it cannot read, with the reason.
     """
 
     def __init__(
@@ -255,7 +255,7 @@ class Index:
         return connection
 
     def _load(self, texts: Iterable[str]) -> "list[Entry]":
-        """Read entries; those that cannot be are told in the catalog's `damaged`."""
+        """Read entries; list those that cannot be read in the catalog's `damaged`."""
         self._damaged.clear()
         found = []
         for text in texts:

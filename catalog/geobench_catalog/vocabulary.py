@@ -1,4 +1,4 @@
-"""What a catalog is told of its entries: their kinds, and what can be asked about them.
+"""The vocabulary of a catalog: kinds of entries, and what queries may ask about them.
 
 By itself a catalog knows that an entry has a recipe, parents, labels and a summary. Whoever fills
 catalogs says what these mean, with one `Vocabulary`, and registers it:
@@ -40,7 +40,7 @@ def quoted(name: str) -> str:
 class Kind:
     """A kind of entry: what it is made from, and what its record holds.
 
-    The models say of what type those fields are that are read by name. A record is held to them
+    The models give the types of the fields that are read by name. A record is checked with them
     before its entry is published, and when it comes in.
     """
 

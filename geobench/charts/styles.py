@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Okabe and Ito (2008): told apart with any kind of colour vision; markers differ as well.
+# Okabe and Ito (2008): distinct with any kind of colour vision; markers differ as well.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 MARKERS = "osD^vPX"
 DASHES = ("-", "--", ":", "-.")

@@ -64,7 +64,7 @@ def plans(
     read = read_study(study, nfe)
     graph, engine = StudyGraph(read, settings.plugins), settings.engine()
     every = (*guests, *(graph.imported(engine) if imported else ()))
-    graph.invite(engine, every)  # a wrong guest is told before anything is computed
+    graph.invite(engine, every)  # a wrong guest is an error before anything is computed
 
     def work(name: str) -> int:
         dataset = engine.find(graph.of(name).dataset)

@@ -5,33 +5,23 @@ and the board that was printed then.
 """
 
 import json
-import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-
-from geobench.cli import main
+from stored_catalogs import geobench, unpacked
 
 HERE = Path(__file__).parent / "before_nodes"
-
-
-def _geobench(catalog: Path, *words: object) -> Result:
-    return CliRunner().invoke(main, ["-q", "--catalog", str(catalog), *map(str, words)])
 
 
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stored catalog, unpacked."""
-    folder = tmp_path_factory.mktemp("before")
-    with tarfile.open(HERE / "catalog.tar.xz") as packed:
-        packed.extractall(folder, filter="data")
-    return folder / "catalog"
+    return unpacked(HERE, tmp_path_factory.mktemp("before"))
 
 
 def test_every_step_is_found_done(catalog: Path) -> None:
-    plan = json.loads(_geobench(catalog, "run", HERE / "study.yaml", "--dry-run", "--json").stdout)
+    plan = json.loads(geobench(catalog, "run", HERE / "study.yaml", "--dry-run", "--json").stdout)
     assert {step["kind"] for step in plan} == {
         "dataset", "control", "forecaster", "forecast", "score",
     }  # fmt: skip
@@ -39,7 +29,7 @@ def test_every_step_is_found_done(catalog: Path) -> None:
 
 
 def test_the_board_has_the_numbers_that_were_printed_then(catalog: Path) -> None:
-    result = _geobench(catalog, "leaderboard", HERE / "study.yaml", "--json")
+    result = geobench(catalog, "leaderboard", HERE / "study.yaml", "--json")
     (board,) = json.loads(result.stdout)
     then = json.loads((HERE / "board.json").read_text("utf-8"))
     _check_holds(board, then, "board")
@@ -62,7 +52,7 @@ def _check_holds(now: Any, then: Any, where: str) -> None:
 
 
 def test_it_is_verified(catalog: Path) -> None:
-    result = _geobench(catalog, "catalog", "verify")
+    result = geobench(catalog, "catalog", "verify")
     assert result.exit_code == 0, result.output
 
 
@@ -79,5 +69,5 @@ def test_it_is_verified(catalog: Path) -> None:
 )
 def test_every_kind_is_made_again(catalog: Path, reference: str) -> None:
     """Another processor adds up in another order: numbers may differ by a thousandth."""
-    result = _geobench(catalog, "reproduce", reference, "--tolerance", "1e-3")
+    result = geobench(catalog, "reproduce", reference, "--tolerance", "1e-3")
     assert result.exit_code == 0, result.output

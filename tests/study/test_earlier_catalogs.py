@@ -6,40 +6,31 @@ raised since, scores are computed again, and the old ones stay.
 """
 
 import json
-import tarfile
 from pathlib import Path
 
 import pytest
 import xarray as xr
-from click.testing import CliRunner, Result
+from stored_catalogs import geobench, unpacked
 
-from geobench.cli import main
 from geobench.registry import Registry
 from geobench_catalog import Catalog
 
 HERE = Path(__file__).parent / "earlier"
 
 
-def _geobench(catalog: Path, *words: object) -> Result:
-    return CliRunner().invoke(main, ["-q", "--catalog", str(catalog), *map(str, words)])
-
-
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stored catalog, unpacked."""
-    folder = tmp_path_factory.mktemp("earlier")
-    with tarfile.open(HERE / "catalog.tar.xz") as packed:
-        packed.extractall(folder, filter="data")
-    return folder / "catalog"
+    return unpacked(HERE, tmp_path_factory.mktemp("earlier"))
 
 
 def test_it_is_verified(earlier: Path) -> None:
-    result = _geobench(earlier, "catalog", "verify")
+    result = geobench(earlier, "catalog", "verify")
     assert result.exit_code == 0, result.output
 
 
 def test_what_was_not_mended_is_found(earlier: Path) -> None:
-    plan = json.loads(_geobench(earlier, "run", HERE / "study.yaml", "--dry-run", "--json").stdout)
+    plan = json.loads(geobench(earlier, "run", HERE / "study.yaml", "--dry-run", "--json").stdout)
     missing = {each["name"] for each in plan if each["reference"] is None}
     kept = {each["reference"] for each in plan if each["reference"]}
     assert "dataset/tiny@1" in kept
@@ -64,16 +55,16 @@ def test_old_scores_stay_readable_as_what_they_are(earlier: Path) -> None:
     for entry in catalog.entries("score"):
         assert isinstance(entry.load(), xr.Dataset)
         assert entry.record.summary["scores"]
-    result = _geobench(earlier, "catalog", "list", "--json")
+    result = geobench(earlier, "catalog", "list", "--json")
     assert result.exit_code == 0, result.output
 
 
 def test_a_run_adds_what_is_missing_and_trains_no_network(earlier: Path) -> None:
     before = {entry.id for entry in Catalog(earlier).entries("forecaster")}
-    result = _geobench(earlier, "run", HERE / "study.yaml")
+    result = geobench(earlier, "run", HERE / "study.yaml")
     assert result.exit_code == 0, result.output
     made = [e for e in Catalog(earlier).entries("forecaster") if e.id not in before]
     assert {entry.record.labels["model"] for entry in made} <= {"climatology"}
-    plan = json.loads(_geobench(earlier, "run", HERE / "study.yaml", "--dry-run", "--json").stdout)
+    plan = json.loads(geobench(earlier, "run", HERE / "study.yaml", "--dry-run", "--json").stdout)
     assert all(each["reference"] for each in plan)
-    assert _geobench(earlier, "catalog", "verify").exit_code == 0
+    assert geobench(earlier, "catalog", "verify").exit_code == 0

@@ -88,7 +88,7 @@ def push(references: tuple[str, ...], target: str, *, as_json: bool) -> None:
     from geobench_catalog.catalog import Catalog
 
     source = here()
-    transfer.with_lineage(source, references)  # what is wrong is told before a catalog is made
+    transfer.with_lineage(source, references)  # before a catalog is made: a reference may be wrong
     arrivals = transfer.copy(source, Catalog(target, create=True), references)
     _tell(arrivals, as_json=as_json)
 
