@@ -18,6 +18,7 @@ from geobench_catalog.names import Door, Names
 from geobench_catalog.record import Parent, Record, identity
 from geobench_catalog.record_check import check
 from geobench_catalog.references import check_kind, check_name
+from geobench_catalog.region import Filled, Regions
 from geobench_catalog.store import Store
 from geobench_catalog.vocabulary import Vocabulary
 
@@ -139,8 +140,27 @@ class Draft:
         with told(self._store.url):
             zarr_data.fill(self._zarr(), piece, where)
         for name in map(str, piece.data_vars):
-            dims, filled = self._filled[name]
-            filled[tuple(where.get(dim, slice(None)) for dim in dims)] = True
+            self._mark(name, where)
+
+    def regions(self) -> Regions:
+        """Return what other processes on this machine need to fill regions of allocated data."""
+        return Regions(self.path, self._store.url)
+
+    def take(self, filled: Filled) -> None:
+        """Take over what another process has filled; `CatalogError` if a chunk was written twice."""
+        for name in sorted(self._files.keys() & filled.files.keys()):
+            raise CatalogError(
+                f"{self._kind}/{self._name}: {name} was written by two processes. Cut the data "
+                f"where chunks (or shards) end, so that each is written by one."
+            )
+        self._files |= filled.files
+        for name in filled.names:
+            self._mark(name, filled.where)
+
+    def _mark(self, name: str, where: Mapping[str, slice]) -> None:
+        """Note that a variable was filled there."""
+        dims, filled = self._filled[name]
+        filled[tuple(where.get(dim, slice(None)) for dim in dims)] = True
 
     def write_file(self, name: str, content: bytes) -> None:
         """Store a file beside the data."""

@@ -8,22 +8,23 @@ number of members and resuming then cannot change a member's bits, also if a for
 networks chooses one for each row: each always gets the same rows.
 """
 
-import itertools
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from geobench.contracts.model import Forecaster, Progress, silent
+from geobench.contracts.model import Forecaster
 from geobench.contracts.noise import Noise
 from geobench.contracts.state import StateSpec
 from geobench.errors import GeobenchError
 from geobench.training.evaluations import Evaluations
 
 TILE = (16, 4)  # inits x members
+Block = tuple[range, range]
+"""Inits and members, each counted from 0 among those that are drawn."""
 
 
 @dataclass
@@ -36,6 +37,12 @@ class Cost:
     seconds: float = 0.0
     members: int = 0
     evaluations: Evaluations = field(default_factory=Evaluations, repr=False)
+
+    def add(self, other: "Cost") -> None:
+        """Count what another process has spent, too."""
+        self.seconds += other.seconds
+        self.members += other.members
+        self.evaluations.rows += other.evaluations.rows
 
     def summary(self, leads: int) -> dict[str, float]:
         """Seconds per member (all leads), network evaluations per member and step."""
@@ -85,49 +92,49 @@ def members(
     return result
 
 
-def forecast(
+def blocks(inits: int, members: int, batch: tuple[int, int]) -> list[Block]:
+    """Cut a forecast into blocks of `batch` inits x members; smaller ones at the ends."""
+    return [
+        (range(first, min(first + batch[0], inits)), range(least, min(least + batch[1], members)))
+        for first in range(0, inits, batch[0])
+        for least in range(0, members, batch[1])
+    ]
+
+
+def drawn(
     forecaster: Forecaster,
     histories: Tensor,
+    block: Block,
     *,
-    count: int,
     leads: int,
     seed: int,
     spec: StateSpec,
-    batch: tuple[int, int],
     cost: Cost,
     device: str = "cpu",
-    progress: Progress = silent,
     stream: str = "forecast",
     chosen: range | None = None,
-) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Draw `count` members of every init, `batch` inits x members at a time.
+) -> Tensor:
+    """Draw a block of a forecast: `(init, lead, member, channel, *grid)`.
 
-    Gives (inits, members, `(init, lead, member, channel, *grid)`): what is drawn is not kept, so
-    memory does not grow with the forecast. `chosen`: of these inits alone, each with the members
-    that it has among all; they are numbered from 0 on.
+    `chosen`: of these inits of `histories` alone, each with the members that it has among all; the
+    block counts them from 0 on.
     """
     wanted = chosen if chosen is not None else range(len(histories))
-    inits = len(wanted)
+    inits, numbers = block
+    rows = [(wanted[init], member) for init in inits for member in numbers]
     with cost.evaluations.of(forecaster.network):
-        pieces = itertools.product(range(0, inits, batch[0]), range(0, count, batch[1]))
-        for first, least in pieces:
-            block = range(first, min(first + batch[0], inits))
-            own = range(least, min(least + batch[1], count))
-            rows = [(wanted[init], member) for init in block for member in own]
-            drawn = members(
-                forecaster,
-                histories,
-                rows,
-                leads=leads,
-                seed=seed,
-                spec=spec,
-                cost=cost,
-                device=device,
-                stream=stream,
-            )
-            drawn = drawn.reshape(len(block), len(own), *drawn.shape[1:]).transpose(1, 2)
-            yield slice(block.start, block.stop), slice(own.start, own.stop), drawn
-            progress(block.start * count + len(block) * own.stop, inits * count, "")
+        states = members(
+            forecaster,
+            histories,
+            rows,
+            leads=leads,
+            seed=seed,
+            spec=spec,
+            cost=cost,
+            device=device,
+            stream=stream,
+        )
+    return states.reshape(len(inits), len(numbers), *states.shape[1:]).transpose(1, 2)
 
 
 def _check_shape(

@@ -7,7 +7,6 @@ that is 1,000 ± 30, five bits more are kept than of one that is 0 ± 30.
 """
 
 import math
-from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +48,25 @@ def bits_of(climatology: "xr.Dataset", names: "Sequence[str]", bits: int) -> dic
 
 
 @dataclass
+class Loss:
+    """What rounding did to blocks of a forecast: sums that can be added up."""
+
+    errors: dict[str, float] = field(default_factory=dict)
+    """Largest error of each variable."""
+    sums: dict[tuple[str, bool], Any] = field(default_factory=dict)
+    """Statistics by scorer, exact (False) and rounded (True), summed over cases."""
+    cases: int = 0
+
+    def add(self, other: "Loss") -> None:
+        """Count other blocks, too."""
+        for name, error in other.errors.items():
+            self.errors[name] = max(self.errors.get(name, 0.0), error)
+        for key, total in other.sums.items():
+            self.sums[key] = self.sums[key] + total if key in self.sums else total
+        self.cases += other.cases
+
+
+@dataclass
 class Rounding:
     """Rounds pieces of a forecast, and measures what that does to its scores.
 
@@ -60,39 +78,33 @@ class Rounding:
     scorers: "Sequence[Scorer]"
     truth: "xr.Dataset"
     context: "Context"
-    errors: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    _sums: dict[tuple[str, bool], Any] = field(default_factory=dict)
-    _cases: int = 0
 
-    def rounded(self, piece: "xr.Dataset", inits: slice) -> "xr.Dataset":
+    def rounded(self, piece: "xr.Dataset", inits: slice) -> "tuple[xr.Dataset, Loss]":
         """Round a piece `(init_time, lead_time, member, *grid)` with coordinates."""
-        values = {}
+        loss, values = Loss(), {}
         for name, variable in piece.data_vars.items():
-            kept = self.bits[str(name)]
-            told = {"keep_bits": kept}  # beside the numbers, for whoever reads them elsewhere
-            new = variable.copy(data=_round(variable.to_numpy(), kept)).assign_attrs(told)
-            error = abs(new - variable).max()
-            self.errors[str(name)] = max(self.errors[str(name)], float(error))
+            new = variable.copy(data=_round(variable.to_numpy(), self.bits[str(name)]))
+            loss.errors[str(name)] = float(abs(new - variable).max())
             values[name] = new
         result = piece.assign(values)
         if piece.sizes["member"] > 1:  # one left over has no spread to speak of
-            self._count(piece, result, self.truth.isel(init_time=inits))
-        return result
+            self._count(loss, piece, result, self.truth.isel(init_time=inits))
+        return result, loss
 
-    def _count(self, raw: "xr.Dataset", rounded: "xr.Dataset", truth: "xr.Dataset") -> None:
+    def _count(
+        self, loss: Loss, raw: "xr.Dataset", rounded: "xr.Dataset", truth: "xr.Dataset"
+    ) -> None:
         from geobench import scoring
 
-        self._cases += truth.sizes["init_time"]
+        loss.cases = truth.sizes["init_time"]
         for lossy, members in ((False, raw), (True, rounded)):
-            every = scoring.statistics(
+            statistics = scoring.statistics(
                 self.scorers, members, truth, self.context, block=truth.sizes["init_time"]
             )
-            for scorer, found in zip(self.scorers, every, strict=True):
-                total = found.sum("init_time", skipna=False)
-                key = scorer.name, lossy
-                self._sums[key] = self._sums[key] + total if key in self._sums else total
+            for scorer, cases in zip(self.scorers, statistics, strict=True):
+                loss.sums[scorer.name, lossy] = cases.sum("init_time", skipna=False)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self, loss: Loss) -> dict[str, Any]:
         """Bits kept, largest error by variable, and how much each score changed by lead time."""
         from geobench import scoring
 
@@ -101,7 +113,7 @@ class Rounding:
             before, after = (
                 dict(
                     scoring.columns(
-                        scorer.metric(self._sums[scorer.name, lossy] / self._cases).expand_dims(
+                        scorer.metric(loss.sums[scorer.name, lossy] / loss.cases).expand_dims(
                             "draw"
                         )
                     )
@@ -110,11 +122,7 @@ class Rounding:
             )
             for name, score in before.items():
                 changes[name] = (after[name] - score).to_numpy()[0].tolist()
-        return {
-            "keep_bits": self.bits,
-            "largest_error": dict(self.errors),
-            "score_changes": changes,
-        }
+        return {"keep_bits": self.bits, "largest_error": loss.errors, "score_changes": changes}
 
 
 def _round(values: "np.ndarray[Any, Any]", kept: int) -> "np.ndarray[Any, Any]":

@@ -5,12 +5,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from geobench.contracts.model import Watch, unwatched
 from geobench.errors import BusyError, GeobenchError
 from geobench.forecasts.forecast import Forecast
 from geobench.nodes.node import Computed, Entries, Given, Job, Node
+from geobench.nodes.stored import Stored, opened
 from geobench.registry import Registry
 from geobench.training import numerics
 from geobench.twin.dataset import Dataset
@@ -27,7 +30,7 @@ Known = dict[Node, Entry | None]
 """Entries of nodes that have been looked up; None: the entry is missing."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Engine:
     """Finds and makes nodes, with a catalog, plugins and somebody who watches."""
 
@@ -36,7 +39,7 @@ class Engine:
     watch: Watch = unwatched
     device: str = "cpu"
     memory: int = 2**30
-    """Bytes that data may take while they are forecast, scored, written and read.
+    """Bytes that data may take in a process while they are forecast, scored, written and read.
 
     Besides: what the networks need, one tile of inits and members, and the programs themselves."""
 
@@ -45,6 +48,9 @@ class Engine:
 
     scheduler: str | None = None
     """Address of a dask scheduler, whose workers score; default: this process scores."""
+
+    processes: int = 1
+    """Processes that forecast and score side by side, each with its part of the threads."""
 
     wait: bool = True
     """Wait where another process makes the same node; otherwise raise `BusyError`."""
@@ -58,6 +64,14 @@ class Engine:
         self._dataset: Dataset | None = None
         if self.device != "cpu":
             numerics.check_device(self.device)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send addresses to another process, which opens the catalog and loads the plugins there.
+
+        It works for one that watches, cuts and waits.
+        """
+        files = tuple(str(file) for file in self.registry.files)
+        return _reopened, (self.catalog.url, files, self.device, self.memory, self.threads)
 
     # -- finding
 
@@ -182,10 +196,24 @@ class Engine:
             time.sleep(PATIENCE)
 
     @contextmanager
-    def draft(self, job: Job[Computed]) -> "Iterator[Draft]":
-        """Begin the entry of a job, computed with this engine's threads; its record names them."""
+    def settled(self, *, shared: bool = False) -> Iterator[int]:
+        """Compute with this engine's threads; `shared`: with those of one of its processes."""
+        threads = self.threads
+        if shared and self.processes > 1:
+            import torch
+
+            threads = threads or max(1, torch.get_num_threads() // self.processes)
+        with numerics.settled(threads) as count:
+            yield count
+
+    @contextmanager
+    def draft(self, job: Job[Computed], *, shared: bool = False) -> "Iterator[Draft]":
+        """Begin the entry of a job, computed with as many threads as its record then names.
+
+        `shared`: several processes fill it, if there are several.
+        """
         with (
-            numerics.settled(self.threads) as threads,
+            self.settled(shared=shared) as threads,
             self.catalog.draft(
                 job.node.kind,
                 job.name,
@@ -217,8 +245,6 @@ class Engine:
         Control runs for thresholds are made if they are missing.
         """
         from geobench.nodes.control import controls_of
-        from geobench.nodes.stored import Stored
-
         stored = Stored(dataset.entry, self.catalog)
         limits = {}
         for scorer in scorers:
@@ -228,6 +254,14 @@ class Engine:
                 control = entries.get(f"control.{event.name}")
                 limits[event, run] = dataset.thresholds(event, run, control)
         return replace(dataset.context, device=self.device, limits=limits)
+
+
+@lru_cache(1)
+def _reopened(
+    url: str, files: tuple[str, ...], device: str, memory: int, threads: int | None
+) -> Engine:
+    registry = Registry([Path(file) for file in files])
+    return Engine(opened(url), registry, unwatched, device, memory, threads=threads)
 
 
 def _there(node: Node, known: Mapping[Node, Entry | None]) -> Entries | None:

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from geobench.contracts.model import Task
+from geobench.contracts.model import Forecaster, Task
 from geobench.entries.summaries import ForecastSummary
 from geobench.errors import GeobenchError, blaming
 from geobench.forecasts import layout
 from geobench.forecasts.failures import Limits
+from geobench.nodes import processes
 from geobench.nodes.forecaster import ForecasterNode, forecaster_of
 from geobench.nodes.node import Computed, Entries, Job, Named, Node
 from geobench.nodes.stored import Stored
@@ -20,14 +22,15 @@ from geobench_catalog import Entry
 
 if TYPE_CHECKING:
     import xarray as xr
+    from torch import Tensor
 
     from geobench.contracts.state import StateSpec
+    from geobench.forecasts.rollout import Block, Cost
     from geobench.forecasts.rounding import Rounding
+    from geobench.forecasts.writing import Writer, Written
     from geobench.nodes.engine import Engine
     from geobench.twin.dataset import Dataset
-
-_Block = TypeVar("_Block")
-
+    from geobench_catalog.region import Regions
 
 @dataclass(frozen=True, eq=False)
 class ForecastNode(Computed):
@@ -103,63 +106,153 @@ class ForecastNode(Computed):
         return [job.node._draw(engine, job) for job in jobs]
 
     def _draw(self, engine: "Engine", job: Job[Any]) -> Entry:
-        from geobench.forecasts import rollout as forecasting
-        from geobench.forecasts.writing import Writer
+        from geobench.forecasts import rollout, writing
 
-        entry = job.parents["forecaster"]
-        dataset = engine.dataset(engine.catalog.parent(entry, "dataset"))
-        cases = self.cases.settled(dataset.experiment, dataset.entry)
-        forecaster, task = forecaster_of(engine, entry)
-        inits, leads = dataset.inits(cases), cases.steps_of(dataset.experiment)
-        _check_start(cases, task, dataset.entry)
-        numbers = inits.sizes["init_time"] * leads * self.members * prod(task.spec.shape)
+        drawing = Drawing.of(self, engine, job)
+        spec, leads, inits = drawing.dataset.spec, drawing.leads, drawing.inits
+        numbers = inits * leads * self.members * prod(spec.shape)
         engine.catalog.check_room(4 * numbers, f"the forecast {job.name}")
-        shape, batch = blocks(
-            task.spec, leads, self.members, inits.sizes["init_time"], engine.memory
-        )
-        rounding = self._rounding(engine, dataset, cases)
-        cost = forecasting.Cost()
-        with engine.draft(job) as draft:
-            writer = Writer(
-                draft,
-                task.spec,
-                _coords(inits, leads, self.members, task),
-                shape,
-                rounding,
-                self.keep_failures,
-                limits=Limits.of(dataset.entry, only_finite=task.law is not None),
-            )
-            label = job.labels["model"]
-            with engine.watch(f"forecast {job.name}") as progress, blaming(f"the model {label}"):
-                drawn = forecasting.forecast(
+        shape, batch = blocks(spec, leads, self.members, inits, engine.memory)
+        cost, total = rollout.Cost(), writing.Total()
+        with (
+            engine.draft(job, shared=True) as draft,
+            engine.watch(f"forecast {job.name}") as progress,
+        ):
+            bits = drawing.rounding.bits if drawing.rounding else {}
+            writing.allocate(draft, spec, drawing.coords, shape, bits)
+            cut = rollout.blocks(inits, self.members, batch)
+            results = processes.spread(drawing.into(draft.regions()), cut, engine.processes)
+            done = 0
+            for block, (spent, written) in zip(cut, results, strict=True):
+                draft.take(written.filled)
+                cost.add(spent)
+                total.add(written)
+                done += len(block[0]) * len(block[1])
+                progress(done, inits * self.members, "")
+            summary = cost.summary(leads) | total.summary() | {"members": self.members * inits}
+            if drawing.rounding:
+                summary["rounding"] = drawing.rounding.summary(total.loss)
+            return draft.publish(summary)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Draws blocks of a forecast, and writes them into regions of its draft.
+
+    Sent to another process, it opens the catalog there by its address, and computes with the same
+    number of threads.
+    """
+
+    engine: "Engine"
+    forecaster: Stored
+    node: ForecastNode
+    """The forecast; its cases are settled."""
+    label: str
+    """What the model is called."""
+    regions: "Regions | None" = None
+    threads: int | None = None
+
+    @classmethod
+    def of(cls, node: ForecastNode, engine: "Engine", job: Job[Any]) -> Self:
+        """Prepare a forecast, of which nothing is drawn yet."""
+        forecaster = Stored(job.parents["forecaster"], engine.catalog)
+        dataset = engine.dataset(forecaster.dataset.entry)
+        cases = node.cases.settled(dataset.experiment, dataset.entry)
+        stored = replace(node, forecaster=forecaster, cases=cases)
+        drawing = cls(engine, forecaster, stored, job.labels["model"])
+        _check_start(cases, drawing._restored[1], dataset.entry)
+        return drawing
+
+    def into(self, regions: "Regions") -> Self:
+        """Say where blocks are written."""
+        import torch
+
+        drawing = replace(self, regions=regions, threads=torch.get_num_threads())
+        for name in ("_restored", "rounding"):
+            drawing.__dict__[name] = getattr(self, name)
+        return drawing
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send what it is of, and nothing that is open or restored here."""
+        fields = (self.engine, self.forecaster, self.node, self.label, self.regions, self.threads)
+        return type(self), fields
+
+    def __call__(self, block: "Block") -> "tuple[Cost, Written]":
+        """Draw and write a block; return what it cost and how it went."""
+        from geobench.forecasts import rollout
+
+        cost, (forecaster, task) = rollout.Cost(), self._restored
+        cases = self.node.cases
+        with numerics.settled(self.threads), blaming(f"the model {self.label}"):
+            with own_randomness():
+                states = rollout.drawn(
                     forecaster,
-                    dataset.histories(forecaster.history, cases),
-                    count=self.members,
-                    leads=leads,
-                    seed=self.seed,
+                    self._histories,
+                    block,
+                    leads=self.leads,
+                    seed=self.node.seed,
                     spec=task.spec,
-                    batch=batch,
                     cost=cost,
-                    device=engine.device,
-                    progress=progress,
+                    device=self.engine.device,
                     stream=cases.stream(),
                     chosen=range(*cases.inits) if cases.inits else None,
                 )
-                for piece in _repeatable(drawn):
-                    writer.put(*piece)
-            members = {"members": self.members * inits.sizes["init_time"]}
-            rounded = {"rounding": rounding.summary()} if rounding else {}
-            return draft.publish(cost.summary(leads) | writer.summary() | members | rounded)
+            return cost, self._writer.put(block, states)
 
-    def _rounding(self, engine: "Engine", dataset: "Dataset", cases: Cases) -> "Rounding | None":
+    @property
+    def dataset(self) -> "Dataset":
+        """The dataset that it is of."""
+        return self.engine.dataset(self.forecaster.dataset.entry)
+
+    @property
+    def leads(self) -> int:
+        """Lead times."""
+        return self.node.cases.steps_of(self.dataset.experiment)
+
+    @property
+    def inits(self) -> int:
+        """Init times."""
+        return self.coords.sizes["init_time"]
+
+    @cached_property
+    def coords(self) -> "xr.Dataset":
+        """Coordinates of the whole forecast."""
+        inits = self.dataset.inits(self.node.cases)
+        return _coords(inits, self.leads, self.node.members, self._restored[1])
+
+    @cached_property
+    def rounding(self) -> "Rounding | None":
+        """How it is rounded, if it is."""
         from geobench.forecasts.rounding import Rounding, bits_of
 
-        if not self.keep_bits:
+        if not self.node.keep_bits:
             return None
+        dataset, engine = self.dataset, self.engine
         names = [variable.name for variable in dataset.spec.variables]
-        kept = bits_of(dataset.climatology, names, self.keep_bits)
+        kept = bits_of(dataset.climatology, names, self.node.keep_bits)
         scorers = engine.registry.headline_scorers()
-        return Rounding(kept, scorers, dataset.outcome(cases=cases), engine.context(dataset))
+        outcome = dataset.outcome(cases=self.node.cases)
+        return Rounding(kept, scorers, outcome, engine.context(dataset))
+
+    @cached_property
+    def _restored(self) -> tuple[Forecaster, Task]:
+        return forecaster_of(self.engine, self.forecaster.entry)
+
+    @cached_property
+    def _histories(self) -> "Tensor":
+        return self.dataset.histories(self._restored[0].history, self.node.cases)
+
+    @cached_property
+    def _writer(self) -> "Writer":
+        from geobench.forecasts.writing import Writer
+
+        if self.regions is None:
+            raise TypeError("a forecast is drawn before there is a draft of it.")
+        task = self._restored[1]
+        limits = Limits.of(self.dataset.entry, only_finite=task.law is not None)
+        return Writer(
+            self.regions, task.spec, self.coords, limits, self.rounding, self.node.keep_failures
+        )
 
 
 def blocks(
@@ -188,15 +281,6 @@ def own_randomness() -> Iterator[None]:
         "noise.normal(…)."
     ):
         yield
-
-
-def _repeatable(drawn: Iterator[_Block]) -> Iterator[_Block]:
-    while True:
-        with own_randomness():
-            block = next(drawn, None)
-        if block is None:
-            return
-        yield block
 
 
 def _coords(inits: "xr.Dataset", leads: int, members: int, task: Task) -> "xr.Dataset":

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from geobench.contracts.model import Progress
 from geobench.contracts.scorer import Scorer
 from geobench.errors import blaming
 from geobench.forecasts.forecast import Forecast
+from geobench.nodes import processes
 from geobench.nodes.control import controls_of
 from geobench.nodes.node import Computed, Entries, Job, Named, Node, Recipe
 from geobench.nodes.stored import Stored
@@ -89,7 +89,7 @@ class ScoreNode(Computed):
             forecast.check_against(law)
         made = []
         with (
-            numerics.settled(engine.threads),
+            engine.settled(shared=True),
             engine.watch(f"score {forecast.entry.record.name}") as progress,
         ):
             found = statistics(engine, forecast, scorers, law, progress)
@@ -106,7 +106,7 @@ def _publish(engine: "Engine", job: Job[Any], scorer: Scorer, statistics: "xr.Da
     import numpy as np
 
     leads = statistics["lead_time"].to_numpy() / np.timedelta64(1, "h")
-    with engine.draft(job) as draft:
+    with engine.draft(job, shared=True) as draft:
         draft.write(statistics)
         return draft.publish(
             {
@@ -172,46 +172,23 @@ class PieceScoring:
         """Send references, recipes and addresses instead of what is open here."""
         import torch
 
-        engine = self.engine
+        catalog = self.engine.catalog
         return _opened, (
-            engine.catalog.url,
-            tuple(str(file) for file in engine.registry.files),
-            engine.memory,
-            str(self.forecast.entry.reference),
-            str(self.law.entry.reference) if self.law else None,
+            self.engine,
+            Stored(self.forecast.entry, catalog),
+            Stored(self.law.entry, catalog) if self.law else None,
             json.dumps([scorer.recipe() for scorer in self.scorers]),
             self.threads or torch.get_num_threads(),
         )
 
 
-@lru_cache(1)
-def _engine(url: str, files: tuple[str, ...], memory: int) -> "Engine":
-    """Open a catalog with its plugins on a worker, which keeps them."""
-    from geobench.nodes.engine import Engine
-    from geobench.registry import Registry
-    from geobench_catalog import Catalog
-
-    return Engine(Catalog(url), Registry([Path(file) for file in files]), memory=memory)
-
-
 @lru_cache(2)
 def _opened(
-    url: str,
-    files: tuple[str, ...],
-    memory: int,
-    forecast: str,
-    law: str | None,
-    recipes: str,
-    threads: int,
+    engine: "Engine", forecast: Stored, law: Stored | None, recipes: str, threads: int
 ) -> PieceScoring:
-    engine = _engine(url, files, memory)
     scorers = [engine.registry.scorer(recipe) for recipe in json.loads(recipes)]
-    opened = [
-        engine.forecast(engine.catalog.get(reference, "forecast"))
-        for reference in (forecast, law)
-        if reference
-    ]
-    return PieceScoring(engine, opened[0], opened[1] if law else None, scorers, threads)
+    drawn, draws = engine.forecast(forecast.entry), engine.forecast(law.entry) if law else None
+    return PieceScoring(engine, drawn, draws, scorers, threads)
 
 
 def statistics(
@@ -230,7 +207,7 @@ def statistics(
     check(scorers, members, forecast.frame(), draws)
     tasks = [*_tasks(engine, forecast, scorers, draws)]
     parts: list[list[tuple[Piece, xr.Dataset]]] = [[] for _ in scorers]
-    results = spread(PieceScoring(engine, forecast, law, scorers), tasks, engine.scheduler)
+    results = _spread(engine, PieceScoring(engine, forecast, law, scorers), tasks)
     for done, (task, found) in enumerate(zip(tasks, results, strict=True), 1):
         for place, portions in zip(task.scorers, found, strict=True):
             parts[place].extend(portions)
@@ -240,6 +217,14 @@ def statistics(
             whole = joined(scorer, own)
         own.clear()  # what several scorers share is held until the last has copied it
         yield whole
+
+
+def _spread(
+    engine: "Engine", scoring: PieceScoring, tasks: Sequence[PieceTask]
+) -> "Iterator[list[list[tuple[Piece, xr.Dataset]]]]":
+    if engine.scheduler:
+        return spread(scoring, tasks, engine.scheduler)
+    return processes.spread(scoring, tasks, engine.processes)
 
 
 def _tasks(

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from geobench.nodes.node import Entries, Given, Named, Node
 from geobench_catalog import Catalog, Entry
@@ -25,6 +26,10 @@ class Stored(Given):
     def __hash__(self) -> int:
         """Equal for the same entry."""
         return hash(self.entry.id)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send address and reference to another process, which opens the catalog there."""
+        return _reopened, (self.catalog.url, str(self.entry.reference))
 
     def parents(self) -> Mapping[str, Node]:
         """Return nothing: the entry is there."""
@@ -57,3 +62,14 @@ class Stored(Given):
         if self.entry.record.kind == "forecast":
             return self.parent("forecaster").parent("dataset")
         return self.parent("dataset")
+
+
+def _reopened(url: str, reference: str) -> Stored:
+    catalog = opened(url)
+    return Stored(catalog.get(reference), catalog)
+
+
+@lru_cache(1)
+def opened(url: str) -> Catalog:
+    """Open a catalog in a process that works for another one, which keeps it open."""
+    return Catalog(url)

@@ -1,4 +1,4 @@
-"""Pieces of work, done here one after the other, or on the workers of a dask scheduler."""
+"""Pieces of work, done on the workers of a dask scheduler."""
 
 import asyncio
 import logging
@@ -24,15 +24,12 @@ _UNANSWERED = 3  # looks in a row, after which a scheduler that says nothing cou
 
 
 def spread(
-    apply: "Callable[[Task], Result]", tasks: "Sequence[Task]", scheduler: str | None
+    apply: "Callable[[Task], Result]", tasks: "Sequence[Task]", scheduler: str
 ) -> "Iterator[Result]":
-    """Yield what `apply` returns of every task, in order: here, or on the workers of a scheduler.
+    """Yield what `apply` returns of every task, in order, computed on the workers of a scheduler.
 
     `apply`, tasks and results are pickled on their way. `distributed` must be installed.
     """
-    if scheduler is None:
-        yield from map(apply, tasks)
-        return
     try:
         from distributed import Client
     except ImportError as error:
