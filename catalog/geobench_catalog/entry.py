@@ -246,14 +246,8 @@ class Entry:
 
 def _chunk(opened: "xr.Dataset", dim: str) -> int:
     """Longest chunk (or shard) along `dim`: what is read at least, whatever is asked for."""
-    cuts = [
-        dict(
-            zip(
-                variable.dims,
-                variable.encoding.get("shards") or variable.encoding["chunks"],
-                strict=True,
-            )
-        )
-        for variable in opened.values()
-    ]
-    return int(max((cut.get(dim, 1) for cut in cuts), default=1))
+    longest = 1
+    for variable in opened.values():
+        cut = variable.encoding.get("shards") or variable.encoding["chunks"]
+        longest = max(longest, int(dict(zip(variable.dims, cut, strict=True)).get(dim, 1)))
+    return longest
