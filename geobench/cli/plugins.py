@@ -128,7 +128,7 @@ def _declared(scorer: "type[Scorer]") -> Iterator[str]:
 
 
 def _fields(cls: type[BaseModel], instance: BaseModel | None, indent: str) -> Iterator[str]:
-    """A line for each field, then those of a group's. Values are those of `instance`, or defaults."""
+    """A line for each field, then those of a group's. Values: those of `instance`, or defaults."""
     for key, field in cls.model_fields.items():
         if _is_tag(field.annotation):
             continue  # the line above has told it

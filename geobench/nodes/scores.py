@@ -125,7 +125,7 @@ class PieceTask:
 
     piece: Piece
     scorers: Sequence[int]
-    """Places of the scorers."""
+    """Indices of the scorers."""
     counts: Sequence[int] | None = None
     """How many members each init is scored with, where that differs; default: all."""
 
@@ -144,7 +144,7 @@ class PieceScoring:
     scorers: Sequence[Scorer]
     threads: int | None = None
     contexts: "dict[tuple[int, ...], Context]" = field(default_factory=dict, repr=False)
-    """What scorers may know, by their places."""
+    """What scorers may know, by their indices."""
 
     def __call__(self, task: PieceTask) -> "list[list[tuple[Piece, xr.Dataset]]]":
         """Return the statistics of each scorer of a task, by portions of its piece."""
