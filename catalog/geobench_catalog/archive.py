@@ -136,10 +136,12 @@ def _bring_in(
 
 def _listed(members: "_Members", path: Path) -> list[tuple[Reference, str]]:
     try:
-        told = json.loads(members.text(_INDEX))
-        if told["schema"] != _SCHEMA:
-            raise ValueError(f"it has schema {told['schema']!r}; this geobench reads {_SCHEMA}")
-        listed = [(Reference.parse(each["reference"]), str(each["id"])) for each in told["entries"]]
+        index = json.loads(members.text(_INDEX))
+        if index["schema"] != _SCHEMA:
+            raise ValueError(f"it has schema {index['schema']!r}; this geobench reads {_SCHEMA}")
+        listed = [
+            (Reference.parse(entry["reference"]), str(entry["id"])) for entry in index["entries"]
+        ]
         if not all(is_id(entry_id) for _, entry_id in listed):
             raise ValueError("it names an id that is none")
     except STRANGE as error:

@@ -48,12 +48,12 @@ class Catalog:
 
     def __init__(
         self,
-        place: str | os.PathLike[str],
+        url: str | os.PathLike[str],
         vocabulary: Vocabulary | None = None,
         *,
         create: bool = False,
     ) -> None:
-        self.store = opened(os.fspath(place))
+        self.store = opened(os.fspath(url))
         self.names = Names(self.store)
         self.damaged: dict[Reference, str] = {}
         self._vocabulary = vocabulary
@@ -120,10 +120,10 @@ class Catalog:
         self.vocabulary.check_parents(
             kind, {role: entry.reference.kind for role, entry in (parents or {}).items()}
         )
-        told_of = {"recipe": dict(recipe), "labels": dict(labels or {})}
-        for where, value in told_of.items():
-            if found := oddity(value, where):
-                raise CatalogError(f"{kind}/{name} cannot be recorded: {found}. Choose another.")
+        parts = {"recipe": dict(recipe), "labels": dict(labels or {})}
+        for where, value in parts.items():
+            if problem := oddity(value, where):
+                raise CatalogError(f"{kind}/{name} cannot be recorded: {problem}. Choose another.")
         self.upgrade()
         return Draft(
             self.store,
@@ -291,11 +291,11 @@ class Catalog:
     def trust(self, reference: str, *, alone: bool = False) -> list[Entry]:
         """Let an imported entry count, and (unless `alone`) all it was made from; return those."""
         with told(self.url), self.store.lock(shared=True):
-            entry = self.get(reference)
-            wanted = [entry] if alone else self.lineage(entry)
-            fresh = [each for each in wanted if each.origin == "imported"]
-            for each in fresh:
-                self.names.trust(each.id)
+            trusted = self.get(reference)
+            wanted = [trusted] if alone else self.lineage(trusted)
+            fresh = [entry for entry in wanted if entry.origin == "imported"]
+            for entry in fresh:
+                self.names.trust(entry.id)
         return fresh
 
     def distrust(self, reference: str) -> bool:

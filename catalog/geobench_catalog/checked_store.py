@@ -56,8 +56,8 @@ class CheckedStore(WrapperStore[Store]):
             if len(value) != size:
                 raise self._damaged(f"{key} has {len(value):,} bytes, not {size:,}")
             view = _bytes(value)
-            found = await asyncio.to_thread(digest, view) if size > _LARGE else digest(view)
-            if found != sha:
+            checksum = await asyncio.to_thread(digest, view) if size > _LARGE else digest(view)
+            if checksum != sha:
                 raise self._damaged(f"{key} is not what was published (its checksum differs)")
         return value
 
@@ -66,10 +66,10 @@ class CheckedStore(WrapperStore[Store]):
         if key in self._proven:
             return
         try:
-            found = await asyncio.to_thread(measure_file, path)
+            measured = await asyncio.to_thread(measure_file, path)
         except OSError as error:
             raise self._damaged(f"{key} is missing") from error
-        if found != self._files[key]:
+        if measured != self._files[key]:
             raise self._damaged(f"{key} is not what was published (its size or checksum differs)")
         self._proven.add(key)
 
@@ -123,14 +123,14 @@ class MeasuringStore(WrapperStore[LocalStore]):
         """Write a file and measure it."""
         view = _bytes(value)
         if len(view) > _LARGE:
-            _, found = await asyncio.gather(
+            _, checksum = await asyncio.gather(
                 super().set(key, value), asyncio.to_thread(digest, view)
             )
             self._flush(self._store.root / key)
         else:
             await super().set(key, value)
-            found = digest(view)
-        self._files[self._prefix + key] = len(view), found
+            checksum = digest(view)
+        self._files[self._prefix + key] = len(view), checksum
 
     async def set_if_not_exists(self, key: str, value: "Buffer") -> None:
         """Write a file unless it is there."""

@@ -51,13 +51,13 @@ def declared(node: Mapping[str, Any], where: str) -> Chunks | None:
     """Read an array's metadata; None for a group. `CatalogError` if a chunk would be too large."""
     if "chunks" in node and "dtype" in node:  # Zarr 2
         shape, item = node["chunks"], _item(node["dtype"])
-        found = Chunks(size_of(shape, item, where), _named([*_list(node.get("compressor"))]))
-        return _checked(found, where)
+        chunks = Chunks(size_of(shape, item, where), _named([*_list(node.get("compressor"))]))
+        return _checked(chunks, where)
     if node.get("node_type") != "array" or "chunk_grid" not in node:
         return None
     shape, item = _shape(node["chunk_grid"]), _item(node.get("data_type"))
     codecs = _list(node.get("codecs"))
-    shards = [each for each in codecs if _name(each) == "sharding_indexed"]
+    shards = [codec for codec in codecs if _name(codec) == "sharding_indexed"]
     if not shards:
         return _checked(Chunks(size_of(shape, item, where), _named(codecs)), where)
     if len(codecs) > 1:
@@ -65,22 +65,22 @@ def declared(node: Mapping[str, Any], where: str) -> Chunks | None:
     how = shards[0].get("configuration", {})
     inner = how.get("chunk_shape")
     size, codecs = size_of(inner, item, where), _list(how.get("codecs"))
-    if any(_name(each) == "sharding_indexed" for each in codecs):
+    if any(_name(codec) == "sharding_indexed" for codec in codecs):
         raise refused(where, "has shards inside shards")
     if size is None:
         return None
-    count = prod(-(-own // cut) for own, cut in zip(shape, inner, strict=True))
+    count = prod(-(-length // cut) for length, cut in zip(shape, inner, strict=True))
     if 16 * count > LARGEST:
         raise refused(where, f"has {count:,} chunks in a shard")
-    checks = sum(4 for each in _list(how.get("index_codecs")) if _name(each) == "crc32c")
+    checks = sum(4 for codec in _list(how.get("index_codecs")) if _name(codec) == "crc32c")
     end = how.get("index_location", "end") == "end"
     return _checked(Chunks(size, _named(codecs), count, end, 16 * count + checks), where)
 
 
-def _checked(found: Chunks, where: str) -> Chunks:
-    if len(found.packers) > 1:
-        raise refused(where, f"packs its chunks twice ({', then '.join(found.packers)})")
-    return found
+def _checked(chunks: Chunks, where: str) -> Chunks:
+    if len(chunks.packers) > 1:
+        raise refused(where, f"packs its chunks twice ({', then '.join(chunks.packers)})")
+    return chunks
 
 
 def size_of(shape: Any, item: int | None, where: str) -> int | None:
@@ -88,7 +88,9 @@ def size_of(shape: Any, item: int | None, where: str) -> int | None:
 
     None if the shape is none, or the length of an item is not known.
     """
-    if not isinstance(shape, list) or any(type(each) is not int or each < 1 for each in shape):
+    if not isinstance(shape, list) or any(
+        type(length) is not int or length < 1 for length in shape
+    ):
         return None  # no shape: whoever reads it says so
     size = prod(shape) * (item or 1)
     if size > LARGEST:
@@ -147,14 +149,14 @@ def check_files(folder: Path, metadata: Mapping[str, bytes], names: Iterable[str
 
 def arrays_of(metadata: Mapping[str, bytes]) -> dict[str, Chunks]:
     """What each array declares, by its path."""
-    found = {}
+    arrays = {}
     for file, text in metadata.items():
         folder, _, name = file.rpartition("/")
         if name in ("zarr.json", ".zarray"):
-            own = declared(json.loads(text), file)
-            if own is not None:
-                found[folder] = own
-    return found
+            chunks = declared(json.loads(text), file)
+            if chunks is not None:
+                arrays[folder] = chunks
+    return arrays
 
 
 def owner_of(key: str, arrays: Mapping[str, Chunks]) -> str | None:
@@ -167,22 +169,22 @@ def owner_of(key: str, arrays: Mapping[str, Chunks]) -> str | None:
     return folder if folder in arrays else None
 
 
-def check_chunks(own: Chunks, data: bytes | memoryview, name: str) -> None:
+def check_chunks(chunks: Chunks, data: bytes | memoryview, name: str) -> None:
     """Raise `CatalogError` if a chunk in a file, or in a shard, unpacks to too much."""
-    if own.inner is None:
-        return check_chunk(own, data, name)
-    for start, length in _places(own, data):
+    if chunks.inner is None:
+        return check_chunk(chunks, data, name)
+    for start, length in _places(chunks, data):
         with memoryview(data)[start : start + length] as chunk:
-            check_chunk(own, chunk, name)
+            check_chunk(chunks, chunk, name)
     return None
 
 
-def _places(own: Chunks, shard: bytes | memoryview) -> Iterator[tuple[int, int]]:
+def _places(chunks: Chunks, shard: bytes | memoryview) -> Iterator[tuple[int, int]]:
     """Where the chunks of a shard are, by its index."""
     import numpy as np
 
-    count = 2 * (own.inner or 0)
-    start = len(shard) - own.index if own.at_end else 0
+    count = 2 * (chunks.inner or 0)
+    start = len(shard) - chunks.index if chunks.at_end else 0
     if start < 0:
         return  # it is cut off: an error when it is read
     index = bytes(shard[start : start + 8 * count])
@@ -193,15 +195,15 @@ def _places(own: Chunks, shard: bytes | memoryview) -> Iterator[tuple[int, int]]
             yield int(begin), int(length)
 
 
-def check_chunk(own: Chunks, data: bytes | memoryview, name: str) -> None:
+def check_chunk(chunks: Chunks, data: bytes | memoryview, name: str) -> None:
     """Raise `CatalogError` if a chunk unpacks to more than its array declares."""
-    for packer in own.packers:
-        size = unpacked(packer, data, own.most)
-        if size > own.most:
+    for packer in chunks.packers:
+        size = unpacked(packer, data, chunks.most)
+        if size > chunks.most:
             raise CatalogError(
                 f"{name} has {len(data):,} bytes and unpacks to {size:,} or more, and its chunks "
-                f"may take {own.most:,}. It is damaged, or made to fill the memory: get it from a "
-                f"source you trust."
+                f"may take {chunks.most:,}. It is damaged, or made to fill the memory: get it from "
+                f"a source you trust."
             )
 
 
@@ -246,16 +248,16 @@ def _zstd(data: bytes | memoryview) -> int:
         return 0
     described = data[4]
     single, form = described >> 5 & 1, described >> 6
-    place = 5 + (not single) + (0, 1, 2, 4)[described & 3]
+    position = 5 + (not single) + (0, 1, 2, 4)[described & 3]
     length = (1 if single else 0, 2, 4, 8)[form]
     if length:
-        told = int.from_bytes(data[place : place + length], "little")
-        return told + 256 * (length == 2)
+        content_size = int.from_bytes(data[position : position + length], "little")
+        return content_size + 256 * (length == 2)
     size = 0
-    while place + 3 <= len(data):
-        header = int.from_bytes(data[place : place + 3], "little")
+    while position + 3 <= len(data):
+        header = int.from_bytes(data[position : position + 3], "little")
         size += 2**17
-        place += 3 + (1 if header >> 1 & 3 == 1 else header >> 3)
+        position += 3 + (1 if header >> 1 & 3 == 1 else header >> 3)
         if header & 1:
             break
     return size

@@ -106,10 +106,10 @@ def _content(token: str, beats: int) -> bytes:
 
 def _fields(content: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(content)
+        fields = json.loads(content)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def _self() -> dict[str, Any]:
@@ -118,11 +118,11 @@ def _self() -> dict[str, Any]:
 
 def _machine() -> dict[str, Any]:
     """What tells this boot of this machine, and its processes, from any other's."""
-    found = {}
+    identifiers = {}
     with suppress(OSError):
-        found["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-        found["processes"] = str(Path("/proc/self/ns/pid").readlink())
-    return found
+        identifiers["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        identifiers["processes"] = str(Path("/proc/self/ns/pid").readlink())
+    return identifiers
 
 
 def _began(pid: int) -> dict[str, str]:

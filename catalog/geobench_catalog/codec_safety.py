@@ -19,9 +19,9 @@ _CODECS = (
 def check_node(node: dict[str, Any], where: str) -> None:
     """Refuse what may do more than decompress, in a group or array and in what it consolidates."""
     inner = node.get("consolidated_metadata") or node
-    for name, each in (inner.get("metadata") or {}).items():
+    for name, child in (inner.get("metadata") or {}).items():
         if name.rpartition("/")[2] != ".zattrs":
-            check_node(each, f"{where} ({name})")
+            check_node(child, f"{where} ({name})")
     declared(node, where)
     filters = _listed(node.get("filters"))
     for codec in [*filters, *_listed(node.get("compressor")), *_listed(node.get("codecs"))]:

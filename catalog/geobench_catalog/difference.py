@@ -52,7 +52,7 @@ def configuration(first: Entry, second: Entry) -> list[Change]:
     wanted = ("recipe", "parents", "labels", "summary", "environment")
     both = [
         {key: value for name in wanted for key, value in _flat(name, record[name])}
-        for record in (each.record.model_dump(mode="json") for each in (first, second))
+        for record in (entry.record.model_dump(mode="json") for entry in (first, second))
     ]
     names = list(dict.fromkeys([*both[0], *both[1]]))
     changes = (Change(name, both[0].get(name), both[1].get(name)) for name in names)
@@ -61,8 +61,8 @@ def configuration(first: Entry, second: Entry) -> list[Change]:
 
 def _flat(path: str, value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, Mapping) and value:
-        for key, each in value.items():
-            yield from _flat(f"{path}.{key}", each)
+        for key, child in value.items():
+            yield from _flat(f"{path}.{key}", child)
     else:
         yield path, value
 
@@ -76,9 +76,11 @@ def data(first: Entry, second: Entry) -> Iterator[ArrayChange]:
 
     from geobench_catalog.zarr_data import strings_allowed
 
-    held = [[path for path, _, _ in each.contents()] for each in (first, second)]
+    held = [[path for path, _, _ in entry.contents()] for entry in (first, second)]
     with strings_allowed():
-        roots = [zarr.open_group(each.store(), mode="r", zarr_format=3) for each in (first, second)]
+        roots = [
+            zarr.open_group(entry.store(), mode="r", zarr_format=3) for entry in (first, second)
+        ]
     for path in dict.fromkeys([*held[0], *held[1]]):
         if path not in held[1]:
             yield ArrayChange(path, "only in the first")
@@ -100,7 +102,7 @@ def _compared(path: str, first: "zarr.Array[Any]", second: "zarr.Array[Any]") ->
     import numpy as np
 
     if (first.shape, first.dtype) != (second.shape, second.dtype):
-        kinds = [f"{each.dtype} {each.shape}" for each in (first, second)]
+        kinds = [f"{array.dtype} {array.shape}" for array in (first, second)]
         return ArrayChange(path, f"other shape or type ({kinds[0]}, {kinds[1]})")
     differing, largest = 0, 0.0 if first.dtype.kind in "fiu" else None
     scale = 0.0 if first.dtype.kind == "f" else None
@@ -117,8 +119,8 @@ def _compared(path: str, first: "zarr.Array[Any]", second: "zarr.Array[Any]") ->
             away = np.abs(one[odd].astype(float) - other[odd].astype(float))
             largest = max(largest, float(np.nan_to_num(away, nan=np.inf).max()))
     state = "differs" if differing else "equal"
-    found = (largest, scale) if differing else (None, None)
-    return ArrayChange(path, state, differing, first.size, *found)
+    magnitudes = (largest, scale) if differing else (None, None)
+    return ArrayChange(path, state, differing, first.size, *magnitudes)
 
 
 def _odd(one: "_Array", other: "_Array") -> "_Array":

@@ -108,10 +108,10 @@ class Draft:
         """Write or append a group of the entry's data; see `zarr_data.write`."""
         from geobench_catalog import zarr_data
 
-        own = dataset.assign_attrs(self.attributes | dataset.attrs)
+        described = dataset.assign_attrs(self.attributes | dataset.attrs)
         with told(self._store.url):
             zarr_data.write(
-                self._zarr(), own, group=group, append=append, chunks=chunks, shards=shards
+                self._zarr(), described, group=group, append=append, chunks=chunks, shards=shards
             )
 
     def allocate(
@@ -126,12 +126,12 @@ class Draft:
 
         from geobench_catalog import zarr_data
 
-        own = one.assign_attrs(self.attributes | one.attrs)
+        described = one.assign_attrs(self.attributes | one.attrs)
         for name, variable in one.data_vars.items():
             dims = [str(dim) for dim in coords.dims if dim in variable.dims]
             self._filled[str(name)] = dims, np.zeros([coords.sizes[dim] for dim in dims], bool)
         with told(self._store.url):
-            zarr_data.allocate(self._zarr(), own, coords, chunks, shards)
+            zarr_data.allocate(self._zarr(), described, coords, chunks, shards)
 
     def fill(self, piece: "xr.Dataset", where: Mapping[str, slice]) -> None:
         """Write a piece of allocated data."""
@@ -185,11 +185,11 @@ class Draft:
 
     def has_values_of(self, entry: Entry) -> bool:
         """Whether an entry's data are stored in the same bytes, whatever its attributes say."""
-        own, other = (
+        mine, theirs = (
             {key: facts for key, facts in files.items() if not key.endswith(".json")}
             for files in (self._files, entry.manifest)
         )
-        return bool(own) and own == other
+        return bool(mine) and mine == theirs
 
     def publish(self, summary: "Mapping[str, Any] | BaseModel | None" = None) -> Entry:
         """Make the entry visible, under the next free version of its name, and return it.
@@ -202,8 +202,8 @@ class Draft:
         text = self._checked(self._record(summary or {}))
         files = self._files | {manifest.RECORD: manifest.measured(text)}
         with told(self._store.url):
-            for each in self._flushed:
-                each.result()  # raises what the disk has said
+            for future in self._flushed:
+                future.result()  # raises what the disk has said
             (self.path / manifest.RECORD).write_bytes(text)
             with self._store.lock(shared=True):  # nobody removes a parent meanwhile
                 self._parents_there()

@@ -171,22 +171,23 @@ class Entry:
         mine, theirs = (
             {
                 name: facts
-                for name, facts in each.manifest.items()
+                for name, facts in entry.manifest.items()
                 if name.startswith(f"{DATA}/") and not name.startswith(values)
             }
-            for each in (self, other)
+            for entry in (self, other)
         )
         plain = all(
-            each.dtype.kind == "f" and not {"scale_factor", "add_offset"} & each.encoding.keys()
-            for each in loaded.data_vars.values()
+            variable.dtype.kind == "f"
+            and not {"scale_factor", "add_offset"} & variable.encoding.keys()
+            for variable in loaded.data_vars.values()
         )
         if mine != theirs or not plain:
             return self.load()
         with self.reading():  # each file that is read is held to its digest
-            found, attributes = zarr_data.values(self.store(), names)
-            own = loaded.copy(data=found)
-            own.attrs = attributes
-            return own
+            arrays, attributes = zarr_data.values(self.store(), names)
+            dataset = loaded.copy(data=arrays)
+            dataset.attrs = attributes
+            return dataset
 
     def blocks(self, dim: str, memory: int, group: str | None = None) -> Iterator["xr.Dataset"]:
         """Read a group piece by piece along `dim`, a quarter of `memory` (bytes) at a time.
@@ -194,7 +195,9 @@ class Entry:
         The rest is for the piece before, which its user still holds, and chunks in the making.
         """
         opened = self.open(group)
-        one = sum(each.nbytes // max(1, each.sizes.get(dim, 1)) for each in opened.values())
+        one = sum(
+            variable.nbytes // max(1, variable.sizes.get(dim, 1)) for variable in opened.values()
+        )
         step = max(1, memory // max(1, 4 * one))
         cut = _chunk(opened, dim)
         step = max(1, step - step % cut) if step >= cut else step
@@ -243,8 +246,8 @@ class Entry:
 
 def _chunk(opened: "xr.Dataset", dim: str) -> int:
     """Longest chunk (or shard) along `dim`: what is read at least, whatever is asked for."""
-    cuts = [
-        dict(zip(each.dims, each.encoding.get("shards") or each.encoding["chunks"], strict=True))
-        for each in opened.values()
-    ]
-    return int(max((cut.get(dim, 1) for cut in cuts), default=1))
+    longest = 1
+    for variable in opened.values():
+        cut = variable.encoding.get("shards") or variable.encoding["chunks"]
+        longest = max(longest, int(dict(zip(variable.dims, cut, strict=True)).get(dim, 1)))
+    return longest

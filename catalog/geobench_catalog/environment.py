@@ -30,15 +30,15 @@ def versions(packages: tuple[str, ...] = (), plugins_of: str = "") -> dict[str, 
     has an entry point in the group `plugins_of`.
     """
     plugins = importlib.metadata.entry_points(group=plugins_of) if plugins_of else ()
-    found = {}
+    installed = {}
     known = [plugin.dist.metadata for plugin in plugins if plugin.dist]
     named = {metadata["Name"] for metadata in known if "Name" in metadata}  # damaged ones lack it
     for package in sorted({*_PACKAGES, *packages, *named}):
         try:
-            found[package] = importlib.metadata.version(package)
+            installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def _git(*arguments: str) -> str | None:
@@ -85,7 +85,7 @@ def _instructions() -> list[str]:
         return []
     named = (line.partition(":")[2] for line in lines if line.startswith(("flags", "Features")))
     there = set(next(named, "").split())
-    return [each for each in _INSTRUCTIONS if each in there]
+    return [instruction for instruction in _INSTRUCTIONS if instruction in there]
 
 
 def _library_settings() -> dict[str, str]:

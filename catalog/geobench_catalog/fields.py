@@ -220,7 +220,7 @@ class Fields:
         self.measures = frozenset(known.measures)
         self.derived = known.vocabulary.derived
         self._measure = _measure_pattern(self.derived)
-        columns = {each.name: _OF_COLUMNS[each.type] for each in known.vocabulary.columns}
+        columns = {column.name: _OF_COLUMNS[column.type] for column in known.vocabulary.columns}
         self.own = _OWN | columns | {"created": partial(_created, now=now)} | _OWN_LAST
 
     def called(self, word: str) -> Field:
@@ -254,8 +254,8 @@ class Fields:
             parameters.append(f"%{_escaped(asked['part'])}%")
         column = quoted(self.derived[asked["derived"]] if asked["derived"] else "value")
         # The limit keeps SQLite from looking for the measures again for each e.
-        found = f"SELECT entry, {column} FROM measures WHERE {test} LIMIT -1"  # noqa: S608 -- ours
-        joined = f"lineage CROSS JOIN ({found}) AS found USING (entry)"
+        subquery = f"SELECT entry, {column} FROM measures WHERE {test} LIMIT -1"  # noqa: S608 -- ours
+        joined = f"lineage CROSS JOIN ({subquery}) AS found USING (entry)"
         rows = f"{joined} WHERE lineage.ancestor = e.entry"
         shown = (_SPREAD.format(column, rows), tuple(parameters))
         return Field(column, _MEASURE_VALUE, _MEASURED % test, tuple(parameters), shown)
@@ -272,8 +272,8 @@ class Fields:
         close = difflib.get_close_matches(sought.lower(), names, n=3)
         meant = list(dict.fromkeys(name for match in close for name in names[match]))[:3]
         cure = f"did you mean {' or '.join(meant)}?"
-        own = f"an entry has {', '.join((*self.own, *_LISTS))}"
-        return UnclearError(f"there is no field '{word:.60}'; {cure if meant else own}")
+        available = f"an entry has {', '.join((*self.own, *_LISTS))}"
+        return UnclearError(f"there is no field '{word:.60}'; {cure if meant else available}")
 
 
 def _listed(word: str) -> Field:

@@ -45,7 +45,7 @@ def file_system(url: str) -> tuple[Any, str]:
     """The file system of `url` and the path on it, once it is known to create exclusively."""
     import fsspec
 
-    protocol, _, place = url.partition("://")
+    protocol, _, path = url.partition("://")
     try:
         # What others have written meanwhile is to be seen: nothing listed is remembered.
         options = {"use_listings_cache": False, "skip_instance_cache": True} | _patience(protocol)
@@ -56,7 +56,7 @@ def file_system(url: str) -> tuple[Any, str]:
     except (ValueError, TypeError) as error:
         raise CatalogError(
             f"{url} cannot be opened ({error}). Name a folder or a URL of "
-            f"{', '.join(f'{each}://' for each in _EXCLUSIVE)}."
+            f"{', '.join(f'{scheme}://' for scheme in _EXCLUSIVE)}."
         ) from error
     writer = getattr(fs, "_pipe_file", fs.pipe_file)
     if protocol not in _EXCLUSIVE or "mode" not in inspect.signature(writer).parameters:
@@ -64,7 +64,7 @@ def file_system(url: str) -> tuple[Any, str]:
             f"{url}: the file system {type(fs).__name__} cannot create a file exclusively, and "
             f"two writers would overwrite one another. Use a folder, S3 or Google storage."
         )
-    if not place and protocol != "memory":
+    if not path and protocol != "memory":
         raise CatalogError(f"{url} names no bucket. Write {protocol}://BUCKET/PREFIX.")
     return fs, root.rstrip("/")
 
@@ -78,35 +78,35 @@ def _patience(protocol: str) -> dict[str, Any]:
         return {}
     from fsspec.config import conf
 
-    own = conf.get(protocol, {}).get("config_kwargs", {})
-    return {"config_kwargs": {"connect_timeout": 20, "read_timeout": 60} | own}
+    configured = conf.get(protocol, {}).get("config_kwargs", {})
+    return {"config_kwargs": {"connect_timeout": 20, "read_timeout": 60} | configured}
 
 
 def written(facts: dict[str, Any]) -> float:
     """When a file was written, in seconds since 1970; now if the file system does not tell."""
-    found = []
+    times = []
     for name in ("LastModified", "created", "mtime", "updated"):
         value = facts.get(name)
         if isinstance(value, datetime):
-            found.append((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp())
+            times.append((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp())
         elif isinstance(value, (int, float)):
-            found.append(float(value))
-    return max(found, default=time.time())
+            times.append(float(value))
+    return max(times, default=time.time())
 
 
 def answer(error: BaseException) -> tuple[int, str]:
     """HTTP status and code of the answer that an error of S3's client stands for; else 0."""
-    told = getattr(error.__cause__, "response", None)
-    if not isinstance(told, dict):
+    response = getattr(error.__cause__, "response", None)
+    if not isinstance(response, dict):
         return 0, ""
-    status = told.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return status, told.get("Error", {}).get("Code", "")
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status, response.get("Error", {}).get("Code", "")
 
 
 @contextmanager
 def answering(url: str) -> Iterator[None]:
     """Tell what keeps the server from answering; that a file is there or not passes."""
-    protocol, _, place = url.partition("://")
+    protocol, _, path = url.partition("://")
     try:
         yield
     except (CatalogError, FileExistsError, AssertionError, TypeError):
@@ -114,7 +114,7 @@ def answering(url: str) -> Iterator[None]:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         if answer(error)[1] != "NoSuchBucket":
             raise
-        bucket = place.partition("/")[0]
+        bucket = path.partition("/")[0]
         raise CatalogError(
             f"{url}: there is no bucket '{bucket}'. Make it first, or correct the URL."
         ) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from geobench_catalog.catalog import Catalog
-from geobench_catalog.commands.tables import size as told_size
+from geobench_catalog.commands.tables import size as size_text
 from geobench_catalog.errors import CatalogError, GeobenchError
 from geobench_catalog.references import Reference
 from geobench_catalog.store import opened
@@ -44,14 +44,14 @@ def examined(check: str, look: Callable[[], Iterable[Check]]) -> Iterator[Check]
 
 def examine(url: str) -> Iterator[Check]:
     """Look at the catalog of this URL, if there is one."""
-    found: list[Catalog] = []
-    yield from examined("catalog", lambda: _open(url, found))
-    for catalog in found:
+    catalogs: list[Catalog] = []
+    yield from examined("catalog", lambda: _open(url, catalogs))
+    for catalog in catalogs:
         for name, look in _LOOKS.items():
             yield from examined(name, partial(look, catalog))
 
 
-def _open(url: str, found: list[Catalog]) -> Iterator[Check]:
+def _open(url: str, catalogs: list[Catalog]) -> Iterator[Check]:
     folder = opened(url).folder
     if folder is not None and not folder.exists():
         cure = "--catalog (before the command) names another"
@@ -60,7 +60,7 @@ def _open(url: str, found: list[Catalog]) -> Iterator[Check]:
         yield Check("catalog", "warn", f"there is none at {url}", cure)
         return
     catalog = Catalog(url)
-    found.append(catalog)
+    catalogs.append(catalog)
     _, rows = catalog.index.sql("SELECT kind, count(*) FROM entries GROUP BY kind")
     counts = dict(rows)
     order = sorted(counts, key=catalog.vocabulary.order)
@@ -76,9 +76,9 @@ def _writing(catalog: Catalog) -> Iterator[Check]:
     except (OSError, CatalogError) as error:
         reason = getattr(error, "strerror", None) or error
         if getattr(error, "errno", None) in (errno.EROFS, errno.EACCES, errno.EPERM):
-            told_of = f"{catalog.url} can be read, and nothing can be written to it ({reason})"
+            detail = f"{catalog.url} can be read, and nothing can be written to it ({reason})"
             cure = "nothing, if you only read; else name another catalog with --catalog"
-            yield Check("writing", "warn", told_of, cure)
+            yield Check("writing", "warn", detail, cure)
             return
         cure = "change permissions or free space, or name another catalog with --catalog"
         yield Check("writing", "fail", f"nothing can be written to {catalog.url} ({reason})", cure)
@@ -89,10 +89,10 @@ def _writing(catalog: Catalog) -> Iterator[Check]:
 def _references(catalog: Catalog) -> Iterator[Check]:
     from geobench_catalog import verification
 
-    found = [*_lost(catalog).values(), *verification.names(catalog)]
-    if found:
+    problems = [*_lost(catalog).values(), *verification.names(catalog)]
+    if problems:
         cure = "restore from a copy what is lost; 'geobench catalog verify' tells all of it"
-        yield Check("references", "fail", _some(found), cure)
+        yield Check("references", "fail", _some(problems), cure)
     else:
         count = len(catalog.names.references())
         yield Check("references", "ok", f"{count}, each names an entry that is there")
@@ -135,17 +135,17 @@ def _index(catalog: Catalog) -> Iterator[Check]:
                 stale.append(f"{text} is another entry than the index has")
         except CatalogError:
             continue  # a damaged reference has been told
-    told = _lost(catalog)
-    unread = [reason for each, reason in catalog.damaged.items() if each not in told]
+    lost = _lost(catalog)
+    unread = [reason for reference, reason in catalog.damaged.items() if reference not in lost]
     unread += catalog.index.aside()
     if unread:
         yield Check("index", "fail", _some(unread), "'geobench catalog verify' tells all of it")
     if stale:
         yield Check("index", "warn", _some(stale), "geobench catalog reindex")
     if catalog.index.unused:
-        told_of = f"{catalog.index.unused}, so it is left alone and each command makes its own"
+        detail = f"{catalog.index.unused}, so it is left alone and each command makes its own"
         cure = "move it away or free space; it only makes questions quicker"
-        yield Check("index", "warn", told_of, cure)
+        yield Check("index", "warn", detail, cure)
     elif not stale and not unread:
         yield Check("index", "ok", f"{len(rows)} entries, as the references tell")
 
@@ -154,14 +154,14 @@ def _leftovers(catalog: Catalog) -> Iterator[Check]:
     from geobench_catalog import removal
 
     if _lost(catalog):
-        told = "not looked for while references are lost: an entry might seem to be one"
-        yield Check("leftovers", "warn", told, "mend the references first")
+        detail = "not looked for while references are lost: an entry might seem to be one"
+        yield Check("leftovers", "warn", detail, "mend the references first")
         return
     debris = removal.collect(catalog, dry_run=True)
     if debris:
-        told = _pieces("died processes left", debris)
-        yield Check("leftovers", "warn", told, "geobench catalog gc")
-    stopped = [each for each in catalog.store.stopped() if each not in debris]
+        detail = _pieces("died processes left", debris)
+        yield Check("leftovers", "warn", detail, "geobench catalog gc")
+    stopped = [piece for piece in catalog.store.stopped() if piece not in debris]
     if stopped:
         cure = "run the same again and it goes on; after 7 days 'geobench catalog gc' removes it"
         yield Check("leftovers", "warn", _pieces("stopped work left", stopped), cure)
@@ -171,15 +171,15 @@ def _leftovers(catalog: Catalog) -> Iterator[Check]:
 
 def _space(catalog: Catalog) -> Iterator[Check]:
     _, rows = catalog.index.sql("SELECT coalesce(sum(size), 0) FROM entries")
-    taken = f"entries take {told_size(rows[0][0])}"
+    taken = f"entries take {size_text(rows[0][0])}"
     folder = catalog.store.folder
     if folder is None:
         yield Check("space", "ok", taken)
         return
     free = shutil.disk_usage(folder).free
-    told = f"{taken}; {told_size(free)} are free"
+    detail = f"{taken}; {size_text(free)} are free"
     cure = "free space; 'geobench catalog du' tells what takes it, 'rm' and 'gc' remove"
-    yield Check("space", "warn", told, cure) if free < _TIGHT else Check("space", "ok", told)
+    yield Check("space", "warn", detail, cure) if free < _TIGHT else Check("space", "ok", detail)
 
 
 _LOOKS: dict[str, Callable[[Catalog], Iterator[Check]]] = {
@@ -192,13 +192,13 @@ _LOOKS: dict[str, Callable[[Catalog], Iterator[Check]]] = {
 }
 
 
-def _some(found: list[str]) -> str:
-    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return "; ".join(found[:_SHOWN]) + more
+def _some(problems: list[str]) -> str:
+    more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+    return "; ".join(problems[:_SHOWN]) + more
 
 
-def _pieces(what: str, found: list[tuple[str, int]]) -> str:
-    size = told_size(sum(size for _, size in found))
-    names = ", ".join(Path(name).name[:12] for name, _ in found[:_SHOWN])
-    count = "1 piece" if len(found) == 1 else f"{len(found)} pieces"
-    return f"{what} {count}, {size} ({names}{', …' if len(found) > _SHOWN else ''})"
+def _pieces(what: str, pieces: list[tuple[str, int]]) -> str:
+    size = size_text(sum(size for _, size in pieces))
+    names = ", ".join(Path(name).name[:12] for name, _ in pieces[:_SHOWN])
+    count = "1 piece" if len(pieces) == 1 else f"{len(pieces)} pieces"
+    return f"{what} {count}, {size} ({names}{', …' if len(pieces) > _SHOWN else ''})"

@@ -74,9 +74,9 @@ def sweep_work(
 ) -> list[tuple[str, int]]:
     """Remove work that nobody holds and nobody has gone on with for so many seconds."""
     left = [
-        each for each in sorted(folder.glob("*")) if age(each) > older_than and not is_held(each)
+        path for path in sorted(folder.glob("*")) if age(path) > older_than and not is_held(path)
     ]
-    return [swept_folder(each, dry_run=dry_run) for each in left]
+    return [swept_folder(path, dry_run=dry_run) for path in left]
 
 
 def flock(handle: int, how: int) -> None:
@@ -105,7 +105,7 @@ def is_held(path: Path) -> bool:
 
 def age(path: Path) -> float:
     """Seconds since the youngest file at or below a path was written; 0 if the clock went back."""
-    youngest = max(each.lstat().st_mtime for each in _every(path))
+    youngest = max(file.lstat().st_mtime for file in _every(path))
     return max(0.0, time.time() - youngest)
 
 
@@ -129,8 +129,8 @@ def sweep_temporary(*, dry_run: bool = False) -> list[tuple[str, int]]:
     for folder in sorted(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*")):
         with suppress(OSError):  # another process may sweep as well
             facts = folder.stat()
-            own = facts.st_uid == os.getuid() and time.time() - facts.st_mtime > _YOUNG
-            if own and not is_held(folder):
+            abandoned = facts.st_uid == os.getuid() and time.time() - facts.st_mtime > _YOUNG
+            if abandoned and not is_held(folder):
                 swept.append(swept_folder(folder, dry_run=dry_run))
     return swept
 
@@ -144,8 +144,8 @@ def _every(path: Path) -> Iterator[Path]:
 
 def swept_folder(path: Path, *, dry_run: bool) -> tuple[str, int]:
     """Remove a folder or a file: (what, bytes)."""
-    facts = [each.lstat() for each in _every(path)]
-    sizes = [each.st_size for each in facts if stat.S_ISREG(each.st_mode)]
+    facts = [file.lstat() for file in _every(path)]
+    sizes = [status.st_size for status in facts if stat.S_ISREG(status.st_mode)]
     if not dry_run:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

@@ -94,7 +94,7 @@ class Index:
             f"SELECT {', '.join(columns)} FROM entries e WHERE {wanted.where} "  # noqa: S608
             "ORDER BY e.entry"
         )
-        parameters = [each for _, own in extra.values() for each in own]
+        parameters = [value for _, values in extra.values() for value in values]
         with limited(connection):
             rows = taken(connection.execute(statement, [*parameters, *wanted.parameters]))
         rows.sort(key=lambda row: (self._vocabulary.order(row[1]), row[2], row[3]))
@@ -103,9 +103,9 @@ class Index:
     @property
     def _shown(self) -> list[str]:
         """Columns of every answer."""
-        own = [column.name for column in self._vocabulary.columns]
+        columns = [column.name for column in self._vocabulary.columns]
         first, last = ("reference", "kind", "name", "version"), ("created", "seconds", "size")
-        return [*first, *own, *last, "id", "origin"]
+        return [*first, *columns, *last, "id", "origin"]
 
     def sql(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Answer of the index to any SQL that only reads."""
@@ -136,12 +136,12 @@ class Index:
             f"WHERE key IN ({', '.join('?' * len(keys))}) AND (origin != 'imported' OR door = ?) "
             "ORDER BY origin != 'own', created DESC, entry DESC"
         )
-        found: dict[str, list[Reference]] = {}
+        references: dict[str, list[Reference]] = {}
         for key, text in self._retried(
             lambda connection: connection.execute(statement, (*keys, door)).fetchall()
         ):
-            found.setdefault(key, []).append(Reference.parse(text))
-        return found
+            references.setdefault(key, []).append(Reference.parse(text))
+        return references
 
     def aside(self) -> list[str]:
         """Messages about entries of which the index can hold no more than the name."""
@@ -149,8 +149,8 @@ class Index:
 
     def reference(self, entry_id: str) -> Reference | None:
         """Reference of an entry, by its id."""
-        found = self._ask("SELECT reference FROM entries WHERE id = ?", entry_id)
-        return Reference.parse(found[0]) if found else None
+        texts = self._ask("SELECT reference FROM entries WHERE id = ?", entry_id)
+        return Reference.parse(texts[0]) if texts else None
 
     def parents(self) -> set[str]:
         """Ids of all entries that another was made from."""
@@ -158,12 +158,12 @@ class Index:
 
     def children(self, entry_id: str) -> list[Reference]:
         """Entries that were made from this one, directly."""
-        found = self._ask(
+        texts = self._ask(
             "SELECT DISTINCT c.reference FROM parents p JOIN entries c ON c.entry = p.entry "
             "WHERE p.parent = ?",
             entry_id,
         )
-        return self._vocabulary.sorted(map(Reference.parse, found))
+        return self._vocabulary.sorted(map(Reference.parse, texts))
 
     def _ask(self, statement: str, *parameters: str) -> list[str]:
         """First column of the answer, brought up to date."""
@@ -257,15 +257,15 @@ class Index:
     def _load(self, texts: Iterable[str]) -> "list[Entry]":
         """Read entries; list those that cannot be read in the catalog's `damaged`."""
         self._damaged.clear()
-        found = []
+        entries = []
         for text in texts:
             with suppress(CatalogError):  # a file of another program
                 reference = Reference.parse(text)
                 try:
-                    found.append(self._load_one(text))
+                    entries.append(self._load_one(text))
                 except CatalogError as error:
                     self._damaged[reference] = str(error)
-        return found
+        return entries
 
     def _origins(self, new: "list[Entry]") -> dict[str, str]:
         """Which of the new entries came in, and by which door: id -> door."""
@@ -291,9 +291,9 @@ class Index:
         names = self._names
         tags = {
             (known[str(reference)], tag)
-            for reference, own in names.tags().items()
+            for reference, labels in names.tags().items()
             if str(reference) in known
-            for tag in own
+            for tag in labels
         }
         aliases = set()
         for alias in names.aliases():

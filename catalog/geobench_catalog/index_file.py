@@ -66,13 +66,13 @@ def not_ours(file: Path) -> str | None:
 
 def _is_first(file: Path) -> bool:
     """Whether it has the tables of the first indices, or none at all; nothing is written."""
-    place = f"file:{urllib.parse.quote(str(file))}?mode=ro&immutable=1"
+    uri = f"file:{urllib.parse.quote(str(file))}?mode=ro&immutable=1"
     try:
-        connection = sqlite3.connect(place, uri=True)
+        connection = sqlite3.connect(uri, uri=True)
         try:
             (number,) = connection.execute("PRAGMA application_id").fetchone()
-            found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            tables = {name for (name,) in found}
+            rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            tables = {name for (name,) in rows}
         finally:
             connection.close()
     except sqlite3.Error:

@@ -59,7 +59,7 @@ def taken(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
     rows, size = [], 0
     for row in cursor:
         rows.append(row)
-        size += sum(len(each) for each in row if isinstance(each, str | bytes))
+        size += sum(len(cell) for cell in row if isinstance(cell, str | bytes))
         if len(rows) > MOST_ROWS or size > MOST_BYTES:
             raise CatalogError(
                 f"the answer is larger than the limit of {MOST_ROWS:,} rows and "

@@ -70,9 +70,9 @@ def connect(file: Path | None, vocabulary: Vocabulary) -> sqlite3.Connection:
     wanted = statements(vocabulary)
     version = 1000 * _VERSION + vocabulary.version
     with transaction(connection):
-        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        (stored,) = connection.execute("PRAGMA user_version").fetchone()
         made = {text for text in wanted if text.startswith("CREATE TABLE")}
-        if found != version or set(tables(connection).values()) != made:
+        if stored != version or set(tables(connection).values()) != made:
             for table in tables(connection):
                 connection.execute(f"DROP TABLE {table}")
             for statement in wanted:
@@ -102,8 +102,8 @@ class transaction:  # noqa: N801 # used like a function
 
 def tables(connection: sqlite3.Connection) -> dict[str, str]:
     """Tables of the index, and the statement that made each."""
-    found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
-    return dict(found.fetchall())
+    cursor = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+    return dict(cursor.fetchall())
 
 
 def known_entries(connection: sqlite3.Connection) -> dict[str, int]:
@@ -113,12 +113,12 @@ def known_entries(connection: sqlite3.Connection) -> dict[str, int]:
 
 def distinct(connection: sqlite3.Connection, table: str, column: str) -> list[str]:
     """Values of an indexed column, found without going through all rows."""
-    found = connection.execute(
+    cursor = connection.execute(
         f"WITH RECURSIVE t (v) AS (SELECT min({column}) FROM {table} UNION ALL "  # noqa: S608 # ours
         f"SELECT (SELECT min({column}) FROM {table} WHERE {column} > t.v) FROM t "
         "WHERE t.v IS NOT NULL) SELECT v FROM t WHERE v IS NOT NULL"
     )
-    return [value for (value,) in found]
+    return [value for (value,) in cursor]
 
 
 def empty(connection: sqlite3.Connection) -> None:
@@ -229,10 +229,10 @@ def _insert_bare(
             facts |= values if oddity(values, "") is None else {}
     row = _put(connection, facts)
     _put_parents(connection, row, record, vocabulary)
-    told = (
+    message = (
         f"{reference} is found by its name alone: its record holds what no index takes ({reason})"
     )
-    connection.execute("INSERT INTO aside (entry, reason) VALUES (?, ?)", (row, told))
+    connection.execute("INSERT INTO aside (entry, reason) VALUES (?, ?)", (row, message))
 
 
 def _fields(record: "Record", measured_in: str) -> Iterator[tuple[str, Any]]:
@@ -246,11 +246,11 @@ def _fields(record: "Record", measured_in: str) -> Iterator[tuple[str, Any]]:
 def _flat(path: str, value: object) -> Iterator[tuple[str, Any]]:
     """Numbers and texts of nested JSON by dotted path; of long lists nothing."""
     if isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _flat(f"{path}.{key}", each)
+        for key, child in value.items():
+            yield from _flat(f"{path}.{key}", child)
     elif isinstance(value, (list, tuple)):
-        for place, each in enumerate(value if len(value) <= _LONG else ()):
-            yield from _flat(f"{path}.{place}", each)
+        for index, child in enumerate(value if len(value) <= _LONG else ()):
+            yield from _flat(f"{path}.{index}", child)
     elif value is None or isinstance(value, (bool, int, float, str)):
         yield path, int(value) if isinstance(value, bool) else value
 

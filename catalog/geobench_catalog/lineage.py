@@ -20,13 +20,13 @@ def parent(
         )
     parent = entry.record.parents[role]
     try:
-        found = get(parent.reference)
+        named = get(parent.reference)
     except CatalogError:
         if parent.id is None:
             raise
     else:
-        if parent.id in (None, found.id):
-            return found
+        if parent.id in (None, named.id):
+            return named
     known = with_id(parent.id) if parent.id else None
     if known is None:
         raise CatalogError(
@@ -38,8 +38,8 @@ def parent(
 
 def lineage(entry: Entry, parents: Callable[[Entry], dict[str, Entry]]) -> list[Entry]:
     """`entry` and all it was made from, directly or not: ancestors first, each once."""
-    found: dict[str, Entry] = {}
+    ancestors: dict[str, Entry] = {}
     for parent in parents(entry).values():
         for ancestor in lineage(parent, parents):
-            found.setdefault(ancestor.id, ancestor)
-    return [*found.values(), entry]
+            ancestors.setdefault(ancestor.id, ancestor)
+    return [*ancestors.values(), entry]

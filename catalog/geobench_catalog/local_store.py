@@ -74,8 +74,8 @@ class LocalStore:
 
     def _listed(self, key: str, *, folders: bool) -> list[str]:
         try:
-            with os.scandir(self._root / key) as found:
-                return [entry.name for entry in found if _is(entry, folders=folders)]
+            with os.scandir(self._root / key) as listing:
+                return [entry.name for entry in listing if _is(entry, folders=folders)]
         except (FileNotFoundError, NotADirectoryError):
             return []
 
@@ -173,7 +173,7 @@ class LocalStore:
         """Remove what dead processes have left of drafts and of old work: (what, bytes)."""
         with nullcontext() if dry_run else self.lock(shared=False):
             left = [
-                each for each in sorted((self._root / _TEMPORARY).glob("*")) if not is_held(each)
+                path for path in sorted((self._root / _TEMPORARY).glob("*")) if not is_held(path)
             ]
             swept = [swept_folder(path, dry_run=dry_run) for path in left]
             swept += sweep_work(self._root / _WORK, dry_run=dry_run)
@@ -215,13 +215,13 @@ def _sizes(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
     Links are files of -1 bytes, pipes and sockets of -2, and not followed: no file that was
     published is one, whatever it leads to. What cannot be listed is not there.
     """
-    with suppress(OSError), os.scandir(folder) as found:
-        for each in found:
-            name = f"{prefix}{each.name}"
-            if each.is_dir(follow_symlinks=False):
-                yield from _sizes(each.path, f"{name}/")
+    with suppress(OSError), os.scandir(folder) as listing:
+        for entry in listing:
+            name = f"{prefix}{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from _sizes(entry.path, f"{name}/")
             else:
-                facts = each.stat(follow_symlinks=False)
+                facts = entry.stat(follow_symlinks=False)
                 yield name, facts.st_size if stat.S_ISREG(facts.st_mode) else _odd(facts.st_mode)
 
 

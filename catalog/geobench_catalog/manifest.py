@@ -25,13 +25,13 @@ def measure_file(path: Path) -> tuple[int, str]:
         return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def change(found: int | None, published: int) -> str:
+def change(size: int | None, published: int) -> str:
     """How a file that is not as large as it was published is there now."""
-    if found is None:
+    if size is None:
         return "is missing"
-    if found < 0:
-        return "is a link" if found == LINK else "is a pipe or a socket, and no plain file"
-    return f"has {found:,} bytes, not {published:,}"
+    if size < 0:
+        return "is a link" if size == LINK else "is a pipe or a socket, and no plain file"
+    return f"has {size:,} bytes, not {published:,}"
 
 
 def measured(content: bytes) -> tuple[int, str]:

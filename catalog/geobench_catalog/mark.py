@@ -54,8 +54,8 @@ def schema(owner: str, mark: bytes) -> int:
     """The schema that a mark names; `CatalogError` if it is damaged, or newer than this code."""
     try:
         fields = json.loads(mark)
-        found = fields["schema"]
-        if found in range(1, SCHEMA + 1) and fields != {"schema": found}:
+        version = fields["schema"]
+        if version in range(1, SCHEMA + 1) and fields != {"schema": version}:
             digest = fields.pop("sha256")
             if digest != _digest(fields) or set(fields) != {"schema", "id"}:
                 raise ValueError("it is not what was written")
@@ -64,12 +64,12 @@ def schema(owner: str, mark: bytes) -> int:
             f"{owner}/{NAME} cannot be read ({error!r}). If the folders entries and refs beside it "
             f'are whole, write {{"schema": {SCHEMA}}} into it.'
         ) from error
-    if found not in range(1, SCHEMA + 1):
+    if version not in range(1, SCHEMA + 1):
         raise CatalogError(
-            f"{owner} has catalog schema {found}; this geobench reads 1 to {SCHEMA}. Use the "
+            f"{owner} has catalog schema {version}; this geobench reads 1 to {SCHEMA}. Use the "
             f"version of geobench that wrote it."
         )
-    return int(found)
+    return int(version)
 
 
 def _new() -> bytes:

@@ -59,20 +59,20 @@ class Names:
         return {f"{kind}/{file}" for kind, file in self._listed("refs")}
 
     def _versions(self, folder: str, kind: str | None) -> Iterator[Reference]:
-        for each, name in self._listed(folder, kind):
+        for file_kind, name in self._listed(folder, kind):
             _, at, version = name.rpartition("@")
             if at and is_version(version):
                 with suppress(CatalogError):
-                    yield Reference(*split(f"{each}/{name}")[:2], int(version))
+                    yield Reference(*split(f"{file_kind}/{name}")[:2], int(version))
 
     def _listed(self, folder: str, kind: str | None = None) -> Iterator[tuple[str, str]]:
         """Kind and name of each file there, of one kind or of all: one listing is one request."""
         if kind is not None:
             yield from ((kind, name) for name in self._store.names(f"{folder}/{kind}"))
             return
-        for own, name in self._store.listing(folder):
-            if is_kind(own):
-                yield own, name
+        for file_kind, name in self._store.listing(folder):
+            if is_kind(file_kind):
+                yield file_kind, name
 
     def newest(self, kind: str, name: str) -> int:
         """Highest version of `name` that counts (`origin`); if none does, the highest of all."""
@@ -93,7 +93,7 @@ class Names:
         """Highest version of `name`, 0 if there is none; `removed`: also of those once there."""
         folders = ("refs", "removed") if removed else ("refs",)
         return max(
-            (ref.version for each in folders for ref in self._versions(each, kind)
+            (ref.version for folder in folders for ref in self._versions(folder, kind)
              if ref.name == name),
             default=0,
         )  # fmt: skip
@@ -115,14 +115,14 @@ class Names:
             raise CatalogError(
                 f"{owner}: {self._store.url}/{key} cannot be read ({error})."
             ) from error
-        entry_id, _, told = text.partition(" ")
-        named = isinstance(owner, Reference) and told not in ("", str(owner))
+        entry_id, _, target = text.partition(" ")
+        named = isinstance(owner, Reference) and target not in ("", str(owner))
         if not is_id(entry_id) or named:
             raise CatalogError(
                 f"{owner}: the file {self._store.url}/{key} is damaged; it holds "
                 f"'{text[:100]}'. Restore it from a copy, or remove it and name the entry again."
             )
-        return entry_id, told
+        return entry_id, target
 
     def give(self, kind: str, name: str, entry_id: str, *, first: int | None = None) -> Reference:
         """Name an entry: the next free version, or `first` if that is free."""
@@ -198,15 +198,15 @@ class Names:
     def aimed(self, alias: Alias) -> Reference | None:
         """Reference that an alias stands for; None if there is no such alias."""
         try:
-            entry_id, told = self._pointer(f"aliases/{_file(alias)}", alias)
+            entry_id, target = self._pointer(f"aliases/{_file(alias)}", alias)
         except FileNotFoundError:
             return None
         with suppress(CatalogError):
-            reference = Reference.parse(told)
+            reference = Reference.parse(target)
             if self.id(reference) == entry_id and reference[:2] == alias[:2]:
                 return reference
         raise CatalogError(
-            f"{alias}: it names '{told}', and that is not the entry it was made for. Make the "
+            f"{alias}: it names '{target}', and that is not the entry it was made for. Make the "
             f"alias again: geobench catalog alias REFERENCE {alias.alias} --move."
         )
 
@@ -276,12 +276,12 @@ class Names:
 
     def removed(self, kind: str | None = None, name: str | None = None) -> set[str]:
         """Ids of the entries (of this kind and name) that were here and were removed."""
-        found = set()
+        ids = set()
         for reference in self._versions("removed", kind):
             if name in (None, reference.name):
                 with suppress(CatalogError, FileNotFoundError):  # `damaged` tells
-                    found.add(self._pointer(f"removed/{_file(reference)}", reference)[0])
-        return found
+                    ids.add(self._pointer(f"removed/{_file(reference)}", reference)[0])
+        return ids
 
     def unmark(self, entry_id: str) -> None:
         """Forget where an entry that is nowhere came from: its import ended before it was there."""
@@ -292,13 +292,13 @@ class Names:
 
     def tags(self) -> Mapping[Reference, list[str]]:
         """Tags of all entries that have any."""
-        found: dict[Reference, list[str]] = {}
+        all_tags: dict[Reference, list[str]] = {}
         for kind, file in self._listed("tags"):
             named, _, tag = file.partition("+")
             with suppress(CatalogError):
                 reference = Reference.parse(f"{kind}/{named}")
-                found.setdefault(reference, []).append(check_label(tag, "a tag"))
-        return {reference: sorted(tags) for reference, tags in found.items()}
+                all_tags.setdefault(reference, []).append(check_label(tag, "a tag"))
+        return {reference: sorted(tags) for reference, tags in all_tags.items()}
 
     def tag(self, reference: Reference, tag: str) -> None:
         """Add a tag to an entry."""

@@ -44,14 +44,14 @@ def _odd(value: object, where: str, left: list[int], depth: int) -> Iterator[str
         if not math.isfinite(value):
             yield f"{short(where)} is {value}, and not a finite number"
     elif isinstance(value, Mapping):
-        for key, each in value.items():
+        for key, child in value.items():
             if not isinstance(key, str) or len(key) > _LONGEST_KEY or not _is_text(key):
                 yield f"a key in {short(where)} is no text of at most {_LONGEST_KEY:,} letters"
                 return
-            yield from _odd(each, f"{where}.{key}", left, depth - 1)
+            yield from _odd(child, f"{where}.{key}", left, depth - 1)
     elif isinstance(value, (list, tuple)):
-        for place, each in enumerate(value):
-            yield from _odd(each, f"{where}.{place}", left, depth - 1)
+        for index, child in enumerate(value):
+            yield from _odd(child, f"{where}.{index}", left, depth - 1)
     else:
         yield f"{short(where)} is of the type {type(value).__name__}, which JSON does not have"
 

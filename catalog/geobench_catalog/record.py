@@ -173,8 +173,8 @@ def without_places(recipe: Any) -> Any:
     The path says where the file lay, for whoever reads the recipe. A moved file is the same file.
     """
     if isinstance(recipe, Mapping):
-        told = {key: without_places(value) for key, value in recipe.items()}
-        if told.keys() == {"file", "sha256"} and isinstance(told["sha256"], str):
-            del told["file"]
-        return told
+        stripped = {key: without_places(value) for key, value in recipe.items()}
+        if stripped.keys() == {"file", "sha256"} and isinstance(stripped["sha256"], str):
+            del stripped["file"]
+        return stripped
     return [*map(without_places, recipe)] if isinstance(recipe, list | tuple) else recipe

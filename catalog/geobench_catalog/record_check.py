@@ -43,8 +43,8 @@ def _problems(record: Record, kind: Kind) -> Iterator[str]:
     parts = {"key": record.key, "recipe": record.recipe, "parents": parents}
     parts |= {"labels": record.labels, "summary": record.summary, "environment": record.environment}
     for name, value in parts.items():
-        if found := oddity(value, name):
-            yield found
+        if problem := oddity(value, name):
+            yield problem
     if not math.isfinite(record.seconds) or record.size not in INTEGERS:
         yield f"it tells of {record.seconds} seconds and {record.size} bytes"
     if record.created.year not in _YEARS:

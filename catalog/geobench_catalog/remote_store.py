@@ -46,8 +46,8 @@ class RemoteStore:
     folder: Path | None = None
 
     def __init__(self, url: str) -> None:
-        protocol, _, place = url.partition("://")
-        self.url = f"{protocol}://{place.rstrip('/')}"
+        protocol, _, path = url.partition("://")
+        self.url = f"{protocol}://{path.rstrip('/')}"
         self._fs, self._root = file_system(self.url)
         self._proven = False
         # One request for a file: s3fs would ask for its size first, to read parts at once.
@@ -106,10 +106,10 @@ class RemoteStore:
     def _listed(self, key: str, kind: str) -> list[str]:
         with answering(self.url):
             try:
-                found = self._fs.ls(self._path(key).rstrip("/"), detail=True)
+                listing = self._fs.ls(self._path(key).rstrip("/"), detail=True)
             except FileNotFoundError:
                 return []
-        paths = [each["name"] for each in found if each["type"] == kind]
+        paths = [entry["name"] for entry in listing if entry["type"] == kind]
         # Consoles mark a folder by an empty file whose name ends with a slash.
         return [path.rpartition("/")[2] for path in paths if not path.endswith("/")]
 
@@ -127,10 +127,10 @@ class RemoteStore:
     def _below(self, key: str) -> dict[str, dict[str, Any]]:
         root = f"{self._path(key)}/"
         with answering(self.url):
-            found = self._fs.find(root, detail=True)
+            files = self._fs.find(root, detail=True)
         return {
             path.removeprefix(root): facts
-            for path, facts in found.items()
+            for path, facts in files.items()
             if path.startswith(root) and not path.endswith("/")
         }
 
@@ -190,7 +190,11 @@ class RemoteStore:
     def remove(self, key: str) -> None:
         """Remove a file or everything below `key`, the manifest of an entry first."""
         path = self._path(key)
-        self._kept = {own: each for own, each in self._kept.items() if not own.startswith(key)}
+        self._kept = {
+            kept_key: content
+            for kept_key, content in self._kept.items()
+            if not kept_key.startswith(key)
+        }
         self.whole.discard(key)
         with answering(self.url):
             if self.size(key) is not None:

@@ -53,15 +53,15 @@ def _aims(catalog: Catalog, alias: Alias) -> Reference | None:
 
 
 def _descend(
-    catalog: Catalog, index: "Index", reference: Reference, found: dict[Reference, None]
+    catalog: Catalog, index: "Index", reference: Reference, wanted: dict[Reference, None]
 ) -> None:
     """Add an entry and what was made from it, children before parents."""
-    if reference in found:
+    if reference in wanted:
         return
     entry_id = catalog.names.id(reference)
     for child in index.children(entry_id) if entry_id else ():
-        _descend(catalog, index, child, found)
-    found.setdefault(reference)
+        _descend(catalog, index, child, wanted)
+    wanted.setdefault(reference)
 
 
 def remove(
@@ -136,14 +136,16 @@ def _marks_of_nothing(catalog: Catalog, older_than: float) -> list[str]:
     """Ids that are marked as imported, of entries that are not here and never were."""
     marked = catalog.names.imported() | catalog.names.trusted()
     lost = marked and marked - set(catalog.store.folders("entries")) - catalog.names.removed()
-    return [each for each in lost if catalog.store.age(f"imported/{each}") >= older_than]
+    return [
+        entry_id for entry_id in lost if catalog.store.age(f"imported/{entry_id}") >= older_than
+    ]
 
 
 def _orphans(catalog: Catalog, older_than: float, *, unnamed: bool) -> list[tuple[str, int]]:
     there = catalog.store.folders("entries")
     lost = set(there) - _named(catalog)
     if lost and not unnamed:
-        lost -= {each.id for each in whole_without_name(catalog)}
+        lost -= {entry.id for entry in whole_without_name(catalog)}
     if not lost:
         return []
     needed = catalog.index_of_records().parents()

@@ -20,17 +20,17 @@ def without(entry: Entry, catalog: Catalog) -> Iterator[Catalog]:
     with temporary() as folder:
         scratch = Catalog(folder, catalog.vocabulary, create=True)
         if catalog.store.folder is None:
-            references = [str(each.reference) for each in ancestors]
+            references = [str(ancestor.reference) for ancestor in ancestors]
             for _ in transfer.copy(catalog, scratch, references):
                 pass
         else:
-            for each in ancestors:
-                _link(each, scratch)
+            for ancestor in ancestors:
+                _link(ancestor, scratch)
         yield scratch
 
 
 def _link(entry: Entry, scratch: Catalog) -> None:
-    place = scratch.path / "entries" / entry.id
-    place.parent.mkdir(exist_ok=True)
-    place.symlink_to(entry.path, target_is_directory=True)
+    link = scratch.path / "entries" / entry.id
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(entry.path, target_is_directory=True)
     scratch.names.give(*entry.reference[:2], entry.id, first=entry.reference.version)

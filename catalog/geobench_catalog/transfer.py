@@ -35,11 +35,11 @@ class Arrival(NamedTuple):
 
 def with_lineage(catalog: Catalog, references: Sequence[str]) -> list[Entry]:
     """The entries and all they were made from, ancestors first, each once."""
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     for text in references:
         for entry in catalog.lineage(catalog.get(text)):
-            found.setdefault(entry.id, entry)
-    return list(found.values())
+            entries.setdefault(entry.id, entry)
+    return list(entries.values())
 
 
 def copy(

@@ -32,12 +32,12 @@ class Unnamed(NamedTuple):
 
 def unnamed(catalog: Catalog) -> list[Unnamed]:
     """Every whole entry that no reference names, and that nobody was about to name or to remove."""
-    folders = {each for each in catalog.store.folders("entries") if is_id(each)}
+    folders = {folder for folder in catalog.store.folders("entries") if is_id(folder)}
     lost = folders - _named(catalog)
     if lost:  # the usual case asks for no more
         lost -= catalog.names.intended() | catalog.names.removed()
-    found = (_read(catalog, entry_id) for entry_id in sorted(lost))
-    return [each for each in found if each]
+    entries = (_read(catalog, entry_id) for entry_id in sorted(lost))
+    return [entry for entry in entries if entry]
 
 
 def _named(catalog: Catalog) -> set[str]:
@@ -96,14 +96,14 @@ def name_again(catalog: Catalog, begin: str, reference: Reference | None = None)
 
 def _chosen(catalog: Catalog, begin: str) -> Unnamed:
     every = unnamed(catalog)
-    found = [each for each in every if each.id.startswith(begin)]
-    if len(found) != 1 or not begin:
-        known = ", ".join(each.id[:12] for each in every[:5]) or "there is none"
-        what = f"{len(found)} entries" if found else "no entry"
+    matches = [entry for entry in every if entry.id.startswith(begin)]
+    if len(matches) != 1 or not begin:
+        known = ", ".join(entry.id[:12] for entry in every[:5]) or "there is none"
+        what = f"{len(matches)} entries" if matches else "no entry"
         raise CatalogError(
             f"'{begin:.64}' begins the id of {what} without a reference. There are: {known}."
         )
-    return found[0]
+    return matches[0]
 
 
 def _remembered(catalog: Catalog, lost: Unnamed) -> int | None:

@@ -39,8 +39,8 @@ def verify(catalog: Catalog, references: tuple[str, ...] = ()) -> Iterator[Findi
             yield Finding(str(reference), 0, 0, [str(error)])
         else:
             problems = [*_files(entry), *_chunks(entry), *_computation(catalog, entry)]
-            told = [f"{reference}: {problem}" for problem in problems]
-            yield Finding(str(reference), len(entry.manifest), entry.size, told)
+            messages = [f"{reference}: {problem}" for problem in problems]
+            yield Finding(str(reference), len(entry.manifest), entry.size, messages)
     if not references:
         catalog.index.rebuild()
         problems = list(names(catalog))

@@ -199,5 +199,5 @@ def register(vocabulary: Vocabulary | Callable[[], Vocabulary]) -> None:
 
 def registered() -> Vocabulary:
     """What was registered last; a vocabulary without any kinds if nothing was."""
-    found = _Registered.vocabulary
-    return found if isinstance(found, Vocabulary) else found()
+    vocabulary = _Registered.vocabulary
+    return vocabulary if isinstance(vocabulary, Vocabulary) else vocabulary()

@@ -39,7 +39,7 @@ def codecs() -> tuple[Any, ...]:
 
 def encoding(dataset: "xr.Dataset", chunks: Shape, shards: Shape | None = None) -> dict[str, Any]:
     """How each variable is stored, as `to_zarr` takes it."""
-    found: dict[str, dict[str, Any]] = {}
+    encodings: dict[str, dict[str, Any]] = {}
     for name, variable in dataset.variables.items():
         shape = [chunks.get(str(dim), max(1, size)) for dim, size in variable.sizes.items()]
         if shape and str(variable.dims[0]) not in chunks and variable.dtype.kind in "fiub":
@@ -59,8 +59,8 @@ def encoding(dataset: "xr.Dataset", chunks: Shape, shards: Shape | None = None) 
             whole = variable.values.astype(f"{variable.dtype.kind}8[s]")
             unit = "seconds" if (variable.values == whole).all() else "nanoseconds"
             entry |= {"units": f"{unit}{since}", "dtype": "int64"}
-        found[str(name)] = entry
-    return found
+        encodings[str(name)] = entry
+    return encodings
 
 
 @contextmanager
@@ -208,7 +208,7 @@ def absent(metadata: Mapping[str, bytes], names: Iterable[str]) -> dict[str, int
 
     `ValueError` for chunks that are not named as ours are, or are where none can be.
     """
-    found = {}
+    missing = {}
     stored: dict[str, set[str]] = {}
     for name in names:
         if chunk := _CHUNK.search(name):
@@ -217,18 +217,18 @@ def absent(metadata: Mapping[str, bytes], names: Iterable[str]) -> dict[str, int
         node = json.loads(text)
         if node.get("node_type") == "array":
             path = file.removesuffix("zarr.json").rstrip("/")
-            own, counts = stored.pop(path, set()), _counts(node, path)
-            if len(own) < prod(counts):  # before they are listed: a stranger may tell any shape
-                found[path] = prod(counts) - len(own)
-            elif own != {_key(place) for place in product(*map(range, counts))}:
+            chunks, counts = stored.pop(path, set()), _counts(node, path)
+            if len(chunks) < prod(counts):  # before they are listed: a stranger may tell any shape
+                missing[path] = prod(counts) - len(chunks)
+            elif chunks != {_key(indices) for indices in product(*map(range, counts))}:
                 raise ValueError(f"{path} has chunks that are not in its shape")
     for path in stored:
         raise ValueError(f"{path} has chunks, and is no array")
-    return found
+    return missing
 
 
-def _key(place: tuple[int, ...]) -> str:
-    return "/c" + "".join(f"/{index}" for index in place)
+def _key(indices: tuple[int, ...]) -> str:
+    return "/c" + "".join(f"/{index}" for index in indices)
 
 
 def _counts(node: Mapping[str, Any], path: str) -> list[int]:
@@ -244,7 +244,7 @@ def _counts(node: Mapping[str, Any], path: str) -> list[int]:
         for n, least in zip(pair, (0, 1), strict=True)
     ):
         raise ValueError(f"{path} has the shape {node['shape']} in chunks of {cut}")
-    return [-(-size // own) for size, own in sizes]
+    return [-(-size // length) for size, length in sizes]
 
 
 def contents(metadata: Mapping[str, bytes]) -> list[tuple[str, dict[str, int], str]]:
@@ -252,14 +252,14 @@ def contents(metadata: Mapping[str, bytes]) -> list[tuple[str, dict[str, int], s
 
     `metadata` maps the path of each `zarr.json` to what it holds.
     """
-    found = []
+    arrays = []
     for file, text in sorted(metadata.items()):
         node = json.loads(text)
         if node.get("node_type") == "array":
             dims = node.get("dimension_names") or [str(i) for i in range(len(node["shape"]))]
             sizes = dict(zip(dims, node["shape"], strict=True))
-            found.append((file.rpartition("/")[0], sizes, str(node["data_type"])))
-    return found
+            arrays.append((file.rpartition("/")[0], sizes, str(node["data_type"])))
+    return arrays
 
 
 def read(store: "Store", owner: str, group: str | None = None) -> "xr.Dataset":
@@ -298,5 +298,5 @@ async def _values(store: "Store", names: list[str]) -> tuple[dict[str, Any], dic
 
     group = await open_group(store, mode="r", zarr_format=3)
     arrays: list[Any] = await asyncio.gather(*(group.getitem(name) for name in names))
-    found = await asyncio.gather(*(array.getitem(...) for array in arrays))
-    return dict(zip(names, found, strict=True)), dict(group.attrs)
+    values = await asyncio.gather(*(array.getitem(...) for array in arrays))
+    return dict(zip(names, values, strict=True)), dict(group.attrs)

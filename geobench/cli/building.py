@@ -108,13 +108,13 @@ def made(planned: Sequence[Plan]) -> Iterator[Made]:
     from concurrent.futures.process import BrokenProcessPool
 
     alone = replace(settings, quiet=True)  # afresh: nothing of it is loaded
-    order = sorted(range(len(planned)), key=lambda place: -planned[place].work)
+    order = sorted(range(len(planned)), key=lambda index: -planned[index].work)
     try:
         with _processes(count) as pool, settings.watch("boards") as progress:
             begun = {at: pool.submit(make, replace(planned[at], settings=alone)) for at in order}
-            for place, plan in enumerate(planned):
-                one = begun[place].result()
-                progress(place + 1, len(planned), plan.experiment)
+            for index, plan in enumerate(planned):
+                one = begun[index].result()
+                progress(index + 1, len(planned), plan.experiment)
                 yield one
     except BrokenProcessPool as error:
         raise GeobenchError(

@@ -25,10 +25,10 @@ def completion(shell: str) -> None:
     from click.shell_completion import get_completion_class
 
     root = click.get_current_context().find_root()
-    found = get_completion_class(shell)
-    if found is None:
+    completion_class = get_completion_class(shell)
+    if completion_class is None:
         raise GeobenchError(f"click has no completion for {shell}. Use bash, zsh or fish.")
-    click.echo(found(root.command, {}, "geobench", _VARIABLE).source())
+    click.echo(completion_class(root.command, {}, "geobench", _VARIABLE).source())
 
 
 def offered(*kinds: str, files: bool = False) -> "Completing":
@@ -42,11 +42,11 @@ def offered(*kinds: str, files: bool = False) -> "Completing":
         plugins = ctx.find_root().params.get("plugin") or ()
         offers = Settings(plugin_files=plugins).registry.offers
         names = {name: offer for (kind, name), offer in offers.items() if kind in kinds}
-        found = [
+        completions = [
             CompletionItem(name, help=offer.summary)
             for name, offer in names.items()
             if name.startswith(incomplete)
         ]
-        return found or ([CompletionItem(incomplete, type="file")] if files else [])
+        return completions or ([CompletionItem(incomplete, type="file")] if files else [])
 
     return complete

@@ -86,14 +86,14 @@ def _event(text: str) -> "Event":
 def _named(session: "Session", dataset: Entry) -> "list[Event]":
     from geobench.contracts.experiment import Event
 
-    found = [Event.model_validate(each) for each in dataset.record.recipe["events"]]
-    if not found:
+    events = [Event.model_validate(event) for event in dataset.record.recipe["events"]]
+    if not events:
         variable = session.engine.dataset(dataset).spec.variables[0].name
         raise GeobenchError(
             f"{dataset.reference}: the experiment names no events. Give one: --event "
             f"'{{name: high, of: {variable}, quantiles: [0.99]}}'."
         )
-    return found
+    return events
 
 
 def _thresholds(event: "Event", made: Entry) -> "Table":
@@ -102,12 +102,12 @@ def _thresholds(event: "Event", made: Entry) -> "Table":
     from geobench.tables.table import Cell, Column, Row, Table
     from geobench.twin import control as runs
 
-    found = runs.thresholds(event, made.load())
+    thresholds = runs.thresholds(event, made.load())
     rows = []
-    for place, quantile in enumerate(event.quantiles):
-        fewest = int(found.separate[place].argmin())
-        low, high = float(found.limits[place].min()), float(found.limits[place].max())
-        enough = not bool(found.few[place])
+    for index, quantile in enumerate(event.quantiles):
+        fewest = int(thresholds.separate[index].argmin())
+        low, high = float(thresholds.limits[index].min()), float(thresholds.limits[index].max())
+        enough = not bool(thresholds.few[index])
         rows.append(
             Row(
                 [
@@ -118,9 +118,9 @@ def _thresholds(event: "Event", made: Entry) -> "Table":
                         f"{low:.5g}" if low == high else f"{low:.5g} to {high:.5g}",
                         ends=(low, high),
                     ),
-                    count_cell(int(found.values[fewest])),
-                    count_cell(int(found.exceedances[place, fewest])),
-                    count_cell(int(found.separate[place, fewest])),
+                    count_cell(int(thresholds.values[fewest])),
+                    count_cell(int(thresholds.exceedances[index, fewest])),
+                    count_cell(int(thresholds.separate[index, fewest])),
                     Cell("" if enough else "too few for a score", enough),
                 ]
             )

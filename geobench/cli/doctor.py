@@ -24,18 +24,18 @@ def doctor(settings: Settings, *, as_json: bool) -> None:
     A line for each check: what was found, and what helps. Exits with code 1 if any failed. What
     takes long is left to 'geobench catalog verify', which reads every file.
     """
-    found = []
+    checks = []
     for check in _examine(settings):
-        found.append(check)
+        checks.append(check)
         if not as_json:
             _tell(check)
-    states = [check.state for check in found]
+    states = [check.state for check in checks]
     failed, warned = states.count("fail"), states.count("warn")
     if as_json:
-        documents.show([check._asdict() for check in found])
+        documents.show([check._asdict() for check in checks])
     else:
-        told = f"{len(found)} checks: {failed} failed, {warned} to look at."
-        click.echo(f"{told} 'geobench catalog verify' reads every file of the catalog.")
+        summary = f"{len(checks)} checks: {failed} failed, {warned} to look at."
+        click.echo(f"{summary} 'geobench catalog verify' reads every file of the catalog.")
     raise click.exceptions.Exit(1 if failed else 0)
 
 

@@ -25,8 +25,8 @@ class _Default(click.Group):
     """A group whose first word may be a study: then it is shown."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        own = {*self.commands, *ctx.help_option_names}
-        return super().parse_args(ctx, args if not args or args[0] in own else ["show", *args])
+        names = {*self.commands, *ctx.help_option_names}
+        return super().parse_args(ctx, args if not args or args[0] in names else ["show", *args])
 
 
 @click.group(cls=_Default, name="leaderboard")
@@ -153,9 +153,9 @@ def _in_one_file(outcome: "Outcome", name: str, title: str) -> str:
     comparisons: Sequence[Comparison | None] = outcome.comparisons or [None] * len(outcome.boards)
     pages = [
         board_pages(
-            Shown(page_of(name, f"{board.name}-{place}"), title, board, comparison, in_file=True)
+            Shown(page_of(name, f"{board.name}-{index}"), title, board, comparison, in_file=True)
         )
-        for place, (board, comparison) in enumerate(zip(outcome.boards, comparisons, strict=True))
+        for index, (board, comparison) in enumerate(zip(outcome.boards, comparisons, strict=True))
     ]
     return one_file(pages, title=title, notes=[str(failure) for failure in outcome.failures])
 
@@ -163,7 +163,11 @@ def _in_one_file(outcome: "Outcome", name: str, title: str) -> str:
 def _draw(outcome: "Outcome", folder: Path) -> None:
     from geobench.board import paper_figures
 
-    files = [file for own in outcome.comparisons for file in paper_figures.save(own, folder)]
+    files = [
+        file
+        for comparison in outcome.comparisons
+        for file in paper_figures.save(comparison, folder)
+    ]
     click.echo(f"{len(files)} figures in {folder.absolute().as_uri()}", err=True)
 
 

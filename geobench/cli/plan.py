@@ -26,12 +26,12 @@ class Share(click.ParamType[float]):
         """Read a share."""
         text = str(value).strip()
         try:
-            found = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
         except ValueError:
-            found = 0.0
-        if not 0 < found < 1:
+            share = 0.0
+        if not 0 < share < 1:
             self.fail(f"'{value}' is no share between 0 and 1; write 1% or 0.01.", param, ctx)
-        return found
+        return share
 
 
 @click.command()
@@ -94,15 +94,17 @@ def plan(
     )
     aim = Aim(mde, power, level)
     registry = engine.registry
-    own = registry.scorer(scorer) if scorer else registry.headline_scorers()[0]
-    found = against_law.plan(engine, drawn, draws, own, aim, members, law_members=law_members)
+    chosen_scorer = registry.scorer(scorer) if scorer else registry.headline_scorers()[0]
+    plans = against_law.plan(
+        engine, drawn, draws, chosen_scorer, aim, members, law_members=law_members
+    )
     if as_json:
-        documents.show([{**asdict(each), "aim": asdict(aim)} for each in found])
+        documents.show([{**asdict(planned), "aim": asdict(aim)} for planned in plans])
         return
-    for each in found:
-        click.echo(f"{each.score}, a difference of {mde:.3g} of the law's {each.law:.4g}:")
-        _tell(each)
-    sure = f"these numbers are known to ± {found[0].precision:.0%} at best."
+    for planned in plans:
+        click.echo(f"{planned.score}, a difference of {mde:.3g} of the law's {planned.law:.4g}:")
+        _tell(planned)
+    sure = f"these numbers are known to ± {plans[0].precision:.0%} at best."
     click.echo(f"With power {power:g}, by a two-sided test at {level:g}; {sure}")
 
 

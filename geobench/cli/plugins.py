@@ -63,16 +63,18 @@ def show(settings: Settings, name: str, *, as_json: bool) -> None:
 
     For example: geobench plugins show fgn. A name may be that of several; all are shown.
     """
-    found = [offer for (_, own), offer in settings.plugins.offers.items() if own == name]
-    if not found:
-        known = sorted({own for _, own in settings.registry.offers})
+    offers = [
+        offer for (_, offer_name), offer in settings.plugins.offers.items() if offer_name == name
+    ]
+    if not offers:
+        known = sorted({offer_name for _, offer_name in settings.registry.offers})
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(known)}."
         raise GeobenchError(f"no plugin offers '{name}'. {hint}")
     if as_json:
-        documents.show([_document(offer) for offer in found])
+        documents.show([_document(offer) for offer in offers])
         return
-    for offer in found:
+    for offer in offers:
         _show(offer)
 
 
@@ -80,10 +82,10 @@ def _document(offer: "Offer") -> dict[str, Any]:
     """Who offers what, with the JSON schema of its fields; of an experiment what it is."""
     from geobench.registry import read_yaml
 
-    told = {"kind": offer.kind, "name": offer.name, "plugin": offer.plugin}
+    document = {"kind": offer.kind, "name": offer.name, "plugin": offer.plugin}
     if offer.kind == "experiment":
-        return {**told, "experiment": read_yaml(offer.value)}
-    return {**told, **offer.value.model_json_schema()}
+        return {**document, "experiment": read_yaml(offer.value)}
+    return {**document, **offer.value.model_json_schema()}
 
 
 def _show(offer: "Offer") -> None:
@@ -125,20 +127,20 @@ def _declared(scorer: "type[Scorer]") -> Iterator[str]:
         yield "used by studies that name no scorers"
 
 
-def _fields(cls: type[BaseModel], own: BaseModel | None, indent: str) -> Iterator[str]:
-    """A line for each field, then those of a group's. Values are those of `own`, or defaults."""
+def _fields(cls: type[BaseModel], instance: BaseModel | None, indent: str) -> Iterator[str]:
+    """A line for each field, then those of a group's. Values: those of `instance`, or defaults."""
     for key, field in cls.model_fields.items():
         if _is_tag(field.annotation):
             continue  # the line above has told it
-        value = field.default if own is None else getattr(own, key)
+        value = field.default if instance is None else getattr(instance, key)
         groups = _groups(field.annotation)
-        required = own is None and field.is_required()
-        told = "required" if required else f"default {_text(value)}"
+        required = instance is None and field.is_required()
+        text = "required" if required else f"default {_text(value)}"
         if isinstance(value, BaseModel):
-            told = _tagged(value)
+            text = _tagged(value)
         kind = "" if groups else f"{_kind(field.annotation)}, "
         about = f"  {field.description}" if field.description else ""
-        yield f"{indent}{key}: {kind}{told}{about}"
+        yield f"{indent}{key}: {kind}{text}{about}"
         if isinstance(value, BaseModel):
             yield from _fields(type(value), value, indent + "  ")
         elif len(groups) == 1 or value is None:
@@ -172,18 +174,18 @@ def _is_tag(annotation: Any) -> bool:
 
 def _kind(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
-        return " | ".join(str(each) for each in get_args(annotation))
+        return " | ".join(str(choice) for choice in get_args(annotation))
     kinds = get_args(annotation) or (annotation,)
-    named = (getattr(each, "__name__", str(each)) for each in kinds)
+    named = (getattr(kind, "__name__", str(kind)) for kind in kinds)
     return " | ".join(named).replace("NoneType", "None").replace("Ellipsis", "…")
 
 
 def _text(value: Any) -> str:
     """A default as it would stand in YAML."""
     if isinstance(value, BaseModel):
-        return "{" + ", ".join(f"{key}: {_text(each)}" for key, each in value) + "}"
-    if isinstance(value, tuple) and any(isinstance(each, BaseModel) for each in value):
-        return "[" + ", ".join(_text(each) for each in value) + "]"
+        return "{" + ", ".join(f"{key}: {_text(child)}" for key, child in value) + "}"
+    if isinstance(value, tuple) and any(isinstance(child, BaseModel) for child in value):
+        return "[" + ", ".join(_text(child) for child in value) + "]"
     return repr(value)
 
 

@@ -39,58 +39,62 @@ def reproduce(settings: Settings, reference: str, *, tolerance: float, as_json: 
     from geobench.study import reproduction
 
     engine = settings.engine()
-    found = reproduction.reproduce(engine, engine.catalog.get(reference), tolerance)
+    outcome = reproduction.reproduce(engine, engine.catalog.get(reference), tolerance)
     if as_json:
-        documents.show(_document(found))
+        documents.show(_document(outcome))
     else:
-        _tell(found)
-    raise click.exceptions.Exit(0 if found.passed else 1)
+        _tell(outcome)
+    raise click.exceptions.Exit(0 if outcome.passed else 1)
 
 
-def _document(found: "Reproduction") -> dict[str, Any]:
+def _document(outcome: "Reproduction") -> dict[str, Any]:
     return {
-        "reference": found.reference,
-        "passed": found.passed,
-        "same_bits": found.same_bits,
-        "tolerance": found.tolerance,
+        "reference": outcome.reference,
+        "passed": outcome.passed,
+        "same_bits": outcome.same_bits,
+        "tolerance": outcome.tolerance,
         "differences": [
-            {**each._asdict(), "relative": each.relative} for each in found.differences
+            {**difference._asdict(), "relative": difference.relative}
+            for difference in outcome.differences
         ],
         "circumstances": [
-            {"field": each.field, "then": each.first, "now": each.second}
-            for each in found.circumstances
+            {"field": change.field, "then": change.first, "now": change.second}
+            for change in outcome.circumstances
         ],
-        "explanations": found.explanations,
-        "seconds": found.seconds,
+        "explanations": outcome.explanations,
+        "seconds": outcome.seconds,
     }
 
 
-def _tell(found: "Reproduction") -> None:
-    state = "pass" if found.passed else "fail"
-    styled = click.style(state, fg="green" if found.passed else "red", bold=True)
-    click.echo(f"{styled}  {found.reference}: {_summary(found)}, made in {found.seconds:.1f} s")
-    for each in found.differences[:_SHOWN]:
-        click.echo(f"  {each.array}: {_difference(each.state, each.relative, each.differing)}")
-    if len(found.differences) > _SHOWN:
-        click.echo(f"  and {len(found.differences) - _SHOWN} more")
-    if found.same_bits and found.passed:
+def _tell(outcome: "Reproduction") -> None:
+    state = "pass" if outcome.passed else "fail"
+    styled = click.style(state, fg="green" if outcome.passed else "red", bold=True)
+    click.echo(
+        f"{styled}  {outcome.reference}: {_summary(outcome)}, made in {outcome.seconds:.1f} s"
+    )
+    for difference in outcome.differences[:_SHOWN]:
+        how = _difference(difference.state, difference.relative, difference.differing)
+        click.echo(f"  {difference.array}: {how}")
+    if len(outcome.differences) > _SHOWN:
+        click.echo(f"  and {len(outcome.differences) - _SHOWN} more")
+    if outcome.same_bits and outcome.passed:
         return
-    for explanation in found.explanations:
+    for explanation in outcome.explanations:
         click.echo(f"  {explanation}")
-    for change in found.circumstances:
+    for change in outcome.circumstances:
         click.echo(f"  {change.field}: {_value(change.first)} then, {_value(change.second)} now")
-    if not found.circumstances:
+    if not outcome.circumstances:
         click.echo("  recipe, device, threads, versions and machine are as recorded")
 
 
-def _summary(found: "Reproduction") -> str:
-    if not found.differences:
-        return "same bits" if found.same_bits else "same numbers, stored in other bytes"
-    most = found.differences[0].relative
-    count = len(found.differences)
+def _summary(outcome: "Reproduction") -> str:
+    if not outcome.differences:
+        return "same bits" if outcome.same_bits else "same numbers, stored in other bytes"
+    most = outcome.differences[0].relative
+    count = len(outcome.differences)
     arrays = "1 array differs" if count == 1 else f"{count} arrays differ"
     by = f", by {most:.2g} of the largest value at most" if math.isfinite(most) else ""
-    return f"{arrays}{by} (tolerance {found.tolerance:g})"
+    return f"{arrays}{by} (tolerance {outcome.tolerance:g})"
 
 
 def _difference(state: str, relative: float, differing: int) -> str:

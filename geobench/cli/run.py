@@ -41,7 +41,7 @@ def run(
     if dry_run:
         planned = list(running.plan(graph, settings.engine_if_there()))
         if as_json:
-            documents.show([_planned(*each) for each in planned])
+            documents.show([_planned(*step) for step in planned])
             return
         for node, entry in planned:
             done, what = ("done ", str(entry.reference)) if entry else ("to do", node.name)
@@ -62,9 +62,9 @@ def run(
 def _left(steps: Sequence[tuple[str, bool]]) -> str:
     """How many steps are done, and what is to do, in one line."""
     left = Counter(kind for kind, done in steps if not done)
-    told = [f"{count:,} {kind}{'s' * (count > 1)}" for kind, count in left.items()]
+    counts = [f"{count:,} {kind}{'s' * (count > 1)}" for kind, count in left.items()]
     done = f"{len(steps) - left.total():,} of {len(steps):,} steps are done"
-    return f"{done}; to do: {', '.join(told)}" if told else done
+    return f"{done}; to do: {', '.join(counts)}" if counts else done
 
 
 def _planned(node: "Node", entry: "Entry | None") -> dict[str, str | None]:

@@ -51,14 +51,14 @@ def power(
     engine = settings.engine()
     scorers = _chosen(engine.registry, names)
     draws = engine.forecast(engine.catalog.get(law, "forecast"))
-    found = against_law.power(engine, draws, scorers, members)
+    powers = against_law.power(engine, draws, scorers, members)
     if as_json:
-        documents.show([asdict(each) for each in found])
+        documents.show([asdict(power) for power in powers])
         return
     from geobench.tables import terminal
 
-    click.echo(terminal.text(_powers(found)), nl=False)
-    click.echo(f"Share of {found[0].pairs} pairs noticed at 5 %; none: false alarms.")
+    click.echo(terminal.text(_powers(powers)), nl=False)
+    click.echo(f"Share of {powers[0].pairs} pairs noticed at 5 %; none: false alarms.")
     _caution(draws)
 
 
@@ -112,38 +112,38 @@ def test(
     drawn, draws = (
         engine.forecast(engine.catalog.get(reference, "forecast")) for reference in (forecast, law)
     )
-    found = against_law.verdicts(engine, drawn, draws, scorers, exchanges, classify=not names)
+    verdicts = against_law.verdicts(engine, drawn, draws, scorers, exchanges, classify=not names)
     if as_json:
-        documents.show([asdict(each) for each in found])
+        documents.show([asdict(verdict) for verdict in verdicts])
         return
     from geobench.tables import terminal
 
-    click.echo(terminal.text(_verdicts(found)), nl=False)
+    click.echo(terminal.text(_verdicts(verdicts)), nl=False)
     click.echo(f"Means over lead times; {exchanges} exchanges of members with draws of the law.")
     _caution(draws)
 
 
-def _powers(found: "Sequence[Power]") -> "Table":
+def _powers(powers: "Sequence[Power]") -> "Table":
     """The power of each score, a column for each defect."""
     from geobench.diagnostics.defects import DEFECTS
     from geobench.tables.numbers import number_cell
     from geobench.tables.table import Cell, Column, Row, Table
 
-    powers = {(power.score, power.defect): power.power for power in found}
+    shares = {(power.score, power.defect): power.power for power in powers}
     rows = [
-        Row([Cell(score), *(number_cell(powers[score, defect], 2) for defect in DEFECTS)])
-        for score in dict.fromkeys(power.score for power in found)
+        Row([Cell(score), *(number_cell(shares[score, defect], 2) for defect in DEFECTS)])
+        for score in dict.fromkeys(power.score for power in powers)
     ]
     return Table([Column("score", "left"), *(Column(defect) for defect in DEFECTS)], rows)
 
 
-def _verdicts(found: "Sequence[Verdict]") -> "Table":
+def _verdicts(verdicts: "Sequence[Verdict]") -> "Table":
     """The test of each score."""
     from geobench.tables.table import Table
 
     return Table.of_texts(
         ["", "score", "the law", "p", "q"],
-        [[v.score, f"{v.value:.4g}", f"{v.law:.4g}", f"{v.p:.3f}", f"{v.q:.3f}"] for v in found],
+        [[v.score, f"{v.value:.4g}", f"{v.law:.4g}", f"{v.p:.3f}", f"{v.q:.3f}"] for v in verdicts],
     )
 
 
@@ -157,5 +157,5 @@ def _caution(law: "Forecast") -> None:
     """Say so where what stands for the law is not quite it: the test is of that, then."""
     from geobench.entries.summaries import DatasetSummary
 
-    if told := DatasetSummary.of(law.dataset.entry).inexact_law:
-        click.echo(told)
+    if caution := DatasetSummary.of(law.dataset.entry).inexact_law:
+        click.echo(caution)

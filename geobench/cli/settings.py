@@ -82,9 +82,9 @@ class Settings:
 
         file = Path(named)
         is_file = file.suffix in (".yaml", ".yml")
-        own, start = (file.stem, read_yaml(file)) if is_file else (named, {"use": named})
+        name, start = (file.stem, read_yaml(file)) if is_file else (named, {"use": named})
         fields = merged(start, assignments(changes))
-        return own, self.plugins.experiment(fields, f"experiment {own}")
+        return name, self.plugins.experiment(fields, f"experiment {name}")
 
     def known(self, experiment: "Experiment") -> "tuple[Law, Tensor] | None":
         """Return where the law starts at each init, if only a dataset tells and it is there."""
@@ -96,10 +96,10 @@ class Settings:
             engine = self.engine()
         except GeobenchError:
             return None  # there is no catalog
-        found = engine.find(DatasetNode("", experiment))
-        if found is None:
+        entry = engine.find(DatasetNode("", experiment))
+        if entry is None:
             return None
-        dataset = engine.dataset(found)
+        dataset = engine.dataset(entry)
         return dataset.law, dataset.histories(1)[:, 0]
 
     @property
@@ -246,14 +246,14 @@ def assignments(texts: tuple[str, ...]) -> dict[str, Any]:
         if not (key and equals):
             raise GeobenchError(f"'{text}' sets nothing: write KEY=VALUE, for example width=32.")
         *path, last = key.split(".")
-        place = fields
+        group = fields
         for part in path:
-            place = place.setdefault(part, {})
-            if not isinstance(place, dict):
-                raise GeobenchError(f"'{text}': {part} was set to {place!r} before.")
-        if last in place:
+            group = group.setdefault(part, {})
+            if not isinstance(group, dict):
+                raise GeobenchError(f"'{text}': {part} was set to {group!r} before.")
+        if last in group:
             raise GeobenchError(f"--set {key} is given twice. Leave one out.")
-        place[last] = plain_yaml.load(value, f"the value of '{text}'")
+        group[last] = plain_yaml.load(value, f"the value of '{text}'")
     return fields
 
 

@@ -101,7 +101,7 @@ def describe_simulator(
         check_folder(path)
     if plot:
         figures.check(plot)
-    own, experiment = (
+    experiment_name, experiment = (
         experiments.alone(settings.plugins, name, assignments(changes), spin_up)
         if bare or not _is_experiment(settings, name)
         else settings.experiment(name, changes)
@@ -111,13 +111,13 @@ def describe_simulator(
     known = settings.known(experiment)
     if experiment.inexact_law and known is None:
         click.echo(
-            f"geobench: what is known at init time stands in the dataset of {own}, and that is not "
-            f"in the catalog: draws start from the exact state. Simulate it first.",
+            f"geobench: what is known at init time stands in the dataset of {experiment_name}, and "
+            f"that is not in the catalog: draws start from the exact state. Simulate it first.",
             err=True,
         )
     with blaming(f"the simulator {built.name}"):
-        found = describe(
-            own,
+        description = describe(
+            experiment_name,
             experiment,
             built,
             Effort.of(effort, built.spec, experiment.leads, exponents),
@@ -125,21 +125,23 @@ def describe_simulator(
             seed=seed,
             known=known,
         )
-    sections = report.sections(found, unit_days)
+    sections = report.sections(description, unit_days)
     if plot:
-        figures.picture(found, plot)
+        figures.picture(description, plot)
     if markdown:
-        text = pages.markdown(found.title, sections, _command(settings), _beside(plot, markdown))
+        text = pages.markdown(
+            description.title, sections, _command(settings), _beside(plot, markdown)
+        )
         markdown.write_text(text, "utf-8")
     if html:
-        drawn = figures.png(found)
-        html.write_text(pages.html(found.title, sections, _command(settings), drawn), "utf-8")
+        drawn = figures.png(description)
+        html.write_text(pages.html(description.title, sections, _command(settings), drawn), "utf-8")
     for path in filter(None, (plot, markdown, html)):
         click.echo(path.absolute().as_uri(), err=True)
     if as_json:
-        documents.show(report.as_json(found))
+        documents.show(report.as_json(description))
     else:
-        click.echo(terminal.report(found.title, sections), nl=False)
+        click.echo(terminal.report(description.title, sections), nl=False)
 
 
 def _is_experiment(settings: Settings, name: str) -> bool:
@@ -151,13 +153,14 @@ def _command(settings: Settings) -> str:
     context = click.get_current_context()
     files = (f"--plugin {shlex.quote(str(file))}" for file in settings.plugin_files)
     words = ["geobench", *files, "simulator describe"]
-    for each in context.command.params:
-        if each.name and context.get_parameter_source(each.name) is ParameterSource.COMMANDLINE:
-            value = context.params[each.name]
-            name = each.opts[0] if isinstance(each, click.Option) else ""
+    for parameter in context.command.params:
+        key = parameter.name
+        if key and context.get_parameter_source(key) is ParameterSource.COMMANDLINE:
+            value = context.params[key]
+            name = parameter.opts[0] if isinstance(parameter, click.Option) else ""
             values = () if value is True else value if isinstance(value, tuple) else (value,)
-            told = [f"{v:g}" if isinstance(v, float) else shlex.quote(str(v)) for v in values]
-            words += [f"{name} {each}".strip() for each in told] or [name]
+            texts = [f"{v:g}" if isinstance(v, float) else shlex.quote(str(v)) for v in values]
+            words += [f"{name} {text}".strip() for text in texts] or [name]
     return " ".join(words)
 
 

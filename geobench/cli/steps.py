@@ -51,12 +51,12 @@ def simulate(
     """
     from geobench.describe import film
 
-    own, realised = settings.experiment(experiment, changes)
+    experiment_name, realised = settings.experiment(experiment, changes)
     if animate:
         check_folder(animate)
         film.check(animate)
     session = settings.session(create=True)
-    made = session.simulate(name or own, realised)
+    made = session.simulate(name or experiment_name, realised)
     _tell(made, as_json=as_json)
     if animate:
         film.draw(session.engine.dataset(made), animate, settings.watch)
@@ -231,13 +231,13 @@ def score(
     session = settings.session()
     wanted = list(forecasts)
     if query is not None:
-        found = session.catalog.query(
+        matches = session.catalog.query(
             f"kind = forecast and ({query})" if query else "kind = forecast"
         )
-        wanted += [each for each in found["reference"] if each not in wanted]
+        wanted += [reference for reference in matches["reference"] if reference not in wanted]
     if not wanted:
         raise GeobenchError("there is no forecast to score. Name some, or ask for some by --query.")
-    drawn = [session.catalog.get(each, "forecast") for each in wanted]
+    drawn = [session.catalog.get(reference, "forecast") for reference in wanted]
     scorers = [
         session.registry.scorer(name)
         for kind, name in session.registry.offers
@@ -247,14 +247,14 @@ def score(
         scorer for scorer in scorers if law or not scorer.needs_law
     ]
     draws = session.catalog.get(law, "forecast") if law else None
-    told = []
+    shown = []
     for forecast in drawn:
         for made in session.scores(forecast, scorers, draws):
-            told.append(documents.of_entry(made))
+            shown.append(documents.of_entry(made))
             if not as_json:
                 _tell_score(made)
     if as_json:
-        documents.show(told)
+        documents.show(shown)
 
 
 def _tell_score(made: Entry) -> None:
@@ -262,8 +262,8 @@ def _tell_score(made: Entry) -> None:
     summary = ScoreSummary.of(made)
     for column, values in summary.scores.items():
         by_lead = zip(summary.lead_hours, values, strict=True)
-        told = "  ".join(f"day {h / 24:g}: {_number(value)}" for h, value in by_lead)
-        click.echo(f"  {column}  {told}")
+        line = "  ".join(f"day {h / 24:g}: {_number(value)}" for h, value in by_lead)
+        click.echo(f"  {column}  {line}")
 
 
 def _number(value: float | None) -> str:
@@ -281,28 +281,28 @@ def events(settings: Settings, forecast: str, *, as_json: bool) -> None:
     """
     session = settings.session()
     made = session.events(session.catalog.get(forecast, "forecast"))
-    told = _events(made)
+    rows = _events(made)
     if as_json:
-        documents.show({**documents.of_entry(made), "probabilities": told})
+        documents.show({**documents.of_entry(made), "probabilities": rows})
         return
     click.echo(made.reference)
-    for each in told:
-        ends = f"first step {each['mean'][0]:.4g}  last step {each['mean'][-1]:.4g}"
-        click.echo(f"  {each['event']}  {100 * each['quantile']:g} %  {ends}")
+    for row in rows:
+        ends = f"first step {row['mean'][0]:.4g}  last step {row['mean'][-1]:.4g}"
+        click.echo(f"  {row['event']}  {100 * row['quantile']:g} %  {ends}")
 
 
 def _events(made: Entry) -> list[dict[str, Any]]:
     """How probable each event is at each lead, averaged over init times and places, by area."""
     import numpy as np
 
-    found = made.load()
-    hours = (found["lead_time"].to_numpy() / np.timedelta64(1, "h")).tolist()
-    told = []
+    loaded = made.load()
+    hours = (loaded["lead_time"].to_numpy() / np.timedelta64(1, "h")).tolist()
+    rows = []
     for event in made.record.recipe["events"]:
         name = event["name"].replace("-", "_")
-        areas = found.get(f"{name}_area", 1.0)  # over their mean
-        mean = (found[name] * areas).mean(("init_time", f"{name}_place")).to_numpy()
-        for place, quantile in enumerate(found[f"{name}_quantile"].to_numpy().tolist()):
-            own = {"event": event["name"], "quantile": quantile, "lead_hours": hours}
-            told.append({**own, "mean": mean[:, place].tolist()})
-    return told
+        areas = loaded.get(f"{name}_area", 1.0)  # over their mean
+        mean = (loaded[name] * areas).mean(("init_time", f"{name}_place")).to_numpy()
+        for index, quantile in enumerate(loaded[f"{name}_quantile"].to_numpy().tolist()):
+            row = {"event": event["name"], "quantile": quantile, "lead_hours": hours}
+            rows.append({**row, "mean": mean[:, index].tolist()})
+    return rows

@@ -40,8 +40,8 @@ def work_out(connection: sqlite3.Connection) -> None:
     for row in connection.execute(_SCORES):
         cases.setdefault(row[:2], []).append(row[2:])
     for scores in cases.values():
-        own = [score for score in scores if not score[5]]
-        law = max((s for s in own if s[3]), key=lambda s: (s[2], s[1]), default=None)
-        base = max((s for s in own if s[4]), key=lambda s: s[1], default=None)
+        eligible = [score for score in scores if not score[5]]
+        law = max((s for s in eligible if s[3]), key=lambda s: (s[2], s[1]), default=None)
+        base = max((s for s in eligible if s[4]), key=lambda s: s[1], default=None)
         if law and base:
             connection.executemany(_SKILL, [(law[0], base[0], score[0]) for score in scores])

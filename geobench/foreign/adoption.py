@@ -97,23 +97,23 @@ def _laid_out(
     from geobench.foreign.own_attributes import check_dataset
     from geobench.foreign.valid_ranges import valid_ranges
 
-    told = check_dataset(catalog, foreign, dataset)
+    dataset_notes = check_dataset(catalog, foreign, dataset)
     wanted = template(dataset)
     ours, notes = conform(
         foreign, wanted, how.rename, assume_units=how.assume_units, assume_grid=how.assume_grid
     )
     ranges = valid_ranges(foreign, named(foreign, wanted, how.rename))
-    return ours, Limits.of(dataset, ranges=ranges), [*told, *notes]
+    return ours, Limits.of(dataset, ranges=ranges), [*dataset_notes, *notes]
 
 
 def _summary(failures: Counter[str], drawn: int, counts: Sequence[int]) -> ForecastSummary:
     """What the record says of it; `counts`: members of each init, where they were counted."""
-    told: dict[str, Any] = {"failed_members": failures.total(), "members": drawn}
+    fields: dict[str, Any] = {"failed_members": failures.total(), "members": drawn}
     if failures:
-        told["failures"] = dict(failures)
+        fields["failures"] = dict(failures)
     if len({*counts}) > 1:
-        told["member_counts"] = [*counts]
-    return ForecastSummary(**told)
+        fields["member_counts"] = [*counts]
+    return ForecastSummary(**fields)
 
 
 def _same(catalog: Catalog, draft: Draft, name: str, forecaster: Entry) -> Entry | None:
@@ -140,7 +140,7 @@ def template(dataset: Entry) -> "xr.Dataset":
     for name, variable in test.data_vars.items():
         if "time" in variable.dims:
             grid = {str(dim): size for dim, size in variable.sizes.items() if dim not in _TEST}
-            shape = (*(len(each) for each in cases.values()), *grid.values())
+            shape = (*(len(times) for times in cases.values()), *grid.values())
             zeros = np.broadcast_to(np.float32(0), shape)
             fields[str(name)] = ((*cases, *grid), zeros, dict(variable.attrs))
     grid_coords = {str(k): v for k, v in test.coords.items() if k not in (*_TEST, "start")}
@@ -155,9 +155,9 @@ def _forecaster(
 ) -> Entry:
     """The entry that stands for whoever made it: no weights, nothing known of its cost."""
     recipe: dict[str, Any] = {"model": {"use": FOREIGN, "model": model}, "seed": 0}
-    found = catalog.find("forecaster", recipe, {"dataset": dataset}, door="forecast")
-    if found:
-        return found
+    forecaster = catalog.find("forecaster", recipe, {"dataset": dataset}, door="forecast")
+    if forecaster:
+        return forecaster
     with catalog.draft(
         "forecaster",
         name,
@@ -172,9 +172,9 @@ def _forecaster(
 def _blocks(ours: "xr.Dataset", memory: int, members: int) -> Iterator[tuple[slice, "xr.Dataset"]]:
     """Read the forecast by blocks of inits: whole chunks of what is stored, with `members`."""
     sizes = {str(dim): size for dim, size in ours.sizes.items()}
-    per_init = sum(each.nbytes for each in ours.data_vars.values()) // sizes["init_time"]
-    own = layout.of_forecast(sizes | {"member": members}, 4).chunks["init_time"]
-    block = max(1, memory // 4 // (per_init * own)) * own
+    per_init = sum(variable.nbytes for variable in ours.data_vars.values()) // sizes["init_time"]
+    chunk = layout.of_forecast(sizes | {"member": members}, 4).chunks["init_time"]
+    block = max(1, memory // 4 // (per_init * chunk)) * chunk
     for first in range(0, sizes["init_time"], block):
         inits = slice(first, min(first + block, sizes["init_time"]))
         yield inits, ours.isel(init_time=inits).load()
@@ -184,11 +184,11 @@ def _present(ours: "xr.Dataset", limits: "Limits", memory: int) -> "NDArray[np.b
     """Which members have any number at sea, `(init, member)`; every init must have one."""
     import numpy as np
 
-    found = []
+    blocks = []
     for _, piece in _blocks(ours, memory, ours.sizes["member"]):
-        some = [limits.holds_any(each.to_numpy()) for each in piece.data_vars.values()]
-        found.append(np.any(some, axis=0))
-    present = np.concatenate(found)
+        some = [limits.holds_any(variable.to_numpy()) for variable in piece.data_vars.values()]
+        blocks.append(np.any(some, axis=0))
+    present = np.concatenate(blocks)
     empty = np.flatnonzero(~present.any(1))
     if empty.size:
         time = str(ours["init_time"].values[empty[0]].astype("M8[s]")).removesuffix(":00")

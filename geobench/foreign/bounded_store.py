@@ -31,15 +31,15 @@ class BoundedStore(WrapperStore[Store]):
         owner = owner_of(key, self._arrays)
         if value is None or owner is None:
             return value
-        own, data = self._arrays[owner], memoryview(value.to_bytes())
+        chunks, data = self._arrays[owner], memoryview(value.to_bytes())
         if byte_range is None:
-            check_chunks(own, data, key)
+            check_chunks(chunks, data, key)
         elif (
-            own.inner is not None
+            chunks.inner is not None
             and not isinstance(byte_range, SuffixByteRequest)
-            and len(data) != own.index  # the index, at the start
+            and len(data) != chunks.index  # the index, at the start
         ):
-            check_chunk(own, data, key)
+            check_chunk(chunks, data, key)
         return value
 
     async def get_partial_values(

@@ -95,9 +95,9 @@ def _check_assumed(
     bare = [names[our] for our in grids(wanted) if names[our] not in foreign.variables]
     for name in assumed:
         if name not in bare:
-            told = f"Such are: {', '.join(bare)}." if bare else "There is none: leave it out."
+            hint = f"Such are: {', '.join(bare)}." if bare else "There is none: leave it out."
             raise CatalogError(
-                f"--assume-grid {name}: {name} is no grid dimension without coordinate. {told}"
+                f"--assume-grid {name}: {name} is no grid dimension without coordinate. {hint}"
             )
 
 
@@ -146,14 +146,14 @@ def _times(
     positions, missing = {}, []
     for our, kind, show in (("init_time", "init time", _date), ("lead_time", "lead time", _hours)):
         have, want = _instants(foreign, names[our], our), _instants(wanted, our, our)
-        place = {time: position for position, time in enumerate(have)}
-        if len(place) < len(have):
+        position_of = {time: position for position, time in enumerate(have)}
+        if len(position_of) < len(have):
             twice = [show(time) for time, count in Counter(have).items() if count > 1]
             raise CatalogError(
-                f"{names[our]} holds {twice[0]} more than once ({len(have) - len(place)} too "
+                f"{names[our]} holds {twice[0]} more than once ({len(have) - len(position_of)} too "
                 f"many). Keep one of each."
             )
-        lost = [show(time) for time in want if time not in place]
+        lost = [show(time) for time in want if time not in position_of]
         if lost:
             are = "s are" if len(lost) > 1 else " is" if len(want) == 1 else "s is"
             there = _others(have, want, show)
@@ -162,7 +162,7 @@ def _times(
             )
         elif len(have) > len(want):
             notes.append(f"{kind}s that are not asked for and left out: {len(have) - len(want)}")
-        positions[our] = np.array([place.get(time, 0) for time in want], np.intp)
+        positions[our] = np.array([position_of.get(time, 0) for time in want], np.intp)
     if missing:
         raise CatalogError(
             f"{'; '.join(missing)}. A score needs all of them: add these forecasts, or correct "
@@ -187,9 +187,9 @@ def _others(
     if shift:
         off = f"{abs(shift) / 3600:.10g} h {'later' if shift > 0 else 'earlier'}"
         first = min(want)
-        found = show((first[0] + shift, first[1]))
+        shifted = show((first[0] + shift, first[1]))
         every = f"all {len(want)} are there" if len(want) > 1 else "it is there"
-        return f"{every} {off} ({found} for {show(first)})"
+        return f"{every} {off} ({shifted} for {show(first)})"
     others = [show(time) for time in sorted({*have} - {*want})]
     return f"the forecast has: {_some(others)}" if others else "the forecast has no others"
 
@@ -250,9 +250,9 @@ def _spans(numbers: "NDArray[Any]", units: object, name: str) -> "NDArray[np.tim
     unit = seconds_in(str(units))
     seconds = numbers.astype(np.float64) * (unit or 1.0)
     if units is None or unit is None or not (abs(seconds) < 9e9).all():
-        told = "has no units" if units is None else f"is in '{units}'"
+        problem = "has no units" if units is None else f"is in '{units}'"
         raise CatalogError(
-            f"{name} {told} and holds {_ends(numbers)}: no lead times. Give it the attribute "
+            f"{name} {problem} and holds {_ends(numbers)}: no lead times. Give it the attribute "
             f"units: hours, days, minutes or seconds."
         )
     return np.rint(seconds * 1e9).astype("m8[ns]")

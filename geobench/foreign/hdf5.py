@@ -10,7 +10,7 @@ from geobench_catalog.errors import CatalogError
 _HARMLESS = (2, 3, 5, 6)  # filters: shuffle, Fletcher's checksum, n-bit, scale and offset
 
 
-def check(place: Path) -> None:
+def check(path: Path) -> None:
     """Refuse data that lie in other files: HDF5 would read any file of whoever opens this one.
 
     `CatalogError` also for chunks that would take too much memory.
@@ -25,12 +25,12 @@ def check(place: Path) -> None:
         if data or isinstance(node, h5py.ExternalLink):
             elsewhere.append(name)
 
-    with h5py.File(place) as opened:
+    with h5py.File(path) as opened:
         opened.visititems_links(note)
         opened.visititems(note)
     if elsewhere:
         raise CatalogError(
-            f"{place}: {elsewhere[0]} lies in another file. Copy it into this one (nccopy does)."
+            f"{path}: {elsewhere[0]} lies in another file. Copy it into this one (nccopy does)."
         )
 
 
@@ -38,6 +38,6 @@ def _check_chunks(name: str, dataset: Any) -> None:
     """Hold the chunks that a dataset declares to the limits of Zarr stores."""
     size_of(list(dataset.chunks), dataset.dtype.itemsize, name)
     settings = dataset.id.get_create_plist()
-    filters = [settings.get_filter(place)[0] for place in range(settings.get_nfilters())]
-    if len([each for each in filters if each not in _HARMLESS]) > 1:
+    filters = [settings.get_filter(index)[0] for index in range(settings.get_nfilters())]
+    if len([filter_id for filter_id in filters if filter_id not in _HARMLESS]) > 1:
         raise refused(name, "packs its chunks twice")

@@ -40,9 +40,11 @@ def named(foreign: "xr.Dataset", wanted: "xr.Dataset", rename: Mapping[str, str]
     _name_grid(foreign, wanted, names, free)
     for our, variable in wanted.data_vars.items():
         called = {our, variable.attrs.get("long_name", our)}
-        told = [{free[n].get("standard_name"), free[n].get("long_name")} for n in free]
-        found = [n for n, titles in zip(free, told, strict=True) if n in fields and called & titles]
-        _settle(foreign, names, str(our), found)
+        title_sets = [{free[n].get("standard_name"), free[n].get("long_name")} for n in free]
+        matches = [
+            n for n, titles in zip(free, title_sets, strict=True) if n in fields and called & titles
+        ]
+        _settle(foreign, names, str(our), matches)
     for our, among in there.items():
         if our not in names and our != "member":
             raise CatalogError(
@@ -56,7 +58,7 @@ def hint(foreign: "xr.Dataset", wanted: "xr.Dataset", names: Mapping[str, str], 
     """The option that names the likeliest candidate for one of ours."""
     fields = our in wanted.data_vars
     among = foreign.data_vars if fields else [*foreign.coords, *foreign.dims, *foreign.data_vars]
-    free = [str(each) for each in dict.fromkeys(among) if each not in names.values()]
+    free = [str(candidate) for candidate in dict.fromkeys(among) if candidate not in names.values()]
     free.sort(key=lambda name: -_likeness(foreign, name, wanted, our))
     return f"--rename {free[0]}={our}" if free else f"--rename NAME={our} with a name that it has"
 
@@ -84,8 +86,8 @@ def names_a_time_or_member(foreign: "xr.Dataset", name: str) -> bool:
 
 
 def _attributes(foreign: "xr.Dataset", name: str) -> dict[str, str]:
-    told = foreign.variables[name].attrs if name in foreign.variables else {}
-    return {str(key): value for key, value in told.items() if isinstance(value, str)}
+    attributes = foreign.variables[name].attrs if name in foreign.variables else {}
+    return {str(key): value for key, value in attributes.items() if isinstance(value, str)}
 
 
 def _check_rename(there: Mapping[str, set[str]], rename: Mapping[str, str]) -> None:
@@ -111,15 +113,15 @@ def _settle(
     A dim without a coordinate gives way to a coordinate; any other two finds are an error.
     """
     for guess in guesses if our not in names else ():
-        found = [name for name in guess if name not in names.values()]
-        found = [name for name in found if name in foreign.variables] or found
-        if len(found) > 1:
+        matches = [name for name in guess if name not in names.values()]
+        matches = [name for name in matches if name in foreign.variables] or matches
+        if len(matches) > 1:
             raise CatalogError(
-                f"{our} may be {' or '.join(repr(name) for name in found)}. Say which: "
-                f"{' or '.join(f'--rename {name}={our}' for name in found)}."
+                f"{our} may be {' or '.join(repr(name) for name in matches)}. Say which: "
+                f"{' or '.join(f'--rename {name}={our}' for name in matches)}."
             )
-        if found:
-            names[our] = found[0]
+        if matches:
+            names[our] = matches[0]
             return
 
 
@@ -187,7 +189,9 @@ def grid_dims(variable: "xr.DataArray") -> list[str]:
 
 def grids(wanted: "xr.Dataset") -> list[str]:
     """Grid dims of all variables."""
-    return list(dict.fromkeys(dim for each in wanted.data_vars.values() for dim in grid_dims(each)))
+    return list(
+        dict.fromkeys(dim for variable in wanted.data_vars.values() for dim in grid_dims(variable))
+    )
 
 
 def direction(foreign: "xr.Dataset", name: str, wanted: "xr.Dataset", our: str) -> int:

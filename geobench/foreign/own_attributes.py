@@ -30,7 +30,7 @@ def check_dataset(catalog: Catalog, foreign: "xr.Dataset", dataset: Entry) -> li
     if not name or not reference.startswith("forecaster/"):
         return []
     known = _datasets(catalog, name, content)
-    if any(each.id == dataset.id for each in known):
+    if any(entry.id == dataset.id for entry in known):
         return []
     if known:
         raise _of_another(str(known[0].reference), reference, dataset)
@@ -50,18 +50,18 @@ def _of_another(other: str, reference: str, dataset: Entry) -> CatalogError:
 def _maker(parents: Any) -> str:
     """The forecaster in the attribute `parents`: reference and digest of its content."""
     try:
-        told = json.loads(parents)["forecaster"]
+        maker = json.loads(parents)["forecaster"]
     except (TypeError, ValueError, KeyError, RecursionError):
         return ""
-    return told if isinstance(told, str) else ""
+    return maker if isinstance(maker, str) else ""
 
 
 def _datasets(catalog: Catalog, name: str, content: str) -> list[Entry]:
     """Datasets of the forecasters here that have this name and content."""
-    found = []
+    datasets = []
     for reference in sorted(catalog.names.references("forecaster")):
         if reference.name == name:
             entry = catalog.get(str(reference))
             if entry.content_digest == content:
-                found.append(catalog.parent(entry, "dataset"))
-    return found
+                datasets.append(catalog.parent(entry, "dataset"))
+    return datasets

@@ -40,29 +40,31 @@ def first_unread(variable: "xr.Variable", places: Mapping[str, "NDArray[np.intp]
                 places = first
             else:
                 places = {**places, dim: places[dim][half:]}
-    return ", ".join(f"{dim} {place[0]}" for dim, place in places.items() if place.size)
+    return ", ".join(f"{dim} {indices[0]}" for dim, indices in places.items() if indices.size)
 
 
 def read_places(
     variable: "xr.Variable", places: Mapping[str, "NDArray[np.intp]"], dtype: Any = np.float32
 ) -> "NDArray[Any]":
     """Read the places along each dim, in the order of `places`, reading nothing besides them."""
-    sorted_places = {dim: np.unique(place, return_inverse=True) for dim, place in places.items()}
-    spans = {dim: _span(found) for dim, (found, _) in sorted_places.items()}
+    sorted_places = {
+        dim: np.unique(indices, return_inverse=True) for dim, indices in places.items()
+    }
+    spans = {dim: _span(unique) for dim, (unique, _) in sorted_places.items()}
     uneven = [dim for dim, span in spans.items() if not isinstance(span, slice)]
     if len(uneven) > 1:
         # HDF5 takes a list of places along one dim only: xarray would read the box around the rest.
         parts = [
-            read_places(variable, {**places, uneven[0]: place}, dtype)
-            for place in places[uneven[0]][:, None]
+            read_places(variable, {**places, uneven[0]: index}, dtype)
+            for index in places[uneven[0]][:, None]
         ]
         return np.concatenate(parts, list(places).index(uneven[0]))
     with np.errstate(over="ignore"):
         part = variable.isel(spans)
         block = part.values.astype(dtype, copy=False)
     block = block.transpose([part.dims.index(dim) for dim in places])
-    for at, (found, back) in enumerate(sorted_places.values()):
-        if not np.array_equal(back, np.arange(found.size)):
+    for at, (unique, back) in enumerate(sorted_places.values()):
+        if not np.array_equal(back, np.arange(unique.size)):
             block = block.take(back, at)
     return block
 

@@ -29,12 +29,12 @@ def combined(files: Mapping[str, "xr.Dataset"]) -> "xr.Dataset":
 
     opened = [*files.values()]
     first = opened[0]
-    parts = {dim: [_values(each, dim) for each in opened] for dim in _differing(files)}
+    parts = {dim: [_values(file, dim) for file in opened] for dim in _differing(files)}
     starts = {dim: _starts(values) for dim, values in parts.items()}
     tiles = _tiles(files, parts, starts)
     coords: dict[str, Any] = {}
     for dim, values in parts.items():
-        ordered = sorted({each.tobytes(): each for each in values}.values(), key=lambda v: v[0])
+        ordered = sorted({part.tobytes(): part for part in values}.values(), key=lambda v: v[0])
         coord = first.variables[dim]
         coords[dim] = dim, np.concatenate(ordered), coord.attrs, coord.encoding
     names = [name for name in first.variables if name not in parts]
@@ -50,8 +50,8 @@ def combined(files: Mapping[str, "xr.Dataset"]) -> "xr.Dataset":
     result = result.set_coords([name for name in first.coords if name in result.variables])
 
     def close() -> None:
-        for each in opened:
-            each.close()
+        for file in opened:
+            file.close()
 
     result.set_close(close)
     return result
@@ -61,9 +61,9 @@ def _differing(files: Mapping[str, "xr.Dataset"]) -> list[str]:
     """Dims whose coordinates differ between files; else single times or members that do."""
     opened = [*files.values()]
     first, *others = opened
-    for name, each in files.items():
-        if {*each.data_vars} != {*first.data_vars}:
-            odd = sorted({*map(str, each.data_vars)} ^ {*map(str, first.data_vars)})[0]
+    for name, file in files.items():
+        if {*file.data_vars} != {*first.data_vars}:
+            odd = sorted({*map(str, file.data_vars)} ^ {*map(str, first.data_vars)})[0]
             raise CatalogError(
                 f"{name} and {next(iter(files))} do not hold the same variables: {odd}. Name "
                 f"files of one forecast."
@@ -75,17 +75,17 @@ def _differing(files: Mapping[str, "xr.Dataset"]) -> list[str]:
         if variable.ndim == 0 and names_a_time_or_member(first, str(name))
     ]
     for names in (lines, single):
-        found = [
+        differing = [
             name
             for name in names
             if any(
-                name not in each.variables
-                or not np.array_equal(_values(each, name), _values(first, name))
-                for each in others
+                name not in file.variables
+                or not np.array_equal(_values(file, name), _values(first, name))
+                for file in others
             )
         ]
-        if found:
-            return found
+        if differing:
+            return differing
     raise CatalogError(
         f"the {len(files)} files have equal coordinates, so nothing says how they belong "
         f"together. Give each its init times, lead times or members as a coordinate."
@@ -107,20 +107,20 @@ def _equal(opened: Sequence["xr.Dataset"], name: str) -> bool:
     if first.size > 10**6:
         return False
     return all(
-        name in each.variables
-        and each.variables[name].dims == first.dims
-        and np.array_equal(each.variables[name].values, first.values, equal_nan=False)
-        for each in opened[1:]
+        name in file.variables
+        and file.variables[name].dims == first.dims
+        and np.array_equal(file.variables[name].values, first.values, equal_nan=False)
+        for file in opened[1:]
     )
 
 
 def _starts(values: Sequence["NDArray[Any]"]) -> dict[bytes, int]:
     """Where each part of a coordinate begins in the whole: by its first value."""
-    parts = {each.tobytes(): each for each in values}
-    starts, place = {}, 0
-    for key, each in sorted(parts.items(), key=lambda part: part[1][0]):
-        starts[key] = place
-        place += each.size
+    parts = {part.tobytes(): part for part in values}
+    starts, start = {}, 0
+    for key, part in sorted(parts.items(), key=lambda pair: pair[1][0]):
+        starts[key] = start
+        start += part.size
     return starts
 
 
@@ -141,20 +141,20 @@ def _tiles(
                 f"{name} and {tiles[corner]} hold the same {' and '.join(parts)}. Leave one out."
             )
         tiles[corner] = name
-    for corner in itertools.product(*(each.values() for each in starts.values())):
+    for corner in itertools.product(*(offsets.values() for offsets in starts.values())):
         if corner not in tiles:
-            told = ", ".join(
-                f"{dim} from {_first(starts[dim], parts[dim], place)}"
-                for dim, place in zip(parts, corner, strict=True)
+            missing = ", ".join(
+                f"{dim} from {_first(starts[dim], parts[dim], start)}"
+                for dim, start in zip(parts, corner, strict=True)
             )
             raise CatalogError(
-                f"no file holds {told}. Together the files must hold each {' and '.join(parts)}."
+                f"no file holds {missing}. Together the files must hold each {' and '.join(parts)}."
             )
     return tiles
 
 
-def _first(starts: Mapping[bytes, int], parts: Sequence["NDArray[Any]"], place: int) -> str:
-    return next(str(each[0]) for each in parts if starts[each.tobytes()] == place)
+def _first(starts: Mapping[bytes, int], parts: Sequence["NDArray[Any]"], start: int) -> str:
+    return next(str(part[0]) for part in parts if starts[part.tobytes()] == start)
 
 
 def _spread(
@@ -180,18 +180,18 @@ def _spread(
         for corner, source in tiles.items():
             inside = files[source].variables
             variable = inside[name]
-            own: dict[str, Positions] = dict(chosen)
+            positions: dict[str, Positions] = dict(chosen)
             into: list[Positions] = [np.arange(places.size) for places in chosen.values()]
             for dim, start in zip(axes, corner, strict=True):
                 size = inside[dim].size
                 if dim in chosen:
                     within = (chosen[dim] >= start) & (chosen[dim] < start + size)
                     into[dims.index(dim)] = np.flatnonzero(within)
-                    own[dim] = chosen[dim][within] - start
-            if all(places.size for places in own.values()):
-                there = {dim: places for dim, places in own.items() if dim in variable.dims}
+                    positions[dim] = chosen[dim][within] - start
+            if all(places.size for places in positions.values()):
+                there = {dim: places for dim, places in positions.items() if dim in variable.dims}
                 block = read_places(variable, there, first.dtype)
-                shape = [own[dim].size if dim in there else 1 for dim in dims]
+                shape = [positions[dim].size if dim in there else 1 for dim in dims]
                 result[np.ix_(*into)] = block.reshape(shape)
         return result[tuple(0 if isinstance(k, int | np.integer) else slice(None) for k in key)]
 
@@ -206,8 +206,8 @@ def _check_alike(name: str, files: Mapping[str, "xr.Dataset"], split: Mapping[st
     def lengths(variable: "xr.Variable") -> dict[str, int]:
         return {str(dim): size for dim, size in variable.sizes.items() if dim not in split}
 
-    for other, each in files.items():
-        variable = each.variables[name]
+    for other, file in files.items():
+        variable = file.variables[name]
         for what, one, two in (
             ("dimensions", first.dims, variable.dims),
             ("units", first.attrs.get("units"), variable.attrs.get("units")),

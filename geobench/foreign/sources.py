@@ -48,24 +48,24 @@ def open_foreign(given: Source | Sequence[Source]) -> "xr.Dataset":
 
 def listed(given: Source | Sequence[Source]) -> list[Source]:
     """Name every file that was given, also by a pattern."""
-    found: list[Source] = []
-    for each in [given] if isinstance(given, str | Path) else given:
-        text = str(each)
+    sources: list[Source] = []
+    for source in [given] if isinstance(given, str | Path) else given:
+        text = str(source)
         if glob.has_magic(text) and not is_url(text) and not Path(text).exists():
             matched = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 # of any root
             if not matched:
                 raise CatalogError(f"no file matches '{text}'. Check the pattern of the forecast.")
-            found += map(Path, matched)
+            sources += map(Path, matched)
         else:
-            found.append(text if is_url(text) else Path(text))
-    if not found:
+            sources.append(text if is_url(text) else Path(text))
+    if not sources:
         raise CatalogError("no file of the forecast is named. Name one or more.")
-    if len(found) > _MOST_FILES:
+    if len(sources) > _MOST_FILES:
         raise CatalogError(
-            f"{len(found):,} files are named, and {_MOST_FILES:,} are the most that are read. "
+            f"{len(sources):,} files are named, and {_MOST_FILES:,} are the most that are read. "
             f"Write the forecast as one Zarr store."
         )
-    return found
+    return sources
 
 
 def is_url(text: str) -> bool:
@@ -73,34 +73,34 @@ def is_url(text: str) -> bool:
     return text.startswith(_URLS)
 
 
-def _open(place: Source) -> "xr.Dataset":
+def _open(source: Source) -> "xr.Dataset":
     try:
-        if isinstance(place, str) and "::" in place:  # fsspec would go on to another address
-            raise CatalogError(f"{place} is several addresses in one. Name the Zarr store itself.")
-        if isinstance(place, Path) and not place.exists() and not _is_grib(place):
-            raise CatalogError(f"{place} is not there. Check the path of the forecast.")
+        if isinstance(source, str) and "::" in source:  # fsspec would go on to another address
+            raise CatalogError(f"{source} is several addresses in one. Name the Zarr store itself.")
+        if isinstance(source, Path) and not source.exists() and not _is_grib(source):
+            raise CatalogError(f"{source} is not there. Check the path of the forecast.")
         with _specification_unsaid():
-            return _read(place)
+            return _read(source)
     except CatalogError:
         raise
     except ModuleNotFoundError as error:
         raise CatalogError(
-            f"{place} cannot be opened ({error}). netCDF 4 needs: pip install h5netcdf h5py."
+            f"{source} cannot be opened ({error}). netCDF 4 needs: pip install h5netcdf h5py."
         ) from error
     except Exception as error:  # a damaged or hostile file makes the libraries raise anything
         raise CatalogError(
-            f"{place} cannot be opened ({one_line(error)}). Check that xarray opens it, or write "
+            f"{source} cannot be opened ({one_line(error)}). Check that xarray opens it, or write "
             f"it again."
         ) from error
 
 
-def _read(place: Source) -> "xr.Dataset":
+def _read(source: Source) -> "xr.Dataset":
     from geobench.foreign import zarr_stores
 
-    name = str(place).rstrip("/").lower()
-    if is_url(str(place)):
-        return _decoded(*zarr_stores.at_url(str(place)))
-    path = Path(place)
+    name = str(source).rstrip("/").lower()
+    if is_url(str(source)):
+        return _decoded(*zarr_stores.at_url(str(source)))
+    path = Path(source)
     if name.endswith(".zarr.zip") or (name.endswith(".zarr") and path.is_file()):
         return _decoded(*zarr_stores.in_zip(path))
     if name.endswith(".zarr"):
@@ -171,19 +171,19 @@ def _in_known_calendars(stored: "xr.Dataset") -> "xr.Dataset":
     return decoded
 
 
-def _open_netcdf(place: Path) -> "xr.Dataset":
+def _open_netcdf(path: Path) -> "xr.Dataset":
     import xarray as xr
 
     from geobench.foreign import hdf5
 
-    with place.open("rb") as file:
+    with path.open("rb") as file:
         magic = file.read(4)
     if magic not in (b"\x89HDF", b"CDF\x01", b"CDF\x02"):
         raise CatalogError(
-            f"{place} is no netCDF 3 or 4: it begins with {magic!r}. Write it again as one of them."
+            f"{path} is no netCDF 3 or 4: it begins with {magic!r}. Write it again as one of them."
         )
     engine: Any = "h5netcdf" if magic == b"\x89HDF" else "scipy"
     if engine == "h5netcdf":
-        hdf5.check(place)
-    stored = xr.open_dataset(place, engine=engine, chunks=None, decode_cf=False)
+        hdf5.check(path)
+    stored = xr.open_dataset(path, engine=engine, chunks=None, decode_cf=False)
     return _in_known_calendars(stored)

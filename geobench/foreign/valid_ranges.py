@@ -36,12 +36,12 @@ def valid_ranges(foreign: "xr.Dataset", names: Mapping[str, str]) -> dict[str, t
 def _numbers(name: str, value: Any, count: int) -> list[float]:
     """Read an attribute of a foreign file as so many numbers."""
     try:
-        told = [float(each) for each in np.atleast_1d(value).ravel()]
+        numbers = [float(number) for number in np.atleast_1d(value).ravel()]
     except (TypeError, ValueError):
-        told = []
-    if len(told) != count or np.isnan(told).any():
+        numbers = []
+    if len(numbers) != count or np.isnan(numbers).any():
         raise CatalogError(
             f"{name} has a valid range that cannot be read: {str(value)[:60]!r}. Write valid_min "
             f"and valid_max as one number each, or remove them."
         )
-    return told
+    return numbers

@@ -62,10 +62,10 @@ def _check_file(path: Path) -> None:
 def _check_finite(path: Path, weights: "Mapping[str, Tensor]") -> None:
     for name, value in weights.items():
         if value.is_floating_point() and not (finite := value.isfinite()).all():
-            place = [int(each) for each in (~finite).nonzero()[0]]
+            indices = [int(index) for index in (~finite).nonzero()[0]]
             raise GeobenchError(
-                f"{path}: the weight '{name}' holds {float(value[tuple(place)])} at {place}, and "
-                f"{int((~finite).sum()):,} of its {value.numel():,} numbers are not finite. "
+                f"{path}: the weight '{name}' holds {float(value[tuple(indices)])} at {indices}, "
+                f"and {int((~finite).sum()):,} of its {value.numel():,} numbers are not finite. "
                 f"Import weights of before the training failed."
             )
 
@@ -91,24 +91,24 @@ def check_used(weights: "Mapping[str, Tensor]", restored: "Mapping[str, Tensor]"
         for one, other in ((weights, restored), (restored, weights))
     )
     if extra or lost:
-        told = [f"the model does not use {_listed(extra)} of the file"] if extra else []
-        told += [f"the file does not hold {_listed(lost)} of the model"] if lost else []
+        problems = [f"the model does not use {_listed(extra)} of the file"] if extra else []
+        problems += [f"the file does not hold {_listed(lost)} of the model"] if lost else []
         raise GeobenchError(
-            f"{', and '.join(told)}. Name the model and the fields that these weights were "
+            f"{', and '.join(problems)}. Name the model and the fields that these weights were "
             f"trained with (--set), or rename the weights."
         )
     for key, value in weights.items():
-        own = restored[key].detach().cpu()
+        restored_value = restored[key].detach().cpu()
         for what, given, wanted in (
-            ("shape", tuple(value.shape), tuple(own.shape)),
-            ("dtype", value.dtype, own.dtype),
+            ("shape", tuple(value.shape), tuple(restored_value.shape)),
+            ("dtype", value.dtype, restored_value.dtype),
         ):
             if given != wanted:
                 raise GeobenchError(
                     f"the weight '{key}' has the {what} {given}, and the model's has {wanted}. "
                     f"Save it with that {what}."
                 )
-        if not torch.equal(value, own):
+        if not torch.equal(value, restored_value):
             raise GeobenchError(f"the weight '{key}' is another one after restore(weights).")
 
 

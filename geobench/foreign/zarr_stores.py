@@ -33,25 +33,25 @@ _LARGEST_CHUNK = 2**31  # bytes as stored
 _MOST_NODES = 100_000
 
 
-def in_folder(place: Path) -> tuple["xr.Dataset", bool]:
+def in_folder(folder: Path) -> tuple["xr.Dataset", bool]:
     """Open a folder without decoding; and whether it is Zarr 2."""
     import xarray as xr
     from zarr.storage import LocalStore
 
     metadata = {}
-    for file in _metadata_files(place, place):
-        name = file.relative_to(place).as_posix()
+    for file in _metadata_files(folder, folder):
+        name = file.relative_to(folder).as_posix()
         metadata[name] = file.read_bytes()
         check_node(json.loads(metadata[name]), name)
     # Not the consolidated metadata: what is read is then what has been checked, file by file.
-    store = BoundedStore(LocalStore(place, read_only=True), metadata)
+    store = BoundedStore(LocalStore(folder, read_only=True), metadata)
     stored = xr.open_zarr(store, chunks=None, consolidated=False, decode_cf=False)
-    return stored, (place / ".zgroup").exists()
+    return stored, (folder / ".zgroup").exists()
 
 
-def in_zip(place: Path) -> tuple["xr.Dataset", bool]:
+def in_zip(path: Path) -> tuple["xr.Dataset", bool]:
     """Open a zip file without decoding; and whether it is Zarr 2."""
-    return _opened(_zipped(place))
+    return _opened(_zipped(path))
 
 
 def at_url(url: str) -> tuple["xr.Dataset", bool]:
@@ -153,21 +153,21 @@ def _metadata_files(folder: str | Path, store: Path) -> Iterator[Path]:
                 yield Path(entry.path)
 
 
-def _zipped(place: Path) -> ForeignZarr:
+def _zipped(path: Path) -> ForeignZarr:
     """Open a zip file; the store is at its top, or in the one folder that it holds."""
-    if not zipfile.is_zipfile(place):
+    if not zipfile.is_zipfile(path):
         raise CatalogError(
-            f"{place} is a file and no zip; a .zarr is a folder. Unpack or write it again."
+            f"{path} is a file and no zip; a .zarr is a folder. Unpack or write it again."
         )
-    packed = zipfile.ZipFile(place)
+    packed = zipfile.ZipFile(path)
     members = {info.filename: info for info in packed.infolist() if not info.is_dir()}
     for name, info in members.items():
         if not is_inside(name):
-            raise CatalogError(f"{place} holds {name!r}, which leads out of it. Zip it again.")
+            raise CatalogError(f"{path} holds {name!r}, which leads out of it. Zip it again.")
         if info.flag_bits & 1:
-            raise CatalogError(f"{place}: {name} is encrypted. Zip it without a password.")
+            raise CatalogError(f"{path}: {name} is encrypted. Zip it without a password.")
     if len(members) < len([info for info in packed.infolist() if not info.is_dir()]):
-        raise CatalogError(f"{place} holds a name twice. Zip it again from the folder.")
+        raise CatalogError(f"{path} holds a name twice. Zip it again from the folder.")
     top = {name.partition("/")[0] for name in members}
     inner = f"{next(iter(top))}/" if len(top) == 1 and not top & _METADATA else ""
     names = {name.removeprefix(inner): info for name, info in members.items()}
@@ -177,15 +177,15 @@ def _zipped(place: Path) -> ForeignZarr:
         if key not in names:
             raise FileNotFoundError(key)
         largest = _LARGEST_METADATA if key.rpartition("/")[2] in _TOLD else _LARGEST_CHUNK
-        _check_size(f"{place}: {key}", names[key].file_size, largest)
+        _check_size(f"{path}: {key}", names[key].file_size, largest)
         with lock:  # a zip file is one file, read at one place
             return packed.read(names[key])
 
     async def fetch(key: str, start: int | None, end: int | None) -> bytes:
         return (await asyncio.to_thread(read, key))[start:end]
 
-    told = {key: read(key) for key in names if key.rpartition("/")[2] in _TOLD}
-    return ForeignZarr(told, names, fetch)
+    metadata = {key: read(key) for key in names if key.rpartition("/")[2] in _TOLD}
+    return ForeignZarr(metadata, names, fetch)
 
 
 def _check_size(what: str, size: int, largest: int) -> None:
@@ -202,12 +202,12 @@ def _in_bucket(url: str) -> ForeignZarr:
     base, _, name = url.rstrip("/").rpartition("/")
     bucket = RemoteStore(base)
     sizes = bucket.files(name)
-    told = {}
+    metadata = {}
     for key in sizes:
         if key.rpartition("/")[2] in _TOLD:
             _check_size(f"{url}/{key}", sizes[key], _LARGEST_METADATA)
-            told[key] = bucket.read(f"{name}/{key}")
-    if not told:
+            metadata[key] = bucket.read(f"{name}/{key}")
+    if not metadata:
         raise CatalogError(f"{url} holds no Zarr store. Check the URL of the forecast.")
     inner = bucket.zarr(name)
 
@@ -217,7 +217,7 @@ def _in_bucket(url: str) -> ForeignZarr:
         _check_size(f"{url}/{key}", sizes[key], _LARGEST_CHUNK)
         return await inner.fetch(key, start, end)
 
-    return ForeignZarr(told, sizes, fetch)
+    return ForeignZarr(metadata, sizes, fetch)
 
 
 def _on_web(url: str) -> ForeignZarr:
@@ -229,7 +229,7 @@ def _on_web(url: str) -> ForeignZarr:
     except ImportError as error:
         raise CatalogError(f"{url} needs a package that is not here: {error}.") from error
     base = url.rstrip("/")
-    told = _consolidated(base, partial(_download, web, largest=_LARGEST_METADATA))
+    metadata = _consolidated(base, partial(_download, web, largest=_LARGEST_METADATA))
 
     async def fetch(key: str, start: int | None, end: int | None) -> bytes:
         reading = _downloading(web, f"{base}/{key}", _LARGEST_CHUNK)
@@ -242,7 +242,7 @@ def _on_web(url: str) -> ForeignZarr:
                 f"Download the store, and import it from its folder."
             ) from error
 
-    return ForeignZarr(told, (), fetch)
+    return ForeignZarr(metadata, (), fetch)
 
 
 def _download(web: Any, url: str, *, largest: int) -> bytes | None:
@@ -270,13 +270,13 @@ async def _downloading(web: Any, url: str, largest: int) -> bytes:
 
 def _consolidated(base: str, read: Any) -> dict[str, bytes]:
     """Metadata of each group and array, from the one file that holds them all."""
-    told: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     if (text := read(f"{base}/zarr.json")) is not None:
         root = json.loads(text)
         nodes = ((root.pop("consolidated_metadata", None) or {}).get("metadata")) or {}
-        told = {"zarr.json": root} | {f"{name}/zarr.json": node for name, node in nodes.items()}
+        metadata = {"zarr.json": root} | {f"{name}/zarr.json": node for name, node in nodes.items()}
     elif (text := read(f"{base}/.zmetadata")) is not None:
-        told = nodes = json.loads(text)["metadata"]
+        metadata = nodes = json.loads(text)["metadata"]
     else:
         raise CatalogError(
             f"{base} has neither zarr.json nor .zmetadata. Check the URL of the store; a web "
@@ -287,8 +287,8 @@ def _consolidated(base: str, read: Any) -> dict[str, bytes]:
             f"the metadata of {base} are not consolidated, and a web server lists nothing. "
             f"Consolidate them (zarr.consolidate_metadata), or download the store."
         )
-    odd = [key for key in told if not is_inside(key) or key.rpartition("/")[2] not in _TOLD]
-    if odd or len(told) > _MOST_NODES:
-        what = f"the file {odd[0]!r}" if odd else f"{len(told):,} files"
+    odd = [key for key in metadata if not is_inside(key) or key.rpartition("/")[2] not in _TOLD]
+    if odd or len(metadata) > _MOST_NODES:
+        what = f"the file {odd[0]!r}" if odd else f"{len(metadata):,} files"
         raise CatalogError(f"the metadata of {base} name {what}. Write the store again.")
-    return {key: json.dumps(node).encode() for key, node in told.items()}
+    return {key: json.dumps(node).encode() for key, node in metadata.items()}

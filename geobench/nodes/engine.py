@@ -164,7 +164,7 @@ class Engine:
             if missing and (leads or first.node.collective):
                 made = type(first.node).make(self, missing)
             fresh = iter(self._agreed(lambda: made) if missing else [])
-            return [found for entry in entries if (found := entry or next(fresh))]
+            return [finished for entry in entries if (finished := entry or next(fresh))]
 
     def _agreed(self, question: Callable[[], Sequence[Entry | None]]) -> list[Entry | None]:
         """Let the first of the processes that torchrun started answer for all."""
@@ -182,7 +182,7 @@ class Engine:
         """Do a work that no other process does; wait for it, or raise `BusyError`."""
         recipe, parents = job.node.work(job.recipe, job.parents)
         what = f"{job.node.kind} {job.name}"
-        told = False
+        announced = False
         while True:
             with self.catalog.claim(job.node.kind, recipe, parents) as ours:
                 if ours:
@@ -190,9 +190,9 @@ class Engine:
                     return
             if not self.wait:
                 raise BusyError(f"another process is making the {what}.")
-            if not told:
+            if not announced:
                 with self.watch(f"wait for another process that is making the {what}"):
-                    told = True
+                    announced = True
             time.sleep(PATIENCE)
 
     @contextmanager

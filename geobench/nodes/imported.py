@@ -52,8 +52,8 @@ def import_forecaster(
     with blaming(f"the model {label}"):
         forecaster = _restored(model, content, weights, task)
     parents = {"dataset": dataset}
-    if found := engine.catalog.find("forecaster", recipe, parents, door="forecaster"):
-        return found
+    if existing := engine.catalog.find("forecaster", recipe, parents, door="forecaster"):
+        return existing
     node = ForecasterNode(Stored(dataset, engine.catalog), model, seed, label)
     with engine.catalog.draft(
         "forecaster",

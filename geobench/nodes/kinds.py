@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 @cache
 def node_classes() -> dict[str, type[Computed]]:
     """Return the class of nodes that computes each kind of entry."""
-    modules = [import_module(each.name) for each in iter_modules(nodes.__path__, "geobench.nodes.")]
+    modules = [
+        import_module(module_info.name)
+        for module_info in iter_modules(nodes.__path__, "geobench.nodes.")
+    ]
     return {
         value.kind: value
         for module in modules

@@ -92,13 +92,14 @@ class ScoreNode(Computed):
             engine.settled(shared=True),
             engine.watch(f"score {forecast.entry.record.name}") as progress,
         ):
-            found = statistics(engine, forecast, scorers, law, progress)
-            for scorer, job, own in zip(scorers, jobs, found, strict=True):
+            all_statistics = statistics(engine, forecast, scorers, law, progress)
+            for scorer, job, scorer_statistics in zip(scorers, jobs, all_statistics, strict=True):
                 with blaming(f"the scorer {scorer.name}"):
                     scorer.check_files()
                 if scorer.needs_law and law and law.entry.id == forecast.entry.id:
-                    own = own * 0  # nothing lies between the law and itself
-                made.append(_publish(engine, job, scorer, own))
+                    # Nothing lies between the law and itself.
+                    scorer_statistics = scorer_statistics * 0
+                made.append(_publish(engine, job, scorer, scorer_statistics))
         return made
 
 
@@ -124,7 +125,7 @@ class PieceTask:
 
     piece: Piece
     scorers: Sequence[int]
-    """Places of the scorers."""
+    """Indices of the scorers."""
     counts: Sequence[int] | None = None
     """How many members each init is scored with, where that differs; default: all."""
 
@@ -143,11 +144,11 @@ class PieceScoring:
     scorers: Sequence[Scorer]
     threads: int | None = None
     contexts: "dict[tuple[int, ...], Context]" = field(default_factory=dict, repr=False)
-    """What scorers may know, by their places."""
+    """What scorers may know, by their indices."""
 
     def __call__(self, task: PieceTask) -> "list[list[tuple[Piece, xr.Dataset]]]":
         """Return the statistics of each scorer of a task, by portions of its piece."""
-        scorers = [self.scorers[place] for place in task.scorers]
+        scorers = [self.scorers[index] for index in task.scorers]
         with numerics.settled(self.threads) if self.threads else nullcontext():
             return of_piece(
                 scorers,
@@ -162,11 +163,11 @@ class PieceScoring:
                 blaming=blaming,
             )
 
-    def _context(self, places: tuple[int, ...]) -> "Context":
-        if places not in self.contexts:
-            scorers = [self.scorers[place] for place in places]
-            self.contexts[places] = self.engine.context(self.forecast.dataset, scorers)
-        return self.contexts[places]
+    def _context(self, indices: tuple[int, ...]) -> "Context":
+        if indices not in self.contexts:
+            scorers = [self.scorers[index] for index in indices]
+            self.contexts[indices] = self.engine.context(self.forecast.dataset, scorers)
+        return self.contexts[indices]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send references, recipes and addresses instead of what is open here."""
@@ -208,14 +209,14 @@ def statistics(
     tasks = [*_tasks(engine, forecast, scorers, draws)]
     parts: list[list[tuple[Piece, xr.Dataset]]] = [[] for _ in scorers]
     results = _spread(engine, PieceScoring(engine, forecast, law, scorers), tasks)
-    for done, (task, found) in enumerate(zip(tasks, results, strict=True), 1):
-        for place, portions in zip(task.scorers, found, strict=True):
-            parts[place].extend(portions)
+    for done, (task, by_scorer) in enumerate(zip(tasks, results, strict=True), 1):
+        for index, portions in zip(task.scorers, by_scorer, strict=True):
+            parts[index].extend(portions)
         progress(done, len(tasks), "")
-    for scorer, own in zip(scorers, parts, strict=True):
+    for scorer, scorer_parts in zip(scorers, parts, strict=True):
         with blaming(f"the scorer {scorer.name}"):
-            whole = joined(scorer, own)
-        own.clear()  # what several scorers share is held until the last has copied it
+            whole = joined(scorer, scorer_parts)
+        scorer_parts.clear()  # what several scorers share is held until the last has copied it
         yield whole
 
 
@@ -239,10 +240,10 @@ def _tasks(
     size = stored_size(members, draws)
     count = cases["init_time"] * cases["lead_time"]
     together = max(1, engine.memory // 16 // max(1, size // count))
-    for places, counts in _groups(engine, forecast, scorers, draws):
-        chosen = [scorers[place] for place in places]
+    for indices, counts in _groups(engine, forecast, scorers, draws):
+        chosen = [scorers[index] for index in indices]
         for piece in cut(chosen, cases, size, together):
-            yield PieceTask(piece, places, counts)
+            yield PieceTask(piece, indices, counts)
 
 
 def _groups(
@@ -251,27 +252,27 @@ def _groups(
     scorers: Sequence[Scorer],
     draws: "xr.Dataset | None",
 ) -> list[tuple[list[int], list[int] | None]]:
-    """Places of the scorers that are given the same pieces, and the members of each init.
+    """Indices of the scorers that are given the same pieces, and the members of each init.
 
     Where inits differ in number of members, each is scored with its own number. Scorers that count
     ranks could not average their statistics then: they get as many members as the smallest init.
     """
     together, counts = _read_together(scorers), member_counts(forecast.entry)
     if counts is None:
-        return [(places, None) for places in together]
+        return [(indices, None) for indices in together]
     most = counts.index(max(counts))
     case = Piece((most, most + 1), (0, forecast.members.sizes["lead_time"]))
     truth, context = forecast.outcome(case), engine.context(forecast.dataset, scorers)
     ranked = {
-        place
-        for place, scorer in enumerate(scorers)
+        index
+        for index, scorer in enumerate(scorers)
         if _shaped_by_members(scorer, case, forecast.members, truth, context, counts, draws)
     }
     groups: list[tuple[list[int], list[int] | None]] = []
-    for places in together:
+    for indices in together:
         for members, part in (
-            (counts, [place for place in places if place not in ranked]),
-            ([min(counts)] * len(counts), [place for place in places if place in ranked]),
+            (counts, [index for index in indices if index not in ranked]),
+            ([min(counts)] * len(counts), [index for index in indices if index in ranked]),
         ):
             if part:
                 groups.append((part, members))
@@ -279,9 +280,9 @@ def _groups(
 
 
 def _read_together(scorers: Sequence[Scorer]) -> list[list[int]]:
-    """Places of the scorers that are given the same pieces."""
+    """Indices of the scorers that are given the same pieces."""
     groups = [
-        [place for place, scorer in enumerate(scorers) if scorer.whole_paths == whole]
+        [index for index, scorer in enumerate(scorers) if scorer.whole_paths == whole]
         for whole in (False, True)
     ]
     return [group for group in groups if group]

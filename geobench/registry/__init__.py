@@ -100,23 +100,25 @@ class Registry:
         except Exception:  # a stranger's error
             reason = "its error cannot be shown"
         known = isinstance(error, (ImportError, GeobenchError, pluggy.PluginValidationError))
-        told = reason if known else f"{type(error).__name__}: {reason}"
-        self.set_aside[owner] = plain(told)
+        message = reason if known else f"{type(error).__name__}: {reason}"
+        self.set_aside[owner] = plain(message)
 
     def _ask(self, owner: str, hook: str) -> list[Any]:
         """Call one hook of one plugin; set the plugin aside if that fails."""
         others = [self._manager.get_plugin(name) for name in self.plugins if name != owner]
         try:
             answers = self._manager.subset_hook_caller(hook, others)()
-            found = list(itertools.islice((own for each in answers for own in each), _MOST + 1))
-            if len(found) > _MOST:
+            offers = list(
+                itertools.islice((offer for answer in answers for offer in answer), _MOST + 1)
+            )
+            if len(offers) > _MOST:
                 raise GeobenchError(f"offers more than {_MOST:,} things by {hook}")
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             self._abandon(owner, error)
             return []
-        return found
+        return offers
 
     @cached_property
     def offers(self) -> dict[tuple[str, str], Offer]:
@@ -170,19 +172,21 @@ class Registry:
         """Commands that plugins add; asks for nothing else, so it stays quick."""
         import click
 
-        found: dict[str, click.Command] = {}
+        commands: dict[str, click.Command] = {}
         for owner in self.plugins:
             for command in self._ask(owner, "geobench_commands"):
                 if not isinstance(command, click.Command) or not _NAME.fullmatch(str(command.name)):
-                    told = f"its command {command!r} is no click command, or has no name like ours"
-                    self._abandon(owner, GeobenchError(told))
-                elif str(command.name) not in found:
+                    message = (
+                        f"its command {command!r} is no click command, or has no name like ours"
+                    )
+                    self._abandon(owner, GeobenchError(message))
+                elif str(command.name) not in commands:
                     command.help = plain(command.help or "")
-                    found[str(command.name)] = command
+                    commands[str(command.name)] = command
                 else:
-                    told = f"the name of its command {command.name} is taken"
-                    self._abandon(owner, GeobenchError(told))
-        return found
+                    message = f"the name of its command {command.name} is taken"
+                    self._abandon(owner, GeobenchError(message))
+        return commands
 
     def offer(self, kind: str, name: str) -> Offer:
         """Look up an offer; an unknown name is told with the likely one and what is set aside."""
@@ -210,8 +214,10 @@ class Registry:
                 f"{kind} {fields['use']} is installed in version {offered.version}, and version "
                 f"{version} is asked for. Install the plugin that has it, or leave the version out."
             )
-        own = {key: value for key, value in fields.items() if key not in ("use", "version")}
-        return offered.configured(own)
+        configuration = {
+            key: value for key, value in fields.items() if key not in ("use", "version")
+        }
+        return offered.configured(configuration)
 
     def simulator(self, recipe: object) -> "Simulator":
         """Build a simulator from its recipe."""
@@ -243,11 +249,11 @@ class Registry:
         from geobench.contracts.experiment import Experiment
         from geobench.contracts.plugin import validated
 
-        own = dict(fields)
-        if "use" in own:
-            start = read_yaml(self.offer("experiment", str(own.pop("use"))).value)
-            own = merged(start, own)
-        experiment = validated(Experiment, own, owner)
+        configuration = dict(fields)
+        if "use" in configuration:
+            start = read_yaml(self.offer("experiment", str(configuration.pop("use"))).value)
+            configuration = merged(start, configuration)
+        experiment = validated(Experiment, configuration, owner)
         simulator = self.simulator(experiment.simulator)
         filled = {**experiment.model_dump(), "simulator": simulator.recipe()}
         if experiment.assimilation:

@@ -26,23 +26,25 @@ def examine(plugin_files: tuple[Path, ...], device: str) -> Iterator[Check]:
 
 
 def _software() -> Iterator[Check]:
-    told = f"{platform.python_implementation()} {platform.python_version()}, {platform.platform()}"
-    yield Check("python", "ok", told)
+    detail = (
+        f"{platform.python_implementation()} {platform.python_version()}, {platform.platform()}"
+    )
+    yield Check("python", "ok", detail)
     versions = {name: _version(name) for name in _TOLD}
-    told = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    installed = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     unmet = [*_unmet()]
     if versions[_OURS] is None:
         cure = "install it: python -m pip install -e ."
-        yield Check("packages", "fail", f"{_OURS} is not installed; {told}", cure)
+        yield Check("packages", "fail", f"{_OURS} is not installed; {installed}", cure)
     elif unmet:
-        cure = f"python -m pip install {' '.join(repr(each) for each, _ in unmet)}"
-        found = "; ".join(f"{each} is asked for, and {has}" for each, has in unmet)
-        yield Check("packages", "fail", found, cure)
+        cure = f"python -m pip install {' '.join(repr(requirement) for requirement, _ in unmet)}"
+        detail = "; ".join(f"{requirement} is asked for, and {has}" for requirement, has in unmet)
+        yield Check("packages", "fail", detail, cure)
     else:
-        yield Check("packages", "ok", told)
+        yield Check("packages", "ok", installed)
     if _version(_OTHER) is not None:
-        found = f"{_OTHER} {_version(_OTHER)} is another project whose import package has our name"
-        yield Check("packages", "fail", found, f"python -m pip uninstall {_OTHER}")
+        detail = f"{_OTHER} {_version(_OTHER)} is another project whose import package has our name"
+        yield Check("packages", "fail", detail, f"python -m pip uninstall {_OTHER}")
 
 
 def _version(package: str) -> str | None:
@@ -74,16 +76,16 @@ def _devices(device: str) -> Iterator[Check]:
         count = torch.cuda.device_count()
         there += [f"cuda:{n} ({torch.cuda.get_device_name(n)})" for n in range(count)]
     elif torch.version.cuda is None and _NVIDIA.exists():
-        found = f"there is an NVIDIA driver, and torch {torch.__version__} has no CUDA"
-        yield Check("device", "warn", found, "to use the GPU, install a build of torch with CUDA")
+        detail = f"there is an NVIDIA driver, and torch {torch.__version__} has no CUDA"
+        yield Check("device", "warn", detail, "to use the GPU, install a build of torch with CUDA")
     if torch.backends.mps.is_available():
         there.append("mps")
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        found = f"'{device}' cannot be used: {str(error).partition(chr(10))[0]}"
+        detail = f"'{device}' cannot be used: {str(error).partition(chr(10))[0]}"
         cure = f"--device (before the command) takes one of: {', '.join(there)}"
-        yield Check("device", "fail", found, cure)
+        yield Check("device", "fail", detail, cure)
     else:
         yield Check("device", "ok", f"torch can use {', '.join(there)}; networks run on {device}")
 
@@ -94,13 +96,13 @@ def _threads() -> Iterator[Check]:
 
     cpus = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     counts = {"torch": torch.get_num_threads(), "numba": int(numba.get_num_threads())}
-    told = ", ".join(f"{name} {count}" for name, count in counts.items())
-    told = f"{told}, for {cpus} processors"
+    detail = ", ".join(f"{name} {count}" for name, count in counts.items())
+    detail = f"{detail}, for {cpus} processors"
     if max(counts.values()) > cpus:
         cure = f"set OMP_NUM_THREADS and NUMBA_NUM_THREADS to {cpus} or fewer"
-        yield Check("threads", "warn", f"{told}: they wait for one another", cure)
+        yield Check("threads", "warn", f"{detail}: they wait for one another", cure)
     else:
-        yield Check("threads", "ok", told)
+        yield Check("threads", "ok", detail)
 
 
 def _plugins(files: tuple[Path, ...]) -> Iterator[Check]:
@@ -113,8 +115,8 @@ def _plugins(files: tuple[Path, ...]) -> Iterator[Check]:
         if owner not in registry.set_aside:
             kinds = [offer.kind for offer in offers if offer.plugin == owner]
             counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
-            told = ", ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in counts.items())
-            yield Check("plugin", "ok", f"{owner}: {told or 'no simulator, model or scorer'}")
+            offered = ", ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in counts.items())
+            yield Check("plugin", "ok", f"{owner}: {offered or 'no simulator, model or scorer'}")
     for owner, reason in registry.set_aside.items():
         is_file = Path(owner).suffix == ".py"
         cure = "mend the file" if is_file else f"mend, upgrade or uninstall {owner}"

@@ -47,8 +47,8 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in known:
-                    told = f"the key '{key.value}' stands there twice. Leave one out"
-                    raise yaml.constructor.ConstructorError(None, None, told, key.start_mark)
+                    message = f"the key '{key.value}' stands there twice. Leave one out"
+                    raise yaml.constructor.ConstructorError(None, None, message, key.start_mark)
                 known.add(key.value)
         return self.construct_mapping(node, deep=True)
 
@@ -64,16 +64,16 @@ class _Loader(yaml.SafeLoader):
                 return int(value)
             if abs(value) != float("inf"):
                 return value
-        told = f"the number {_short(text)} is too large"
-        raise yaml.constructor.ConstructorError(None, None, told, node.start_mark)
+        message = f"the number {_short(text)} is too large"
+        raise yaml.constructor.ConstructorError(None, None, message, node.start_mark)
 
     def odd(self, node: yaml.ScalarNode) -> Any:
         """Refuse what some read as octal or hexadecimal, and others as decimal or text."""
-        told = (
+        message = (
             f"{_short(node.value)} may be read as a decimal, an octal or a hexadecimal number. "
             f"Write a decimal number without 0 in front, or put it in quotation marks"
         )
-        raise yaml.constructor.ConstructorError(None, None, told, node.start_mark)
+        raise yaml.constructor.ConstructorError(None, None, message, node.start_mark)
 
 
 _Loader.add_implicit_resolver(_TAG + "null", re.compile(r"(~|null|Null|NULL|)$"), [*"~nN", ""])

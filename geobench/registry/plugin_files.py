@@ -38,9 +38,11 @@ def load(file: Path) -> tuple[ModuleType, str]:
     folder, sources = file.absolute().parent, _read(file)
     digest = _digest(file, sources)
     # Equal names for equal files in every process: objects of these modules can be pickled.
-    place = hashlib.sha256(f"{file.absolute()} {digest}".encode()).hexdigest()[:16]
-    package = f"geobench_file_{place}"
-    for name in [each for each in sys.modules if each.partition(".")[0] == package]:
+    identifier = hashlib.sha256(f"{file.absolute()} {digest}".encode()).hexdigest()[:16]
+    package = f"geobench_file_{identifier}"
+    for name in [
+        module_name for module_name in sys.modules if module_name.partition(".")[0] == package
+    ]:
         del sys.modules[name]  # classes are made anew for each registry
     root = ModuleType(package)
     root.__path__ = [str(folder)]
@@ -53,24 +55,28 @@ def load(file: Path) -> tuple[ModuleType, str]:
 def _read(file: Path) -> _Sources:
     """Text of the file and of all modules that it imports from its folder, at any depth."""
     folder = file.absolute().parent
-    found: _Sources = {}
+    sources: _Sources = {}
     waiting = [file.name]
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found[path] = (folder / path).read_bytes()
-            waiting += _imported(folder, path, found[path])
-    return found
+        if path not in sources:
+            sources[path] = (folder / path).read_bytes()
+            waiting += _imported(folder, path, sources[path])
+    return sources
 
 
 def _digest(file: Path, sources: Mapping[str, bytes]) -> str:
-    own = hashlib.sha256(sources[file.name]).hexdigest()
+    file_digest = hashlib.sha256(sources[file.name]).hexdigest()
     others = [
         f"{path} {hashlib.sha256(sources[path]).hexdigest()}"
         for path in sorted(sources)
         if path != file.name
     ]
-    return hashlib.sha256("\n".join([own, *others]).encode()).hexdigest() if others else own
+    return (
+        hashlib.sha256("\n".join([file_digest, *others]).encode()).hexdigest()
+        if others
+        else file_digest
+    )
 
 
 def _imported(folder: Path, path: str, source: bytes) -> Iterator[str]:
@@ -83,15 +89,15 @@ def _imported(folder: Path, path: str, source: bytes) -> Iterator[str]:
     package = parts[:-1]  # of the module, and of an __init__.py the package itself
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            for each in node.names:
-                yield from _files(folder, each.name.split("."))
+            for alias in node.names:
+                yield from _files(folder, alias.name.split("."))
         elif isinstance(node, ast.ImportFrom):
             start = node.module.split(".") if node.module else []
             if node.level > len(package) + 1:
                 continue
             if node.level:
                 start = [*package[: len(package) + 1 - node.level], *start]
-            names = [each.name for each in node.names]
+            names = [alias.name for alias in node.names]
             yield from _files(folder, start, names, relative=node.level > 0)
         elif isinstance(node, ast.Call) and (name := _named_in_call(node)):
             inner = name.lstrip(".")
@@ -115,18 +121,18 @@ def _files(
     """Files that importing a module runs: its packages, itself, and what `names` name of it."""
     if parts and not relative and not _is_beside(folder, parts[0]):
         return
-    place = ""
+    prefix = ""
     for part in parts:
-        file = _module_file(folder, f"{place}{part}")
+        file = _module_file(folder, f"{prefix}{part}")
         if file:
             yield file
-        place += f"{part}/"
-    inside = folder / place
+        prefix += f"{part}/"
+    inside = folder / prefix
     for name in names:
         if name == "*":  # __all__ may name any of its modules
-            for each in sorted(inside.glob("*.py") if place else ()):
-                yield f"{place}{each.name}"
-        elif file := _module_file(folder, f"{place}{name}"):
+            for module in sorted(inside.glob("*.py") if prefix else ()):
+                yield f"{prefix}{module.name}"
+        elif file := _module_file(folder, f"{prefix}{name}"):
             yield file
 
 
@@ -195,11 +201,11 @@ class _Package:
             if level or not _is_beside(self.folder, first):
                 return builtins.__import__(name, globals, locals, given, level)
             try:
-                found = builtins.__import__(f"{self.name}.{name}", globals, locals, given, 0)
+                module = builtins.__import__(f"{self.name}.{name}", globals, locals, given, 0)
             except ModuleNotFoundError as error:
-                told = str(error).replace(f"{self.name}.", "")
-                raise ModuleNotFoundError(told, name=error.name, path=error.path) from error
-            return found if given else sys.modules[f"{self.name}.{first}"]
+                message = str(error).replace(f"{self.name}.", "")
+                raise ModuleNotFoundError(message, name=error.name, path=error.path) from error
+            return module if given else sys.modules[f"{self.name}.{first}"]
 
         return import_here
 
@@ -244,6 +250,6 @@ class _Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         """Run it; where there are modules beside it, these are what it imports, now and later."""
         if len(self._package.sources) > 1:
-            own = {"__import__": self._package.importer()}
-            module.__dict__["__builtins__"] = vars(builtins) | own
+            overrides = {"__import__": self._package.importer()}
+            module.__dict__["__builtins__"] = vars(builtins) | overrides
         super().exec_module(module)

@@ -43,26 +43,26 @@ def alone(words: Sequence[str]) -> Iterator[None]:
     if not _asks(words):
         yield
         return
-    own = sys.stdout
+    stdout = sys.stdout
     _Out.shown = False
-    if own is not sys.__stdout__ or not isinstance(
-        own, io.TextIOWrapper
+    if stdout is not sys.__stdout__ or not isinstance(
+        stdout, io.TextIOWrapper
     ):  # a test's, which has no descriptor of its own
-        _Out.stream, sys.stdout = own, sys.stderr
+        _Out.stream, sys.stdout = stdout, sys.stderr
         try:
             yield
         finally:
-            _Out.stream, sys.stdout = None, own
+            _Out.stream, sys.stdout = None, stdout
         return
-    own.flush()
+    stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)  # what compiled code and child processes print
-    stream = open(kept, "w", encoding=own.encoding, errors="replace")  # noqa: SIM115, PTH123
+    stream = open(kept, "w", encoding=stdout.encoding, errors="replace")  # noqa: SIM115, PTH123
     _Out.stream, sys.stdout = stream, sys.stderr
     try:
         yield
     finally:
-        _Out.stream, sys.stdout = None, own
+        _Out.stream, sys.stdout = None, stdout
         try:
             stream.flush()
         finally:
@@ -92,9 +92,9 @@ def of_entry(entry: "Entry") -> dict[str, Any]:
 def finite(value: Any) -> Any:
     """Put null for numbers that JSON does not have."""
     if isinstance(value, dict):
-        return {key: finite(each) for key, each in value.items()}
+        return {key: finite(child) for key, child in value.items()}
     if isinstance(value, (list, tuple)):
-        return [finite(each) for each in value]
+        return [finite(child) for child in value]
     if isinstance(value, float) and value - value != 0:
         return None
     return value

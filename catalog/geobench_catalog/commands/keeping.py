@@ -21,11 +21,11 @@ def tag(reference: str, tags: tuple[str, ...], *, remove: bool, as_json: bool) -
     catalog = here()
     entry = catalog.get(reference)
     with told(catalog.url):
-        for each in tags:
+        for tag in tags:
             if remove:
-                catalog.names.untag(entry.reference, each)
+                catalog.names.untag(entry.reference, tag)
             else:
-                catalog.tag(str(entry.reference), each)
+                catalog.tag(str(entry.reference), tag)
     left = catalog.names.tags().get(entry.reference, [])
     if as_json:
         documents.show({"reference": str(entry.reference), "tags": left})
@@ -52,12 +52,12 @@ def alias(reference: str, name: str | None, *, move: bool, remove: bool, as_json
 
     catalog = here()
     if remove:
-        found = alias_of(reference)
-        if found is None or name is not None:
+        removed = alias_of(reference)
+        if removed is None or name is not None:
             raise CatalogError(f"'{reference}' is no alias. Write --remove KIND/NAME@ALIAS.")
         with told(catalog.url):
-            catalog.names.forget(found)
-        _tell_alias(str(found), None, as_json=as_json)
+            catalog.names.forget(removed)
+        _tell_alias(str(removed), None, as_json=as_json)
         return
     if name is None:
         raise CatalogError("name the alias: geobench catalog alias REFERENCE NAME.")
@@ -93,12 +93,12 @@ def trust(references: tuple[str, ...], *, alone: bool, remove: bool, as_json: bo
             if catalog.distrust(reference):
                 changed.append(str(catalog.resolve(reference)))
         else:
-            changed += [str(each.reference) for each in catalog.trust(reference, alone=alone)]
+            changed += [str(entry.reference) for entry in catalog.trust(reference, alone=alone)]
     if as_json:
         documents.show({"trusted": not remove, "changed": changed})
         return
-    for each in changed:
-        click.echo(f"{'not trusted' if remove else 'trusted'}  {each}")
+    for name in changed:
+        click.echo(f"{'not trusted' if remove else 'trusted'}  {name}")
     if not changed:
         click.echo(
             "nothing changed: none of them is imported and " + ("" if remove else "un") + "trusted"
@@ -123,10 +123,10 @@ def verify(references: tuple[str, ...], *, as_json: bool) -> None:
             for problem in finding.problems:
                 click.echo(click.style("damaged  ", fg="red", bold=True) + problem)
             if not finding.problems:
-                told = (
+                detail = (
                     f"  {finding.files} files, {tables.size(finding.size)}" if finding.files else ""
                 )
-                click.echo(f"ok       {finding.owner}{told}")
+                click.echo(f"ok       {finding.owner}{detail}")
     bad = sum(bool(finding.problems) for finding in findings)
     if as_json:
         documents.show([finding._asdict() for finding in findings])
@@ -182,14 +182,14 @@ def remove(
     catalog = here()
     planned = removal.plan(catalog, references, cascade=cascade)
     for reference in planned:
-        told = f"{'would remove' if dry_run else 'remove'}  {reference}"
-        click.echo(told, err=as_json)
+        line = f"{'would remove' if dry_run else 'remove'}  {reference}"
+        click.echo(line, err=as_json)
     if not dry_run:
         if not yes and not click.confirm(f"Remove {len(planned)} entries for good?", err=True):
             raise CatalogError("nothing was removed.")
         removal.remove(catalog, references, cascade=cascade)
     if as_json:
-        documents.show({"removed": [str(each) for each in planned], "dry_run": dry_run})
+        documents.show({"removed": [str(reference) for reference in planned], "dry_run": dry_run})
 
 
 @click.command("gc")
@@ -213,14 +213,14 @@ def collect(older_than: float | None, *, dry_run: bool, unnamed: bool, as_json: 
 
     hours = None if older_than is None else 3600 * older_than
     catalog = here()
-    found = list(removal.collect(catalog, older_than=hours, dry_run=dry_run, unnamed=unnamed))
-    for each in () if unnamed else whole_without_name(catalog):
-        tell(CatalogError(f"kept: {each}."))
+    debris = list(removal.collect(catalog, older_than=hours, dry_run=dry_run, unnamed=unnamed))
+    for entry in () if unnamed else whole_without_name(catalog):
+        tell(CatalogError(f"kept: {entry}."))
     if as_json:
-        pieces = [{"piece": what, "bytes": size} for what, size in found]
+        pieces = [{"piece": what, "bytes": size} for what, size in debris]
         documents.show({"removed": pieces, "dry_run": dry_run})
         return
-    for what, size in found:
+    for what, size in debris:
         click.echo(f"{'would remove' if dry_run else 'removed'}  {what}  {tables.size(size)}")
-    what = "piece" if len(found) == 1 else "pieces"
-    click.echo(f"{len(found)} {what} of debris, {tables.size(sum(size for _, size in found))}")
+    what = "piece" if len(debris) == 1 else "pieces"
+    click.echo(f"{len(debris)} {what} of debris, {tables.size(sum(size for _, size in debris))}")

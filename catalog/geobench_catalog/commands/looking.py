@@ -34,30 +34,30 @@ def list_entries(kind: str | None, *, as_json: bool) -> None:
         "WHERE t.entry = e.entry ORDER BY t.tag)) AS tags FROM entries e"
     )
     listed = [dict(zip(columns, row, strict=True)) for row in rows]
-    found = [each for each in listed if kind in (None, each["kind"])]
-    if kind is not None and not found:
+    entries = [entry for entry in listed if kind in (None, entry["kind"])]
+    if kind is not None and not entries:
         catalog.vocabulary.check_kind(kind)
     order = catalog.vocabulary.order
-    found.sort(key=lambda each: (order(each["kind"]), each["name"], each["version"]))
-    for told in [*catalog.damaged.values(), *catalog.index.aside()]:
-        tell(CatalogError(told))
+    entries.sort(key=lambda entry: (order(entry["kind"]), entry["name"], entry["version"]))
+    for reason in [*catalog.damaged.values(), *catalog.index.aside()]:
+        tell(CatalogError(reason))
     if as_json:
         records = [
             {
-                **json.loads(each["record"]),
+                **json.loads(entry["record"]),
                 **{
-                    key: each[key]
+                    key: entry[key]
                     for key in ("reference", "id", "version", "tags", "origin", "door")
                 },
             }
-            for each in found
+            for entry in entries
         ]
         documents.show(records)
         return
     shown: tuple[str, ...] = _LISTED
-    if any(each["origin"] != "own" for each in found):
+    if any(entry["origin"] != "own" for entry in entries):
         shown += ("origin",)
-    tables.show(shown, [[each[name] or "" for name in shown] for each in found])
+    tables.show(shown, [[entry[name] or "" for name in shown] for entry in entries])
 
 
 @click.command()
@@ -111,11 +111,11 @@ def _origin(entry: "Entry", doors: Mapping[str, str]) -> str:
 
 def _tree(catalog: "Catalog", entry: "Entry", depth: int, role: str = "") -> None:
     click.echo(f"{'  ' * depth}{f'{role}: ' if role else ''}{entry.reference}  {entry.id[:12]}")
-    for each, parent in entry.record.parents.items():
+    for parent_role, parent in entry.record.parents.items():
         try:
-            _tree(catalog, catalog.parent(entry, each), depth + 1, each)
+            _tree(catalog, catalog.parent(entry, parent_role), depth + 1, parent_role)
         except CatalogError:
-            click.echo(f"{'  ' * (depth + 1)}{each}: {parent.reference} (not here)")
+            click.echo(f"{'  ' * (depth + 1)}{parent_role}: {parent.reference} (not here)")
 
 
 def _children(catalog: "Catalog", entry: "Entry") -> None:
@@ -158,20 +158,20 @@ def diff(first: str, second: str, *, as_json: bool) -> None:
     changes = difference.configuration(*both)
     arrays = list(difference.data(*both))
     if as_json:
-        told = {
+        document = {
             "configuration": [change._asdict() for change in changes],
             "data": [array._asdict() for array in arrays],
         }
-        documents.show(told)
+        documents.show(document)
         return
     for change in changes:
         click.echo(f"{change.field}: {_value(change.first)} | {_value(change.second)}")
     for array in arrays:
-        told_of = array.state
+        detail = array.state
         if array.differing:
-            told_of += f" in {array.differing:,} of {array.size:,} values"
-            told_of += f", by {array.largest:.4g} at most" if array.largest is not None else ""
-        click.echo(f"{array.array}: {told_of}")
+            detail += f" in {array.differing:,} of {array.size:,} values"
+            detail += f", by {array.largest:.4g} at most" if array.largest is not None else ""
+        click.echo(f"{array.array}: {detail}")
 
 
 def _value(value: object) -> str:
@@ -185,11 +185,11 @@ def usage(*, as_json: bool) -> None:
     from geobench_catalog.removal import collect
 
     catalog = here()
-    of = [each.name for each in catalog.vocabulary.columns if each.type == "reference"]
+    of = [column.name for column in catalog.vocabulary.columns if column.type == "reference"]
     groups = ", ".join(["kind", *(f"coalesce({quoted(name)}, '–')" for name in of)])
-    places = ", ".join(str(place) for place in range(1, len(of) + 2))
+    positions = ", ".join(str(position) for position in range(1, len(of) + 2))
     _, rows = catalog.index.sql(
-        f"SELECT {groups}, count(*), sum(size) FROM entries GROUP BY {places} "  # noqa: S608 # ours
+        f"SELECT {groups}, count(*), sum(size) FROM entries GROUP BY {positions} "  # noqa: S608 # ours
         "ORDER BY sum(size) DESC"
     )
     debris, none = list(collect(catalog, dry_run=True)), ["–"] * len(of)

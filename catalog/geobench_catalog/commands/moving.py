@@ -60,8 +60,8 @@ def bring_in(path: Path, *, trust: bool, as_json: bool) -> None:
 
 def _tell(arrivals: "Iterable[Arrival]", *, as_json: bool) -> None:
     if as_json:
-        told = [{"wanted": str(w), "here": str(h), "new": new} for w, h, new in arrivals]
-        documents.show(told)
+        rows = [{"wanted": str(w), "here": str(h), "new": new} for w, h, new in arrivals]
+        documents.show(rows)
         return
     for arrival in arrivals:
         if not arrival.new:

@@ -115,15 +115,15 @@ class OneLine(click.Group):
         except OSError as error:
             if ctx.params.get("debug") or error.errno == errno.EPIPE:  # click ends quietly then
                 raise
-            told = f"{error.filename}: " if error.filename else ""
-            told += f"{error.strerror or error}. Look at permissions and free space; --debug "
-            tell(GeobenchError(f"{told}(before the command) shows where it came from."))
+            message = f"{error.filename}: " if error.filename else ""
+            message += f"{error.strerror or error}. Look at permissions and free space; --debug "
+            tell(GeobenchError(f"{message}(before the command) shows where it came from."))
             sys.exit(2)
         except MemoryError as error:
             if ctx.params.get("debug"):
                 raise
-            told = f" ({error})" if str(error) else ""
-            tell(GeobenchError(f"there is not enough memory{told}. Make the numbers smaller."))
+            reason = f" ({error})" if str(error) else ""
+            tell(GeobenchError(f"there is not enough memory{reason}. Make the numbers smaller."))
             sys.exit(2)
         except SystemExit as end:  # none of ours: commands raise click's Exit
             if ctx.params.get("debug"):

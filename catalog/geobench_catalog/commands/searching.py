@@ -55,12 +55,12 @@ def query(
         if form == "table" and columns is None:
             kept = [
                 name
-                for place, name in enumerate(names)
-                if name in _ALWAYS or not _hidden(catalog, rows, place, name)
+                for index, name in enumerate(names)
+                if name in _ALWAYS or not _hidden(catalog, rows, index, name)
             ]
             names, rows = _select(names, rows, kept)
-    for told in [*catalog.damaged.values(), *catalog.index.aside()]:
-        tell(CatalogError(told))
+    for reason in [*catalog.damaged.values(), *catalog.index.aside()]:
+        tell(CatalogError(reason))
     if columns is not None:
         names, rows = _select(names, rows, [name.strip() for name in columns.split(",")])
     tables.show(names, rows, form=form)
@@ -69,12 +69,12 @@ def query(
         click.echo(f"{len(rows)} {what}{'s' * (len(rows) != 1)}", err=True)
 
 
-def _hidden(catalog: Catalog, rows: list[tuple[object, ...]], place: int, name: str) -> bool:
+def _hidden(catalog: Catalog, rows: list[tuple[object, ...]], index: int, name: str) -> bool:
     """Whether a table for people leaves a column out: the reference says it, or it is empty."""
     if name in ("kind", "name", "version", "id", "seconds"):
         return True
-    own = [column.name for column in catalog.vocabulary.columns]
-    return name in (*_SHORT, *own) and {row[place] for row in rows} <= {None, "own"}
+    columns = [column.name for column in catalog.vocabulary.columns]
+    return name in (*_SHORT, *columns) and {row[index] for row in rows} <= {None, "own"}
 
 
 def _select(
@@ -85,8 +85,8 @@ def _select(
         close = difflib.get_close_matches(unknown[0], names, n=1)
         hint = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(names)}."
         raise CatalogError(f"there is no column '{unknown[0]}'. {hint}")
-    places = [names.index(name) for name in kept]
-    return kept, [tuple(row[place] for place in places) for row in rows]
+    indices = [names.index(name) for name in kept]
+    return kept, [tuple(row[index] for index in indices) for row in rows]
 
 
 @click.command()

@@ -22,19 +22,20 @@ def show(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, form: str = "
         writer.writerows([csv_cell(value) for value in row] for row in rows)
         documents.write(text.getvalue())
     else:
-        _table(columns, [[_cell(name, each) for name, each in zip(columns, row, strict=True)]
+        _table(columns, [[_cell(name, value) for name, value in zip(columns, row, strict=True)]
                          for row in rows])  # fmt: skip
 
 
 def _table(columns: Sequence[str], rows: list[list[str]]) -> None:
-    widths = [max(map(len, each)) for each in zip(columns, *rows, strict=True)]
+    widths = [max(map(len, texts)) for texts in zip(columns, *rows, strict=True)]
     numeric = [
-        bool(rows) and all(_is_number(row[place]) for row in rows) for place in range(len(columns))
+        bool(rows) and all(_is_number(row[column]) for row in rows)
+        for column in range(len(columns))
     ]
     for index, row in enumerate([list(columns), *rows]):
         cells = [
-            each.rjust(width) if right else each.ljust(width)
-            for each, width, right in zip(row, widths, numeric, strict=True)
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
         ]
         line = "  ".join(cells).rstrip()
         click.echo(click.style(line, bold=True) if index == 0 else line)
