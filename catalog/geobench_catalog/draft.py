@@ -147,7 +147,7 @@ class Draft:
         return Regions(self.path, self._store.url)
 
     def take(self, filled: Filled) -> None:
-        """Take over what another process has filled; `CatalogError` if a chunk was written twice."""
+        """Take over what a process has filled; `CatalogError` if two wrote the same chunk."""
         for name in sorted(self._files.keys() & filled.files.keys()):
             raise CatalogError(
                 f"{self._kind}/{self._name}: {name} was written by two processes. Cut the data "

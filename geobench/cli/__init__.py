@@ -17,7 +17,7 @@ from geobench.cli.plugins import plugins
 from geobench.cli.reproduce import reproduce
 from geobench.cli.run import run
 from geobench.cli.scorers import scorers, test
-from geobench.cli.settings import Settings, Size
+from geobench.cli.settings import COUNT, Settings, Size
 from geobench.cli.simulator import simulator
 from geobench.cli.steps import events, forecast, score, simulate, train
 from geobench_catalog.commands.one_line import OneLine
@@ -59,12 +59,19 @@ def _added(ctx: click.Context) -> dict[str, click.Command]:
     type=Size(),
     default="1GiB",
     show_default=True,
-    help="What the data of a step may take in memory at once.",
+    help="What the data of a step may take in memory at once, in each process.",
 )
 @click.option(
     "--scheduler",
     metavar="ADDRESS",
     help="Of a dask scheduler whose workers score, e.g. tcp://10.0.0.1:8786.",
+)
+@click.option(
+    "--processes",
+    type=COUNT,
+    metavar="N",
+    help="Forecast and score by N processes of this machine, each with its part of the threads.  "
+    "[default: 1; for the pages of a site as many as cores]",
 )
 @click.option("--quiet", "-q", is_flag=True, help="No progress bars.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
@@ -76,6 +83,7 @@ def main(
     device: str,
     memory: int,
     scheduler: str | None,
+    processes: int | None,
     *,
     quiet: bool,
     debug: bool,
@@ -84,7 +92,9 @@ def main(
 
     The options below stand before the command: geobench --quiet run STUDY.
     """
-    ctx.obj = Settings(catalog_url, plugin, device, memory, scheduler, quiet=quiet, debug=debug)
+    ctx.obj = Settings(
+        catalog_url, plugin, device, memory, scheduler, processes, quiet=quiet, debug=debug
+    )
 
 
 _STEPS = (run, leaderboard, simulate, train, forecast, score, test, plan, events, control)

@@ -11,12 +11,9 @@ from geobench_catalog.commands import documents
 from geobench_catalog.commands.place import json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from geobench.board.comparison import Comparison
     from geobench.board.model import Board
-    from geobench.site.board_pages import BoardPages
-    from geobench.study.compare import Outcome
 
 FORMATS = ("table", "markdown", "latex", "csv", "json")
 
@@ -102,7 +99,7 @@ def show(
 
     For example: geobench leaderboard studies/quick.yaml --html board.html
     """
-    from geobench.study import compare
+    from geobench.study import compare, pages
     from geobench.study.file import read_study
     from geobench.study.graph import StudyGraph
 
@@ -116,10 +113,11 @@ def show(
         settings.tell(failure)
     form = "json" if as_json else form
     if html:
-        _write(html, _in_one_file(outcome, study.stem, read.title or study.stem))
+        _write(html, pages.in_one_file(outcome, study.stem, read.title or study.stem))
         click.echo(html.absolute().as_uri(), err=form != "table")
     if figures:
-        _draw(outcome, figures)
+        count = len(pages.paper_figures(outcome, figures))
+        click.echo(f"{count} figures in {figures.absolute().as_uri()}", err=True)
     if form != "table" or not html:
         _print(outcome.boards, form)
     finish(bool(outcome.failures), outcome.boards)
@@ -142,33 +140,6 @@ def _print(boards: "list[Board]", form: str) -> None:
         write = {"markdown": markdown.text, "latex": latex.text}[form]
         for board in boards:
             click.echo(write(for_papers(board)))
-
-
-def _in_one_file(outcome: "Outcome", name: str, title: str) -> str:
-    """Return the pages of all boards as the text of one file."""
-    from geobench.site.board_pages import Shown, board_pages, page_of
-    from geobench.site.one_file import one_file
-
-    # Boards of some of the cases have no entries of their own.
-    comparisons: Sequence[Comparison | None] = outcome.comparisons or [None] * len(outcome.boards)
-    pages = [
-        board_pages(
-            Shown(page_of(name, f"{board.name}-{index}"), title, board, comparison, in_file=True)
-        )
-        for index, (board, comparison) in enumerate(zip(outcome.boards, comparisons, strict=True))
-    ]
-    return one_file(pages, title=title, notes=[str(failure) for failure in outcome.failures])
-
-
-def _draw(outcome: "Outcome", folder: Path) -> None:
-    from geobench.board import paper_figures
-
-    files = [
-        file
-        for comparison in outcome.comparisons
-        for file in paper_figures.save(comparison, folder)
-    ]
-    click.echo(f"{len(files)} figures in {folder.absolute().as_uri()}", err=True)
 
 
 @leaderboard.command(epilog=EXIT_CODES)
@@ -215,36 +186,24 @@ def build(
 
     For example: geobench leaderboard build studies/quick.yaml --out site
     """
-    from geobench.cli import building
-    from geobench.site import build as site
-    from geobench.site import changes
+    from geobench.study import pages
+    from geobench.study.file import read_study
 
-    changes.last_build(out)  # before anything is computed
-    planned = [
-        plan
-        for study in studies
-        for plan in building.plans(
-            settings, study, nfe, guests, imported=imported, exchanges=exchanges, by_model=by_model
-        )
-    ]
-    site.check_apart([(plan.name, plan.experiment) for plan in planned])
-    boards: list[BoardPages] = []
-    notes: list[str] = []
-    for made in building.made(planned):
-        boards.append(made.board)
-        for failure in made.failures:
-            settings.tell(failure)
-            notes.append(str(failure))
-    titles = list(dict.fromkeys(board.overview.study for board in boards))
-    heading = title or (titles[0] if len(titles) == 1 else "Leaderboard")
-    document = site.build(boards, out, title=heading, notes=notes)
+    engine = settings.engine(processes=settings.every_process)
+    named = [(study.stem, read_study(study, nfe)) for study in studies]
+    rows = pages.Rows(guests, exchanges, by_model=by_model)
+    node = pages.site_node(engine, named, rows, imported=imported, title=title)
+    site = engine.build(node, out)
+    for failure in site.failures:
+        settings.tell(failure)
     page = (out / "index.html").absolute().as_uri()
     if as_json:
-        documents.show({"page": page, "changes": document["changes"], "notes": notes})
+        notes = [str(failure) for failure in site.failures]
+        documents.show({"page": page, "changes": site.document["changes"], "notes": notes})
     else:
         click.echo(page)
-        click.echo(_since(document), nl=False)
-    finish(bool(notes), sound=all(board.sound for board in boards))
+        click.echo(_since(site.document), nl=False)
+    finish(bool(site.failures), sound=site.sound)
 
 
 def _since(document: "Mapping[str, Any]") -> str:

@@ -44,6 +44,7 @@ class Settings:
     device: str = "cpu"
     memory: int = 2**30
     scheduler: str | None = None
+    processes: int | None = None
     quiet: bool = False
     debug: bool = False
 
@@ -109,17 +110,25 @@ class Settings:
 
         return unwatched if self.quiet else _watch
 
-    def engine(self, *, create: bool = False, registry: "Registry | None" = None) -> "Engine":
-        """Everything that is needed to find and make entries; default: with all `plugins`."""
+    @property
+    def every_process(self) -> int:
+        """Processes for pages: those asked for, or as many as cores; with --debug one."""
+        from geobench.nodes.processes import cores
+
+        return self.processes or (1 if self.debug else cores())
+
+    def engine(self, *, create: bool = False, processes: int | None = None) -> "Engine":
+        """Everything that is needed to find and make entries, with all `plugins`."""
         from geobench.nodes.engine import Engine
 
         return Engine(
             self.catalog(create=create),
-            registry or self.plugins,
+            self.plugins,
             self.watch,
             self.device,
             self.memory,
             scheduler=self.scheduler,
+            processes=processes or self.processes or 1,
         )
 
     def session(self, *, create: bool = False) -> "Session":

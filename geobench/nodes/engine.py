@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from geobench.contracts.model import Watch, unwatched
 from geobench.errors import BusyError, GeobenchError
 from geobench.forecasts.forecast import Forecast
-from geobench.nodes.node import Computed, Entries, Given, Job, Node
+from geobench.nodes import processes
+from geobench.nodes.node import Computed, Entries, Folder, Given, Job, Node, Part
 from geobench.nodes.stored import Stored, opened
 from geobench.registry import Registry
 from geobench.training import numerics
@@ -195,6 +196,22 @@ class Engine:
                     announced = True
             time.sleep(PATIENCE)
 
+    def build(self, node: Folder, folder: Path) -> Any:
+        """Write the files of a node into a folder; return what it tells of them."""
+        parts = node.parts(self)
+
+        def watched() -> Iterator[Any]:
+            made = processes.spread(self._part, parts, self.processes, lambda part: part.work)
+            for done, (part, result) in enumerate(zip(parts, made, strict=True), 1):
+                progress(done, len(parts), part.name)
+                yield result
+
+        with self.watch(node.name) as progress:
+            return node.write(folder, watched())
+
+    def _part(self, part: Part) -> Any:
+        return part.make(self)
+
     @contextmanager
     def settled(self, *, shared: bool = False) -> Iterator[int]:
         """Compute with this engine's threads; `shared`: with those of one of its processes."""
@@ -245,6 +262,7 @@ class Engine:
         Control runs for thresholds are made if they are missing.
         """
         from geobench.nodes.control import controls_of
+
         stored = Stored(dataset.entry, self.catalog)
         limits = {}
         for scorer in scorers:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from geobench.twin.dataset import Dataset
     from geobench_catalog.region import Regions
 
+
 @dataclass(frozen=True, eq=False)
 class ForecastNode(Computed):
     """`members` members for every init and lead time of `cases`; default: the test split.

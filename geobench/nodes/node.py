@@ -5,8 +5,9 @@ it: it looks each node up in the catalog, and makes what is missing.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from geobench_catalog import Entry
@@ -101,6 +102,37 @@ class Computed(Node):
     def work(self, recipe: Recipe, parents: Entries) -> tuple[Recipe, Entries]:
         """Return what a process claims that makes it; nodes with equal work are made together."""
         return recipe, parents
+
+
+class Part(Protocol):
+    """A part of a folder that a process makes by itself; it can be pickled."""
+
+    @property
+    def name(self) -> str:
+        """What it is called while it is made."""
+
+    @property
+    def work(self) -> float:
+        """How much there is to do, beside the other parts."""
+
+    def make(self, engine: "Engine") -> Any:
+        """Make it, from what the engine finds."""
+
+
+class Folder(Node):
+    """Files in a folder beside the catalog, made anew each time from what is found in it."""
+
+    def labels_of(self, parents: Mapping[str, Named]) -> dict[str, str]:
+        """Return nothing: it is not in the catalog."""
+        return {}
+
+    @abstractmethod
+    def parts(self, engine: "Engine") -> Sequence[Part]:
+        """Return what several processes may make; raise if something is missing."""
+
+    @abstractmethod
+    def write(self, folder: Path, parts: Iterator[Any]) -> Any:
+        """Write the files, once their parts are made; return what is to be told of them."""
 
 
 Own = TypeVar("Own", bound=Computed, covariant=True)

@@ -5,10 +5,8 @@ loads the plugins by itself, and ends with the one that started it, however that
 """
 
 import os
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,13 +37,12 @@ def spread(
         return
     from concurrent.futures.process import BrokenProcessPool
 
-    function = pickle.dumps(apply)
-    order = range(len(tasks))
+    order = [*range(len(tasks))]
     if work:
-        order = sorted(order, key=lambda index: -work(tasks[index]))
+        order.sort(key=lambda index: -work(tasks[index]))
     try:
-        with _pool(count) as pool:
-            begun = {index: pool.submit(_applied, function, tasks[index]) for index in order}
+        with _pool(count, apply) as pool:
+            begun = {index: pool.submit(_applied, tasks[index]) for index in order}
             for index in range(len(tasks)):
                 yield begun.pop(index).result()
     except BrokenProcessPool as error:
@@ -55,15 +52,12 @@ def spread(
         ) from error
 
 
-def _applied(function: bytes, task: Any) -> Any:
-    return _loaded(function)(task)
+_apply: list[Callable[[Any], Any]] = []
+"""What a process has been started for; nothing in the first one."""
 
 
-@lru_cache(1)
-def _loaded(function: bytes) -> Callable[[Any], Any]:
-    """Open what a function needs, once for all its tasks."""
-    loaded: Callable[[Any], Any] = pickle.loads(function)  # noqa: S301 # of the process that started this one
-    return loaded
+def _applied(task: Any) -> Any:
+    return _apply[0](task)
 
 
 def cores() -> int:
@@ -72,14 +66,14 @@ def cores() -> int:
 
 
 @contextmanager
-def _pool(count: int) -> "Iterator[ProcessPoolExecutor]":
+def _pool(count: int, apply: Callable[[Any], Any]) -> "Iterator[ProcessPoolExecutor]":
     """So many processes, which are gone afterwards."""
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
     context = multiprocessing.get_context("spawn")  # a fork would share locks of threads
     ours, theirs = context.Pipe()
-    pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(theirs,))
+    pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(theirs, apply))
     try:
         yield pool
     except BaseException:
@@ -91,13 +85,14 @@ def _pool(count: int) -> "Iterator[ProcessPoolExecutor]":
         theirs.close()
 
 
-def _begin(lifeline: Connection) -> None:
+def _begin(lifeline: Connection, apply: Callable[[Any], Any]) -> None:
     """Begin a process: one thread each, no Ctrl-C of its own, and an end with the first one."""
     import signal
     import threading
 
     os.environ |= dict.fromkeys(_THREADS, "1")  # read when numpy is imported, which is later
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _apply.append(apply)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
 
 
