@@ -35,7 +35,7 @@ from torch import Tensor
 from geobench import EnsembleModel, Fields, Forecaster, GeobenchError, Noise, Run, Task, Training
 from geobench.contracts.law import Law
 from geobench.describe import draws as law_draws
-from geobench.forecasts.rollout import Cost, forecast
+from geobench.forecasts.rollout import Cost, drawn
 from geobench.registry import Registry, merged
 from geobench.twin.simulating import trajectories
 
@@ -260,17 +260,16 @@ class Bench:
         model = self._registry.model(job.recipe)
         forecaster, seconds = self._fitted(model, job.seed)
         cost, began = Cost(), time.process_time()
-        blocks = forecast(
+        histories = self._twin.histories
+        members = drawn(
             forecaster,
-            self._twin.histories,
-            count=MEMBERS,
+            histories,
+            (range(len(histories)), range(MEMBERS)),
             leads=LEADS,
             seed=job.seed,
             spec=self._twin.task.spec,
-            batch=(16, MEMBERS),
             cost=cost,
         )
-        members = torch.cat([block for _, _, block in blocks])
         excess = self._twin.excess(members)
         by_init = excess.mean(1)
         half = 1.96 * float(by_init.std()) / math.sqrt(INITS)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from geobench.errors import GeobenchError
@@ -73,7 +74,8 @@ def _pool(count: int, apply: Callable[[Any], Any]) -> "Iterator[ProcessPoolExecu
 
     context = multiprocessing.get_context("spawn")  # a fork would share locks of threads
     ours, theirs = context.Pipe()
-    pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(theirs, apply))
+    sent = bytes(ForkingPickler.dumps(apply))
+    pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(theirs, sent))
     try:
         yield pool
     except BaseException:
@@ -85,15 +87,15 @@ def _pool(count: int, apply: Callable[[Any], Any]) -> "Iterator[ProcessPoolExecu
         theirs.close()
 
 
-def _begin(lifeline: Connection, apply: Callable[[Any], Any]) -> None:
+def _begin(lifeline: Connection, apply: bytes) -> None:
     """Begin a process: one thread each, no Ctrl-C of its own, and an end with the first one."""
     import signal
     import threading
 
     os.environ |= dict.fromkeys(_THREADS, "1")  # read when numpy is imported, which is later
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _apply.append(apply)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+    _apply.append(ForkingPickler.loads(apply))  # only now: it imports numpy
 
 
 def _end_with(lifeline: Connection) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from geobench import Forecaster, GeobenchError, Noise
-from geobench.forecasts.rollout import Cost, forecast, members
+from geobench.forecasts.rollout import Cost, blocks, drawn, members
 from geobench.testing import Decay
 
 SPEC = Decay().spec
@@ -59,13 +59,13 @@ def test_the_batch_size_of_a_forecast_does_not_matter(
     histories: Tensor, batch: tuple[int, int]
 ) -> None:
     def whole(batch: tuple[int, int], count: int) -> Tensor:
-        blocks = forecast(
-            Matrix(), histories, count=count, leads=3, seed=1, spec=SPEC, batch=batch, cost=Cost()
-        )
-        drawn = torch.full((len(histories), 3, count, *SPEC.shape), float("nan"))
-        for inits, own, block in blocks:
-            drawn[inits, :, own] = block
-        return drawn
+        states = torch.full((len(histories), 3, count, *SPEC.shape), float("nan"))
+        for block in blocks(len(histories), count, batch):
+            inits, members = (slice(rows.start, rows.stop) for rows in block)
+            states[inits, :, members] = drawn(
+                Matrix(), histories, block, leads=3, seed=1, spec=SPEC, cost=Cost()
+            )
+        return states
 
     expected = whole((21, 9), 9)
     assert torch.equal(whole(batch, 9), expected)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-DOORS = {("geobench/cli/building.py", "_run_finalizers")}
+DOORS = {("geobench/nodes/processes.py", "_run_finalizers")}
 PUBLIC = {"_asdict", "_exit", "_fields", "_replace"}
 """What is documented: of named tuples, and of `os`."""
 
@@ -52,7 +52,7 @@ def test_no_other_private_name_of_a_library_is_used() -> None:
 
 
 def test_multiprocessing_still_runs_finalizers_before_a_process_ends_at_once() -> None:
-    """`geobench.cli.building` ends a process by `os._exit`, which runs none of them."""
+    """`geobench.nodes.processes` ends a process by `os._exit`, which runs none of them."""
     code = (
         "from multiprocessing import util\n"
         "util.Finalize(None, print, args=('let go',), exitpriority=0)\n"
@@ -61,6 +61,6 @@ def test_multiprocessing_still_runs_finalizers_before_a_process_ends_at_once() -
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stdout, done.returncode) == ("let go\n", 0), (
         "multiprocessing.util._run_finalizers is gone or does something else. `_end_with` of "
-        "geobench/cli/building.py calls it so that semaphores are let go before os._exit: find "
+        "geobench/nodes/processes.py calls it so that semaphores are let go before os._exit: find "
         f"another way there. {done.stderr}"
     )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from geobench.cli import building, main
+from geobench.cli import main
 from geobench.site.build import SCRIPTS
 from geobench_catalog import Catalog
 
@@ -94,9 +94,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "catalog", "catalog", "import-forecast", folder / "theirs.nc",
         "--dataset", "dataset/tiny@1", "--model", "persistence",
     )  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:  # by one process
-        patch.setattr(building, "cores", lambda: 1)
-        _told(folder / "catalog", "leaderboard", "build", *studies, "--out", folder / "s")
+    build = ("--processes", 1, "leaderboard", "build")
+    _told(folder / "catalog", *build, *studies, "--out", folder / "s")
     return folder
 
 
@@ -231,19 +230,15 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_two_processes_make_the_site_that_one_makes(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_processes_make_the_site_that_one_makes(folder: Path, tmp_path: Path) -> None:
     studies = [folder / "study.yaml", folder / "sea.yaml"]
-    monkeypatch.setattr(building, "cores", lambda: 2)
-    _told(folder / "catalog", "leaderboard", "build", *studies, "--out", tmp_path / "two")
+    build = ("--processes", 2, "leaderboard", "build")
+    _told(folder / "catalog", *build, *studies, "--out", tmp_path / "two")
     assert _files(tmp_path / "two") == _files(folder / "s")
     assert multiprocessing.active_children() == []
 
 
-def test_what_is_wrong_is_told_alike_by_other_processes(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_wrong_is_told_alike_by_other_processes(folder: Path, tmp_path: Path) -> None:
     study = tmp_path / "more.yaml"
     study.write_text(
         STUDY.replace("experiments:", "experiments:\n  none: {use: lorenz95}"), "utf-8"
@@ -253,8 +248,7 @@ def test_what_is_wrong_is_told_alike_by_other_processes(
     words = ("--plugin", plugin, "leaderboard", "build", study, "--out", tmp_path / "out")
     told = []
     for count in (1, 2):
-        monkeypatch.setattr(building, "cores", lambda count=count: count)
-        result = _geobench(folder / "catalog", *words)
+        result = _geobench(folder / "catalog", "--processes", count, *words)
         assert result.exit_code == 2
         told.append(result.stderr)
     assert told[0] == told[1]
