@@ -35,9 +35,9 @@ class Forms:
     def of(self, scores: Sequence[Entry | None]) -> Mapping[int, Entry]:
         """By place of a scorer: the score by its law form, where there is one."""
         return {
-            place: entry
-            for place, own in enumerate(self.places)
-            if own is not None and (entry := scores[own] if own < len(scores) else None)
+            index: entry
+            for index, form in enumerate(self.places)
+            if form is not None and (entry := scores[form] if form < len(scores) else None)
         }
 
 
