@@ -91,7 +91,7 @@ def _columns(setup: Setup) -> tuple[list[ScoreColumn], Placing, Sequence[bool]]:
 
 
 def _order(rows: Sequence[Row], placed: Placing) -> list[int]:
-    """Places of the rows by excess; those that failed, or have no excess, come last."""
+    """Indices of the rows by excess; those that failed, or have no excess, come last."""
     import numpy as np
 
     def key(index: int) -> tuple[bool, float]:

@@ -54,7 +54,7 @@ class Excess:
 
 
 def complete(index: int, competitors: "Sequence[Competitor]") -> bool:
-    """Whether every run has a score by the law form of the scorer at this place."""
+    """Whether every run has a score by the law form of the scorer at this index."""
     return all(index in run.against_law for entry in competitors for run in entry.runs)
 
 
@@ -109,7 +109,7 @@ def _by_law(
 def statistics(
     index: int, competitors: "Sequence[Competitor]", cases: "Sequence[int] | None" = None
 ) -> "list[Any]":
-    """Statistics of every run, by the law form of the scorer at this place.
+    """Statistics of every run, by the law form of the scorer at this index.
 
     Default: of all cases.
     """

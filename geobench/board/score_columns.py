@@ -33,7 +33,7 @@ class Scored:
 
 
 def scored(setup: Setup, index: int) -> Scored:
-    """Make the columns of the scorer at this place."""
+    """Make the columns of the scorer at this index."""
     import numpy as np
 
     from geobench import scoring

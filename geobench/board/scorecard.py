@@ -64,7 +64,9 @@ def scorecards(comparison: Comparison) -> list[Scorecard]:
 
 def reference_row(board: Board) -> int:
     """Row to compare with at first: the best that is a model, else the first of all."""
-    candidates = [index for index, row in enumerate(board.rows) if not (row.knows_law or row.failed)]
+    candidates = [
+        index for index, row in enumerate(board.rows) if not (row.knows_law or row.failed)
+    ]
     return candidates[0] if candidates else 0
 
 
@@ -95,7 +97,11 @@ def _scored(comparison: Comparison, index: int) -> "dict[str, Draws]":
     scorer = comparison.scorers[index]
     form = comparison.forms[index] if comparison.forms else None
     if form is None or not excess.complete(index, comparison.competitors):
-        by_run = [run.statistics(index) for competitor in comparison.competitors for run in competitor.runs]
+        by_run = [
+            run.statistics(index)
+            for competitor in comparison.competitors
+            for run in competitor.runs
+        ]
         return scoring.contributions(scorer, by_run)
     law = scoring.contributions(scorer, [comparison.reference.statistics(index)])
     beyond = scoring.contributions(form, excess.statistics(index, comparison.competitors))

@@ -51,7 +51,9 @@ def _groups(opened: "xr.Dataset") -> list[list[int]]:
     for init in dict.fromkeys(inits.tolist()):
         case = opened.isel(init_time=init, lead_time=-1).load()
         fields = [field.transpose("member", ...).to_numpy() for field in case.data_vars.values()]
-        looks = [_look([array[member] for array in fields]) for member in range(case.sizes["member"])]
+        looks = [
+            _look([array[member] for array in fields]) for member in range(case.sizes["member"])
+        ]
         groups = [part for group in groups for part in _parted(group, looks)]
     return groups
 

@@ -117,7 +117,9 @@ def panels(
         if channel >= count:
             axes.set_axis_off()
             continue
-        image = draw_map(axes, fields[-1, channel], spec, norms[channel], first=channel % ABREAST == 0)
+        image = draw_map(
+            axes, fields[-1, channel], spec, norms[channel], first=channel % ABREAST == 0
+        )
         name = label(spec.variables[channel])
         figure.colorbar(image, ax=axes, label=name, extend="both", shrink=0.85)
         images.append(image)

@@ -67,7 +67,9 @@ def difficulty(description: Description) -> Table:
         for rival in RIVALS
     ]
     headers = ("lead", "rival", *(f"{CALLED[score]}, %" for score in SCORES))
-    notes = [f"{_day(card, description).capitalize()}: {card.verdict}." for card in description.cards]
+    notes = [
+        f"{_day(card, description).capitalize()}: {card.verdict}." for card in description.cards
+    ]
     notes.append(_LOSSES)
     if description.given_less:
         notes.append(
@@ -147,9 +149,10 @@ def return_levels(description: Description, extreme: Extreme) -> Table:
 def _fits(levels: ReturnLevels, extreme: Extreme, sign: int, days: float) -> str:
     threshold = f"{100 * levels.quantile:g} % quantile {sign * levels.threshold:.4g}"
     return (
-        f"{extreme.location}. GEV: {levels.gev.count} block maxima of {levels.block * days:g} days, "
-        f"shape {number(levels.gev.shape)}. GPD: {levels.gpd.count} clusters beyond the "
-        f"{threshold}, {levels.gap * days:g} or more days apart, "
+        f"{extreme.location}. GEV: {levels.gev.count} block maxima of "
+        f"{levels.block * days:g} days, shape {number(levels.gev.shape)}. "
+        f"GPD: {levels.gpd.count} clusters beyond the {threshold}, "
+        f"{levels.gap * days:g} or more days apart, "
         f"shape {number(levels.gpd.shape)}. Brackets: 95 % bootstrap over trajectories."
     )
 

@@ -92,7 +92,9 @@ def _density(description: Description) -> Chart:
 def _autocorrelation(description: Description) -> Chart:
     days = (np.arange(description.autocorrelation.shape[1]) * description.days).tolist()
     lines = [
-        Series(variable.name, index % len(COLOURS), days, finite(description.autocorrelation[index]))
+        Series(
+            variable.name, index % len(COLOURS), days, finite(description.autocorrelation[index])
+        )
         for index, variable in enumerate(description.spec.variables)
     ]
     return Chart(Axis("lag", "days"), Axis(""), lines, guides=[(float(np.exp(-1)), "1/e")])
@@ -107,7 +109,9 @@ def _spread(description: Description) -> Chart:
     guides = []
     for share in HORIZONS:
         reached = description.horizons[share]
-        words = f"{100 * share:g} % on day {reached.value * description.days:.3g}" if reached else ""
+        words = (
+            f"{100 * share:g} % on day {reached.value * description.days:.3g}" if reached else ""
+        )
         guides.append((share, words))
     return Chart(Axis("lead", "days", low=0), Axis(_STD, low=0), [line], guides=guides)
 
@@ -121,7 +125,11 @@ def _growth(description: Description) -> Chart:
         Series("errors", 0, days.tolist(), finite(typical), finite(low), finite(high), band=True)
     ]
     if description.growth:
-        rate, first, last = description.growth.rate.value, description.growth.first, description.growth.last
+        rate, first, last = (
+            description.growth.rate.value,
+            description.growth.first,
+            description.growth.last,
+        )
         steps = np.array([first, last])
         line = typical[first] * np.exp(rate * (steps - first))
         lines.append(Series("rate measured", 1, (steps * description.days).tolist(), finite(line)))
@@ -164,6 +172,12 @@ def _difficulty(description: Description) -> Chart:
 
 def _sample(figure: "Figure", description: Description) -> None:
     if len(description.spec.dims) == 1:
-        space_time(figure, description.sample.numpy(), description.spec, description.days, "A sample of the climate")
+        space_time(
+            figure,
+            description.sample.numpy(),
+            description.spec,
+            description.days,
+            "A sample of the climate",
+        )
     else:
         panels(figure, description.sample.numpy(), description.spec, "A state of the climate")

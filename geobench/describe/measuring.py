@@ -318,8 +318,8 @@ def _levels(series: Tensor, simulator: Simulator) -> ReturnLevels:
     return extremes.return_levels(series.numpy(), periods=periods, gap=gap, block=block)
 
 
-def _location(event: Event, simulator: Simulator, middle: int, places: int) -> str:
-    if places == 1:
+def _location(event: Event, simulator: Simulator, middle: int, count: int) -> str:
+    if count == 1:
         return "The whole region"
     cell = int(events.first_cells(event, simulator)[middle])
     index = np.unravel_index(cell, simulator.spec.grid)

@@ -33,7 +33,9 @@ def setting(description: Description) -> Table:
         f"{effort.trajectories} trajectories of {effort.steps} steps ({years:,.0f} years in all) "
         f"after {description.spin_up} steps of spin-up"
     )
-    variables = (f"{v.name}{_long(v.name, v.long_name, v.units)}" for v in description.spec.variables)
+    variables = (
+        f"{v.name}{_long(v.name, v.long_name, v.units)}" for v in description.spec.variables
+    )
     return section(
         "What was measured",
         ("", ""),
@@ -135,9 +137,7 @@ def _growth(description: Description, unit_days: float | None) -> list[tuple[str
         ]
     rate = growth.rate.times(1 / days)
     # The ends change places: fast growth, short time.
-    time = [
-        math.log(2) / end if end > 0 else math.inf for end in (rate.value, rate.high, rate.low)
-    ]
+    time = [math.log(2) / end if end > 0 else math.inf for end in (rate.value, rate.high, rate.low)]
     rows: list[tuple[str, ...]] = [
         ("doubling time of small errors, days", told(Interval(*time), 2)),
         ("growth rate of small errors, per day", told(rate)),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from geobench.nodes.engine import Engine
 
     _Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
-    _Places = np.ndarray[tuple[int], np.dtype[np.int64]]
+    _Indices = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 PREDICTABILITY = "predictability"
 _THIRDS = ("most", "middle", "least")
@@ -26,10 +26,10 @@ _FEWEST = 10  # cases in a bin
 
 @dataclass(frozen=True)
 class Bin:
-    """Some of the cases: `places` among the inits."""
+    """Some of the cases: `indices` among the inits."""
 
     title: str
-    places: "_Places"
+    indices: "_Indices"
 
 
 def of(kind: str, engine: "Engine", law: Entry) -> list[Bin]:
@@ -56,7 +56,7 @@ def of(kind: str, engine: "Engine", law: Entry) -> list[Bin]:
             f"their outcome they would reward who always warns (the forecaster's dilemma: Lerch et "
             f"al., 2017, doi:10.1214/16-STS588)."
         )
-    return [group for group in bins if len(group.places) >= _FEWEST]
+    return [group for group in bins if len(group.indices) >= _FEWEST]
 
 
 def _spread(engine: "Engine", law: "Forecast") -> "_Numbers":
@@ -67,7 +67,9 @@ def _spread(engine: "Engine", law: "Forecast") -> "_Numbers":
     parts = []
     with law.entry.reading():
         for index in range(law.members.sizes["init_time"]):
-            members = law.members.isel(init_time=index).load().to_dataarray("variable").astype(float)
+            members = (
+                law.members.isel(init_time=index).load().to_dataarray("variable").astype(float)
+            )
             share = members.var("member", ddof=1, skipna=False) / context.std.astype(float) ** 2
             parts.append(float(context.average(share).mean()))
     return np.array(parts)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from geobench.contracts.scorer import Context
 
     _Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
-    _Places = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
-    Order = Callable[[int, tuple[int, int]], _Places]
+    _Indices = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+    Order = Callable[[int, tuple[int, int]], _Indices]
 
 FOLDS = 5
 _POINTS = 64  # cells of a variable
@@ -28,9 +28,9 @@ _RIDGE = 1e-2
 
 
 def folds(
-    trajectory: "_Places", position: "_Places", leads: int, count: int = FOLDS
-) -> "Iterator[tuple[_Places, _Places]]":
-    """Yield places of the cases to train on and to ask about, `count` times.
+    trajectory: "_Indices", position: "_Indices", leads: int, count: int = FOLDS
+) -> "Iterator[tuple[_Indices, _Indices]]":
+    """Yield indices of the cases to train on and to ask about, `count` times.
 
     Cases, `(init,)` each, are cut into blocks of init times that follow one another; those of which
     a valid time is also one of the block are not trained on.
@@ -147,14 +147,14 @@ class Classifier:
             for lead in sorted(sums)
         ]
 
-    def _weights(self, order: "_Places") -> "_Array":
+    def _weights(self, order: "_Indices") -> "_Array":
         """Weights that make a difference of means, `(init, member)`."""
         import numpy as np
 
         called = self._called(order)
         return np.where(called, 1 / self.members, -1 / self.draws).astype(np.float32)
 
-    def _called(self, order: "_Places") -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
+    def _called(self, order: "_Indices") -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
         """Which are called members."""
         import numpy as np
 
@@ -184,7 +184,9 @@ class Classifier:
                 for (_, asked), fold_weights in zip(self.folds, weights[lead], strict=True):
                     here = asked[(asked >= inits.start) & (asked < inits.stop)]
                     if len(here):
-                        answers = products[here - inits.start] @ fold_weights[:, some.start : some.stop]
+                        answers = (
+                            products[here - inits.start] @ fold_weights[:, some.start : some.stop]
+                        )
                         outputs[lead][:, here] = np.moveaxis(answers, -1, 0)
         return np.array(
             [
@@ -269,7 +271,9 @@ def _features(both: "xr.DataArray", context: "Context") -> "Iterator[tuple[int, 
                 beside[{dim: 0}] = False
             parts.append((x * x.roll({dim: 1})).where(beside, 0.0).isel(thin))
         if x.sizes["variable"] > 1:
-            parts.append(thinned.isel(variable=0, drop=True) * thinned.isel(variable=slice(1, None)))
+            parts.append(
+                thinned.isel(variable=0, drop=True) * thinned.isel(variable=slice(1, None))
+            )
         if before is not None:
             parts.append(thinned * before)
         before = thinned

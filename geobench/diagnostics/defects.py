@@ -71,7 +71,7 @@ def _reordered(members: "xr.DataArray", dims: Sequence[str]) -> "xr.DataArray":
     chosen = xr.DataArray(order, dims=(*dims, "member"))
     return (
         members.drop_vars("member", errors="ignore")
-        .isel(  # places are no names of members
+        .isel(  # indices are no names of members
             {"member": chosen}
             | {dim: xr.DataArray(np.arange(members.sizes[dim]), dims=dim) for dim in dims}
         )

@@ -138,7 +138,7 @@ def _exchanged(
     blaming: Blaming,
     progress: Progress,
 ) -> dict[tuple[int, str], dict[int, float]]:
-    """Score every exchange: by the place of the scorer and the name of the column, by number.
+    """Score every exchange: by the index of the scorer and the name of the column, by number.
 
     As many exchanges are scored in one pass as have mean statistics in a quarter of the memory.
     """
@@ -176,7 +176,7 @@ class _Pass:
         self._source, self._context, self._blaming = source, context, blaming
         self._order = orders.begin()
         # What compares with the law is zero at the law: there is nothing to score.
-        self._places = {
+        self._indices = {
             number: [
                 index
                 for index, scorer in enumerate(scorers)
@@ -185,7 +185,7 @@ class _Pass:
             for number in numbers
         }
         self._means = {
-            (number, index): Mean() for number in numbers for index in self._places[number]
+            (number, index): Mean() for number in numbers for index in self._indices[number]
         }
 
     def add(self, piece: Piece) -> None:
@@ -205,11 +205,11 @@ class _Pass:
                 order = self._order(number, piece.inits)
                 one = _chosen(forecast, pooled, order[:, :members])
                 other = _chosen(law, pooled, order[:, members:]) if lawful else None
-            places = self._places[number]
-            if not places:
+            indices = self._indices[number]
+            if not indices:
                 continue
             by_scorer = scored(
-                [self.scorers[index] for index in places],
+                [self.scorers[index] for index in indices],
                 piece,
                 one,
                 truth,
@@ -217,7 +217,7 @@ class _Pass:
                 law=other,
                 blaming=self._blaming,
             )
-            for index, parts in zip(places, by_scorer, strict=True):
+            for index, parts in zip(indices, by_scorer, strict=True):
                 self._means[number, index].add(parts)
 
     def size(self) -> int:
@@ -226,7 +226,7 @@ class _Pass:
         return every // len(self.numbers)
 
     def values(self) -> Iterator[tuple[int, tuple[int, str], float]]:
-        """Each score, averaged over lead times: the exchange, the scorer's place and name."""
+        """Each score, averaged over lead times: the exchange, the scorer's index and name."""
         from geobench import scoring
 
         for (number, index), mean in self._means.items():
@@ -268,7 +268,9 @@ def _pooled(forecast: "xr.Dataset", law: "xr.Dataset") -> "dict[str, np.ndarray[
     import numpy as np
 
     return {
-        str(name): np.concatenate([_members_second(dataset[name]) for dataset in (forecast, law)], 1)
+        str(name): np.concatenate(
+            [_members_second(dataset[name]) for dataset in (forecast, law)], 1
+        )
         for name in forecast.data_vars
     }
 

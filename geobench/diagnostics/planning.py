@@ -133,7 +133,9 @@ def plan(
         split.append([(size, list(islice(rest, len(group)))) for size, group in of_source])
     plans = []
     for column in whole[0]:
-        curves = [_curve([(m, _stack(column, scored)) for m, scored in of_source]) for of_source in split]
+        curves = [
+            _curve([(m, _stack(column, scored)) for m, scored in of_source]) for of_source in split
+        ]
         pair = whole[0][column], whole[1][column]
         leads = forecast.cases["lead_time"]
         plans.append(

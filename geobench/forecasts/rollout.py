@@ -66,9 +66,9 @@ def members(
     histories = histories[:, -forecaster.history :]
     result = torch.empty(len(rows), leads, *spec.shape)
     tiles: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for place, (init, member) in enumerate(rows):
-        tiles[init // TILE[0], member // TILE[1]].append(place)
-    for tile, places in tiles.items():
+    for index, (init, member) in enumerate(rows):
+        tiles[init // TILE[0], member // TILE[1]].append(index)
+    for tile, indices in tiles.items():
         slots = torch.arange(TILE[0] * TILE[1])
         which = (tile[0] * TILE[0] + slots // TILE[1]).clamp_max(len(histories) - 1)
         numbers = tile[1] * TILE[1] + slots % TILE[1]
@@ -79,9 +79,9 @@ def members(
         cost.seconds += time.perf_counter() - began
         cost.members += len(slots)
         _check_shape(drawn, len(slots), leads, spec, forecaster)
-        for place in places:
-            init, member = rows[place]
-            result[place] = drawn[init % TILE[0] * TILE[1] + member % TILE[1]].cpu()
+        for index in indices:
+            init, member = rows[index]
+            result[index] = drawn[init % TILE[0] * TILE[1] + member % TILE[1]].cpu()
     return result
 
 
@@ -112,8 +112,8 @@ def forecast(
         pieces = itertools.product(range(0, inits, batch[0]), range(0, count, batch[1]))
         for first, least in pieces:
             block = range(first, min(first + batch[0], inits))
-            own = range(least, min(least + batch[1], count))
-            rows = [(wanted[init], member) for init in block for member in own]
+            numbers = range(least, min(least + batch[1], count))
+            rows = [(wanted[init], member) for init in block for member in numbers]
             drawn = members(
                 forecaster,
                 histories,
@@ -125,9 +125,9 @@ def forecast(
                 device=device,
                 stream=stream,
             )
-            drawn = drawn.reshape(len(block), len(own), *drawn.shape[1:]).transpose(1, 2)
-            yield slice(block.start, block.stop), slice(own.start, own.stop), drawn
-            progress(block.start * count + len(block) * own.stop, inits * count, "")
+            drawn = drawn.reshape(len(block), len(numbers), *drawn.shape[1:]).transpose(1, 2)
+            yield slice(block.start, block.stop), slice(numbers.start, numbers.stop), drawn
+            progress(block.start * count + len(block) * numbers.stop, inits * count, "")
 
 
 def _check_shape(

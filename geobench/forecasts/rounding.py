@@ -69,8 +69,8 @@ class Rounding:
         values = {}
         for name, variable in piece.data_vars.items():
             kept = self.bits[str(name)]
-            told = {"keep_bits": kept}  # beside the numbers, for whoever reads them elsewhere
-            new = variable.copy(data=_round(variable.to_numpy(), kept)).assign_attrs(told)
+            attributes = {"keep_bits": kept}  # beside the numbers, for whoever reads them elsewhere
+            new = variable.copy(data=_round(variable.to_numpy(), kept)).assign_attrs(attributes)
             error = abs(new - variable).max()
             self.errors[str(name)] = max(self.errors[str(name)], float(error))
             values[name] = new
@@ -87,8 +87,8 @@ class Rounding:
             every = scoring.statistics(
                 self.scorers, members, truth, self.context, block=truth.sizes["init_time"]
             )
-            for scorer, found in zip(self.scorers, every, strict=True):
-                total = found.sum("init_time", skipna=False)
+            for scorer, statistics in zip(self.scorers, every, strict=True):
+                total = statistics.sum("init_time", skipna=False)
                 key = scorer.name, lossy
                 self._sums[key] = self._sums[key] + total if key in self._sums else total
 

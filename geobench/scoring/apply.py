@@ -93,7 +93,9 @@ def shaped_by_members(
     for count in (min(counts), max(counts)):
         every = [count] * forecast.sizes["init_time"]
         ((part, *_),) = of_piece([scorer], case, forecast, truth, context, law=law, counts=every)
-        shapes.append({name: dict(statistic.sizes) for name, statistic in part[1].data_vars.items()})
+        shapes.append(
+            {name: dict(statistic.sizes) for name, statistic in part[1].data_vars.items()}
+        )
     return shapes[0] != shapes[1]
 
 

@@ -18,7 +18,9 @@ _BATCH = 2**25  # bytes of mean statistics: of larger arrays the system clears t
 
 def means(statistics: "xr.Dataset") -> "xr.Dataset":
     """Means of statistics over all cases; how many init times they are of is an attribute."""
-    return statistics.mean("init_time", skipna=False).assign_attrs(cases=statistics.sizes["init_time"])
+    return statistics.mean("init_time", skipna=False).assign_attrs(
+        cases=statistics.sizes["init_time"]
+    )
 
 
 def checked_metric(scorer: Scorer, mean: "xr.Dataset") -> "xr.Dataset":
@@ -50,7 +52,7 @@ def scores(
 ) -> "dict[str, Draws]":
     """Score every resample, by column: `(forecast, draw, lead_time)`, the first the estimate.
 
-    `found` are statistics of several forecasts; those alike are scored at once, which is quicker.
+    `statistics` are of several forecasts; those alike are scored at once, which is quicker.
     """
     import numpy as np
 

@@ -49,7 +49,11 @@ class Source:
     @property
     def per_case(self) -> int:
         """Bytes of all forecasts, for one init and lead time."""
-        size = sum(variable.nbytes for forecast in self.forecasts for variable in forecast.data_vars.values())
+        size = sum(
+            variable.nbytes
+            for forecast in self.forecasts
+            for variable in forecast.data_vars.values()
+        )
         return max(1, size // max(1, prod(self.cases.values())))
 
     def pieces(self, scorers: Sequence[Scorer], *, whole_inits: bool = False) -> "Iterator[Piece]":
@@ -79,14 +83,18 @@ class Source:
         if block not in self._blocks:  # a chunk is decoded whole: once for all its pieces
             self._blocks.clear()
             with self.reading():
-                self._blocks[block] = tuple(block.of(forecast).load() for forecast in self.forecasts)
+                self._blocks[block] = tuple(
+                    block.of(forecast).load() for forecast in self.forecasts
+                )
         here = Piece((first - begin, stop - begin), piece.leads)
         return tuple(here.of(forecast) for forecast in self._blocks[block])
 
     def _chunk(self) -> int:
         """Inits whose lead times are stored in one chunk, at most 32 MiB of all forecasts."""
         inits = 1
-        for variable in (variable for data in self.forecasts for variable in data.data_vars.values()):
+        for variable in (
+            variable for data in self.forecasts for variable in data.data_vars.values()
+        ):
             chunks = dict(zip(variable.dims, variable.encoding.get("chunks") or (), strict=False))
             if chunks.get(LEAD, 0) >= self.cases[LEAD]:
                 inits = max(inits, int(chunks["init_time"]))
@@ -112,7 +120,9 @@ def of_views(
     statistics fit into a quarter of the memory.
     """
     one = _of_first_init(scorers, source, views[:1], context, prepare, blaming)
-    size = sum(dataset.nbytes for datasets in one for dataset in datasets) * source.cases["init_time"]
+    size = (
+        sum(dataset.nbytes for datasets in one for dataset in datasets) * source.cases["init_time"]
+    )
     together = max(1, source.memory // 4 // max(1, size))
     for first in range(0, len(views), together):
         parts: list[list[list[tuple[Piece, xr.Dataset]]]] = [

@@ -59,6 +59,8 @@ def _quantiles(draws: "Draws", shares: "Sequence[float]") -> "list[Draws]":
     ordered.partition(sorted({*below, *(index + 1 for index in below), last}), axis=1)
     broken = np.isnan(ordered[:, last])  # sorted last
     return [
-        np.where(broken, np.nan, ordered[:, k] + (ordered[:, k + 1] - ordered[:, k]) * (position - k))
+        np.where(
+            broken, np.nan, ordered[:, k] + (ordered[:, k + 1] - ordered[:, k]) * (position - k)
+        )
         for k, position in zip(below, positions, strict=True)
     ]

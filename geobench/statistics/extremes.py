@@ -119,7 +119,9 @@ def _optimum(
     sign: int,
     **_: object,  # whether to print
 ) -> Array:
-    """Place `(shape, …)` of least cost for `rv_continuous.fit`; `sign`: of its shape over ours.
+    """Parameters `(shape, …)` of least cost, for `rv_continuous.fit`.
+
+    `sign` is that of its shape over ours.
 
     The default there, a simplex, is twice as slow and leaves the last digits open
     (`benchmarks/extremes.py`). Here it serves where the least cost is at the edge of the support.
@@ -242,9 +244,7 @@ def _both(
     length: int,
     near: tuple[Fit, Fit] | None = None,
 ) -> tuple[Fit, Fit]:
-    gev, gpd = (
-        fit if fit and math.isfinite(fit.shape) else None for fit in near or (None, None)
-    )
+    gev, gpd = (fit if fit and math.isfinite(fit.shape) else None for fit in near or (None, None))
     heights = np.concatenate(clusters) - threshold
     rate = len(heights) / (len(clusters) * length)
     return fit_gev(maxima, block, gev), fit_gpd(heights, threshold, rate, gpd)
@@ -258,7 +258,8 @@ def _level(
     clusters: list[Array],
 ) -> Level:
     gev, gpd = (
-        _interval(fit, [resampled[which] for resampled in again], period) for which, fit in enumerate(fits)
+        _interval(fit, [resampled[which] for resampled in again], period)
+        for which, fit in enumerate(fits)
     )
     best = gev.value if math.isnan(gpd.value) else gpd.value
     exceedances = int(sum((cluster > best).sum() for cluster in clusters))

@@ -189,6 +189,8 @@ def _blocks(trajectories: Whole, length: int | None) -> Any:
         segment = inits[numbers == which]
         size = min(length, len(segment))
         rows.append(np.repeat(segment, size))
-        columns.append(segment[(np.arange(len(segment))[:, None] + np.arange(size)) % len(segment)].ravel())
+        columns.append(
+            segment[(np.arange(len(segment))[:, None] + np.arange(size)) % len(segment)].ravel()
+        )
     joined = np.concatenate(rows), np.concatenate(columns)
     return sparse.csr_array((np.ones(len(joined[0])), joined))

@@ -100,7 +100,9 @@ def means(excesses: "Sequence[Draws]", degrees: float, alike: Sequence[object] =
     """
     marks = list(alike) or [None] * len(excesses)
     ratios = [_ratio(excess, degrees) for excess in excesses]
-    shrunk = [(ratio, float(len(excess) - 1)) for ratio, excess in zip(ratios, excesses, strict=True)]
+    shrunk = [
+        (ratio, float(len(excess) - 1)) for ratio, excess in zip(ratios, excesses, strict=True)
+    ]
     for mark in set(marks):
         indices = [
             index
@@ -108,11 +110,11 @@ def means(excesses: "Sequence[Draws]", degrees: float, alike: Sequence[object] =
             if other == mark and len(excesses[index]) > 1 and 0 < ratios[index] < float("inf")
         ]
         moderate = moderated([shrunk[index] for index in indices])
-        for index, estimate in zip(indices, moderate, strict=True):
-            shrunk[index] = estimate
+        for index, shrunk_ratio in zip(indices, moderate, strict=True):
+            shrunk[index] = shrunk_ratio
     return [
-        _mean(excess, degrees, *estimate, model)
-        for model, (excess, estimate) in enumerate(zip(excesses, shrunk, strict=True))
+        _mean(excess, degrees, *shrunk_ratio, model)
+        for model, (excess, shrunk_ratio) in enumerate(zip(excesses, shrunk, strict=True))
     ]
 
 
