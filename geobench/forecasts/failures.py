@@ -57,9 +57,9 @@ class Limits:
         names = [str(name)[:-5] for name in climatology.data_vars if str(name).endswith("_mean")]
         mean = {name: climatology[f"{name}_mean"].to_numpy() for name in names}
         spread = {name: climatology[f"{name}_std"].to_numpy().astype(float) for name in names}
-        counts = np.any([field != 0 for field in spread.values()], axis=0)
+        counts = np.any([values != 0 for values in spread.values()], axis=0)
         counts = counts if counts.any() else np.ones_like(counts)
-        std = {name: float(np.mean(field[counts] ** 2)) ** 0.5 for name, field in spread.items()}
+        std = {name: float(np.mean(values[counts] ** 2)) ** 0.5 for name, values in spread.items()}
         beyond = float(dataset.record.recipe.get("failed_beyond", BEYOND))
         return cls(mean, std, counts, np.inf if only_finite else beyond, ranges or {})
 

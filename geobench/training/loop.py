@@ -220,15 +220,15 @@ class Loop:
         if content is None:
             return False
         try:
-            checkpoint = Checkpoint.decoded(content)
-            checkpoint.check(self._recipe, self._weights.expected(checkpoint.facts.step))
+            stored = Checkpoint.decoded(content)
+            stored.check(self._recipe, self._weights.expected(stored.facts.step))
         except UnusableError as error:
             self._set_aside(error)
             return False
-        self._weights.load(checkpoint.tensors)
-        if "recent" in checkpoint.tensors:
-            self._recent = list(checkpoint.tensors["recent"].to(self._run.device).unbind())
-        facts = checkpoint.facts
+        self._weights.load(stored.tensors)
+        if "recent" in stored.tensors:
+            self._recent = list(stored.tensors["recent"].to(self._run.device).unbind())
+        facts = stored.facts
         self._step = self._kept = facts.step
         self._base, self._diagnosis.state = facts.base, facts.diagnosis
         self._earlier, self._flops = facts.seconds, facts.flops
@@ -266,12 +266,12 @@ class Loop:
         return self._earlier + time.perf_counter() - self._began
 
     def _tell_cost(self) -> None:
-        cost = {
+        spent = {
             "seconds": self._seconds(),
             "sample_passes": float(self._passes),
             "flops": self._flops * self._passes,
         }
-        for key, value in cost.items():
+        for key, value in spent.items():
             self._run.spent[key] = self._run.spent.get(key, 0.0) + value
 
 
