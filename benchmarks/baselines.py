@@ -35,7 +35,7 @@ from torch import Tensor
 from geobench import EnsembleModel, Fields, Forecaster, GeobenchError, Noise, Run, Task, Training
 from geobench.contracts.law import Law
 from geobench.describe import draws as law_draws
-from geobench.forecasts.rollout import Cost, drawn
+from geobench.forecasts.rollout import Cost, of_block
 from geobench.registry import Registry, merged
 from geobench.twin.simulating import trajectories
 
@@ -261,7 +261,7 @@ class Bench:
         forecaster, seconds = self._fitted(model, job.seed)
         cost, began = Cost(), time.process_time()
         histories = self._twin.histories
-        members = drawn(
+        members = of_block(
             forecaster,
             histories,
             (range(len(histories)), range(MEMBERS)),

@@ -54,7 +54,7 @@ def compare(
     mark_the_unsound(unordered, competitors, seeds_of, deterministic)
     order = _order(unordered, placed)
     for column in columns:
-        column.cells = [column.cells[place] for place in order]
+        column.cells = [column.cells[index] for index in order]
     return Board(
         name=name,
         title=title,
@@ -64,7 +64,7 @@ def compare(
         ranked_by=_ranked_by(columns, baseline.label),
         cases=resampling.weights.shape[1],
         lead_hours=_lead_hours(setup),
-        rows=[unordered[place] for place in order],
+        rows=[unordered[index] for index in order],
         columns=columns,
         notes=notes(setup, unordered, columns),
         resampled=resampling.described(),
@@ -82,8 +82,8 @@ def _columns(setup: Setup) -> tuple[list[ScoreColumn], Placing, Sequence[bool]]:
     placed = placing(setup, first.excesses)
     columns, suspicious = first.columns, first.suspicious | placed.suspicious
     del first  # its draws are large
-    for place in range(1, len(setup.scorers)):
-        further = scored(setup, place)
+    for index in range(1, len(setup.scorers)):
+        further = scored(setup, index)
         columns += further.columns
         suspicious |= further.suspicious
     exact = not setup.dataset.record.summary.get("inexact_law")
@@ -91,12 +91,12 @@ def _columns(setup: Setup) -> tuple[list[ScoreColumn], Placing, Sequence[bool]]:
 
 
 def _order(rows: Sequence[Row], placed: Placing) -> list[int]:
-    """Places of the rows by excess; those that failed, or have no excess, come last."""
+    """Indices of the rows by excess; those that failed, or have no excess, come last."""
     import numpy as np
 
-    def key(place: int) -> tuple[bool, float]:
-        excess = float(np.nan_to_num(placed.means[place].draws[0], nan=np.inf))
-        return rows[place].failed > 0, excess
+    def key(index: int) -> tuple[bool, float]:
+        excess = float(np.nan_to_num(placed.means[index].draws[0], nan=np.inf))
+        return rows[index].failed > 0, excess
 
     return sorted(range(len(rows)), key=key)
 

@@ -28,10 +28,10 @@ class Competitor:
     """Whether it stands for all seeds of its model, be there one or several."""
 
     against_law: Mapping[int, Entry] = field(default_factory=dict)
-    """Scores by the law forms of the board's scorers, by place in `scores`."""
+    """Scores by the law forms of the board's scorers, by index in `scores`."""
 
     read: "dict[tuple[int, bool], xr.Dataset]" = field(default_factory=dict, repr=False)
-    """Statistics that have been read, by place in `scores`, and whether by the law form."""
+    """Statistics that have been read, by index in `scores`, and whether by the law form."""
 
     @property
     def knows_law(self) -> bool:
@@ -79,7 +79,7 @@ class Competitor:
     ) -> "xr.Dataset":
         """Return the statistics of each case; they are read once.
 
-        `scorer`: place of the scorer in `scores`. `against_law`: by its law form. From a competitor
+        `scorer`: index of the scorer in `scores`. `against_law`: by its law form. From a competitor
         that is `like` this one, coordinates are taken where they are the same.
         """
         key = scorer, against_law

@@ -36,8 +36,8 @@ def figures(comparison: Comparison) -> list[Figure]:
 
 
 def _figure(comparison: Comparison, scorer: Scorer, curve: Curve) -> Figure | None:
-    place = comparison.scorers.index(scorer)
-    means = [_over_runs(competitor, place) for competitor in comparison.competitors]
+    index = comparison.scorers.index(scorer)
+    means = [_over_runs(competitor, index) for competitor in comparison.competitors]
     try:
         variants = [
             (name, chart)
@@ -56,9 +56,9 @@ def _figure(comparison: Comparison, scorer: Scorer, curve: Curve) -> Figure | No
     return Figure(curve.key, curve.title, curve.caption, variants, family, chosen)
 
 
-def _over_runs(competitor: Competitor, place: int) -> "xr.Dataset":
+def _over_runs(competitor: Competitor, index: int) -> "xr.Dataset":
     """Mean statistics over cases, and over the seeds of a competitor."""
-    runs = [run.statistics(place).mean("init_time", skipna=False) for run in competitor.runs]
+    runs = [run.statistics(index).mean("init_time", skipna=False) for run in competitor.runs]
     total: xr.Dataset = sum(runs[1:], start=runs[0])
     return total / len(runs)
 
@@ -80,8 +80,8 @@ def _cells(
             yield ", ".join([*words, day]), {**cell, "lead_time": lead}
 
 
-def _called(means: "xr.Dataset", dim: str, place: int) -> str:
-    value = means[dim][place].item()
+def _called(means: "xr.Dataset", dim: str, index: int) -> str:
+    value = means[dim][index].item()
     return f"above the {100 * value:g} % quantile" if dim == "quantile" else str(value)
 
 
@@ -109,8 +109,8 @@ def _series(
 ) -> Iterator[Series]:
     import numpy as np
 
-    for own in declared:
-        name = " of ".join(word for word in (own.name, owner) if word)
-        second = row is not None and bool(own.name)
-        x, y = np.atleast_1d(own.x), np.atleast_1d(own.y)
+    for series in declared:
+        name = " of ".join(word for word in (series.name, owner) if word)
+        second = row is not None and bool(series.name)
+        x, y = np.atleast_1d(series.x), np.atleast_1d(series.y)
         yield Series(name, row, [float(f"{at:.5g}") for at in x], finite(y), second=second)

@@ -30,9 +30,9 @@ def _end_keys(key: str) -> tuple[str, str] | None:
 
 
 def _rows(board: Board) -> Iterator[TableRow]:
-    for place, row in enumerate(board.rows):
+    for index, row in enumerate(board.rows):
         for column in board.columns:
-            for hours, cell in zip(board.lead_hours, column.cells[place], strict=True):
+            for hours, cell in zip(board.lead_hours, column.cells[index], strict=True):
                 yield TableRow(
                     [
                         *_cells(board.name),

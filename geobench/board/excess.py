@@ -53,15 +53,15 @@ class Excess:
         return [(self.runs, SKEWED), (self.beyond, 0.0)]
 
 
-def complete(place: int, competitors: "Sequence[Competitor]") -> bool:
-    """Whether every run has a score by the law form of the scorer at this place."""
-    return all(place in run.against_law for entry in competitors for run in entry.runs)
+def complete(index: int, competitors: "Sequence[Competitor]") -> bool:
+    """Whether every run has a score by the law form of the scorer at this index."""
+    return all(index in run.against_law for entry in competitors for run in entry.runs)
 
 
 def excesses(
     scorer: Scorer,
     form: Scorer | None,
-    place: int,
+    index: int,
     every: "Sequence[Competitor]",
     scores: "dict[str, Draws]",
     resampling: "Resampling",
@@ -72,9 +72,9 @@ def excesses(
     `every` begins with the reference; `scores` are draws `(run, draw, lead_time)`.
     """
     outcome = [excess(scorer.orientation(name), score, score[0]) for name, score in scores.items()]
-    if form is None or not complete(place, every[1:]):
+    if form is None or not complete(index, every[1:]):
         return [Excess(OUTCOME, runs) for runs in outcome]
-    by_law = _by_law(form, place, every, resampling, cases)
+    by_law = _by_law(form, index, every, resampling, cases)
     if len(by_law) != len(outcome):
         raise GeobenchError(
             f"the scorer {scorer.name} has {len(outcome)} columns and its law form {form.name} "
@@ -88,7 +88,7 @@ def excesses(
 
 def _by_law(
     form: Scorer,
-    place: int,
+    index: int,
     every: "Sequence[Competitor]",
     resampling: "Resampling",
     cases: "Sequence[int] | None",
@@ -98,7 +98,7 @@ def _by_law(
     from geobench import scoring
 
     reference, *competitors = every
-    by_law = statistics(place, competitors, cases)
+    by_law = statistics(index, competitors, cases)
     nothing = len(reference.runs)  # lies between the true distribution and itself
     return [
         np.concatenate([np.zeros((nothing, *draws.shape[1:])), draws])
@@ -107,19 +107,19 @@ def _by_law(
 
 
 def statistics(
-    place: int, competitors: "Sequence[Competitor]", cases: "Sequence[int] | None" = None
+    index: int, competitors: "Sequence[Competitor]", cases: "Sequence[int] | None" = None
 ) -> "list[Any]":
-    """Statistics of every run, by the law form of the scorer at this place.
+    """Statistics of every run, by the law form of the scorer at this index.
 
     Default: of all cases.
     """
     first = competitors[0]
     by_run = [
-        run.statistics(place, like=first, against_law=True)
+        run.statistics(index, like=first, against_law=True)
         for entry in competitors
         for run in entry.runs
     ]
-    return by_run if cases is None else [own.isel(init_time=list(cases)) for own in by_run]
+    return by_run if cases is None else [dataset.isel(init_time=list(cases)) for dataset in by_run]
 
 
 def described(

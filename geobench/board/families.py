@@ -39,11 +39,11 @@ def groups(board: Board, scorers: Sequence[Scorer]) -> list[Group]:
     family = {scorer.name: scorer.family for scorer in scorers}
     others = [name for name in dict.fromkeys(family.values()) if name not in FAMILIES]
     made = []
-    for place, name in enumerate([*FAMILIES, *others]):
+    for index, name in enumerate([*FAMILIES, *others]):
         columns = [i for i, column in enumerate(board.columns) if family[column.scorer] == name]
         if columns:
             known = FAMILIES.get(name) or Family(name)
-            key = name if name in FAMILIES else f"family-{place}"
+            key = name if name in FAMILIES else f"family-{index}"
             words = list(_words(columns, board, scorers))
             made.append(Group(key, known.title, known.about, columns, section(name), words))
     return made
@@ -53,23 +53,23 @@ def _words(
     columns: Sequence[int], board: Board, scorers: Sequence[Scorer]
 ) -> Iterator[tuple[str, str]]:
     for scorer in scorers:
-        own = [place for place in columns if board.columns[place].scorer == scorer.name]
-        if own:
-            yield board.columns[own[0]].name, f"{scorer.summary()} ({scorer.name})"
+        matching = [column for column in columns if board.columns[column].scorer == scorer.name]
+        if matching:
+            yield board.columns[matching[0]].name, f"{scorer.summary()} ({scorer.name})"
 
 
 def best(board: Board, column: int, lead: int) -> list[int]:
     """Rows with the best score among those that are models; all that tie to four digits."""
-    own = board.columns[column]
-    values = {place: own.cells[place][lead].score.value for place in models(board)}
-    if own.better in IDEALS:
-        ideal = IDEALS[own.better]
-        size = {place: abs(value - ideal) for place, value in values.items()}
+    score_column = board.columns[column]
+    values = {row: score_column.cells[row][lead].score.value for row in models(board)}
+    if score_column.better in IDEALS:
+        ideal = IDEALS[score_column.better]
+        size = {row: abs(value - ideal) for row, value in values.items()}
     else:
-        sign = -1 if own.better == "higher" else 1
-        size = {place: sign * value for place, value in values.items()}
-    finite = {place: value for place, value in size.items() if value == value}
+        sign = -1 if score_column.better == "higher" else 1
+        size = {row: sign * value for row, value in values.items()}
+    finite = {row: value for row, value in size.items() if value == value}
     if len(finite) < 2:
         return []
     least = min(finite.values())
-    return [place for place, value in finite.items() if f"{value:.4g}" == f"{least:.4g}"]
+    return [row for row, value in finite.items() if f"{value:.4g}" == f"{least:.4g}"]

@@ -36,7 +36,7 @@ def figures(board: Board, comparison: Comparison | None = None) -> list[Figure]:
 
 def series_styles(board: Board) -> list[Style]:
     """Return the style of each row: colour and marker by model, line by seed."""
-    names = [title(board, place) for place in range(len(board.rows))]
+    names = [title(board, index) for index in range(len(board.rows))]
     return styles([row.label for row in board.rows], [row.seed for row in board.rows], names)
 
 
@@ -49,8 +49,8 @@ def excess(board: Board) -> Figure | None:
         "The scale is logarithmic: where an interval reaches zero, a triangle stands at its upper "
         "end and says “at most this”.",
         [
-            (column.name, _excess(board, place))
-            for place, column in enumerate(board.columns)
+            (column.name, _excess(board, index))
+            for index, column in enumerate(board.columns)
             if column.better not in IDEALS
         ],
         RANKING,
@@ -58,8 +58,8 @@ def excess(board: Board) -> Figure | None:
     )
 
 
-def _excess(board: Board, place: int) -> Chart:
-    column, lines = board.columns[place], []
+def _excess(board: Board, index: int) -> Chart:
+    column, lines = board.columns[index], []
     for row, cells in enumerate(column.cells):
         values = [cell.excess for cell in cells]
         most = [
@@ -69,7 +69,7 @@ def _excess(board: Board, place: int) -> Chart:
         ]
         lines.append(_line(board, row, values, [value.low > 0 for value in values], most))
     y = Axis(f"excess {column.name}", units(column), log=True)
-    return Chart(lead_axis(board), y, lines, cells=(place, "excess"))
+    return Chart(lead_axis(board), y, lines, cells=(index, "excess"))
 
 
 def skill(board: Board) -> Figure | None:
@@ -80,8 +80,8 @@ def skill(board: Board) -> Figure | None:
         f"0 is {board.baseline}, 1 is the true distribution. A dash: {board.baseline} is not "
         f"significantly worse than the true distribution, so that there is no skill.",
         [
-            (column.name, _skill(board, place))
-            for place, column in enumerate(board.columns)
+            (column.name, _skill(board, index))
+            for index, column in enumerate(board.columns)
             if column.better not in IDEALS
         ],
         RANKING,
@@ -89,8 +89,8 @@ def skill(board: Board) -> Figure | None:
     )
 
 
-def _skill(board: Board, place: int) -> Chart:
-    column, days = board.columns[place], lead_days(board)
+def _skill(board: Board, index: int) -> Chart:
+    column, days = board.columns[index], lead_days(board)
     rows = [
         Series(
             title(board, row),
@@ -101,7 +101,7 @@ def _skill(board: Board, place: int) -> Chart:
         for row, cells in enumerate(column.cells)
     ]
     x = Axis("lead time", "days", ticks=days)
-    return Chart(x, Axis(f"skill in {column.name}"), rows, kind="heat", cells=(place, "skill"))
+    return Chart(x, Axis(f"skill in {column.name}"), rows, kind="heat", cells=(index, "skill"))
 
 
 def ideals(board: Board) -> Figure | None:
@@ -111,8 +111,8 @@ def ideals(board: Board) -> Figure | None:
         "Scores with an ideal value, by lead time",
         "The dashed line is the ideal value; bars are 95 % intervals.",
         [
-            (column.name, _values(board, place))
-            for place, column in enumerate(board.columns)
+            (column.name, _values(board, index))
+            for index, column in enumerate(board.columns)
             if column.better in IDEALS
         ],
         RANKING,
@@ -120,8 +120,8 @@ def ideals(board: Board) -> Figure | None:
     )
 
 
-def _values(board: Board, place: int) -> Chart:
-    column = board.columns[place]
+def _values(board: Board, index: int) -> Chart:
+    column = board.columns[index]
     lines = [
         _line(board, row, [cell.score for cell in cells], [True] * len(cells))
         for row, cells in enumerate(column.cells)
@@ -131,7 +131,7 @@ def _values(board: Board, place: int) -> Chart:
         Axis(column.name, units(column)),
         lines,
         guides=[(float(IDEALS[column.better]), "")],
-        cells=(place, "score"),
+        cells=(index, "score"),
     )
 
 
@@ -152,15 +152,15 @@ def pareto(board: Board) -> Figure | None:
 
 def _pareto(board: Board, axis: Axis, cost: Callable[[Row], float]) -> Chart:
     points = []
-    for place, row in enumerate(board.rows):
+    for index, row in enumerate(board.rows):
         x, excess = cost(row), row.excess
         if not (x > 0 and math.isfinite(x)) or row.failed:
             continue
         clear = excess.low > 0
         points.append(
             Series(
-                title(board, place),
-                place,
+                title(board, index),
+                index,
                 [x],
                 finite([excess.value if clear else math.nan]),
                 finite([excess.low]),

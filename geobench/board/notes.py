@@ -16,8 +16,8 @@ def notes(setup: Setup, rows: Sequence[Row], columns: Sequence[ScoreColumn]) -> 
     """Return all notes of a board."""
     missing = [
         form.name
-        for place, form in enumerate(setup.forms)
-        if form and not excess.complete(place, setup.competitors)
+        for index, form in enumerate(setup.forms)
+        if form and not excess.complete(index, setup.competitors)
     ]
     return [
         *few_blocks(setup.resampling),

@@ -69,12 +69,12 @@ def mark_the_set(rows: Sequence[Row], means: Sequence[Mean], degrees: float) -> 
     import numpy as np
 
     candidates = [
-        place
-        for place, row in enumerate(rows)
-        if not (row.knows_law or row.failed) and np.isfinite(means[place].draws).all()
+        index
+        for index, row in enumerate(rows)
+        if not (row.knows_law or row.failed) and np.isfinite(means[index].draws).all()
     ]
     if not candidates:
         return
-    differences = pairs.differences([means[place] for place in candidates], degrees)
-    for place, p in zip(candidates, confidence_set.p_values(differences), strict=True):
-        rows[place].set_p, rows[place].in_set = p, p > 1 - LEVEL
+    differences = pairs.differences([means[index] for index in candidates], degrees)
+    for index, p in zip(candidates, confidence_set.p_values(differences), strict=True):
+        rows[index].set_p, rows[index].in_set = p, p > 1 - LEVEL

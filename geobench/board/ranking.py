@@ -34,7 +34,7 @@ def ranking(board: Board) -> Table:
             (Column("rank range"), [rank_range_cell(row) for row in board.rows]),
             (
                 Column("model", "left", names_rows=True),
-                [name_cell(board, place) for place in range(len(board.rows))],
+                [name_cell(board, index) for index in range(len(board.rows))],
             ),
             (Column("excess", interval=True), [excess_cell(row) for row in board.rows]),
             *(
@@ -92,10 +92,10 @@ def over_seeds(board: Board) -> Table:
     )
 
 
-def name_cell(board: Board, place: int) -> Cell:
+def name_cell(board: Board, index: int) -> Cell:
     """The name of a row, with its seed where there are several, and remarks; * knows the law."""
-    row = board.rows[place]
-    return Cell(title(board, place) + "*" * row.knows_law, row.label, remarks=remarks(row))
+    row = board.rows[index]
+    return Cell(title(board, index) + "*" * row.knows_law, row.label, remarks=remarks(row))
 
 
 def rank_range_cell(row: Row) -> Cell:
@@ -117,9 +117,9 @@ def skill_cells(board: Board, lead: int) -> list[Cell]:
     largest = _largest([skill.value for i in models(board) if (skill := skills[i])])
     return [
         interval_cell(
-            skill, marks=["best"] if place in models(board) and number(value) == largest else []
+            skill, marks=["best"] if index in models(board) and number(value) == largest else []
         )
-        for place, skill in enumerate(skills)
+        for index, skill in enumerate(skills)
         for value in [skill.value if skill else math.nan]
     ]
 

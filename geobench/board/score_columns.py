@@ -32,24 +32,24 @@ class Scored:
     """Whether a competitor is better than the law, beyond chance, at any lead time."""
 
 
-def scored(setup: Setup, scorer: int) -> Scored:
-    """Make the columns of the scorer at this place."""
+def scored(setup: Setup, index: int) -> Scored:
+    """Make the columns of the scorer at this index."""
     import numpy as np
 
     from geobench import scoring
 
-    own = setup.scorers[scorer]
+    scorer = setup.scorers[index]
     statistics = [
-        some(run.statistics(scorer, like=setup.entries[1]), setup.cases) for run in setup.runs
+        some(run.statistics(index, like=setup.entries[1]), setup.cases) for run in setup.runs
     ]
-    draws = scoring.scores(own, statistics, setup.resampling)
+    draws = scoring.scores(scorer, statistics, setup.resampling)
     beyond_law = excesses(
-        own, setup.forms[scorer], scorer, setup.entries, draws, setup.resampling, setup.cases
+        scorer, setup.forms[index], index, setup.entries, draws, setup.resampling, setup.cases
     )
     columns, suspicious = [], np.zeros(len(setup.competitors), bool)
     for (name, values), beyond in zip(draws.items(), beyond_law, strict=True):
-        columns.append(_column(setup, own, name, values, beyond))
-        if own.fair and own.orientation(name) not in IDEALS:
+        columns.append(_column(setup, scorer, name, values, beyond))
+        if scorer.fair and scorer.orientation(name) not in IDEALS:
             suspicious |= _too_good(setup, beyond)
     return Scored(columns, beyond_law, suspicious)
 

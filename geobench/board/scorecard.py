@@ -39,18 +39,18 @@ class Scorecard:
 
     def change(self, column: int, reference: int, row: int) -> list[float | None]:
         """Per cent by lead time, positive where the row is better than the reference."""
-        own, other = self.means[column][row], self.means[column][reference]
+        means, other = self.means[column][row], self.means[column][reference]
         return [
             self.sign * 100 * (a - b) / abs(b) if a is not None and b else None
-            for a, b in zip(own, other, strict=True)
+            for a, b in zip(means, other, strict=True)
         ]
 
 
 def scorecards(comparison: Comparison) -> list[Scorecard]:
     """Return the cards of the scorers whose score is a quantity of its own, not a distance."""
     wanted = [
-        place
-        for place, scorer in enumerate(comparison.scorers)
+        index
+        for index, scorer in enumerate(comparison.scorers)
         if scorer.better not in IDEALS and not scorer.needs_law and scorer.proper
     ]
     resampling = resampled(
@@ -59,32 +59,34 @@ def scorecards(comparison: Comparison) -> list[Scorecard]:
         [comparison.reference, *comparison.competitors],
         form=comparison.forms[0] if comparison.forms else None,
     )
-    return [_card(comparison, place, resampling) for place in wanted]
+    return [_card(comparison, index, resampling) for index in wanted]
 
 
 def reference_row(board: Board) -> int:
     """Row to compare with at first: the best that is a model, else the first of all."""
-    own = [place for place, row in enumerate(board.rows) if not (row.knows_law or row.failed)]
-    return own[0] if own else 0
+    candidates = [
+        index for index, row in enumerate(board.rows) if not (row.knows_law or row.failed)
+    ]
+    return candidates[0] if candidates else 0
 
 
-def _card(comparison: Comparison, place: int, resampling: "Resampling") -> Scorecard:
+def _card(comparison: Comparison, index: int, resampling: "Resampling") -> Scorecard:
     import numpy as np
 
-    scorer = comparison.scorers[place]
-    scored = _scored(comparison, place)
-    counts = [len(own.runs) for own in comparison.competitors]
+    scorer = comparison.scorers[index]
+    scored = _scored(comparison, index)
+    counts = [len(competitor.runs) for competitor in comparison.competitors]
     ends = np.cumsum(counts)[:-1]
     means, clear = [], []
     for values in scored.values():
-        cases = np.stack([own.mean(0) for own in np.split(values, ends)])  # (row, case, lead)
+        cases = np.stack([part.mean(0) for part in np.split(values, ends)])  # (row, case, lead)
         means.append([finite(row, digits=7) for row in cases.mean(1)])
         clear.append(_clear(cases, resampling).tolist())
     sign = 1 if scorer.better == "higher" else -1
     return Scorecard(scorer.name, list(scored), sign, means, clear)
 
 
-def _scored(comparison: Comparison, place: int) -> "dict[str, Draws]":
+def _scored(comparison: Comparison, index: int) -> "dict[str, Draws]":
     """Scores of every run and case, by column: `(run, case, lead)`.
 
     Where all have scores by the law form, they are the law's mean score against the outcome, plus
@@ -92,17 +94,21 @@ def _scored(comparison: Comparison, place: int) -> "dict[str, Draws]":
     """
     from geobench import scoring
 
-    scorer = comparison.scorers[place]
-    form = comparison.forms[place] if comparison.forms else None
-    if form is None or not excess.complete(place, comparison.competitors):
-        by_run = [run.statistics(place) for own in comparison.competitors for run in own.runs]
+    scorer = comparison.scorers[index]
+    form = comparison.forms[index] if comparison.forms else None
+    if form is None or not excess.complete(index, comparison.competitors):
+        by_run = [
+            run.statistics(index)
+            for competitor in comparison.competitors
+            for run in competitor.runs
+        ]
         return scoring.contributions(scorer, by_run)
-    law = scoring.contributions(scorer, [comparison.reference.statistics(place)])
-    beyond = scoring.contributions(form, excess.statistics(place, comparison.competitors))
+    law = scoring.contributions(scorer, [comparison.reference.statistics(index)])
+    beyond = scoring.contributions(form, excess.statistics(index, comparison.competitors))
     sign = -1 if scorer.better == "higher" else 1
     return {
-        name: own.mean(1, keepdims=True) + sign * more
-        for (name, own), more in zip(law.items(), beyond.values(), strict=True)
+        name: values.mean(1, keepdims=True) + sign * more
+        for (name, values), more in zip(law.items(), beyond.values(), strict=True)
     }
 
 

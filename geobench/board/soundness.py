@@ -51,7 +51,9 @@ def _groups(opened: "xr.Dataset") -> list[list[int]]:
     for init in dict.fromkeys(inits.tolist()):
         case = opened.isel(init_time=init, lead_time=-1).load()
         fields = [field.transpose("member", ...).to_numpy() for field in case.data_vars.values()]
-        looks = [_look([own[member] for own in fields]) for member in range(case.sizes["member"])]
+        looks = [
+            _look([array[member] for array in fields]) for member in range(case.sizes["member"])
+        ]
         groups = [part for group in groups for part in _parted(group, looks)]
     return groups
 
@@ -60,9 +62,9 @@ def _look(fields: "Sequence[object]") -> bytes | None:
     """What two equal members share; None of a failed one, whose values say nothing."""
     import numpy as np
 
-    if not any(np.isfinite(own).any() for own in fields):  # type: ignore[call-overload]
+    if not any(np.isfinite(field).any() for field in fields):  # type: ignore[call-overload]
         return None
-    return b"".join(np.ascontiguousarray(own).tobytes() for own in fields)
+    return b"".join(np.ascontiguousarray(field).tobytes() for field in fields)
 
 
 def _parted(group: Sequence[int], looks: Sequence[bytes | None]) -> list[list[int]]:

@@ -96,4 +96,4 @@ def headline_leads(board: Board) -> list[int]:
 
 def models(board: Board) -> Sequence[int]:
     """Rows that are models, and finished: those that may be the best."""
-    return [place for place, row in enumerate(board.rows) if not (row.knows_law or row.failed)]
+    return [index for index, row in enumerate(board.rows) if not (row.knows_law or row.failed)]

@@ -41,7 +41,7 @@ class Axis:
 class Series:
     """Values of one entry, or something for orientation (`row` is None).
 
-    `row` is the place of the entry's style. `low` and `high` are ends of intervals, drawn as bars,
+    `row` is the index of the entry's style. `low` and `high` are ends of intervals, drawn as bars,
     or as a `band`. `most`: points of which only "at most this" is known. `second`: another quantity
     of an entry that has a series already.
     """

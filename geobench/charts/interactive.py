@@ -18,43 +18,43 @@ _SYMBOLS = {
 _USUAL = {field.name: field.default for field in fields(Series)}
 
 
-def style(own: Style) -> dict[str, str]:
+def style(style: Style) -> dict[str, str]:
     """Name, colour, marker and line of an entry; black is the colour of the text."""
     return {
-        "name": own.name,
-        "colour": "" if own.colour == INK else own.colour,
-        "symbol": _SYMBOLS[own.marker],
-        "dash": _DASHES[own.dash],
+        "name": style.name,
+        "colour": "" if style.colour == INK else style.colour,
+        "symbol": _SYMBOLS[style.marker],
+        "dash": _DASHES[style.dash],
     }
 
 
-def figure(own: Figure, styles: Sequence[Style]) -> dict[str, Any]:
+def figure(figure: Figure, styles: Sequence[Style]) -> dict[str, Any]:
     """A figure with all its variants."""
-    variants = [{"name": name, "chart": chart(shown, styles)} for name, shown in own.variants]
-    return {"variants": variants, "chosen": own.chosen}
+    variants = [{"name": name, "chart": chart(shown, styles)} for name, shown in figure.variants]
+    return {"variants": variants, "chosen": figure.chosen}
 
 
-def chart(own: Chart, styles: Sequence[Style]) -> dict[str, Any]:
+def chart(chart: Chart, styles: Sequence[Style]) -> dict[str, Any]:
     """A chart. Series that show cells of a column are not written, nor equal positions again."""
-    values = {field.name: getattr(own, field.name) for field in fields(own)}
-    values |= {"x": _axis(own.x), "y": _axis(own.y)}
-    if own.cells:
+    values = {field.name: getattr(chart, field.name) for field in fields(chart)}
+    values |= {"x": _axis(chart.x), "y": _axis(chart.y)}
+    if chart.cells:
         return values | {"series": []}
-    first = list(own.series[0].x)
-    shared = first if all(list(series.x) == first for series in own.series) else []
+    first = list(chart.series[0].x)
+    shared = first if all(list(series.x) == first for series in chart.series) else []
     return values | {
         "along": shared,
-        "series": [_series(series, shared, styles) for series in own.series],
+        "series": [_series(series, shared, styles) for series in chart.series],
     }
 
 
-def _axis(own: Axis) -> dict[str, Any]:
-    return {"title": own.label, "log": own.log, "ticks": own.ticks, "names": own.names}
+def _axis(axis: Axis) -> dict[str, Any]:
+    return {"title": axis.label, "log": axis.log, "ticks": axis.ticks, "names": axis.names}
 
 
-def _series(own: Series, shared: Sequence[float], styles: Sequence[Style]) -> dict[str, Any]:
+def _series(series: Series, shared: Sequence[float], styles: Sequence[Style]) -> dict[str, Any]:
     usual = _USUAL | {"x": shared}
-    if own.row is not None:
-        usual["name"] = styles[own.row].name
-    values = {field.name: getattr(own, field.name) for field in fields(own)}
+    if series.row is not None:
+        usual["name"] = styles[series.row].name
+    values = {field.name: getattr(series, field.name) for field in fields(series)}
     return {key: value for key, value in values.items() if value != usual[key]}

@@ -32,16 +32,16 @@ def scales(fields: "Fields", sea: "np.ndarray[Any, np.dtype[np.bool_]]") -> "lis
     """
     from matplotlib.colors import Normalize
 
-    found = []
+    norms = []
     for channel in range(fields.shape[1]):
         low, middle, high = np.quantile(fields[:, channel][:, sea], (0.001, 0.5, 0.999))
         if 0 <= low < 0.2 * high:
-            found.append(Normalize(0, float(high)))
+            norms.append(Normalize(0, float(high)))
             continue
         centre = 0.0 if low < 0 < high else float(middle)
         half = float(max(high - centre, centre - low)) or 1.0
-        found.append(Normalize(centre - half, centre + half))
-    return found
+        norms.append(Normalize(centre - half, centre + half))
+    return norms
 
 
 def colours(norm: "Normalize") -> str:
@@ -113,12 +113,14 @@ def panels(
     count = len(spec.variables)
     grid = figure.subplots(-(-count // ABREAST), min(count, ABREAST), squeeze=False)
     images = []
-    for place, axes in enumerate(grid.flat):
-        if place >= count:
+    for channel, axes in enumerate(grid.flat):
+        if channel >= count:
             axes.set_axis_off()
             continue
-        image = draw_map(axes, fields[-1, place], spec, norms[place], first=place % ABREAST == 0)
-        name = label(spec.variables[place])
+        image = draw_map(
+            axes, fields[-1, channel], spec, norms[channel], first=channel % ABREAST == 0
+        )
+        name = label(spec.variables[channel])
         figure.colorbar(image, ax=axes, label=name, extend="both", shrink=0.85)
         images.append(image)
     if title:

@@ -53,7 +53,7 @@ def _linear(low: float, high: float) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)
-    return [step * place for place in range(first, math.floor(high / step + 1e-9) + 1)]
+    return [step * multiple for multiple in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
 def labels(values: Sequence[float]) -> list[str]:

@@ -77,8 +77,8 @@ def density(states: Tensor, edges: Array, areas: Tensor | None = None) -> Array:
         for a in anomalies(states)
     )
     total = states[:, :, 0].numel()
-    found: Array = np.asarray(counts) / total / np.diff(edges)
-    return found
+    density: Array = np.asarray(counts) / total / np.diff(edges)
+    return density
 
 
 def autocorrelation(states: Tensor, lags: int, areas: Tensor | None = None) -> Array:

@@ -75,8 +75,8 @@ class Difficulty:
 
     def seen(self, rival: str) -> list[str]:
         """Scores that tell a rival from the truth: it loses something, and `ENOUGH` at a guess."""
-        found = self.excess[rival].items()
-        return [score for score, each in found if each.low > 0 and each.value >= ENOUGH]
+        excesses = self.excess[rival].items()
+        return [score for score, excess in excesses if excess.low > 0 and excess.value >= ENOUGH]
 
     def passes(self, rival: str) -> bool | None:
         """Whether a rival passes for the truth in every score; None: not enough draws to say.
@@ -85,8 +85,8 @@ class Difficulty:
         """
         if self.seen(rival):
             return False
-        found = self.excess[rival].items()
-        sharp = all(each.high < ENOUGH for score, each in found if score != "leading")
+        excesses = self.excess[rival].items()
+        sharp = all(excess.high < ENOUGH for score, excess in excesses if score != "leading")
         return True if sharp else None
 
     @property
@@ -171,9 +171,9 @@ def _of_numbers(spec: StateSpec) -> Tensor | None:
 def _shape(draws: Tensor, areas: Tensor | None) -> tuple[float, ...]:
     """Numbers of `Shape` for one init, `draws` being `(member, number)`."""
     varies = draws.std(0) > 1e-9 * draws.std()
-    own = None if areas is None else areas[varies] / areas[varies].mean()
-    found = standardised(draws[:, varies])
-    skewness2, kurtosis, kurtosis2 = (float(by_area(each, own).mean()) for each in found)
+    weights = None if areas is None else areas[varies] / areas[varies].mean()
+    moments = standardised(draws[:, varies])
+    skewness2, kurtosis, kurtosis2 = (float(by_area(moment, weights).mean()) for moment in moments)
     return skewness2, kurtosis, skewness2 / 12 + kurtosis2 / 48
 
 
@@ -208,7 +208,7 @@ def _compare(draws: Tensor, spec: StateSpec, scale: Tensor, noise: Noise) -> Arr
     for x, y, source in ((first, second, noise.use("1")), (second, first, noise.use("2"))):
         view = View(sea, weights, _leading(by_root(y, weights).flatten(1)))
         halves = [
-            _losses(half, y, view, source.use(str(place))) for place, half in enumerate(x.chunk(2))
+            _losses(half, y, view, source.use(str(index))) for index, half in enumerate(x.chunk(2))
         ]
         # What is left of a rival made of n draws is wrong by 1/n: extrapolate it away.
         losses = 2 * _losses(x, y, view, source) - torch.stack(halves).mean(0)
@@ -223,8 +223,8 @@ def _losses(x: Tensor, y: Tensor, view: "View", noise: Noise) -> Tensor:
     def score(members: Tensor) -> Tensor:
         return view.distances(members, y) - view.distances(members, None) / 2
 
-    own = score(x)
-    return torch.stack([score(rival(x, noise)) - own for rival in (gaussian, shuffled)])
+    unchanged = score(x)
+    return torch.stack([score(rival(x, noise)) - unchanged for rival in (gaussian, shuffled)])
 
 
 def _leading(draws: Tensor) -> Tensor:

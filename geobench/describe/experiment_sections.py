@@ -35,16 +35,16 @@ _EVENTS = (
 )
 
 
-def shape(found: Description) -> Table:
+def shape(description: Description) -> Table:
     """How far the law is from a normal one."""
     rows = [
         (
-            _day(card, found),
+            _day(card, description),
             told(card.shape.skewness2),
             told(card.shape.excess_kurtosis),
             told(card.shape.negentropy, 4),
         )
-        for card in found.cards
+        for card in description.cards
     ]
     headers = (
         "lead",
@@ -55,21 +55,23 @@ def shape(found: Description) -> Table:
     return section("Shape of the law", headers, rows, [_SHAPE])
 
 
-def difficulty(found: Description) -> Table:
+def difficulty(description: Description) -> Table:
     """What is lost by getting only part of the law right."""
     rows = [
         (
-            _day(card, found),
+            _day(card, description),
             _CALLED[rival],
             *(told(card.excess[rival][score], 2, 100) for score in SCORES),
         )
-        for card in found.cards
+        for card in description.cards
         for rival in RIVALS
     ]
     headers = ("lead", "rival", *(f"{CALLED[score]}, %" for score in SCORES))
-    notes = [f"{_day(card, found).capitalize()}: {card.verdict}." for card in found.cards]
+    notes = [
+        f"{_day(card, description).capitalize()}: {card.verdict}." for card in description.cards
+    ]
     notes.append(_LOSSES)
-    if found.given_less:
+    if description.given_less:
         notes.append(
             "These draws start from the exact state; models are given less than that. With the "
             "experiment's dataset in the catalog, they start from what is known."
@@ -77,29 +79,29 @@ def difficulty(found: Description) -> Table:
     return section("Difficulty", headers, rows, notes)
 
 
-def _day(card: Difficulty, found: Description) -> str:
-    return f"day {card.lead * found.days:g}"
+def _day(card: Difficulty, description: Description) -> str:
+    return f"day {card.lead * description.days:g}"
 
 
-def events(found: Description) -> Table:
+def events(description: Description) -> Table:
     """Thresholds, and how probable and how predictable it is to pass them."""
-    leads = card_leads(found.effort.leads)
+    leads = card_leads(description.effort.leads)
     rows = [
         (
-            each.event.name,
-            f"{100 * quantile:g} %{' (low tail)' if each.event.side == 'below' else ''}",
-            _range(each.limits[place]) + units_of(each.units),
-            _seen(round(each.seen * (1 - quantile))),
-            *(_predictable(each, lead - 1, place) for lead in leads),
-            f"{each.probabilities.average(each.probabilities.within[:, -1, place]):.2g}",
+            extreme.event.name,
+            f"{100 * quantile:g} %{' (low tail)' if extreme.event.side == 'below' else ''}",
+            _range(extreme.limits[index]) + units_of(extreme.units),
+            _seen(round(extreme.seen * (1 - quantile))),
+            *(_predictable(extreme, lead - 1, index) for lead in leads),
+            f"{extreme.probabilities.average(extreme.probabilities.within[:, -1, index]):.2g}",
         )
-        for each in found.extremes
-        for place, quantile in enumerate(each.event.quantiles)
+        for extreme in description.extremes
+        for index, quantile in enumerate(extreme.event.quantiles)
     ]
     notes = [_EVENTS]
-    if not found.named_events:
+    if not description.named_events:
         notes.append("The experiment names no events; these are for a first impression.")
-    days = [f"day {lead * found.days:g}" for lead in leads]
+    days = [f"day {lead * description.days:g}" for lead in leads]
     headers = ("event", "quantile", "threshold", "seen", *days, f"by {days[-1]}")
     return section("Events", headers, rows, notes)
 
@@ -108,11 +110,11 @@ def _seen(count: int) -> str:
     return f"{count}{'' if count >= SEEN else ' !'}"
 
 
-def _predictable(each: Extreme, lead: int, place: int) -> str:
-    p = each.probabilities
-    rate = float(p.rate()[lead, place])
+def _predictable(extreme: Extreme, lead: int, index: int) -> str:
+    p = extreme.probabilities
+    rate = float(p.rate()[lead, index])
     hits = rate * p.at.shape[0] * p.members * p.at.shape[3]
-    skill = number(float(p.predictable()[lead, place]), 2) if hits >= SEEN else "–"
+    skill = number(float(p.predictable()[lead, index]), 2) if hits >= SEEN else "–"
     return f"{rate:.2g} ({skill})"
 
 
@@ -121,13 +123,13 @@ def _range(values: Array) -> str:
     return (low if low == high else f"{low} to {high}").replace("-", "−")
 
 
-def return_levels(found: Description, each: Extreme) -> Table:
+def return_levels(description: Description, extreme: Extreme) -> Table:
     """Levels that are passed once in a number of years."""
-    levels = each.levels
-    sign = 1 if each.event.side == "above" else -1
+    levels = extreme.levels
+    sign = 1 if extreme.event.side == "above" else -1
     rows = [
         (
-            _period(level.period * found.days),
+            _period(level.period * description.days),
             _signed(level.gev, sign),
             _signed(level.gpd, sign),
             number(level.expected, 0),
@@ -136,20 +138,21 @@ def return_levels(found: Description, each: Extreme) -> Table:
         )
         for level in levels.levels
     ]
-    units = units_of(each.units).replace(" ", ", ", 1)
+    units = units_of(extreme.units).replace(" ", ", ", 1)
     headers = ("passed once in", f"GEV{units}", f"GPD{units}", "periods run", "times passed", "")
-    notes = [_fits(levels, each, sign, found.days), _stationarity(levels, sign)]
+    notes = [_fits(levels, extreme, sign, description.days), _stationarity(levels, sign)]
     if not rows:
         notes.insert(0, "The control run is too short for a return level; use --effort long.")
-    return section(f"Return levels: {each.event.name}", headers, rows, notes)
+    return section(f"Return levels: {extreme.event.name}", headers, rows, notes)
 
 
-def _fits(levels: ReturnLevels, each: Extreme, sign: int, days: float) -> str:
+def _fits(levels: ReturnLevels, extreme: Extreme, sign: int, days: float) -> str:
     threshold = f"{100 * levels.quantile:g} % quantile {sign * levels.threshold:.4g}"
     return (
-        f"{each.place}. GEV: {levels.gev.count} block maxima of {levels.block * days:g} days, "
-        f"shape {number(levels.gev.shape)}. GPD: {levels.gpd.count} clusters beyond the "
-        f"{threshold}, {levels.gap * days:g} or more days apart, "
+        f"{extreme.location}. GEV: {levels.gev.count} block maxima of "
+        f"{levels.block * days:g} days, shape {number(levels.gev.shape)}. "
+        f"GPD: {levels.gpd.count} clusters beyond the {threshold}, "
+        f"{levels.gap * days:g} or more days apart, "
         f"shape {number(levels.gpd.shape)}. Brackets: 95 % bootstrap over trajectories."
     )
 
@@ -158,7 +161,7 @@ def _stationarity(levels: ReturnLevels, sign: int) -> str:
     if not math.isfinite(levels.stationary):
         return "Whether the run is stationary was not checked: it has too few blocks."
     moved = levels.stationary < _DOUBTFUL
-    early, late = (f"{sign * each:.4g}" for each in levels.halves)
+    early, late = (f"{sign * half:.4g}" for half in levels.halves)
     return (
         f"{'NOT STATIONARY' if moved else 'Stationary as far as can be seen'}: block maxima of the "
         f"first and second halves average {early} and {late} (Kolmogorov-Smirnov p = "

@@ -31,27 +31,27 @@ def check(path: Path) -> None:
         raise GeobenchError(f"{path.name}: pictures end in {', '.join(PICTURE)}.")
 
 
-def png(found: Description) -> bytes:
+def png(description: Description) -> bytes:
     """Draw the figure as a PNG."""
     drawn = io.BytesIO()
-    picture(found, drawn)
+    picture(description, drawn)
     return drawn.getvalue()
 
 
-def picture(found: Description, path: Path | io.BytesIO) -> None:
+def picture(description: Description, path: Path | io.BytesIO) -> None:
     """Write the figure to a file (.png, .svg or .pdf), or as a PNG into a buffer."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     with mpl.rc_context(MATPLOTLIB):
         figure = Figure(figsize=(12.5, 11), layout="constrained", dpi=110)
-        figure.suptitle(found.title or found.name, x=0.01, ha="left", fontweight="bold")
+        figure.suptitle(description.title or description.name, x=0.01, ha="left", fontweight="bold")
         upper, lower = figure.subfigures(2, 1, height_ratios=(1.75, 1), squeeze=False)[:, 0]
-        drawn = zip(upper.subplots(2, 3).flat, charts(found), strict=True)
+        drawn = zip(upper.subplots(2, 3).flat, charts(description), strict=True)
         for axes, (title, chart, styles) in drawn:
             paper.draw(axes, chart, styles, title)
             _legend(axes, chart)
-        _sample(lower, found)
+        _sample(lower, description)
         figure.savefig(path)
 
 
@@ -65,72 +65,80 @@ def _legend(axes: "Axes", chart: Chart) -> None:
         axes.legend(frameon=False)
 
 
-def charts(found: Description) -> list[tuple[str, Chart, list[Style]]]:
+def charts(description: Description) -> list[tuple[str, Chart, list[Style]]]:
     """The six charts, each with its title and the styles of its series."""
     return [
-        ("Climatological density", _density(found), _LINES),
-        ("Autocorrelation", _autocorrelation(found), _LINES),
-        ("Spread of the law (band: 80 % of inits)", _spread(found), _LINES),
-        ("Small errors, same noise", _growth(found), [_LINES[1], Style("", INK, "", "--")]),
-        ("Lyapunov exponents", _exponents(found), [Style("", COLOURS[2])]),
-        ("What part of the law is missed", _difficulty(found), _rivals()),
+        ("Climatological density", _density(description), _LINES),
+        ("Autocorrelation", _autocorrelation(description), _LINES),
+        ("Spread of the law (band: 80 % of inits)", _spread(description), _LINES),
+        ("Small errors, same noise", _growth(description), [_LINES[1], Style("", INK, "", "--")]),
+        ("Lyapunov exponents", _exponents(description), [Style("", COLOURS[2])]),
+        ("What part of the law is missed", _difficulty(description), _rivals()),
     ]
 
 
-def _density(found: Description) -> Chart:
+def _density(description: Description) -> Chart:
     centres = (EDGES[1:] + EDGES[:-1]) / 2
     lines = []
-    for place, variable in enumerate(found.spec.variables):
-        seen = np.where(found.density[place] > 0, found.density[place], np.nan)
-        lines.append(Series(variable.name, place % len(COLOURS), centres.tolist(), finite(seen)))
+    for index, variable in enumerate(description.spec.variables):
+        seen = np.where(description.density[index] > 0, description.density[index], np.nan)
+        lines.append(Series(variable.name, index % len(COLOURS), centres.tolist(), finite(seen)))
     normal = np.exp(-(centres**2) / 2) / np.sqrt(2 * np.pi)
     lines.append(Series("normal", None, centres.tolist(), finite(normal)))
     x, y = Axis("anomaly", "standard deviations"), Axis("", log=True, low=1e-6, high=1)
     return Chart(x, y, lines)
 
 
-def _autocorrelation(found: Description) -> Chart:
-    days = (np.arange(found.autocorrelation.shape[1]) * found.days).tolist()
+def _autocorrelation(description: Description) -> Chart:
+    days = (np.arange(description.autocorrelation.shape[1]) * description.days).tolist()
     lines = [
-        Series(variable.name, place % len(COLOURS), days, finite(found.autocorrelation[place]))
-        for place, variable in enumerate(found.spec.variables)
+        Series(
+            variable.name, index % len(COLOURS), days, finite(description.autocorrelation[index])
+        )
+        for index, variable in enumerate(description.spec.variables)
     ]
     return Chart(Axis("lag", "days"), Axis(""), lines, guides=[(float(np.exp(-1)), "1/e")])
 
 
-def _spread(found: Description) -> Chart:
-    spread = np.sqrt(found.variances)
-    days = (np.arange(1, spread.shape[1] + 1) * found.days).tolist()
+def _spread(description: Description) -> Chart:
+    spread = np.sqrt(description.variances)
+    days = (np.arange(1, spread.shape[1] + 1) * description.days).tolist()
     low, high = np.quantile(spread, (0.1, 0.9), axis=0)
-    typical = np.sqrt(found.variances.mean(0))
+    typical = np.sqrt(description.variances.mean(0))
     line = Series("", 0, days, finite(typical), finite(low), finite(high), band=True)
     guides = []
     for share in HORIZONS:
-        reached = found.horizons[share]
-        words = f"{100 * share:g} % on day {reached.value * found.days:.3g}" if reached else ""
+        reached = description.horizons[share]
+        words = (
+            f"{100 * share:g} % on day {reached.value * description.days:.3g}" if reached else ""
+        )
         guides.append((share, words))
     return Chart(Axis("lead", "days", low=0), Axis(_STD, low=0), [line], guides=guides)
 
 
-def _growth(found: Description) -> Chart:
-    days = np.arange(found.errors.shape[1]) * found.days
-    sizes = np.maximum(found.errors, 1e-300)
+def _growth(description: Description) -> Chart:
+    days = np.arange(description.errors.shape[1]) * description.days
+    sizes = np.maximum(description.errors, 1e-300)
     low, high = np.quantile(sizes, (0.1, 0.9), axis=0)
     typical = np.exp(np.log(sizes).mean(0))
     lines = [
         Series("errors", 0, days.tolist(), finite(typical), finite(low), finite(high), band=True)
     ]
-    if found.growth:
-        rate, first, last = found.growth.rate.value, found.growth.first, found.growth.last
+    if description.growth:
+        rate, first, last = (
+            description.growth.rate.value,
+            description.growth.first,
+            description.growth.last,
+        )
         steps = np.array([first, last])
         line = typical[first] * np.exp(rate * (steps - first))
-        lines.append(Series("rate measured", 1, (steps * found.days).tolist(), finite(line)))
+        lines.append(Series("rate measured", 1, (steps * description.days).tolist(), finite(line)))
     y = Axis(_STD, log=True, low=max(1e-12, float(typical.min()) / 3), high=3)
     return Chart(Axis("time", "days"), y, lines)
 
 
-def _exponents(found: Description) -> Chart:
-    values, errors = found.exponents.exponents, 2 * found.exponents.errors
+def _exponents(description: Description) -> Chart:
+    values, errors = description.exponents.exponents, 2 * description.exponents.errors
     numbers = list(range(1, len(values) + 1))
     line = Series("", 0, numbers, finite(values), finite(values - errors), finite(values + errors))
     x = Axis("number", ticks=numbers[:: -(-len(numbers) // 10)])
@@ -146,14 +154,14 @@ def _rivals() -> list[Style]:
     ]
 
 
-def _difficulty(found: Description) -> Chart:
-    days = [card.lead * found.days for card in found.cards]
+def _difficulty(description: Description) -> Chart:
+    days = [card.lead * description.days for card in description.cards]
     lines = []
     for row, rival in enumerate(RIVALS):
         for column, score in enumerate(SCORES):
             if (rival, score) == ("shuffled", "crps"):
                 continue  # exactly zero
-            losses = [card.excess[rival][score].times(100) for card in found.cards]
+            losses = [card.excess[rival][score].times(100) for card in description.cards]
             values, low, high = (finite(numbers) for numbers in zip(*losses, strict=True))
             name, style = f"{_CALLED[rival]}: {CALLED[score]}", row * len(SCORES) + column
             lines.append(Series(name, style, days, values, low, high))
@@ -162,8 +170,14 @@ def _difficulty(found: Description) -> Chart:
     return Chart(Axis("lead", "days", ticks=days), y, lines, guides=guides)
 
 
-def _sample(figure: "Figure", found: Description) -> None:
-    if len(found.spec.dims) == 1:
-        space_time(figure, found.sample.numpy(), found.spec, found.days, "A sample of the climate")
+def _sample(figure: "Figure", description: Description) -> None:
+    if len(description.spec.dims) == 1:
+        space_time(
+            figure,
+            description.sample.numpy(),
+            description.spec,
+            description.days,
+            "A sample of the climate",
+        )
     else:
-        panels(figure, found.sample.numpy(), found.spec, "A state of the climate")
+        panels(figure, description.sample.numpy(), description.spec, "A state of the climate")

@@ -84,11 +84,11 @@ def _with_diagnostics(simulator: Simulator, fields: "Fields") -> "tuple[StateSpe
 
 def _copies(field: "Fields", fields: "Fields") -> bool:
     """Whether a diagnostic `(time, *grid)` is a variable in other units: it would look the same."""
-    own = field.ravel() - field.mean()
+    anomaly = field.ravel() - field.mean()
     for channel in range(fields.shape[1]):
         other = fields[:, channel].ravel() - fields[:, channel].mean()
-        size = float(np.linalg.norm(own) * np.linalg.norm(other))
-        if abs(float(own @ other)) > 0.9999 * size:
+        size = float(np.linalg.norm(anomaly) * np.linalg.norm(other))
+        if abs(float(anomaly @ other)) > 0.9999 * size:
             return True
     return False
 
@@ -151,10 +151,10 @@ def _map_strip(shown: Shots) -> "Figure":
     figure = _figure(2.5 * len(times) + 1.2, 2.5 * count + 0.6)
     grid = figure.subplots(count, len(times), squeeze=False)
     for channel, variable in enumerate(shown.spec.variables):
-        for place, time in enumerate(times):
+        for column, time in enumerate(times):
             field = shown.fields[time, channel]
-            axes = grid[channel, place]
-            image = draw_map(axes, field, shown.spec, norms[channel], first=place == 0)
+            axes = grid[channel, column]
+            image = draw_map(axes, field, shown.spec, norms[channel], first=column == 0)
             if channel < count - 1:
                 axes.set_xlabel("")
                 axes.tick_params(labelbottom=False)
@@ -183,11 +183,11 @@ def _line_film(shown: Shots) -> "tuple[Figure, Any]":
     figure = _figure(6.4 * count**0.5, 6.4)
     grid = figure.subplots(2, count, squeeze=False, height_ratios=(1, 1.4), sharex="col")
     name, spacing = ruler(dim)
-    place = np.arange(dim.size) * spacing
+    positions = np.arange(dim.size) * spacing
     lines, images = [], []
     for channel, variable in enumerate(shown.spec.variables):
         above, below = grid[:, channel]
-        (line,) = above.plot(place, shown.fields[0, channel], color=COLOURS[0], marker=".")
+        (line,) = above.plot(positions, shown.fields[0, channel], color=COLOURS[0], marker=".")
         above.set_ylim(norms[channel].vmin, norms[channel].vmax)
         above.set_ylabel(label(variable))
         image = below.imshow(

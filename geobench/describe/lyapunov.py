@@ -47,8 +47,8 @@ class Spectrum:
         """
         from scipy import stats
 
-        found: Array = stats.t.ppf(0.9995, len(self.blocks) - 1) * self.errors
-        return found
+        reach: Array = stats.t.ppf(0.9995, len(self.blocks) - 1) * self.errors
+        return reach
 
     @property
     def positive(self) -> int:
@@ -61,10 +61,10 @@ class Spectrum:
         return int(self._neutral().sum())
 
     def _neutral(self) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
-        found: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = (
+        neutral: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = (
             np.abs(self.exponents) <= self.reach
         )
-        return found
+        return neutral
 
     def _settled(self, means: Array) -> Array:
         """Means `(…, exponent)` with zero for those that cannot be told from it."""

@@ -54,7 +54,7 @@ class Extreme:
     seen: int
     probabilities: Probabilities
     levels: ReturnLevels
-    place: str
+    location: str
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def describe(
         cards = _cards(draws, channels, spec, unit, seed)
     with watch("extremes"):
         wanted = experiment.events or default_events(spec)
-        found = [_extreme(event, simulator, control, draws) for event in wanted]
+        measured = [_extreme(event, simulator, control, draws) for event in wanted]
     hidden = experiment.given != "state" or len(channels) < len(simulator.spec.variables)
     return Description(
         name=name,
@@ -133,7 +133,7 @@ def describe(
         variances=variances,
         horizons={share: predictability.horizon(variances, share) for share in HORIZONS},
         cards=cards,
-        extremes=found,
+        extremes=measured,
         named_events=bool(experiment.events),
         given_less=known is None and hidden,
         sample=control[0, -_SAMPLE:][:, channels].clone(),
@@ -242,8 +242,8 @@ def _cards(
 def shown(spec: StateSpec, experiment: Experiment) -> tuple[StateSpec, list[int]]:
     """Return the part of the state that models see, and its channels."""
     channels = spec.channels(experiment.shown)
-    own = list(range(len(spec.variables))) if channels is None else list(channels)
-    return spec.select(experiment.shown), own
+    indices = list(range(len(spec.variables))) if channels is None else list(channels)
+    return spec.select(experiment.shown), indices
 
 
 def card_leads(leads: int) -> list[int]:
@@ -279,7 +279,7 @@ def _spread(
     ):
         cells = at_sea(block, spec)
         variances.append(predictability.spread(cells, unit, areas))
-        one_step, done = cells[:, :, 0].double(), sum(len(each) for each in first)
+        one_step, done = cells[:, :, 0].double(), sum(len(part) for part in first)
         first.append(by_area(one_step.var(1), areas).mean(2))
         squares = (one_step - now[done : done + len(block), None]).square()
         change.append(by_area(squares, areas).mean((1, 3)))
@@ -302,7 +302,7 @@ def _extreme(event: Event, simulator: Simulator, control: Tensor, draws: list[Te
         values.shape[0] * values.shape[1],
         events.probabilities(event, simulator, iter(draws), limits),
         _levels(sign * values[:, :, middle].double(), simulator),
-        _place(event, simulator, middle, values.shape[2]),
+        _location(event, simulator, middle, values.shape[2]),
     )
 
 
@@ -314,16 +314,16 @@ def _levels(series: Tensor, simulator: Simulator) -> ReturnLevels:
     gap = math.ceil(climate.decorrelation(curve) or len(curve))
     # A hundred decorrelation times make a block; every row should hold four.
     block = max(2, min(100 * gap, steps // 4))
-    periods = [each / days for each in PERIODS if block <= each / days <= rows * steps]
+    periods = [period / days for period in PERIODS if block <= period / days <= rows * steps]
     return extremes.return_levels(series.numpy(), periods=periods, gap=gap, block=block)
 
 
-def _place(event: Event, simulator: Simulator, middle: int, places: int) -> str:
-    if places == 1:
+def _location(event: Event, simulator: Simulator, middle: int, count: int) -> str:
+    if count == 1:
         return "The whole region"
     cell = int(events.first_cells(event, simulator)[middle])
     index = np.unravel_index(cell, simulator.spec.grid)
     dims = zip(simulator.spec.grid_dims, index, strict=True)
     return ("At the cell " if event.window is None else "In the window from ") + ", ".join(
-        f"{dim} = {place}" for dim, place in dims
+        f"{dim} = {position}" for dim, position in dims
     )

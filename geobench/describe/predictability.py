@@ -101,8 +101,8 @@ def horizon(variances: Array, share: float) -> Interval | None:
         at = np.where(past.any(1), past.argmax(1), count)
         index = np.arange(len(flat))
         before, after = curves[index, at - 1], curves[index, at]
-        place = at - 1 + (share - before) / np.where(after == before, np.inf, after - before)
-        return np.where(past.any(1), place, np.inf).reshape(means.shape[:-1])
+        lead = at - 1 + (share - before) / np.where(after == before, np.inf, after - before)
+        return np.where(past.any(1), lead, np.inf).reshape(means.shape[:-1])
 
-    found = bootstrap(variances, crossing)
-    return found if np.isfinite(found.value) else None
+    interval = bootstrap(variances, crossing)
+    return interval if np.isfinite(interval.value) else None

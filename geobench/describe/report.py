@@ -10,34 +10,34 @@ from geobench.tables.json import json_values
 from geobench.tables.table import Table
 
 
-def sections(found: Description, unit_days: float | None = None) -> list[Table]:
+def sections(description: Description, unit_days: float | None = None) -> list[Table]:
     """Turn a description into sections; rates are also told per `unit_days` days."""
     return [
-        simulator.setting(found),
-        simulator.climates(found),
-        simulator.predictability(found, unit_days),
-        simulator.exponents(found, unit_days),
-        experiment.shape(found),
-        experiment.difficulty(found),
-        experiment.events(found),
-        *(experiment.return_levels(found, each) for each in found.extremes),
+        simulator.setting(description),
+        simulator.climates(description),
+        simulator.predictability(description, unit_days),
+        simulator.exponents(description, unit_days),
+        experiment.shape(description),
+        experiment.difficulty(description),
+        experiment.events(description),
+        *(experiment.return_levels(description, extreme) for extreme in description.extremes),
     ]
 
 
-def as_json(found: Description) -> dict[str, Any]:
+def as_json(description: Description) -> dict[str, Any]:
     """All numbers, without the sample of states and the probabilities case by case."""
     fields = {
-        each.name: getattr(found, each.name)
-        for each in dataclasses.fields(found)
-        if each.name not in ("sample", "extremes", "simulator", "spec", "exponents")
+        field.name: getattr(description, field.name)
+        for field in dataclasses.fields(description)
+        if field.name not in ("sample", "extremes", "simulator", "spec", "exponents")
     }
-    spectrum = found.exponents
+    spectrum = description.exponents
     values: dict[str, Any] = json_values(
         {
             **fields,
-            "simulator": found.simulator.recipe(),
-            "verdicts": [card.verdict for card in found.cards],
-            "variables": [each.name for each in found.spec.variables],
+            "simulator": description.simulator.recipe(),
+            "verdicts": [card.verdict for card in description.cards],
+            "variables": [variable.name for variable in description.spec.variables],
             "exponents_per_day": {
                 "values": spectrum.exponents,
                 "standard_errors": spectrum.errors,
@@ -48,14 +48,14 @@ def as_json(found: Description) -> dict[str, Any]:
             },
             "extremes": [
                 {
-                    "event": each.event.model_dump(mode="json"),
-                    "thresholds": each.limits,
-                    "seen": each.seen,
-                    "rate": each.probabilities.rate(),
-                    "predictable": each.probabilities.predictable(),
-                    "return_levels": each.levels,
+                    "event": extreme.event.model_dump(mode="json"),
+                    "thresholds": extreme.limits,
+                    "seen": extreme.seen,
+                    "rate": extreme.probabilities.rate(),
+                    "predictable": extreme.probabilities.predictable(),
+                    "return_levels": extreme.levels,
                 }
-                for each in found.extremes
+                for extreme in description.extremes
             ],
         }
     )

@@ -21,9 +21,9 @@ def section(
     It may be empty. Without headings the first of two columns names the row.
     """
     columns = [
-        Column(heading, "right" if place and any(headings) else "left", wrap=wraps)
-        for place, heading in enumerate(headings)
-        for wraps in [not place or any(len(row[place]) > _NUMBER for row in rows)]
+        Column(heading, "right" if index and any(headings) else "left", wrap=wraps)
+        for index, heading in enumerate(headings)
+        for wraps in [not index or any(len(row[index]) > _NUMBER for row in rows)]
     ]
     return Table(columns, [Row([Cell(text) for text in row]) for row in rows], title, notes)
 
@@ -33,7 +33,7 @@ def told(value: Interval | None, digits: int = 3, factor: float = 1.0) -> str:
     if value is None or not math.isfinite(value.value):
         return "–"
     value = value.times(factor)
-    ends = [number(each, digits) if math.isfinite(each) else "…" for each in value[1:]]
+    ends = [number(end, digits) if math.isfinite(end) else "…" for end in value[1:]]
     return f"{number(value.value, digits)} [{', '.join(ends)}]"
 
 

@@ -20,28 +20,30 @@ _CLIMATE = (
 )
 
 
-def setting(found: Description) -> Table:
+def setting(description: Description) -> Table:
     """What was run."""
-    effort, days = found.effort, found.days
+    effort, days = description.effort, description.days
     years = effort.trajectories * effort.steps * days / 365
     recipe = ", ".join(
         f"{key} = {value}"
-        for key, value in found.simulator.recipe().items()
+        for key, value in description.simulator.recipe().items()
         if key not in ("use", "version") and value not in (None, [], ())
     )
     control = (
         f"{effort.trajectories} trajectories of {effort.steps} steps ({years:,.0f} years in all) "
-        f"after {found.spin_up} steps of spin-up"
+        f"after {description.spin_up} steps of spin-up"
     )
-    variables = (f"{v.name}{_long(v.name, v.long_name, v.units)}" for v in found.spec.variables)
+    variables = (
+        f"{v.name}{_long(v.name, v.long_name, v.units)}" for v in description.spec.variables
+    )
     return section(
         "What was measured",
         ("", ""),
         [
-            ("simulator", f"{found.simulator.name}: {found.simulator.summary()}"),
+            ("simulator", f"{description.simulator.name}: {description.simulator.summary()}"),
             ("fields", recipe),
             ("variables", ", ".join(variables)),
-            ("grid", " x ".join(f"{dim.size} ({dim.name})" for dim in found.spec.dims)),
+            ("grid", " x ".join(f"{dim.size} ({dim.name})" for dim in description.spec.dims)),
             ("output step", _days(days)),
             ("control run", control),
             ("draws of the law", f"{effort.members} at {effort.inits} inits, {effort.leads} leads"),
@@ -51,7 +53,7 @@ def setting(found: Description) -> Table:
 
 def _long(name: str, long_name: str, units: str) -> str:
     inside = ", ".join(
-        each for each in (long_name, units_of(units).strip()) if each not in ("", name)
+        part for part in (long_name, units_of(units).strip()) if part not in ("", name)
     )
     return f" ({inside})" if inside else ""
 
@@ -60,13 +62,13 @@ def _days(days: float) -> str:
     return f"{days:g} day{'' if days == 1 else 's'}"
 
 
-def climates(found: Description) -> Table:
+def climates(description: Description) -> Table:
     """Moments, memory and noise of each variable."""
     rows = []
-    for place, variable in enumerate(found.spec.variables):
-        moments, curve = found.moments[place], found.autocorrelation[place]
+    for index, variable in enumerate(description.spec.variables):
+        moments, curve = description.moments[index], description.autocorrelation[index]
         steps = climate.decorrelation(curve)
-        memory = None if steps is None else number(steps * found.days, 2)
+        memory = None if steps is None else number(steps * description.days, 2)
         rows.append(
             (
                 variable.name + units_of(variable.units),
@@ -74,8 +76,8 @@ def climates(found: Description) -> Table:
                 sized(moments.std),
                 told(moments.skewness),
                 told(moments.excess_kurtosis),
-                memory or _beyond(len(curve) - 1, found),
-                told(found.noise_to_increment[place]),
+                memory or _beyond(len(curve) - 1, description),
+                told(description.noise_to_increment[index]),
             )
         )
     headers = (
@@ -90,26 +92,26 @@ def climates(found: Description) -> Table:
     return section("Climate", headers, rows, [_CLIMATE])
 
 
-def _beyond(steps: int, found: Description) -> str:
-    return f"> {steps * found.days:g}"
+def _beyond(steps: int, description: Description) -> str:
+    return f"> {steps * description.days:g}"
 
 
-def predictability(found: Description, unit_days: float | None) -> Table:
+def predictability(description: Description, unit_days: float | None) -> Table:
     """Horizons of the spread, and the growth of small errors."""
     rows: list[tuple[str, ...]] = []
     for share in HORIZONS:
-        place = found.horizons[share]
+        horizon = description.horizons[share]
         rows.append(
             (
                 f"spread of the law reaches {100 * share:g} % of the climatological one, days",
-                _beyond(found.variances.shape[1], found)
-                if place is None
-                else told(place, 2, found.days),
+                _beyond(description.variances.shape[1], description)
+                if horizon is None
+                else told(horizon, 2, description.days),
             )
         )
-    effort, growth = found.effort, found.growth
+    effort, growth = description.effort, description.growth
     span = (
-        f", from day {growth.first * found.days:g} to day {growth.last * found.days:g}"
+        f", from day {growth.first * description.days:g} to day {growth.last * description.days:g}"
         if growth
         else ""
     )
@@ -118,13 +120,13 @@ def predictability(found: Description, unit_days: float | None) -> Table:
         "inits. Small errors: normal, 1e-4 climatological standard deviations, in runs with the "
         f"same noise; geometric mean over inits{span}. Brackets: 95 % bootstrap over inits."
     )
-    return section("Predictability", ("", ""), rows + _growth(found, unit_days), [note])
+    return section("Predictability", ("", ""), rows + _growth(description, unit_days), [note])
 
 
-def _growth(found: Description, unit_days: float | None) -> list[tuple[str, ...]]:
-    growth, days = found.growth, found.days
+def _growth(description: Description, unit_days: float | None) -> list[tuple[str, ...]]:
+    growth, days = description.growth, description.days
     if growth is None:
-        typical = np.exp(np.log(np.maximum(found.errors, 1e-300)).mean(0))
+        typical = np.exp(np.log(np.maximum(description.errors, 1e-300)).mean(0))
         span = (len(typical) - 1) * days
         change = f"{typical[-1] / typical[0]:.2g}"
         return [
@@ -135,9 +137,7 @@ def _growth(found: Description, unit_days: float | None) -> list[tuple[str, ...]
         ]
     rate = growth.rate.times(1 / days)
     # The ends change places: fast growth, short time.
-    time = [
-        math.log(2) / each if each > 0 else math.inf for each in (rate.value, rate.high, rate.low)
-    ]
+    time = [math.log(2) / end if end > 0 else math.inf for end in (rate.value, rate.high, rate.low)]
     rows: list[tuple[str, ...]] = [
         ("doubling time of small errors, days", told(Interval(*time), 2)),
         ("growth rate of small errors, per day", told(rate)),
@@ -147,9 +147,9 @@ def _growth(found: Description, unit_days: float | None) -> list[tuple[str, ...]
     return rows
 
 
-def exponents(found: Description, unit_days: float | None) -> Table:
+def exponents(description: Description, unit_days: float | None) -> Table:
     """Lyapunov exponents, and what follows from them."""
-    spectrum, effort = found.exponents, found.effort
+    spectrum, effort = description.exponents, description.effort
     factors = {"per day": 1.0} | ({f"per {_days(unit_days)}": unit_days} if unit_days else {})
     rates = {
         "largest exponent": spectrum.leading,

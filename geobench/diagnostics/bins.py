@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from geobench.nodes.engine import Engine
 
     _Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
-    _Places = np.ndarray[tuple[int], np.dtype[np.int64]]
+    _Indices = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 PREDICTABILITY = "predictability"
 _THIRDS = ("most", "middle", "least")
@@ -26,10 +26,10 @@ _FEWEST = 10  # cases in a bin
 
 @dataclass(frozen=True)
 class Bin:
-    """Some of the cases: `places` among the inits."""
+    """Some of the cases: `indices` among the inits."""
 
     title: str
-    places: "_Places"
+    indices: "_Indices"
 
 
 def of(kind: str, engine: "Engine", law: Entry) -> list[Bin]:
@@ -46,9 +46,9 @@ def of(kind: str, engine: "Engine", law: Entry) -> list[Bin]:
     if kind == PREDICTABILITY:
         order = np.argsort(_spread(engine, forecast), kind="stable")
         parts = zip(_THIRDS, np.array_split(order, 3), strict=True)
-        found = [Bin(f"the {which} predictable third", np.sort(own)) for which, own in parts]
+        bins = [Bin(f"the {which} predictable third", np.sort(indices)) for which, indices in parts]
     elif kind in names:
-        found = list(_by_event(engine, law, kind))
+        bins = list(_by_event(engine, law, kind))
     else:
         raise GeobenchError(
             f"cases cannot be binned by '{kind}'. They can by what was known at their init time: "
@@ -56,7 +56,7 @@ def of(kind: str, engine: "Engine", law: Entry) -> list[Bin]:
             f"their outcome they would reward who always warns (the forecaster's dilemma: Lerch et "
             f"al., 2017, doi:10.1214/16-STS588)."
         )
-    return [each for each in found if len(each.places) >= _FEWEST]
+    return [group for group in bins if len(group.indices) >= _FEWEST]
 
 
 def _spread(engine: "Engine", law: "Forecast") -> "_Numbers":
@@ -66,9 +66,11 @@ def _spread(engine: "Engine", law: "Forecast") -> "_Numbers":
     context = engine.context(law.dataset)
     parts = []
     with law.entry.reading():
-        for place in range(law.members.sizes["init_time"]):
-            own = law.members.isel(init_time=place).load().to_dataarray("variable").astype(float)
-            share = own.var("member", ddof=1, skipna=False) / context.std.astype(float) ** 2
+        for index in range(law.members.sizes["init_time"]):
+            members = (
+                law.members.isel(init_time=index).load().to_dataarray("variable").astype(float)
+            )
+            share = members.var("member", ddof=1, skipna=False) / context.std.astype(float) ** 2
             parts.append(float(context.average(share).mean()))
     return np.array(parts)
 
@@ -82,9 +84,9 @@ def _by_event(engine: "Engine", law: Entry, name: str) -> "list[Bin]":
     happens = within.max("init_time") > 0
     if not bool(happens.any()):
         raise GeobenchError(f"the event '{name}' happens in no draw of {law.reference}.")
-    place = int(np.nonzero(happens.to_numpy())[0][-1])
-    p = within.isel({f"{key}_quantile": place}).to_numpy()
-    label = f"{name} {100 * float(counted[f'{key}_quantile'][place]):g} %"
+    highest = int(np.nonzero(happens.to_numpy())[0][-1])
+    p = within.isel({f"{key}_quantile": highest}).to_numpy()
+    label = f"{name} {100 * float(counted[f'{key}_quantile'][highest]):g} %"
     parts = {
         f"p*({label}) = 0": p == 0,
         f"0 < p*({label}) < {_LIKELY}": (p > 0) & (p < _LIKELY),

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from geobench.contracts.scorer import Context
 
     _Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
-    _Places = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
-    Order = Callable[[int, tuple[int, int]], _Places]
+    _Indices = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+    Order = Callable[[int, tuple[int, int]], _Indices]
 
 FOLDS = 5
 _POINTS = 64  # cells of a variable
@@ -28,9 +28,9 @@ _RIDGE = 1e-2
 
 
 def folds(
-    trajectory: "_Places", position: "_Places", leads: int, count: int = FOLDS
-) -> "Iterator[tuple[_Places, _Places]]":
-    """Yield places of the cases to train on and to ask about, `count` times.
+    trajectory: "_Indices", position: "_Indices", leads: int, count: int = FOLDS
+) -> "Iterator[tuple[_Indices, _Indices]]":
+    """Yield indices of the cases to train on and to ask about, `count` times.
 
     Cases, `(init,)` each, are cut into blocks of init times that follow one another; those of which
     a valid time is also one of the block are not trained on.
@@ -82,26 +82,26 @@ class Classifier:
         """
         import numpy as np
 
-        found = np.zeros(count)
+        areas = np.zeros(count)
         first = 0
         while first < self._leads:
             stop = min(self._leads, first + self._leads_together(first, count))
             weights = self._trained(first, stop, begin, count)
-            each = self._cases * (self.members + self.draws) * (4 * (stop - first) + 1)
-            together = max(1, min(count, self._memory // 8 // each))
+            order_bytes = self._cases * (self.members + self.draws) * (4 * (stop - first) + 1)
+            together = max(1, min(count, self._memory // 8 // order_bytes))
             for begun in range(0, count, together):
                 some = range(begun, min(begun + together, count))
-                found[some.start : some.stop] += self._asked(first, stop, begin, some, weights)
+                areas[some.start : some.stop] += self._asked(first, stop, begin, some, weights)
             first = stop
-        return found / (self._leads * len(self.folds))
+        return areas / (self._leads * len(self.folds))
 
     def _leads_together(self, first: int, count: int) -> int:
         """Lead times of which covariances and differences of means fit into an eighth."""
         probe = self._both(Piece((0, 1), (0, min(2, self._leads))))
-        size = max(each.shape[-1] for _, each in _features(probe, self._context))
-        each = 8 * (2 * len(self.folds) + 1) * size * (size + count)
+        size = max(products.shape[-1] for _, products in _features(probe, self._context))
+        lead_bytes = 8 * (2 * len(self.folds) + 1) * size * (size + count)
         one_case = probe.nbytes // probe.sizes["lead_time"]
-        return max(1, min(self._memory // 8 // each, self._memory // 64 // max(1, one_case)))
+        return max(1, min(self._memory // 8 // lead_bytes, self._memory // 64 // max(1, one_case)))
 
     def _pieces(
         self, first: int, stop: int
@@ -116,8 +116,8 @@ class Classifier:
             inits = slice(begun, min(begun + block, self._cases))
             both = self._both(Piece((inits.start, inits.stop), (before, stop)))
             made = (
-                (lead + before - first, each.astype(np.float32))
-                for lead, each in _features(both, self._context)
+                (lead + before - first, products.astype(np.float32))
+                for lead, products in _features(both, self._context)
                 if lead + before >= first
             )
             yield inits, made
@@ -137,24 +137,24 @@ class Classifier:
             weights = np.stack(
                 [self._weights(order(number, (inits.start, inits.stop))) for number in range(count)]
             )
-            for lead, each in features:
-                own = sums.setdefault(lead, [_Moments() for _ in near])
-                for moments, cases in zip(own, near[:, inits], strict=True):
+            for lead, products in features:
+                fold_moments = sums.setdefault(lead, [_Moments() for _ in near])
+                for moments, cases in zip(fold_moments, near[:, inits], strict=True):
                     if cases.any():
-                        moments.add(each[cases], weights[:, cases])
+                        moments.add(products[cases], weights[:, cases])
         return [
             [sums[lead][-1].weights_without(near) for near in sums[lead][:-1]]
             for lead in sorted(sums)
         ]
 
-    def _weights(self, order: "_Places") -> "_Array":
+    def _weights(self, order: "_Indices") -> "_Array":
         """Weights that make a difference of means, `(init, member)`."""
         import numpy as np
 
         called = self._called(order)
         return np.where(called, 1 / self.members, -1 / self.draws).astype(np.float32)
 
-    def _called(self, order: "_Places") -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
+    def _called(self, order: "_Indices") -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
         """Which are called members."""
         import numpy as np
 
@@ -174,26 +174,28 @@ class Classifier:
         import numpy as np
 
         pool = self.members + self.draws
-        told = np.empty((stop - first, len(some), self._cases, pool), np.float32)
+        outputs = np.empty((stop - first, len(some), self._cases, pool), np.float32)
         called = np.empty((len(some), self._cases, pool), bool)
         order = begin()
         for inits, features in self._pieces(first, stop):
-            for place, number in enumerate(some):
-                called[place, inits] = self._called(order(number, (inits.start, inits.stop)))
-            for lead, each in features:
-                for (_, asked), own in zip(self.folds, weights[lead], strict=True):
+            for row, number in enumerate(some):
+                called[row, inits] = self._called(order(number, (inits.start, inits.stop)))
+            for lead, products in features:
+                for (_, asked), fold_weights in zip(self.folds, weights[lead], strict=True):
                     here = asked[(asked >= inits.start) & (asked < inits.stop)]
                     if len(here):
-                        answers = each[here - inits.start] @ own[:, some.start : some.stop]
-                        told[lead][:, here] = np.moveaxis(answers, -1, 0)
+                        answers = (
+                            products[here - inits.start] @ fold_weights[:, some.start : some.stop]
+                        )
+                        outputs[lead][:, here] = np.moveaxis(answers, -1, 0)
         return np.array(
             [
                 sum(
-                    _area(numbers[place, asked].ravel(), called[place, asked].ravel())
-                    for numbers in told
+                    _area(numbers[row, asked].ravel(), called[row, asked].ravel())
+                    for numbers in outputs
                     for _, asked in self.folds
                 )
-                for place in range(len(some))
+                for row in range(len(some))
             ]
         )
 
@@ -230,15 +232,15 @@ class _Moments:
         covariance = (self.products - other.products) / count - np.outer(mean, mean)
         size = np.trace(covariance) / len(covariance)
         inverse = np.linalg.inv(covariance + _RIDGE * size * np.eye(len(covariance)))
-        found: _Array = (inverse @ (self.weighted - other.weighted).T).astype(np.float32)
-        return found
+        weights: _Array = (inverse @ (self.weighted - other.weighted).T).astype(np.float32)
+        return weights
 
 
-def _area(told: "_Array", called: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]") -> float:
+def _area(numbers: "_Array", called: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]") -> float:
     """Chance that a member's number is above a draw's; ties count half."""
     from scipy import stats
 
-    ranks = stats.rankdata(told)
+    ranks = stats.rankdata(numbers)
     ones, zeros = int(called.sum()), int((~called).sum())
     return float((ranks[called].sum() - ones * (ones + 1) / 2) / (ones * zeros))
 
@@ -261,21 +263,23 @@ def _features(both: "xr.DataArray", context: "Context") -> "Iterator[tuple[int, 
     before: Any = None
     for lead in range(both.sizes["lead_time"]):
         x = _standard(both.isel(lead_time=lead).where(sea, 0.0))
-        own = x.isel(thin)
-        parts = [own, own**2, own**3]
+        thinned = x.isel(thin)
+        parts = [thinned, thinned**2, thinned**3]
         for dim in grid:
             beside = (sea & sea.roll({dim: 1})).copy()
             if dim not in context.periodic:
                 beside[{dim: 0}] = False
             parts.append((x * x.roll({dim: 1})).where(beside, 0.0).isel(thin))
         if x.sizes["variable"] > 1:
-            parts.append(own.isel(variable=0, drop=True) * own.isel(variable=slice(1, None)))
+            parts.append(
+                thinned.isel(variable=0, drop=True) * thinned.isel(variable=slice(1, None))
+            )
         if before is not None:
-            parts.append(own * before)
-        before = own
+            parts.append(thinned * before)
+        before = thinned
         order = ("init_time", "member", "variable", *grid)
-        flat = [each.transpose(*order).to_numpy() for each in parts]
-        yield lead, np.concatenate([each.reshape(*each.shape[:2], -1) for each in flat], -1)
+        flat = [part.transpose(*order).to_numpy() for part in parts]
+        yield lead, np.concatenate([array.reshape(*array.shape[:2], -1) for array in flat], -1)
 
 
 def _standard(values: "xr.DataArray") -> "xr.DataArray":

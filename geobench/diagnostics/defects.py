@@ -71,7 +71,7 @@ def _reordered(members: "xr.DataArray", dims: Sequence[str]) -> "xr.DataArray":
     chosen = xr.DataArray(order, dims=(*dims, "member"))
     return (
         members.drop_vars("member", errors="ignore")
-        .isel(  # places are no names of members
+        .isel(  # indices are no names of members
             {"member": chosen}
             | {dim: xr.DataArray(np.arange(members.sizes[dim]), dims=dim) for dim in dims}
         )
@@ -88,8 +88,8 @@ def _smoothed(members: "xr.DataArray") -> "xr.DataArray":
     for dim in members.dims:
         if dim not in _CASES:
             smooth, share = (
-                (each.roll({dim: 1}) + 2 * each + each.roll({dim: -1})) / 4
-                for each in (smooth, share)
+                (field.roll({dim: 1}) + 2 * field + field.roll({dim: -1})) / 4
+                for field in (smooth, share)
             )
     smooth = (smooth / share).where(sea)
     size = away.std("member", skipna=False) / smooth.std("member", skipna=False)
@@ -115,7 +115,7 @@ def _normals(members: "xr.DataArray") -> "np.ndarray[Any, Any]":
     """Standard normal numbers of their shape; those of an init are its own, whatever is beside."""
     import numpy as np
 
-    place = members.get_axis_num("init_time")
+    axis = members.get_axis_num("init_time")
     shape = [size for dim, size in members.sizes.items() if dim != "init_time"]
     times = members["init_time"].to_numpy().astype("datetime64[ns]").astype(np.uint64)
     drawn = [
@@ -124,7 +124,7 @@ def _normals(members: "xr.DataArray") -> "np.ndarray[Any, Any]":
         ).standard_normal(shape, dtype=np.float32)
         for time in times
     ]
-    return np.stack(drawn, place)
+    return np.stack(drawn, axis)
 
 
 DEFECTS: Mapping[str, Defect] = {
@@ -181,8 +181,8 @@ def measure(
     from geobench.statistics.resampling import Resampling
 
     groups = _groups(source.forecasts[0].sizes["member"], count)
-    own = [scorer for scorer in scorers if not scorer.needs_law]
-    if not own:
+    usable = [scorer for scorer in scorers if not scorer.needs_law]
+    if not usable:
         raise GeobenchError(
             "every scorer named compares with the law, which is the defect itself. Name another."
         )
@@ -193,17 +193,17 @@ def measure(
         def changed(members: "xr.Dataset") -> "xr.Dataset":
             return change(members.to_dataarray("variable")).to_dataset("variable")
 
-        found = of_views(own, source, views, context, prepare=changed, blaming=blaming)
-        return [_scores(own, ensemble, resampling) for ensemble in found]
+        by_view = of_views(usable, source, views, context, prepare=changed, blaming=blaming)
+        return [_scores(usable, ensemble, resampling) for ensemble in by_view]
 
     right = scores(_untouched)
     powers = []
-    for place, (defect, change) in enumerate(DEFECTS.items()):
+    for index, (defect, change) in enumerate(DEFECTS.items()):
         wrong = scores(change)
         for key in right[0]:
-            better = own[key[0]].orientation(key[1])
+            better = usable[key[0]].orientation(key[1])
             powers.append(_power(key, defect, better, wrong, right))
-        progress(place + 1, len(DEFECTS), defect)
+        progress(index + 1, len(DEFECTS), defect)
     return powers
 
 
@@ -225,9 +225,9 @@ def _scores(
     from geobench import scoring
 
     return {
-        (place, name): values[0].mean(-1)
-        for place, (scorer, own) in enumerate(zip(scorers, statistics, strict=True))
-        for name, values in scoring.scores(scorer, [own], resampling).items()
+        (index, name): values[0].mean(-1)
+        for index, (scorer, dataset) in enumerate(zip(scorers, statistics, strict=True))
+        for name, values in scoring.scores(scorer, [dataset], resampling).items()
     }
 
 

@@ -69,10 +69,10 @@ class Exchanges:
             if exchange == 0:
                 return rows
             if exchange not in kept or kept[exchange][0] != inits:
-                found = generators[exchange - 1].permuted(rows, axis=1)
-                if len(found) > 1:
-                    return found
-                kept[exchange] = inits, found  # its lead times may be pieces of their own
+                shuffled = generators[exchange - 1].permuted(rows, axis=1)
+                if len(shuffled) > 1:
+                    return shuffled
+                kept[exchange] = inits, shuffled  # its lead times may be pieces of their own
             return kept[exchange][1]
 
         return order
@@ -104,30 +104,30 @@ def verdicts(
     import numpy as np
     from scipy import stats
 
-    pool = sum(each.sizes["member"] for each in source.forecasts)
+    pool = sum(forecast.sizes["member"] for forecast in source.forecasts)
     orders = Exchanges(source.cases["init_time"], pool, exchanges, seed)
-    found = _exchanged(scorers, source, orders, context, blaming, progress)
+    by_score = _exchanged(scorers, source, orders, context, blaming, progress)
     if inits is not None:
         areas = _areas(source, orders, context, inits)
         if areas is not None:
-            found[_CLASSIFIER] = {number: float(each) for number, each in enumerate(areas)}
-    told = []
-    for (place, name), own in found.items():
-        values = np.array([own[number] for number in range(exchanges + 1)])
-        if (place, name) == _CLASSIFIER:
-            told.append((name, float(values[0]), 0.5, _p("lower", values)))
+            by_score[_CLASSIFIER] = {number: float(area) for number, area in enumerate(areas)}
+    rows = []
+    for (index, name), by_number in by_score.items():
+        values = np.array([by_number[number] for number in range(exchanges + 1)])
+        if (index, name) == _CLASSIFIER:
+            rows.append((name, float(values[0]), 0.5, _p("lower", values)))
             continue
-        scorer = scorers[place]
+        scorer = scorers[index]
         better = scorer.orientation(name)
-        of_law = float(IDEALS.get(better, 0)) if scorer.needs_law else own[_LAW]
-        told.append((name, float(values[0]), of_law, _p(better, values)))
+        of_law = float(IDEALS.get(better, 0)) if scorer.needs_law else by_number[_LAW]
+        rows.append((name, float(values[0]), of_law, _p(better, values)))
     # A score that failed says nothing: NaN, and the others are judged without it.
-    p = np.array([each[-1] for each in told])
+    p = np.array([row[-1] for row in rows])
     q = np.full(len(p), np.nan)
     finite = np.isfinite(p)
     if finite.any():
         q[finite] = stats.false_discovery_control(p[finite], method="bh")
-    return [Verdict(*each, float(own)) for each, own in zip(told, q, strict=True)]
+    return [Verdict(*row, float(adjusted)) for row, adjusted in zip(rows, q, strict=True)]
 
 
 def _exchanged(
@@ -138,7 +138,7 @@ def _exchanged(
     blaming: Blaming,
     progress: Progress,
 ) -> dict[tuple[int, str], dict[int, float]]:
-    """Score every exchange: by the place of the scorer and the name of the column, by number.
+    """Score every exchange: by the index of the scorer and the name of the column, by number.
 
     As many exchanges are scored in one pass as have mean statistics in a quarter of the memory.
     """
@@ -148,16 +148,16 @@ def _exchanged(
     one.add(Piece((0, 1), (0, source.cases["lead_time"])))
     together = max(1, source.memory // 4 // max(1, one.size()))
     numbers = [_LAW, *range(orders.count + 1)]
-    found: dict[tuple[int, str], dict[int, float]] = {}
+    scores: dict[tuple[int, str], dict[int, float]] = {}
     for first in range(0, len(numbers), together):
-        own = _Pass(scorers, source, orders, context, blaming, numbers[first : first + together])
+        batch = _Pass(scorers, source, orders, context, blaming, numbers[first : first + together])
         for piece in source.pieces(scorers):
-            own.add(piece)
-            share = piece.inits[1] / source.cases["init_time"] * len(own.numbers)
+            batch.add(piece)
+            share = piece.inits[1] / source.cases["init_time"] * len(batch.numbers)
             progress(min(orders.count, int(first + share)), orders.count, "")
-        for number, key, value in own.values():
-            found.setdefault(key, {})[number] = value
-    return dict(sorted(found.items(), key=lambda each: each[0][0]))  # names stay in their order
+        for number, key, value in batch.values():
+            scores.setdefault(key, {})[number] = value
+    return dict(sorted(scores.items(), key=lambda item: item[0][0]))  # names stay in their order
 
 
 class _Pass:
@@ -176,16 +176,16 @@ class _Pass:
         self._source, self._context, self._blaming = source, context, blaming
         self._order = orders.begin()
         # What compares with the law is zero at the law: there is nothing to score.
-        self._places = {
+        self._indices = {
             number: [
-                place
-                for place, scorer in enumerate(scorers)
+                index
+                for index, scorer in enumerate(scorers)
                 if number != _LAW or not scorer.needs_law
             ]
             for number in numbers
         }
         self._means = {
-            (number, place): Mean() for number in numbers for place in self._places[number]
+            (number, index): Mean() for number in numbers for index in self._indices[number]
         }
 
     def add(self, piece: Piece) -> None:
@@ -205,11 +205,11 @@ class _Pass:
                 order = self._order(number, piece.inits)
                 one = _chosen(forecast, pooled, order[:, :members])
                 other = _chosen(law, pooled, order[:, members:]) if lawful else None
-            places = self._places[number]
-            if not places:
+            indices = self._indices[number]
+            if not indices:
                 continue
-            found = scored(
-                [self.scorers[place] for place in places],
+            by_scorer = scored(
+                [self.scorers[index] for index in indices],
                 piece,
                 one,
                 truth,
@@ -217,8 +217,8 @@ class _Pass:
                 law=other,
                 blaming=self._blaming,
             )
-            for place, own in zip(places, found, strict=True):
-                self._means[number, place].add(own)
+            for index, parts in zip(indices, by_scorer, strict=True):
+                self._means[number, index].add(parts)
 
     def size(self) -> int:
         """Bytes of the mean statistics of an exchange."""
@@ -226,16 +226,16 @@ class _Pass:
         return every // len(self.numbers)
 
     def values(self) -> Iterator[tuple[int, tuple[int, str], float]]:
-        """Each score, averaged over lead times: the exchange, the scorer's place and name."""
+        """Each score, averaged over lead times: the exchange, the scorer's index and name."""
         from geobench import scoring
 
-        for (number, place), mean in self._means.items():
-            scorer = self.scorers[place]
+        for (number, index), mean in self._means.items():
+            scorer = self.scorers[index]
             with self._blaming(f"the scorer {scorer.name}"):
                 scores = scoring.checked_metric(scorer, mean.dataset()).expand_dims("draw")
             for name, values in scoring.columns(scores):
                 value = float(values.mean("lead_time", skipna=False)[0])
-                yield number, (place, name), value
+                yield number, (index, name), value
 
 
 def _areas(
@@ -256,7 +256,7 @@ def _areas(
         joint = xr.Dataset({name: (dims[name], values) for name, values in pooled.items()})
         return joint.to_dataarray("variable")
 
-    members, draws = (each.sizes["member"] for each in source.forecasts)
+    members, draws = (dataset.sizes["member"] for dataset in source.forecasts)
     classifier = Classifier(
         both, source.cases["lead_time"], context, inits, members, draws, source.memory
     )
@@ -268,7 +268,9 @@ def _pooled(forecast: "xr.Dataset", law: "xr.Dataset") -> "dict[str, np.ndarray[
     import numpy as np
 
     return {
-        str(name): np.concatenate([_members_second(each[name]) for each in (forecast, law)], 1)
+        str(name): np.concatenate(
+            [_members_second(dataset[name]) for dataset in (forecast, law)], 1
+        )
         for name in forecast.data_vars
     }
 
@@ -288,8 +290,8 @@ def _chosen(
     rows = np.arange(len(order))[:, None]
     changed = {}
     for name, values in pooled.items():
-        own = like[name].transpose("init_time", "member", ...)
-        changed[name] = own.copy(data=values[rows, order]).transpose(*like[name].dims)
+        array = like[name].transpose("init_time", "member", ...)
+        changed[name] = array.copy(data=values[rows, order]).transpose(*like[name].dims)
     return like.assign(changed)
 
 

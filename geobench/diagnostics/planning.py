@@ -113,24 +113,29 @@ def plan(
     """
     _check(scorer, members)
     sources = (forecast, law)
-    counts = [each.forecasts[0].sizes["member"] for each in sources]
-    parts = [_parts(*each) for each in zip(("the forecast", "the law"), counts, strict=True)]
-    done, total = 0, sum(len(views) for own in parts for _, views in own) + 2
+    counts = [source.forecasts[0].sizes["member"] for source in sources]
+    parts = [
+        _parts(owner, count)
+        for owner, count in zip(("the forecast", "the law"), counts, strict=True)
+    ]
+    done, total = 0, sum(len(views) for of_source in parts for _, views in of_source) + 2
     split: list[list[tuple[int, list[dict[str, Array]]]]] = []
     whole: list[dict[str, Array]] = []
-    for source, own in zip(sources, parts, strict=True):
-        views = [_all, *(view for _, each in own for view in each)]
-        found: list[dict[str, Array]] = []
+    for source, of_source in zip(sources, parts, strict=True):
+        views = [_all, *(view for _, group in of_source for view in group)]
+        contributions: list[dict[str, Array]] = []
         for (statistics,) in of_views([scorer], source, views, context, blaming=blaming):
-            found.append(_contributions(scorer, statistics, blaming))
+            contributions.append(_contributions(scorer, statistics, blaming))
             done += 1
             progress(done, total, "")
-        whole.append(found[0])
-        rest = iter(found[1:])
-        split.append([(size, list(islice(rest, len(each)))) for size, each in own])
+        whole.append(contributions[0])
+        rest = iter(contributions[1:])
+        split.append([(size, list(islice(rest, len(group)))) for size, group in of_source])
     plans = []
     for column in whole[0]:
-        curves = [_curve([(m, _stack(column, scored)) for m, scored in own]) for own in split]
+        curves = [
+            _curve([(m, _stack(column, scored)) for m, scored in of_source]) for of_source in split
+        ]
         pair = whole[0][column], whole[1][column]
         leads = forecast.cases["lead_time"]
         plans.append(
@@ -187,7 +192,7 @@ def _contributions(
 def _stack(column: str, scored: "Sequence[dict[str, Array]]") -> "Array":
     import numpy as np
 
-    return np.stack([each[column] for each in scored])
+    return np.stack([scores[column] for scores in scored])
 
 
 def _curve(scored: "Sequence[tuple[int, Array]]") -> "Array":
@@ -201,8 +206,8 @@ def _curve(scored: "Sequence[tuple[int, Array]]") -> "Array":
     freedom = np.array([len(parts) - 1 for _, parts in scored], float)
     weights = freedom**0.5 / np.where(variances > 0, variances, 1)  # a variance errs in proportion
     fitted, _ = optimize.nnls(_basis(sizes) * weights[:, None], variances * weights)
-    found: Array = fitted
-    return found
+    coefficients: Array = fitted
+    return coefficients
 
 
 def _check_finite(variances: "Array") -> None:
@@ -241,18 +246,18 @@ def _planned(
     resampling = _resampling(inits, leads, gaps)
     count, dependent = len(gaps), float(len(gaps) * resampling.variance(gaps))
 
-    def added(own: int, laws: int) -> float:
-        return float(_basis(own) @ curves[0] + _basis(laws) @ curves[1])
+    def added(size: int, laws: int) -> float:
+        return float(_basis(size) @ curves[0] + _basis(laws) @ curves[1])
 
     by_cases = max(0.0, dependent - added(*counts))
     alone = gaps.var(ddof=1)
     dependence = max(1.0, float(dependent / alone)) if alone else 1.0
     needs = []
-    for own in members:
-        by_members = added(own, law_members or own)
+    for size in members:
+        by_members = added(size, law_members or size)
         variance = by_cases + by_members
         cases = aim.cases(variance, aim.share * level, dependence)
-        needs.append(Need(own, cases, by_members / variance if variance else 0.0))
+        needs.append(Need(size, cases, by_members / variance if variance else 0.0))
     error = (max(dependent, by_cases + added(*counts)) / count) ** 0.5
     return Plan(
         score=column,

@@ -57,9 +57,9 @@ class Limits:
         names = [str(name)[:-5] for name in climatology.data_vars if str(name).endswith("_mean")]
         mean = {name: climatology[f"{name}_mean"].to_numpy() for name in names}
         spread = {name: climatology[f"{name}_std"].to_numpy().astype(float) for name in names}
-        counts = np.any([each != 0 for each in spread.values()], axis=0)
+        counts = np.any([values != 0 for values in spread.values()], axis=0)
         counts = counts if counts.any() else np.ones_like(counts)
-        std = {name: float(np.mean(each[counts] ** 2)) ** 0.5 for name, each in spread.items()}
+        std = {name: float(np.mean(values[counts] ** 2)) ** 0.5 for name, values in spread.items()}
         beyond = float(dataset.record.recipe.get("failed_beyond", BEYOND))
         return cls(mean, std, counts, np.inf if only_finite else beyond, ranges or {})
 
@@ -71,7 +71,7 @@ class Limits:
         `first` is the number of the piece's first init, for the examples. `there`: which members
         there are, `(init, member)`; default: all.
         """
-        found: dict[str, NDArray[np.bool_]] = {}
+        by_reason: dict[str, NDArray[np.bool_]] = {}
         examples: dict[str, str] = {}
         for name, variable in piece.data_vars.items():
             values = variable.to_numpy()
@@ -79,15 +79,15 @@ class Limits:
                 if there is not None:
                     bad &= there.reshape(len(there), 1, -1, *[1] * (bad.ndim - 3))
                 members = np.asarray(bad.any(axis=(1, *range(3, bad.ndim))))
-                found[reason] = members | found[reason] if reason in found else members
+                by_reason[reason] = members | by_reason[reason] if reason in by_reason else members
                 if reason not in examples and bad.any():
-                    init, lead, member, *cell = place = tuple(int(i[0]) for i in np.nonzero(bad))
+                    init, lead, member, *cell = index = tuple(int(i[0]) for i in np.nonzero(bad))
                     examples[reason] = (
-                        f"{name} = {values[place]:.7g} at init {first + init}, lead {lead + 1}, "
+                        f"{name} = {values[index]:.7g} at init {first + init}, lead {lead + 1}, "
                         f"member {member}{_cell(variable, cell)}{_when(piece, init, lead)}"
                     )
         shape = tuple(piece.sizes[dim] for dim in ("init_time", "member"))
-        return Failures(_first_reasons(found, shape), examples)
+        return Failures(_first_reasons(by_reason, shape), examples)
 
     def holds_any(self, values: "Numbers") -> "NDArray[np.bool_]":
         """Which members of `(init, lead, member, *grid)` have a number that counts."""
@@ -96,7 +96,7 @@ class Limits:
 
     def only_empty(self, piece: "xr.Dataset", failed: "Failures") -> bool:
         """Whether all members that failed have no number at all."""
-        some = [self.holds_any(each.to_numpy()) for each in piece.data_vars.values()]
+        some = [self.holds_any(variable.to_numpy()) for variable in piece.data_vars.values()]
         bad = np.any([*failed.by_reason.values()], axis=0)
         return not (np.any(some, axis=0) & bad).any()
 
@@ -109,24 +109,24 @@ class Limits:
         if near.all():  # NaN is not
             return []
         finite = np.isfinite(values)
-        found = [("not finite", ~finite)]
+        reasons = [("not finite", ~finite)]
         if np.isfinite(self.beyond):
             strange = finite & (away > _FILL_BEYOND * std)
             far = finite & (away > self.beyond * std)
             filled = np.isin(values, np.array(FILLS, values.dtype))
             low, high = self.ranges.get(name, (-np.inf, np.inf))
-            found += [
+            reasons += [
                 ("a fill value", strange & filled),
                 ("outside the valid range", strange & ((values < low) | (values > high))),
                 (f"beyond {self.beyond:g} standard deviations", far),
             ]
-        return [(reason, bad & self.counts) for reason, bad in found]
+        return [(reason, bad & self.counts) for reason, bad in reasons]
 
 
-def _cell(variable: "xr.DataArray", places: "list[int]") -> str:
+def _cell(variable: "xr.DataArray", indices: "list[int]") -> str:
     """Where on the grid: the index along each dim."""
-    named = zip(map(str, variable.dims[3:]), places, strict=True)
-    return "".join(f", {dim} {place}" for dim, place in named)
+    named = zip(map(str, variable.dims[3:]), indices, strict=True)
+    return "".join(f", {dim} {index}" for dim, index in named)
 
 
 def _when(piece: "xr.Dataset", init: int, lead: int) -> str:
@@ -139,15 +139,15 @@ def _when(piece: "xr.Dataset", init: int, lead: int) -> str:
 
 
 def _first_reasons(
-    found: "Mapping[str, NDArray[np.bool_]]", shape: tuple[int, ...]
+    failed: "Mapping[str, NDArray[np.bool_]]", shape: tuple[int, ...]
 ) -> "Mapping[str, NDArray[np.bool_]]":
     """A member that failed for several reasons counts for the first."""
     counted = np.zeros(shape, bool)
-    told = {}
-    for reason, bad in found.items():
-        told[reason] = bad & ~counted
+    first = {}
+    for reason, bad in failed.items():
+        first[reason] = bad & ~counted
         counted |= bad
-    return told
+    return first
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,8 @@ class Failures:
 
     def described(self) -> str:
         """Say how many failed and why, with an example of each reason."""
-        told = [
+        reasons = [
             f"{count} {'is' if count == 1 else 'are'} {reason} ({self.examples[reason]})"
             for reason, count in self.counts().items()
         ]
-        return "; ".join(told)
+        return "; ".join(reasons)

@@ -28,7 +28,7 @@ class Layout(NamedTuple):
 def of_trajectories(dataset: "xr.Dataset", along: str) -> Layout:
     """Of `(along, time, …)`: whole trajectories, or spans of a long one, for random windows."""
     sizes = {str(dim): size for dim, size in dataset.sizes.items()}
-    one = max(each.nbytes // max(1, sizes[along]) for each in dataset.data_vars.values())
+    one = max(variable.nbytes // max(1, sizes[along]) for variable in dataset.data_vars.values())
     if one <= CHUNK or "time" not in sizes:
         return Layout({along: max(1, min(sizes[along], CHUNK // max(1, one)))})
     step = one // sizes["time"]
@@ -44,15 +44,15 @@ def of_forecast(sizes: Mapping[str, int], item: int, most: int | None = None) ->
     """
     leads, members = sizes["lead_time"], sizes["member"]
     cell = item * prod(size for dim, size in sizes.items() if dim not in _CASES)
-    own = min(members, most or members, max(1, 4 * CHUNK // cell))
-    own = members if own == members else power(own)
-    if leads * own * cell <= CHUNK:
-        inits = min(sizes["init_time"], power(CHUNK // (leads * own * cell)))
-        return Layout({"init_time": inits, "lead_time": leads, "member": own})
-    lead = max(1, min(leads, _SMALL // (own * cell)))
-    chunks = {"init_time": 1, "lead_time": lead, "member": own}
+    together = min(members, most or members, max(1, 4 * CHUNK // cell))
+    together = members if together == members else power(together)
+    if leads * together * cell <= CHUNK:
+        inits = min(sizes["init_time"], power(CHUNK // (leads * together * cell)))
+        return Layout({"init_time": inits, "lead_time": leads, "member": together})
+    lead = max(1, min(leads, _SMALL // (together * cell)))
+    chunks = {"init_time": 1, "lead_time": lead, "member": together}
     whole = -(-leads // lead) * lead  # a file holds whole chunks
-    held = min(whole, max(lead, _SHARD // (own * cell) // lead * lead))
+    held = min(whole, max(lead, _SHARD // (together * cell) // lead * lead))
     return Layout(chunks, chunks | {"lead_time": held})
 
 

@@ -73,9 +73,9 @@ def members(
     histories = histories[:, -forecaster.history :]
     result = torch.empty(len(rows), leads, *spec.shape)
     tiles: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for place, (init, member) in enumerate(rows):
-        tiles[init // TILE[0], member // TILE[1]].append(place)
-    for tile, places in tiles.items():
+    for index, (init, member) in enumerate(rows):
+        tiles[init // TILE[0], member // TILE[1]].append(index)
+    for tile, indices in tiles.items():
         slots = torch.arange(TILE[0] * TILE[1])
         which = (tile[0] * TILE[0] + slots // TILE[1]).clamp_max(len(histories) - 1)
         numbers = tile[1] * TILE[1] + slots % TILE[1]
@@ -86,9 +86,9 @@ def members(
         cost.seconds += time.perf_counter() - began
         cost.members += len(slots)
         _check_shape(drawn, len(slots), leads, spec, forecaster)
-        for place in places:
-            init, member = rows[place]
-            result[place] = drawn[init % TILE[0] * TILE[1] + member % TILE[1]].cpu()
+        for index in indices:
+            init, member = rows[index]
+            result[index] = drawn[init % TILE[0] * TILE[1] + member % TILE[1]].cpu()
     return result
 
 
@@ -101,7 +101,7 @@ def blocks(inits: int, members: int, batch: tuple[int, int]) -> list[Block]:
     ]
 
 
-def drawn(
+def of_block(
     forecaster: Forecaster,
     histories: Tensor,
     block: Block,

@@ -186,7 +186,7 @@ class Drawing:
         cases = self.node.cases
         with numerics.settled(self.threads), blaming(f"the model {self.label}"):
             with own_randomness():
-                states = rollout.drawn(
+                states = rollout.of_block(
                     forecaster,
                     self._histories,
                     block,

@@ -70,9 +70,9 @@ def of_piece(
     for portion in piece.portions or (piece.whole,):
         for part, count in portion.counted(own_counts):
             drawn = members if count is None else members.isel(member=slice(count))
-            found = _of_portion(scorers, part, drawn, truth, draws, context, blaming)
-            for own, each in zip(parts, found, strict=True):
-                own.append((part.within(piece), each))
+            by_scorer = _of_portion(scorers, part, drawn, truth, draws, context, blaming)
+            for held, statistics in zip(parts, by_scorer, strict=True):
+                held.append((part.within(piece), statistics))
     return parts
 
 
@@ -89,12 +89,14 @@ def shaped_by_members(
 
     It is tried on one init, `case`, with the fewest and the most members of `counts`.
     """
-    found = []
+    shapes = []
     for count in (min(counts), max(counts)):
         every = [count] * forecast.sizes["init_time"]
         ((part, *_),) = of_piece([scorer], case, forecast, truth, context, law=law, counts=every)
-        found.append({name: dict(each.sizes) for name, each in part[1].data_vars.items()})
-    return found[0] != found[1]
+        shapes.append(
+            {name: dict(statistic.sizes) for name, statistic in part[1].data_vars.items()}
+        )
+    return shapes[0] != shapes[1]
 
 
 def _of_portion(
@@ -106,7 +108,7 @@ def _of_portion(
     context: Context,
     blaming: Blaming,
 ) -> "list[xr.Dataset]":
-    drawn, seen = (_finite(portion.of(each)) for each in (members, outcome))
+    drawn, seen = (_finite(portion.of(dataset)) for dataset in (members, outcome))
     law = None if draws is None else _finite(portion.of(draws))
     if law is not None and bool((law.isnull() & context.sea).any()):
         raise GeobenchError(
@@ -115,14 +117,14 @@ def _of_portion(
         )
     own_context = replace(context, law=law)  # and nothing shared with other portions
     shared: dict[Region, Context] = {None: own_context}
-    found = []
+    by_scorer = []
     for scorer in scorers:
         if scorer.within not in shared:
             shared[scorer.within] = own_context.within(scorer.within)
         with blaming(f"the scorer {scorer.name}"):
-            own = applied(scorer, drawn, seen, shared[scorer.within])
-            found.append(_checked(scorer, own))
-    return found
+            statistics = applied(scorer, drawn, seen, shared[scorer.within])
+            by_scorer.append(_checked(scorer, statistics))
+    return by_scorer
 
 
 def applied(
@@ -145,13 +147,13 @@ def _finite(data: "xr.Dataset") -> "xr.DataArray":
     import xarray as xr
 
     # Areas are the context's: as a coordinate of every field they would be carried along.
-    found = data.drop_vars(AREA, errors="ignore").to_dataarray("variable")
-    coords = {name: each.variable.copy(deep=False) for name, each in found.coords.items()}
-    for each in coords.values():  # as drop_attrs does, in a tenth of its time
-        each.attrs = {}
-    found = xr.DataArray(found.to_numpy(), coords, found.dims)
-    finite = np.isfinite(found.to_numpy())
-    return found if finite.all() else found.where(finite)
+    array = data.drop_vars(AREA, errors="ignore").to_dataarray("variable")
+    coords = {name: coord.variable.copy(deep=False) for name, coord in array.coords.items()}
+    for coord in coords.values():  # as drop_attrs does, in a tenth of its time
+        coord.attrs = {}
+    array = xr.DataArray(array.to_numpy(), coords, array.dims)
+    finite = np.isfinite(array.to_numpy())
+    return array if finite.all() else array.where(finite)
 
 
 def stored_size(*forecasts: "xr.Dataset | None") -> int:
@@ -188,16 +190,16 @@ def statistics(
     together = block * cases["lead_time"]
     parts: list[list[tuple[Piece, xr.Dataset]]] = [[] for _ in scorers]
     for piece in cut(scorers, cases, size, together) if scorers else ():
-        found = of_piece(
+        by_scorer = of_piece(
             scorers, piece, forecast, piece.of(truth), context, law=law, blaming=blaming
         )
-        for own, each in zip(parts, found, strict=True):
-            own.extend(each)
-    told = []
-    for scorer, own in zip(scorers, parts, strict=True):
+        for held, new in zip(parts, by_scorer, strict=True):
+            held.extend(new)
+    whole = []
+    for scorer, held in zip(scorers, parts, strict=True):
         with blaming(f"the scorer {scorer.name}"):
-            told.append(joined(scorer, own))
-    return told
+            whole.append(joined(scorer, held))
+    return whole
 
 
 def _check_coordinates(kind: str, drawn: "xr.Dataset", truth: "xr.Dataset") -> None:
@@ -210,14 +212,14 @@ def _check_coordinates(kind: str, drawn: "xr.Dataset", truth: "xr.Dataset") -> N
             )
 
 
-def _checked(scorer: Scorer, found: "xr.Dataset") -> "xr.Dataset":
-    if not found.data_vars:
+def _checked(scorer: Scorer, statistics: "xr.Dataset") -> "xr.Dataset":
+    if not statistics.data_vars:
         raise GeobenchError(f"scorer {scorer.name} returned no statistics.")
-    for name, statistic in found.data_vars.items():
+    for name, statistic in statistics.data_vars.items():
         left = {"member"} & set(statistic.dims)
         if left or not set(CASE_DIMS) <= set(statistic.dims):
             raise GeobenchError(
                 f"scorer {scorer.name} returned the statistic '{name}' with dims {statistic.dims}; "
                 f"expected init_time and lead_time among them, and no member."
             )
-    return found
+    return statistics

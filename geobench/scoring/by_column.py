@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 _BATCH = 2**25  # bytes of mean statistics: of larger arrays the system clears the memory each time
 
 
-def means(found: "xr.Dataset") -> "xr.Dataset":
+def means(statistics: "xr.Dataset") -> "xr.Dataset":
     """Means of statistics over all cases; how many init times they are of is an attribute."""
-    return found.mean("init_time", skipna=False).assign_attrs(cases=found.sizes["init_time"])
+    return statistics.mean("init_time", skipna=False).assign_attrs(
+        cases=statistics.sizes["init_time"]
+    )
 
 
 def checked_metric(scorer: Scorer, mean: "xr.Dataset") -> "xr.Dataset":
     """Scores of mean statistics; `GeobenchError` unless they are as a scorer's must be."""
-    found = scorer.metric(mean)
-    check_metric(scorer, found)
-    return found
+    metric = scorer.metric(mean)
+    check_metric(scorer, metric)
+    return metric
 
 
 def check_metric(scorer: Scorer, metric: object) -> None:
@@ -46,52 +48,52 @@ def check_metric(scorer: Scorer, metric: object) -> None:
 
 
 def scores(
-    scorer: Scorer, found: "Sequence[xr.Dataset]", resampling: Resampling
+    scorer: Scorer, statistics: "Sequence[xr.Dataset]", resampling: Resampling
 ) -> "dict[str, Draws]":
     """Score every resample, by column: `(forecast, draw, lead_time)`, the first the estimate.
 
-    `found` are statistics of several forecasts; those alike are scored at once, which is quicker.
+    `statistics` are of several forecasts; those alike are scored at once, which is quicker.
     """
     import numpy as np
 
     draws = len(resampling.weights)
     parts: dict[str, list[Draws]] = {}
-    for some in _batches(found, draws):
+    for some in _batches(statistics, draws):
         pieces: dict[str, list[Draws]] = {}
         # Where already one is too large, its resamples are taken in several parts.
         step = max(1, draws * _BATCH // max(_BATCH, _size(some[0], draws)))
         for at in range(0, draws, step):
             part = slice(at, at + step)
             for name, values in columns(scorer.metric(resampling.means(some, part))):
-                own = values.to_numpy()
-                pieces.setdefault(name, []).append(own.reshape(len(some), -1, own.shape[-1]))
+                array = values.to_numpy()
+                pieces.setdefault(name, []).append(array.reshape(len(some), -1, array.shape[-1]))
         for name, cut in pieces.items():
             parts.setdefault(name, []).append(np.concatenate(cut, 1))
     return {
-        name: np.moveaxis(resampling.spread(np.moveaxis(np.concatenate(own), 1, 0)), 0, 1)
-        for name, own in parts.items()
+        name: np.moveaxis(resampling.spread(np.moveaxis(np.concatenate(batches), 1, 0)), 0, 1)
+        for name, batches in parts.items()
     }
 
 
-def _batches(found: "Sequence[xr.Dataset]", draws: int) -> "Iterator[list[xr.Dataset]]":
+def _batches(statistics: "Sequence[xr.Dataset]", draws: int) -> "Iterator[list[xr.Dataset]]":
     """Cut into runs of equal sizes whose mean statistics fit into `_BATCH`."""
     batch: list[xr.Dataset] = []
-    for each in found:
-        larger = (len(batch) + 1) * _size(each, draws) > _BATCH
-        if batch and (each.sizes != batch[0].sizes or larger):
+    for dataset in statistics:
+        larger = (len(batch) + 1) * _size(dataset, draws) > _BATCH
+        if batch and (dataset.sizes != batch[0].sizes or larger):
             yield batch
             batch = []
-        batch.append(each)
+        batch.append(dataset)
     if batch:
         yield batch
 
 
-def _size(found: "xr.Dataset", draws: int) -> int:
+def _size(statistics: "xr.Dataset", draws: int) -> int:
     """Bytes of the mean statistics of so many resamples."""
-    return draws * found.nbytes // found.sizes["init_time"]
+    return draws * statistics.nbytes // statistics.sizes["init_time"]
 
 
-def contributions(scorer: Scorer, found: "Sequence[xr.Dataset]") -> "dict[str, Draws]":
+def contributions(scorer: Scorer, statistics: "Sequence[xr.Dataset]") -> "dict[str, Draws]":
     """What each case adds to the scores of several forecasts, by column: `(forecast, case, lead)`.
 
     Jackknife pseudo-values, n times the score less n - 1 times that without the case (Tukey, 1958):
@@ -99,7 +101,7 @@ def contributions(scorer: Scorer, found: "Sequence[xr.Dataset]") -> "dict[str, D
     """
     import numpy as np
 
-    count = found[0].sizes["init_time"]
+    count = statistics[0].sizes["init_time"]
     if count < 2:
         raise GeobenchError(
             "there is one case: nothing is known of how cases vary. Use more inits."
@@ -112,21 +114,21 @@ def contributions(scorer: Scorer, found: "Sequence[xr.Dataset]") -> "dict[str, D
         return np.asarray((cases.sum(-1, keepdims=True) - cases) / (count - 1))
 
     parts: dict[str, list[Draws]] = {}
-    for some in _batches(found, count):
+    for some in _batches(statistics, count):
         whole, less = (
-            dict(columns(scorer.metric(draws_of(some, each)))) for each in (mean, without)
+            dict(columns(scorer.metric(draws_of(some, function)))) for function in (mean, without)
         )
         for name, values in whole.items():
-            each = less[name].to_numpy().reshape(len(some), count, -1)
+            omitted = less[name].to_numpy().reshape(len(some), count, -1)
             parts.setdefault(name, []).append(
-                count * values.to_numpy()[:, None] - (count - 1) * each
+                count * values.to_numpy()[:, None] - (count - 1) * omitted
             )
-    return {name: np.concatenate(own) for name, own in parts.items()}
+    return {name: np.concatenate(batches) for name, batches in parts.items()}
 
 
-def overall(scorer: Scorer, found: "xr.Dataset") -> dict[str, list[float]]:
+def overall(scorer: Scorer, statistics: "xr.Dataset") -> dict[str, list[float]]:
     """Score over all cases, by column and lead time; no interval."""
-    metric = scorer.metric(means(found)).expand_dims("draw")
+    metric = scorer.metric(means(statistics)).expand_dims("draw")
     return {name: values.to_numpy()[0].tolist() for name, values in columns(metric)}
 
 
@@ -135,8 +137,8 @@ def columns(metric: "xr.Dataset") -> Iterator[tuple[str, "xr.DataArray"]]:
     for name, values in metric.data_vars.items():
         extra = [dim for dim in values.dims if dim not in ("draw", "lead_time")]
         stacked = values.stack(column=extra) if extra else values.expand_dims("column")
-        for place in range(stacked.sizes["column"]):
-            one = stacked.isel(column=place)
+        for index in range(stacked.sizes["column"]):
+            one = stacked.isel(column=index)
             labels = [
                 f"{100 * one[dim].item():g}%" if dim == "quantile" else str(one[dim].item())
                 for dim in extra

@@ -17,8 +17,8 @@ class Forms:
     forms: Sequence[Scorer | None]
     added: Sequence[Scorer]
     """Those that are none of the scorers, each once."""
-    places: Sequence[int | None]
-    """Place of each form among the scorers and the added ones after them."""
+    indices: Sequence[int | None]
+    """Index of each form among the scorers and the added ones after them."""
 
     def __init__(self, scorers: Sequence[Scorer], registry: Registry) -> None:
         forms = [form_of(scorer, registry) for scorer in scorers]
@@ -28,16 +28,16 @@ class Forms:
             if form and _identity(form) not in known:
                 known.append(_identity(form))
                 added.append(form)
-        places = [known.index(_identity(form)) if form else None for form in forms]
-        for name, value in (("forms", forms), ("added", added), ("places", places)):
+        indices = [known.index(_identity(form)) if form else None for form in forms]
+        for name, value in (("forms", forms), ("added", added), ("indices", indices)):
             object.__setattr__(self, name, value)
 
     def of(self, scores: Sequence[Entry | None]) -> Mapping[int, Entry]:
-        """By place of a scorer: the score by its law form, where there is one."""
+        """Scores by law forms, by index of the scorer, where there is one."""
         return {
-            place: entry
-            for place, own in enumerate(self.places)
-            if own is not None and (entry := scores[own] if own < len(scores) else None)
+            index: entry
+            for index, form in enumerate(self.indices)
+            if form is not None and (entry := scores[form] if form < len(scores) else None)
         }
 
 

@@ -49,7 +49,11 @@ class Source:
     @property
     def per_case(self) -> int:
         """Bytes of all forecasts, for one init and lead time."""
-        size = sum(each.nbytes for own in self.forecasts for each in own.data_vars.values())
+        size = sum(
+            variable.nbytes
+            for forecast in self.forecasts
+            for variable in forecast.data_vars.values()
+        )
         return max(1, size // max(1, prod(self.cases.values())))
 
     def pieces(self, scorers: Sequence[Scorer], *, whole_inits: bool = False) -> "Iterator[Piece]":
@@ -59,38 +63,42 @@ class Source:
         most = max(1, self.memory // 16 // self.per_case)
         if whole_inits:
             most = max(most, self.cases["lead_time"])
-        return pieces(self.cases, most, whole_paths=any(own.whole_paths for own in scorers))
+        return pieces(self.cases, most, whole_paths=any(scorer.whole_paths for scorer in scorers))
 
     def members(self, piece: Piece) -> "tuple[xr.Dataset, ...]":
         """Members of each forecast in a piece."""
         small = 4 * self.per_case * prod(self.cases.values()) <= self.memory
         if small and not self._kept:
             with self.reading():
-                self._kept.append(tuple(each.load() for each in self.forecasts))
+                self._kept.append(tuple(forecast.load() for forecast in self.forecasts))
         if small:
-            return tuple(piece.of(each) for each in self._kept[0])
+            return tuple(piece.of(forecast) for forecast in self._kept[0])
         cut = self._chunk()
         first, stop = piece.inits
         begin = first - first % cut
         if cut == 1 or stop - begin > cut:
             with self.reading():
-                return tuple(piece.of(each).load() for each in self.forecasts)
+                return tuple(piece.of(forecast).load() for forecast in self.forecasts)
         block = Piece((begin, min(begin + cut, self.cases["init_time"])), (0, self.cases[LEAD]))
         if block not in self._blocks:  # a chunk is decoded whole: once for all its pieces
             self._blocks.clear()
             with self.reading():
-                self._blocks[block] = tuple(block.of(each).load() for each in self.forecasts)
+                self._blocks[block] = tuple(
+                    block.of(forecast).load() for forecast in self.forecasts
+                )
         here = Piece((first - begin, stop - begin), piece.leads)
-        return tuple(here.of(each) for each in self._blocks[block])
+        return tuple(here.of(forecast) for forecast in self._blocks[block])
 
     def _chunk(self) -> int:
         """Inits whose lead times are stored in one chunk, at most 32 MiB of all forecasts."""
-        found = 1
-        for each in (own for data in self.forecasts for own in data.data_vars.values()):
-            chunks = dict(zip(each.dims, each.encoding.get("chunks") or (), strict=False))
+        inits = 1
+        for variable in (
+            variable for data in self.forecasts for variable in data.data_vars.values()
+        ):
+            chunks = dict(zip(variable.dims, variable.encoding.get("chunks") or (), strict=False))
             if chunks.get(LEAD, 0) >= self.cases[LEAD]:
-                found = max(found, int(chunks["init_time"]))
-        return found if found * self.cases[LEAD] * self.per_case <= 2**25 else 1
+                inits = max(inits, int(chunks["init_time"]))
+        return inits if inits * self.cases[LEAD] * self.per_case <= 2**25 else 1
 
     def outcome(self, piece: Piece) -> "xr.Dataset":
         """What happened in the cases of a piece."""
@@ -112,22 +120,24 @@ def of_views(
     statistics fit into a quarter of the memory.
     """
     one = _of_first_init(scorers, source, views[:1], context, prepare, blaming)
-    size = sum(each.nbytes for own in one for each in own) * source.cases["init_time"]
+    size = (
+        sum(dataset.nbytes for datasets in one for dataset in datasets) * source.cases["init_time"]
+    )
     together = max(1, source.memory // 4 // max(1, size))
     for first in range(0, len(views), together):
         parts: list[list[list[tuple[Piece, xr.Dataset]]]] = [
             [[] for _ in scorers] for _ in views[first : first + together]
         ]
         for piece in source.pieces(scorers, whole_inits=True):
-            found = _of_piece(
+            by_view = _of_piece(
                 scorers, source, views[first : first + together], context, piece, prepare, blaming
             )
-            for own, each in zip(parts, found, strict=True):
-                for held, new in zip(own, each, strict=True):
+            for of_view, new_of_view in zip(parts, by_view, strict=True):
+                for held, new in zip(of_view, new_of_view, strict=True):
                     held.extend(new)
-        for own in parts:
+        for of_view in parts:
             whole = []
-            for scorer, held in zip(scorers, own, strict=True):
+            for scorer, held in zip(scorers, of_view, strict=True):
                 with blaming(f"the scorer {scorer.name}"):
                     whole.append(joined(scorer, held))
                 held.clear()
@@ -143,8 +153,8 @@ def _of_first_init(
     blaming: Blaming,
 ) -> "list[list[xr.Dataset]]":
     piece = Piece((0, 1), (0, source.cases["lead_time"]))
-    found = _of_piece(scorers, source, views, context, piece, prepare, blaming)
-    return [[each for _, each in own] for view in found for own in view]
+    by_view = _of_piece(scorers, source, views, context, piece, prepare, blaming)
+    return [[dataset for _, dataset in parts] for view in by_view for parts in view]
 
 
 def _of_piece(
@@ -159,9 +169,9 @@ def _of_piece(
     truth = source.outcome(piece)
     ready = prepare(source.members(piece)[0])
     for view in views:
-        own = view(ready)
-        check(scorers, own, truth)
-        yield scored(scorers, piece, own, truth, context, blaming=blaming)
+        members = view(ready)
+        check(scorers, members, truth)
+        yield scored(scorers, piece, members, truth, context, blaming=blaming)
 
 
 def scored(
@@ -177,8 +187,8 @@ def scored(
     """Apply scorers to the members of a piece that are in memory: as `scoring.of_piece`."""
     cases = {dim: truth.sizes[dim] for dim in CASE_DIMS}
     (here,) = cut(scorers, cases, stored_size(forecast, law))
-    found = of_piece(scorers, here, forecast, truth, context, law=law, blaming=blaming)
-    return [[(own.within(piece), each) for own, each in parts] for parts in found]
+    by_scorer = of_piece(scorers, here, forecast, truth, context, law=law, blaming=blaming)
+    return [[(part.within(piece), statistics) for part, statistics in parts] for parts in by_scorer]
 
 
 class Mean:
@@ -191,17 +201,17 @@ class Mean:
 
     def add(self, parts: "Sequence[tuple[Piece, xr.Dataset]]") -> None:
         """Add statistics `(init_time, lead_time, …)` of pieces."""
-        for piece, found in parts:
+        for piece, statistics in parts:
             if piece.leads not in self._shapes:
-                shape = found.isel(init_time=0, drop=True)
+                shape = statistics.isel(init_time=0, drop=True)
                 self._shapes[piece.leads] = shape.copy(deep=True)  # a view would hold the piece
                 self._sums[piece.leads] = {}
                 self._inits[piece.leads] = 0
             sums = self._sums[piece.leads]
-            for name, each in found.data_vars.items():
-                own = each.to_numpy().sum(each.get_axis_num("init_time"), dtype=float)
-                sums[str(name)] = sums.get(str(name), 0.0) + own
-            self._inits[piece.leads] += found.sizes["init_time"]
+            for name, statistic in statistics.data_vars.items():
+                total = statistic.to_numpy().sum(statistic.get_axis_num("init_time"), dtype=float)
+                sums[str(name)] = sums.get(str(name), 0.0) + total
+            self._inits[piece.leads] += statistics.sizes["init_time"]
 
     def dataset(self) -> "xr.Dataset":
         """Means, as `scoring.means` gives them of the statistics of all cases."""
@@ -209,14 +219,14 @@ class Mean:
 
         rows = [
             shape.copy(data=_over(self._sums[leads], self._inits[leads]))
-            for leads, shape in sorted(self._shapes.items(), key=lambda each: each[0])
+            for leads, shape in sorted(self._shapes.items(), key=lambda item: item[0])
         ]
         how: Any = {"join": "exact", "coords": "minimal", "compat": "override"}
-        found = xr.concat(rows, "lead_time", **how) if len(rows) > 1 else rows[0]
-        return found.assign_attrs(cases=next(iter(self._inits.values())))
+        means = xr.concat(rows, "lead_time", **how) if len(rows) > 1 else rows[0]
+        return means.assign_attrs(cases=next(iter(self._inits.values())))
 
 
 def _over(
     sums: "Mapping[str, np.ndarray[Any, Any]]", count: int
 ) -> "dict[str, np.ndarray[Any, Any]]":
-    return {name: each / count for name, each in sums.items()}
+    return {name: total / count for name, total in sums.items()}

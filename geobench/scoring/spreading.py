@@ -71,8 +71,8 @@ def _ask(address: str) -> None:
         async with rpc(address) as scheduler:  # type: ignore[no-untyped-call] # theirs
             await asyncio.wait_for(scheduler.identity(), ANSWERS)
 
-    with ThreadPoolExecutor(1) as own:  # there may be a running loop in this thread
-        own.submit(lambda: asyncio.run(ask())).result()
+    with ThreadPoolExecutor(1) as pool:  # there may be a running loop in this thread
+        pool.submit(lambda: asyncio.run(ask())).result()
 
 
 def _result(client: "Client", future: Any, address: str) -> Any:
@@ -113,12 +113,12 @@ def _result(client: "Client", future: Any, address: str) -> Any:
 def _workers(client: "Client", address: str) -> int | None:
     """How many workers there are; None: the scheduler does not answer in time."""
     try:
-        found = client.sync(client.scheduler.ncores, callback_timeout=ANSWERS)  # type: ignore[no-untyped-call, union-attr] # theirs
+        cores = client.sync(client.scheduler.ncores, callback_timeout=ANSWERS)  # type: ignore[no-untyped-call, union-attr] # theirs
     except TimeoutError:
         return None
     except (OSError, CancelledError, RuntimeError, AttributeError) as error:
         raise _gone(f"the dask scheduler at {address} is gone") from error
-    return len(found)
+    return len(cores)
 
 
 def _gone(what: str) -> GeobenchError:

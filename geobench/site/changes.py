@@ -108,7 +108,7 @@ def _entry(
         ("other rank", *(_rank(row) for _, row in (then, now))),
     ]
     changes = [{"what": w, **at, "then": a, "now": b} for w, a, b in pairs if a != b]
-    scores = [_scores(board, place) for board, (place, _) in ((old, then), (new, now))]
+    scores = [_scores(board, index) for board, (index, _) in ((old, then), (new, now))]
     for name in dict.fromkeys([*scores[0], *scores[1]]):
         a, b = (means.get(name) for means in scores)
         if not _same(a, b):
@@ -130,11 +130,11 @@ def _name(row: Mapping[str, Any]) -> str:
     return f"{row['label']} (seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})"
 
 
-def _scores(board: Mapping[str, Any], place: int) -> dict[str, float]:
+def _scores(board: Mapping[str, Any], index: int) -> dict[str, float]:
     """Mean over lead times of each score of a row, by name and version."""
     return {
         f"{column['name']} ({column['scorer']} {column['version']})": _mean(
-            [score[0] for score, *_ in column["cells"][place]]
+            [score[0] for score, *_ in column["cells"][index]]
         )
         for column in board["columns"]
     }

@@ -94,13 +94,13 @@ def _remakes(
     comparison: Comparison, competitor: Competitor, *, imported: bool
 ) -> Iterator[tuple[str, list[Reference]]]:
     """Return what can be made again. What was imported cannot be drawn again."""
-    for place, scorer in enumerate(comparison.scorers):
-        scores = [run.scores[place].reference for run in competitor.runs]
+    for index, scorer in enumerate(comparison.scorers):
+        scores = [run.scores[index].reference for run in competitor.runs]
         yield f"scores of {scorer.name} {scorer.version}", scores
     listed = {score.id for score in competitor.scores}
-    for place, score in competitor.against_law.items():
+    for index, score in competitor.against_law.items():
         if score.id not in listed:
-            runs = [run.against_law[place] for run in competitor.runs if place in run.against_law]
+            runs = [run.against_law[index] for run in competitor.runs if index in run.against_law]
             named = f"{score.record.recipe['use']} {score.record.recipe['version']}"
             yield f"scores of {named}", [entry.reference for entry in runs]
     if not imported:

@@ -64,27 +64,27 @@ def scenes(comparison: Comparison) -> list[Scene]:
     some = _INITS if len(comparison.spec.dims) == 1 else _MAPPED_INITS
     inits = sorted({round((i + 0.5) * count / some - 0.5) for i in range(some)})
     sources = [("oracle (reference)", None, _cut(comparison.reference.forecast, inits))] + [
-        (title(comparison.board, row), row, _cut(own.forecast, inits))
-        for row, own in enumerate(comparison.competitors)
+        (title(comparison.board, row), row, _cut(competitor.forecast, inits))
+        for row, competitor in enumerate(comparison.competitors)
     ]
     outcome = truth.isel(init_time=inits).load()
     return [
         scene
-        for place in range(len(inits))
-        for scene in _of_init(comparison, place, inits[place], outcome, sources)
+        for index in range(len(inits))
+        for scene in _of_init(comparison, index, inits[index], outcome, sources)
     ]
 
 
 def _cut(forecast: Any, inits: Sequence[int]) -> "xr.Dataset":
     with forecast.reading():
         members = slice(min([_MEMBERS, *(member_counts(forecast) or ())]))
-        found: xr.Dataset = forecast.open().isel(init_time=list(inits), member=members).load()
-    return found
+        dataset: xr.Dataset = forecast.open().isel(init_time=list(inits), member=members).load()
+    return dataset
 
 
 def _of_init(
     comparison: Comparison,
-    place: int,
+    index: int,
     init: int,
     outcome: "xr.Dataset",
     sources: "Sequence[tuple[str, int | None, xr.Dataset]]",
@@ -94,7 +94,7 @@ def _of_init(
     shown: Sequence[int | None] = (None,) if flat else (0, leads - 1)
     for variable in comparison.spec.variables:
         for lead in dict.fromkeys(shown):
-            at = {"init_time": place} | ({} if lead is None else {"lead_time": lead})
+            at = {"init_time": index} | ({} if lead is None else {"lead_time": lead})
             truth = outcome[variable.name].isel(at).expand_dims("member")
             cases: list[tuple[str, int | None, xr.DataArray]] = [("truth", None, truth)]
             cases += [(name, row, data[variable.name].isel(at)) for name, row, data in sources]
@@ -115,7 +115,7 @@ def _scene(
 
     dims = comparison.spec.dims
     hovmoeller = len(dims) == 1
-    channel = [own.name for own in comparison.spec.variables].index(variable.name)
+    channel = [listed.name for listed in comparison.spec.variables].index(variable.name)
     first = cases[0][2]
     norm = _limits(first.to_numpy(), comparison.spec.sea)
     name = variable.name if len(comparison.spec.variables) == 1 else f"{variable.name}, "
@@ -123,14 +123,14 @@ def _scene(
         "member", dims[0].name, dims[1].name
     )  # fmt: skip
     strips = []
-    for place, (called, row, values) in enumerate(cases):
+    for index, (called, row, values) in enumerate(cases):
         fields = values.transpose(*order).to_numpy()
         if not hovmoeller:
             fields = np.where(comparison.spec.sea, fields, np.nan)[:, ::-1]
         shown = (
-            f"{called}{f', members 1 to {len(fields)}' if place else ''}, {variable.name}, {when}"
+            f"{called}{f', members 1 to {len(fields)}' if index else ''}, {variable.name}, {when}"
         )
-        picture = Picture(f"{key}-{channel}-{place}.png", _png(list(fields), norm, _MEMBERS), shown)
+        picture = Picture(f"{key}-{channel}-{index}.png", _png(list(fields), norm, _MEMBERS), shown)
         strips.append(Strip(called, row, picture))
     bar = Picture(
         f"{key}-{channel}-scale.png", _png([np.linspace(*norm, 128)[None]], norm), "colour scale"
@@ -154,8 +154,8 @@ def _limits(truth: Any, sea: Any) -> tuple[float, float]:
     """Ends of the colours: those of the truth, symmetric about zero where it has both signs."""
     import numpy as np
 
-    own = truth[..., sea] if truth.ndim > 2 else truth
-    low, high = (float(end) for end in np.nanquantile(own, (0.005, 0.995)))
+    values = truth[..., sea] if truth.ndim > 2 else truth
+    low, high = (float(end) for end in np.nanquantile(values, (0.005, 0.995)))
     if low < 0 < high:
         most = max(-low, high)
         return -most, most
@@ -176,11 +176,11 @@ def _png(fields: Sequence[Any], limits: tuple[float, float], room: int = 1) -> b
     height, width = fields[0][::step, ::step].shape
     pitch = width + (-(-width // _GAP) if room > 1 else 0)
     index = np.full((height, room * pitch - (pitch - width)), _COLOURS + 1, np.uint8)
-    for place, field in enumerate(fields):
-        own = field[::step, ::step]
+    for number, field in enumerate(fields):
+        thinned = field[::step, ::step]
         with np.errstate(invalid="ignore"):
-            level = np.clip((own - low) / (high - low) * _COLOURS, 0, _COLOURS - 1)
-        index[:, place * pitch :][:, :width] = np.where(np.isfinite(own), level, _COLOURS)
+            level = np.clip((thinned - low) / (high - low) * _COLOURS, 0, _COLOURS - 1)
+        index[:, number * pitch :][:, :width] = np.where(np.isfinite(thinned), level, _COLOURS)
     colours = mpl.colormaps["RdBu_r" if low < 0 else "viridis"](np.linspace(0, 1, _COLOURS))[:, :3]
     palette = np.vstack([colours, [[0.72, 0.7, 0.65]], [[1, 1, 1]]])
     image = Image.fromarray(index, "P")

@@ -21,11 +21,11 @@ Exact = Mapping[str, Sequence[tuple[str, float, float, float, float]]]
 _LAW = Remark("knows the true distribution", "law")
 
 
-def with_rows(table: Table, places: Sequence[int], board: Board) -> Table:
+def with_rows(table: Table, indices: Sequence[int], board: Board) -> Table:
     """Tell the script of the page which row of the board each row of a table shows."""
     rows = [
-        replace(row, data={"row": place}, style="of-law" if board.rows[place].knows_law else "")
-        for row, place in zip(table.rows, places, strict=True)
+        replace(row, data={"row": index}, style="of-law" if board.rows[index].knows_law else "")
+        for row, index in zip(table.rows, indices, strict=True)
     ]
     return replace(table, rows=rows)
 
@@ -129,7 +129,7 @@ def cost(board: Board) -> Table:
     rows = board.rows
     table = Table.of_columns(
         [
-            (Column("Model", "left"), [short_name(board, place) for place in range(len(rows))]),
+            (Column("Model", "left"), [short_name(board, index) for index in range(len(rows))]),
             (
                 Column("Excess", note="mean of leads"),
                 [number_cell(row.excess.value, 4) for row in rows],
@@ -147,9 +147,9 @@ def cost(board: Board) -> Table:
     return with_rows(table, range(len(rows)), board)
 
 
-def short_name(board: Board, place: int, *, always: bool = True) -> Cell:
+def short_name(board: Board, index: int, *, always: bool = True) -> Cell:
     """The name of a row; * knows the law. `always`: with its seeds, even where it needs none."""
-    row = board.rows[place]
+    row = board.rows[index]
     several = always or sum(other.label == row.label for other in board.rows) > 1
     return Cell(row.label + "*" * row.knows_law, small=[seeds(row)] if several else [])
 
@@ -171,17 +171,17 @@ def _evaluations(row: Row) -> Cell:
 
 def exact_tests(board: Board, exact: Exact) -> Table:
     """The p-values of exact tests, a column for each score."""
-    places = [i for i, row in enumerate(board.rows) if row.entries["forecast"] in exact]
-    tests = [exact[board.rows[place].entries["forecast"]] for place in places]
+    indices = [i for i, row in enumerate(board.rows) if row.entries["forecast"] in exact]
+    tests = [exact[board.rows[index].entries["forecast"]] for index in indices]
     columns = [
         (Column(name), [_p_cell(test[score][3], test[score][4]) for test in tests])
         for score, (name, *_) in enumerate(tests[0])
     ]
     table = Table.of_columns(
-        [(Column("Model", "left"), [Cell(board.rows[place].label) for place in places]), *columns],
+        [(Column("Model", "left"), [Cell(board.rows[index].label) for index in indices]), *columns],
         "p, and q (corrected for there being many scores) of each entry that does not know the law",
     )
-    return with_rows(table, places, board)
+    return with_rows(table, indices, board)
 
 
 def _p_cell(p: float, q: float) -> Cell:

@@ -106,7 +106,7 @@ def _remove_if_left(folder: Path) -> None:
         ours = (
             folder.is_dir()
             and not folder.is_symlink()
-            and {*(each.name for each in folder.iterdir())} <= _PARTS
+            and {*(path.name for path in folder.iterdir())} <= _PARTS
         )
         if ours and not is_held(folder):
             shutil.rmtree(folder)

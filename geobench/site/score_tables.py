@@ -29,15 +29,15 @@ def of_group(
     from markupsafe import Markup
 
     columns = []
-    for place in group.columns:
-        column = board.columns[place]
+    for index in group.columns:
+        column = board.columns[index]
         data = {"score": column.name}
         if variable_of:
             data["variable"] = variable_of(column)
         columns.append(
-            (Column(column.name, note=_note(column), data=data), _cells(board, place, lead))
+            (Column(column.name, note=_note(column), data=data), _cells(board, index, lead))
         )
-    names = [short_name(board, place, always=False) for place in range(len(board.rows))]
+    names = [short_name(board, index, always=False) for index in range(len(board.rows))]
     caption = Markup(
         "{} at <span data-lead-name>day {}</span>: <span data-view-name>score</span>, with 95 % "
         "interval. Bold: the best value of a model, whether or not it differs significantly from "
@@ -52,14 +52,14 @@ def _note(column: ScoreColumn) -> str:
     return ", ".join(note for note in notes if note)
 
 
-def _cells(board: Board, place: int, lead: int) -> list[Cell]:
-    column, bold = board.columns[place], best(board, place, lead)
+def _cells(board: Board, index: int, lead: int) -> list[Cell]:
+    column, bold = board.columns[index], best(board, index, lead)
     digits = decimals(column)
     return [
         replace(
             interval_cell(cells[lead].score, digits),
             marks=["best"] if row in bold else [],
-            data={"column": place},
+            data={"column": index},
         )
         for row, cells in enumerate(column.cells)
     ]
@@ -72,16 +72,16 @@ def scorecard(board: Board, card: Scorecard, reference: int) -> Table:
     rows = [
         Row(
             [
-                Cell(title(board, place)),
+                Cell(title(board, index)),
                 Cell(column),
                 *(
-                    _change(value, clear=card.clear[number][reference][place][lead])
-                    for lead, value in enumerate(card.change(number, reference, place))
+                    _change(value, clear=card.clear[number][reference][index][lead])
+                    for lead, value in enumerate(card.change(number, reference, index))
                 ),
             ],
-            {"row": place},
+            {"row": index},
         )
-        for place in range(len(board.rows))
+        for index in range(len(board.rows))
         for number, column in enumerate(card.columns)
     ]
     caption = Markup(
@@ -108,12 +108,12 @@ def every_lead(board: Board, column: ScoreColumn) -> Table:
     rows = [
         Row(
             [
-                short_name(board, place, always=not board.seeds),
+                short_name(board, index, always=not board.seeds),
                 shown,
                 *(_every(cell, digits) for cell in cells),
             ]
         )
-        for place, cells in enumerate(column.cells)
+        for index, cells in enumerate(column.cells)
     ]
     leads = [Column(f"day {days(hours)}") for hours in board.lead_hours]
     columns = [Column("Model", "left"), Column("Shown", "left"), *leads]

@@ -24,7 +24,7 @@ def data(board: Board, figures: Sequence[Figure], cards: Sequence[Scorecard]) ->
         "days": lead_days(board),
         "figures": {figure.key: interactive.figure(figure, styles) for figure in figures},
         "cards": [_card(card) for card in cards],
-        "columns": [_column(board, place) for place in range(len(board.columns))],
+        "columns": [_column(board, index) for index in range(len(board.columns))],
     }
 
 
@@ -37,16 +37,16 @@ def _card(card: Scorecard) -> dict[str, Any]:
     return {"columns": card.columns, "sign": card.sign, "means": card.means, "clear": clear}
 
 
-def _column(board: Board, place: int) -> dict[str, Any]:
+def _column(board: Board, index: int) -> dict[str, Any]:
     """Cells as whole numbers, of units of the last decimal that is shown; finer for the excess.
 
     Each is a value, and how far below and above it its interval ends.
     """
-    column = board.columns[place]
+    column = board.columns[index]
     digits = decimals(column)
     scales = digits, digits + 2, 3
     cells = [[list(_whole(cell, scales)) for cell in cells] for cells in column.cells]
-    best = [families.best(board, place, lead) for lead in range(len(board.lead_hours))]
+    best = [families.best(board, index, lead) for lead in range(len(board.lead_hours))]
     return {"digits": digits, "scales": scales, "cells": cells, "best": best}
 
 

@@ -11,24 +11,24 @@ if TYPE_CHECKING:
     from geobench.statistics.pairs import Differences
 
 
-def p_values(found: "Differences") -> list[float]:
+def p_values(pairs: "Differences") -> list[float]:
     """Of each entry: the level at which it just leaves the set; 1 for the best."""
     import numpy as np
 
-    left, leaving, largest = list(range(len(found.scores))), [], []
+    left, leaving, largest = list(range(len(pairs.scores))), [], []
     while len(left) > 1:
-        own = np.nan_to_num(found.scores[np.ix_(left, left)], nan=0.0, posinf=np.inf)
-        worst = left[int(np.unravel_index(np.argmax(own), own.shape)[0])]
+        scores = np.nan_to_num(pairs.scores[np.ix_(left, left)], nan=0.0, posinf=np.inf)
+        worst = left[int(np.unravel_index(np.argmax(scores), scores.shape)[0])]
         leaving.append(worst)
-        largest.append(own.max())
+        largest.append(scores.max())
         left.remove(worst)
     # From the last two upwards, entries come back, and with each the pairs that it is in.
-    null, levels = np.zeros(len(found.null)), []
+    null, levels = np.zeros(len(pairs.null)), []
     for worst, score in zip(reversed(leaving), reversed(largest), strict=True):
-        null = np.maximum(null, found.of_equals(worst, left))
+        null = np.maximum(null, pairs.of_equals(worst, left))
         levels.append((1 + int((null >= score).sum())) / (1 + len(null)))
         left.append(worst)
-    p, reached = [1.0] * len(found.scores), 0.0
+    p, reached = [1.0] * len(pairs.scores), 0.0
     for worst, level in zip(leaving, reversed(levels), strict=True):
         reached = max(reached, level)
         p[worst] = reached

@@ -28,10 +28,10 @@ class View:
         """Mean distance between members `x` and `y`, or within `x`, in each view: `(view,)`."""
         cells = self.sea.flatten().repeat(x.shape[1])
         every = [x] if y is None else [x, y]
-        flat = [each.flatten(1)[:, cells] for each in every]
-        roots = [by_root(each, self.weights).flatten(1)[:, cells] for each in every]
-        pools = [pooled(each, self.sea, self.weights) for each in every]
-        along = [self._along(each) for each in every]
+        flat = [members.flatten(1)[:, cells] for members in every]
+        roots = [by_root(members, self.weights).flatten(1)[:, cells] for members in every]
+        pools = [pooled(members, self.sea, self.weights) for members in every]
+        along = [self._along(members) for members in every]
         of_cells, of_patches = self._areas(x.shape[1])
         return torch.stack(
             [
@@ -96,8 +96,8 @@ def pooled(x: Tensor, sea: Tensor, weights: Tensor | None = None) -> Tensor:
     side = _side(sea)
     weights = sea.double() if weights is None else weights
     sums, total = _patches(x * weights, side), _patches(weights[None, None], side)
-    found = sums / torch.where(total > 0, total, 1)
-    return found.flatten(2)[:, :, (total > 0).flatten()].flatten(1)
+    averages = sums / torch.where(total > 0, total, 1)
+    return averages.flatten(2)[:, :, (total > 0).flatten()].flatten(1)
 
 
 def _side(sea: Tensor) -> int:

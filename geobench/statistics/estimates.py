@@ -44,21 +44,23 @@ def estimates(draws: "Draws", *, centred: bool = False) -> list[Estimate]:
         for middle in median:
             away = np.where(np.isfinite(draws[0] - middle), draws[0] - middle, 0.0)
             low, high = low + away, high + away
-    told = zip(draws[0], low, high, strict=True)
-    return [Estimate(*(float(each) for each in own)) for own in told]
+    rows = zip(draws[0], low, high, strict=True)
+    return [Estimate(*(float(number) for number in row)) for row in rows]
 
 
 def _quantiles(draws: "Draws", shares: "Sequence[float]") -> "list[Draws]":
     """What `np.quantile` gives along the first axis, in half the time: boards have many."""
     import numpy as np
 
-    found = np.ascontiguousarray(draws.T)
-    last = found.shape[1] - 1
-    places = [share * last for share in shares]
-    below = [min(int(place), last - 1) for place in places]
-    found.partition(sorted({*below, *(each + 1 for each in below), last}), axis=1)
-    broken = np.isnan(found[:, last])  # sorted last
+    ordered = np.ascontiguousarray(draws.T)
+    last = ordered.shape[1] - 1
+    positions = [share * last for share in shares]
+    below = [min(int(position), last - 1) for position in positions]
+    ordered.partition(sorted({*below, *(index + 1 for index in below), last}), axis=1)
+    broken = np.isnan(ordered[:, last])  # sorted last
     return [
-        np.where(broken, np.nan, found[:, k] + (found[:, k + 1] - found[:, k]) * (place - k))
-        for k, place in zip(below, places, strict=True)
+        np.where(
+            broken, np.nan, ordered[:, k] + (ordered[:, k + 1] - ordered[:, k]) * (position - k)
+        )
+        for k, position in zip(below, positions, strict=True)
     ]

@@ -63,13 +63,13 @@ def peaks(series: Array, threshold: float, gap: int) -> list[Array]:
     A cluster ends when `gap` steps in a row are not above the threshold. One that the ends of a row
     cut off counts.
     """
-    found = []
+    maxima = []
     for row in series:
         above = np.nonzero(row > threshold)[0]
         starts = np.nonzero(np.diff(above, prepend=-gap - 1) > gap)[0]
         values = row[above]
-        found.append(np.maximum.reduceat(values, starts) if len(above) else values)
-    return found
+        maxima.append(np.maximum.reduceat(values, starts) if len(above) else values)
+    return maxima
 
 
 def fit_gev(maxima: npt.ArrayLike, block: int, near: Fit | None = None) -> Fit:
@@ -119,25 +119,27 @@ def _optimum(
     sign: int,
     **_: object,  # whether to print
 ) -> Array:
-    """Place `(shape, …)` of least cost for `rv_continuous.fit`; `sign`: of its shape over ours.
+    """Parameters `(shape, …)` of least cost, for `rv_continuous.fit`.
+
+    `sign` is that of its shape over ours.
 
     The default there, a simplex, is twice as slow and leaves the last digits open
     (`benchmarks/extremes.py`). Here it serves where the least cost is at the edge of the support.
     """
     from scipy import optimize
 
-    def mean(place: Array) -> float:
-        if sign * place[0] <= -1:
+    def mean(parameters: Array) -> float:
+        if sign * parameters[0] <= -1:
             return math.inf  # the likelihood has no maximum there
-        return cost(place, *args) / args[0].size
+        return cost(parameters, *args) / args[0].size
 
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # outside the support
-        found = optimize.minimize(mean, start, method="BFGS", options={"gtol": 1e-6})
-        if not found.success:
+        solution = optimize.minimize(mean, start, method="BFGS", options={"gtol": 1e-6})
+        if not solution.success:
             exact = {"xatol": 1e-5, "fatol": 1e-9}
-            found = optimize.minimize(mean, start, method="Nelder-Mead", options=exact)
-    place: Array = found.x
-    return place
+            solution = optimize.minimize(mean, start, method="Nelder-Mead", options=exact)
+    parameters: Array = solution.x
+    return parameters
 
 
 @dataclass(frozen=True)
@@ -229,7 +231,7 @@ def _peaks_enough(series: Array, gap: int) -> tuple[float, float, list[Array]]:
     for quantile in (0.99, 0.97, 0.95, 0.9):
         threshold = float(np.quantile(series, quantile))
         clusters = peaks(series, threshold, gap)
-        if sum(len(each) for each in clusters) >= _CLUSTERS:
+        if sum(len(cluster) for cluster in clusters) >= _CLUSTERS:
             break
     return quantile, threshold, clusters
 
@@ -242,9 +244,7 @@ def _both(
     length: int,
     near: tuple[Fit, Fit] | None = None,
 ) -> tuple[Fit, Fit]:
-    gev, gpd = (
-        each if each and math.isfinite(each.shape) else None for each in near or (None, None)
-    )
+    gev, gpd = (fit if fit and math.isfinite(fit.shape) else None for fit in near or (None, None))
     heights = np.concatenate(clusters) - threshold
     rate = len(heights) / (len(clusters) * length)
     return fit_gev(maxima, block, gev), fit_gpd(heights, threshold, rate, gpd)
@@ -258,15 +258,16 @@ def _level(
     clusters: list[Array],
 ) -> Level:
     gev, gpd = (
-        _interval(fit, [each[which] for each in again], period) for which, fit in enumerate(fits)
+        _interval(fit, [resampled[which] for resampled in again], period)
+        for which, fit in enumerate(fits)
     )
     best = gev.value if math.isnan(gpd.value) else gpd.value
-    exceedances = int(sum((each > best).sum() for each in clusters))
+    exceedances = int(sum((cluster > best).sum() for cluster in clusters))
     return Level(period, gev, gpd, steps / period, exceedances)
 
 
 def _interval(fit: Fit, again: list[Fit], period: float) -> Interval:
     # A resample with few clusters may have its level below the threshold: at most there.
-    levels = np.nan_to_num([each.level(period) for each in again], nan=fit.location)
+    levels = np.nan_to_num([resampled.level(period) for resampled in again], nan=fit.location)
     low, high = np.quantile(levels, (0.025, 0.975))
     return Interval(fit.level(period), float(low), float(high))

@@ -69,8 +69,8 @@ def normal_scores(sizes: "Draws", variances: "Draws") -> "Draws":
         return np.asarray(-special.ndtri(special.ndtr(-sizes / errors).mean()))
     grid = np.append(0, np.geomspace(0.01 * errors.min(), max(sizes.max(), errors.min()), 24))
     tails = special.ndtr(-grid[:, None] / errors).mean(1)
-    found: Draws = np.interp(sizes, grid, -special.ndtri(tails))
-    return found
+    scores: Draws = np.interp(sizes, grid, -special.ndtri(tails))
+    return scores
 
 
 def differences(means: Sequence[Mean], degrees: float = float("inf")) -> Differences:
@@ -80,13 +80,13 @@ def differences(means: Sequence[Mean], degrees: float = float("inf")) -> Differe
 
     from geobench.statistics.resampling import student
 
-    values = np.array([float(each.over_cases[0]) for each in means])
-    draws = np.stack([each.over_cases[1:] for each in means]) / student(degrees)
-    variances = np.stack([(draws - own).var(1) for own in draws])
+    values = np.array([float(mean.over_cases[0]) for mean in means])
+    draws = np.stack([mean.over_cases[1:] for mean in means]) / student(degrees)
+    variances = np.stack([(draws - entry).var(1) for entry in draws])
     tiny = 1e-12 * abs(values).max(initial=0)
     variances[variances <= tiny**2] = 0  # the same difference in every resample, but for rounding
     uniform = _uniform(_POINTS, 1 + len(means))
-    extra = np.stack([own.by_seeds(uniform[:, i]) for i, own in enumerate(means)], 1)
+    extra = np.stack([mean.by_seeds(uniform[:, i]) for i, mean in enumerate(means)], 1)
     # Few blocks leave open how large a variance over cases is, as Student's distribution has it.
     unsure = degrees / special.chdtri(degrees, uniform[:, -1]) if degrees < 1e6 else 1.0
     gaps = values[:, None] - values
@@ -118,11 +118,11 @@ def _equals(draws: "Draws", extra: "Draws") -> "Draws":
     if not np.isfinite(covariance).all():
         return np.full(shape, np.nan)
     values, vectors = np.linalg.eigh(covariance)
-    found: Draws = over_cases @ (vectors * np.sqrt(np.maximum(0, values))).T
+    null: Draws = over_cases @ (vectors * np.sqrt(np.maximum(0, values))).T
     if extra.any():
         point = generator.permuted(np.tile(np.arange(_DRAWS) % _POINTS, (len(draws), 1)), axis=1)
-        found += np.sqrt(np.take_along_axis(extra, point.T, 0)) * over_seeds
-    return found
+        null += np.sqrt(np.take_along_axis(extra, point.T, 0)) * over_seeds
+    return null
 
 
 def _uniform(count: int, columns: int) -> "Draws":
@@ -134,16 +134,16 @@ def _uniform(count: int, columns: int) -> "Draws":
     return np.asarray(generator.permuted(even, axis=1).T)
 
 
-def p_values(found: Differences) -> "Draws":
+def p_values(pairs: Differences) -> "Draws":
     """p-values of all pairs `(entry, entry)`, which hold for all at once; NaN is no test."""
     import numpy as np
 
-    count = len(found.scores)
+    count = len(pairs.scores)
     p = np.full((count, count), np.nan)
-    largest, stepped = np.zeros(len(found.null)), []
-    for one, other in _from_the_closest(abs(found.scores)):
-        largest = np.maximum(largest, found.of_equals(one, [other]))
-        beyond = (largest >= abs(found.scores[one, other])).sum()
+    largest, stepped = np.zeros(len(pairs.null)), []
+    for one, other in _from_the_closest(abs(pairs.scores)):
+        largest = np.maximum(largest, pairs.of_equals(one, [other]))
+        beyond = (largest >= abs(pairs.scores[one, other])).sum()
         stepped.append((one, other, (1 + beyond) / (1 + len(largest))))
     reached = 0.0
     for one, other, level in reversed(stepped):  # no pair before one with a larger score
@@ -159,14 +159,14 @@ def _from_the_closest(sizes: "Draws") -> Iterator[tuple[int, int]]:
     one, other = np.tril_indices(len(sizes), -1)
     known = ~np.isnan(sizes[one, other])
     order = np.argsort(sizes[one, other][known], kind="stable")
-    for place in order:
-        yield int(one[known][place]), int(other[known][place])
+    for index in order:
+        yield int(one[known][index]), int(other[known][index])
 
 
-def significantly_worse(found: Differences) -> "Draws":
+def significantly_worse(pairs: Differences) -> "Draws":
     """Whether the first of a pair `(entry, entry)` is worse than the second, at 95 %."""
     import numpy as np
 
     with np.errstate(invalid="ignore"):
-        worse = (p_values(found) <= 1 - LEVEL) & (found.scores > 0)
+        worse = (p_values(pairs) <= 1 - LEVEL) & (pairs.scores > 0)
     return np.asarray(worse)

@@ -60,7 +60,7 @@ class Resampling:
         """Degrees of freedom of a spread between blocks."""
         return self.blocks - 1
 
-    def means(self, found: "Sequence[xr.Dataset]", part: slice = slice(None)) -> "xr.Dataset":
+    def means(self, statistics: "Sequence[xr.Dataset]", part: slice = slice(None)) -> "xr.Dataset":
         """Mean statistics with a last dim `draw` in place of `init_time`.
 
         Of several datasets with equal coordinates: the draws of one after those of another.
@@ -68,20 +68,20 @@ class Resampling:
         """
         weights = self.weights[part].T
         # One product for all: of many small ones each would read the weights anew.
-        return draws_of(found, lambda cases: cases.reshape(-1, cases.shape[-1]) @ weights)
+        return draws_of(statistics, lambda cases: cases.reshape(-1, cases.shape[-1]) @ weights)
 
     def variance(self, values: Array) -> Array:
         """Variance of the mean of the inits' values, by blocks: what many resamples would give.
 
         The inits are along the first axis.
         """
-        own = values.reshape(len(values), -1)
+        flat = values.reshape(len(values), -1)
         if self.degrees <= 0:
             return np.full(values.shape[1:], np.nan)
-        sums = self._blocks @ (own - own.mean(0))
+        sums = self._blocks @ (flat - flat.mean(0))
         length = len(values) / self.blocks
-        found: Array = (sums**2).mean(0) / length**2 / self.degrees
-        return found.reshape(values.shape[1:])
+        variance: Array = (sums**2).mean(0) / length**2 / self.degrees
+        return variance.reshape(values.shape[1:])
 
     def spread(self, draws: Array) -> Array:
         """Widen draws along the first axis, of which the first is the estimate."""
@@ -106,20 +106,20 @@ class Resampling:
         return f"blocks of {self.block} consecutive inits of {self.trajectories} test trajectories"
 
 
-def draws_of(found: "Sequence[xr.Dataset]", of: Callable[[Array], Array]) -> "xr.Dataset":
+def draws_of(statistics: "Sequence[xr.Dataset]", of: Callable[[Array], Array]) -> "xr.Dataset":
     """Make draws, along a last dim `draw`, of the statistics of cases of several forecasts.
 
     Of each statistic `of` is given the values `(…, forecast, case)`, and returns `(…, draw)`: those
     of one forecast after those of another. Coordinates are those of the first.
     """
-    cases = found[0].sizes["init_time"]
-    first = found[0].drop_vars("init_time", errors="ignore").assign_attrs(cases=cases)
+    cases = statistics[0].sizes["init_time"]
+    first = statistics[0].drop_vars("init_time", errors="ignore").assign_attrs(cases=cases)
     made = {}
-    for name, each in first.data_vars.items():
-        dims = tuple(dim for dim in each.dims if dim != "init_time")
-        own = [one[name].transpose(*dims, "init_time").to_numpy() for one in found]
-        sizes = [each.sizes[dim] for dim in dims]
-        made[name] = (*dims, "draw"), of(np.stack(own, -2)).reshape(*sizes, -1)
+    for name, statistic in first.data_vars.items():
+        dims = tuple(dim for dim in statistic.dims if dim != "init_time")
+        values = [one[name].transpose(*dims, "init_time").to_numpy() for one in statistics]
+        sizes = [statistic.sizes[dim] for dim in dims]
+        made[name] = (*dims, "draw"), of(np.stack(values, -2)).reshape(*sizes, -1)
     return first.drop_dims("init_time").assign(made)
 
 
@@ -132,8 +132,8 @@ def student(degrees: float) -> float:
 
 def error(draws: Array, degrees: float) -> Array:
     """Standard error of an estimate, from its widened draws along the last axis."""
-    found: Array = draws[..., 1:].std(-1) / student(degrees)
-    return found
+    errors: Array = draws[..., 1:].std(-1) / student(degrees)
+    return errors
 
 
 def fitting(
@@ -170,9 +170,9 @@ def block_length(series: Array) -> int:
     """
     from arch.bootstrap import optimal_block_length
 
-    told = [row for row in series if np.isfinite(row).all() and np.ptp(row) > 1e-9 * abs(row).max()]
-    lengths = [float(optimal_block_length(row)["circular"].iloc[0]) for row in told]
-    longest = max([1.0, *(each for each in lengths if np.isfinite(each))])
+    rows = [row for row in series if np.isfinite(row).all() and np.ptp(row) > 1e-9 * abs(row).max()]
+    lengths = [float(optimal_block_length(row)["circular"].iloc[0]) for row in rows]
+    longest = max([1.0, *(length for length in lengths if np.isfinite(length))])
     return int(np.ceil(max(longest, min(2 * longest, series.shape[1] / 8))))
 
 
@@ -180,15 +180,17 @@ def _blocks(trajectories: Whole, length: int | None) -> Any:
     """Blocks that may be drawn, as a sparse matrix `(block, init)` of ones."""
     from scipy import sparse
 
-    _, place = np.unique(trajectories, return_inverse=True)
-    inits = np.arange(len(place))
+    _, numbers = np.unique(trajectories, return_inverse=True)
+    inits = np.arange(len(numbers))
     if length is None:
-        return sparse.csr_array((np.ones(len(inits)), (place, inits)))
+        return sparse.csr_array((np.ones(len(inits)), (numbers, inits)))
     rows, columns = [], []
-    for which in range(int(place.max()) + 1):
-        own = inits[place == which]
-        size = min(length, len(own))
-        rows.append(np.repeat(own, size))
-        columns.append(own[(np.arange(len(own))[:, None] + np.arange(size)) % len(own)].ravel())
+    for which in range(int(numbers.max()) + 1):
+        segment = inits[numbers == which]
+        size = min(length, len(segment))
+        rows.append(np.repeat(segment, size))
+        columns.append(
+            segment[(np.arange(len(segment))[:, None] + np.arange(size)) % len(segment)].ravel()
+        )
     joined = np.concatenate(rows), np.concatenate(columns)
     return sparse.csr_array((np.ones(len(joined[0])), joined))

@@ -99,43 +99,45 @@ def means(excesses: "Sequence[Draws]", degrees: float, alike: Sequence[object] =
     seeds may differ by as much; default: all.
     """
     marks = list(alike) or [None] * len(excesses)
-    ratios = [_ratio(own, degrees) for own in excesses]
-    shrunk = [(ratio, float(len(own) - 1)) for ratio, own in zip(ratios, excesses, strict=True)]
+    ratios = [_ratio(excess, degrees) for excess in excesses]
+    shrunk = [
+        (ratio, float(len(excess) - 1)) for ratio, excess in zip(ratios, excesses, strict=True)
+    ]
     for mark in set(marks):
-        places = [
-            place
-            for place, own in enumerate(marks)
-            if own == mark and len(excesses[place]) > 1 and 0 < ratios[place] < float("inf")
+        indices = [
+            index
+            for index, other in enumerate(marks)
+            if other == mark and len(excesses[index]) > 1 and 0 < ratios[index] < float("inf")
         ]
-        found = moderated([shrunk[place] for place in places])
-        for place, own in zip(places, found, strict=True):
-            shrunk[place] = own
+        moderate = moderated([shrunk[index] for index in indices])
+        for index, shrunk_ratio in zip(indices, moderate, strict=True):
+            shrunk[index] = shrunk_ratio
     return [
-        _mean(own, degrees, *each, model)
-        for model, (own, each) in enumerate(zip(excesses, shrunk, strict=True))
+        _mean(excess, degrees, *shrunk_ratio, model)
+        for model, (excess, shrunk_ratio) in enumerate(zip(excesses, shrunk, strict=True))
     ]
 
 
-def _scales(own: "Draws", degrees: float) -> "tuple[Draws, Draws, Draws]":
+def _scales(excess: "Draws", degrees: float) -> "tuple[Draws, Draws, Draws]":
     """Of draws `(seed, draw, …)`: variance between means of seeds, and v and c² of the module."""
     import numpy as np
 
     from geobench.statistics.resampling import error
 
-    between = own[:, 0].var(0, ddof=1)
-    deviations = np.moveaxis(own - own.mean(0), 1, -1)
-    within = (error(deviations, degrees) ** 2).sum(0) / (len(own) - 1)
-    return between, within, (error(np.moveaxis(own, 1, -1), degrees) ** 2).mean(0)
+    between = excess[:, 0].var(0, ddof=1)
+    deviations = np.moveaxis(excess - excess.mean(0), 1, -1)
+    within = (error(deviations, degrees) ** 2).sum(0) / (len(excess) - 1)
+    return between, within, (error(np.moveaxis(excess, 1, -1), degrees) ** 2).mean(0)
 
 
-def _ratio(own: "Draws", degrees: float) -> float:
+def _ratio(excess: "Draws", degrees: float) -> float:
     """Estimate of φ by one model alone; 0 where its seeds are equal."""
     import numpy as np
 
-    if len(own) == 1:
+    if len(excess) == 1:
         return 0.0
-    between, _, scale = _scales(own, degrees)
-    known = np.isfinite(between) & np.isfinite(scale) & (scale > _TINY * own[:, 0].mean(0) ** 2)
+    between, _, scale = _scales(excess, degrees)
+    known = np.isfinite(between) & np.isfinite(scale) & (scale > _TINY * excess[:, 0].mean(0) ** 2)
     return float((between[known] / scale[known]).mean()) if known.any() else 0.0
 
 
@@ -150,19 +152,19 @@ def moderated(ratios: Sequence[tuple[float, float]]) -> list[tuple[float, float]
 
     if len(ratios) < 3:
         return list(ratios)
-    own, freedom = np.array(ratios).T
-    logs = np.log(own) - special.psi(freedom / 2) + np.log(freedom / 2)
+    variances, freedom = np.array(ratios).T
+    logs = np.log(variances) - special.psi(freedom / 2) + np.log(freedom / 2)
     more = float(logs.var(ddof=1) - special.polygamma(1, freedom / 2).mean())
     if more <= 0:  # no more than chance makes them differ
-        pooled = float((freedom * own).sum() / freedom.sum())
+        pooled = float((freedom * variances).sum() / freedom.sum())
         return [(pooled, float(freedom.sum()))] * len(ratios)
     prior = 2 * _inverse_trigamma(more)
     middle = float(np.exp(logs.mean() + special.psi(prior / 2) - np.log(prior / 2)))
-    shrunk = (prior * middle + freedom * own) / (prior + freedom)
+    shrunk = (prior * middle + freedom * variances) / (prior + freedom)
     most = freedom.sum()
     return [
-        (float(each), float(min(prior + free, most)))
-        for each, free in zip(shrunk, freedom, strict=True)
+        (float(variance), float(min(prior + free, most)))
+        for variance, free in zip(shrunk, freedom, strict=True)
     ]
 
 
@@ -172,25 +174,25 @@ def _inverse_trigamma(value: float) -> float:
 
     x = 0.5 + 1 / value
     for _ in range(50):
-        own = float(special.polygamma(1, x))
-        step = own * (1 - own / value) / float(special.polygamma(2, x))
+        trigamma = float(special.polygamma(1, x))
+        step = trigamma * (1 - trigamma / value) / float(special.polygamma(2, x))
         x += step
         if abs(step) < 1e-10 * x:
             break
     return x
 
 
-def _mean(own: "Draws", degrees: float, ratio: float, freedom: float, model: int) -> Mean:
+def _mean(excess: "Draws", degrees: float, ratio: float, freedom: float, model: int) -> Mean:
     """Join the seeds of a model. `ratio` is its φ, with `freedom`; `model` numbers its noise."""
     import numpy as np
 
     from geobench.statistics.resampling import error, student
 
-    cases: Draws = own.mean(0)
-    count = len(own)
+    cases: Draws = excess.mean(0)
+    count = len(excess)
     if count == 1:
         return Mean(cases, cases)
-    raw, within, scale = _scales(own, degrees)
+    raw, within, scale = _scales(excess, degrees)
     fixed = scale <= _TINY * cases[0] ** 2  # alike in every resample: its seeds alone count
     between = np.where(fixed, raw, ratio * scale)
     variance = error(np.moveaxis(cases, 0, -1), degrees) ** 2
@@ -213,17 +215,17 @@ def widened(variance: "Draws", factor: float, extra: "Callable[[Draws], Draws]")
 
     chance = (np.arange(_POINTS) + 0.5) / _POINTS
     errors = np.sqrt(factor**2 * variance + extra(chance))
-    tail, found = special.ndtri(0.975), np.sqrt((errors**2).mean(0))
+    tail, deviation = special.ndtri(0.975), np.sqrt((errors**2).mean(0))
     with np.errstate(invalid="ignore", divide="ignore"):
         for _ in range(60):
-            scaled = tail * found / errors
+            scaled = tail * deviation / errors
             miss = special.ndtr(-scaled).mean(0) - 0.025
             slope = tail * (np.exp(-(scaled**2) / 2) / errors).mean(0) / np.sqrt(2 * np.pi)
             # Steps from above may overshoot, where the tail is flat: never below a third.
-            found = np.maximum(found / 3, found + np.where(slope > 0, miss / slope, 0))
+            deviation = np.maximum(deviation / 3, deviation + np.where(slope > 0, miss / slope, 0))
             if not (abs(miss) > 1e-9).any():
                 break
-    return np.where(errors.max(0) > 0, found, 0.0)
+    return np.where(errors.max(0) > 0, deviation, 0.0)
 
 
 def _normal(count: int, model: int) -> "Draws":
@@ -266,16 +268,16 @@ def summaries(
 
     marks = list(alike) or [None] * len(labels)
     every = list(dict.fromkeys(labels))
-    places = [[i for i, own in enumerate(labels) if own == label] for label in every]
-    places = [own for own in places if len(own) > 1]
-    stacked = [np.stack([excesses[i] for i in own]) for own in places]
-    joint = means(stacked, degrees, [marks[own[0]] for own in places])
-    found = [
-        summary(labels[own[0]], [seeds[i] for i in own], each)
-        for own, each in zip(places, joint, strict=True)
+    groups = [[i for i, other in enumerate(labels) if other == label] for label in every]
+    groups = [group for group in groups if len(group) > 1]
+    stacked = [np.stack([excesses[i] for i in group]) for group in groups]
+    joint = means(stacked, degrees, [marks[group[0]] for group in groups])
+    models = [
+        summary(labels[group[0]], [seeds[i] for i in group], mean)
+        for group, mean in zip(groups, joint, strict=True)
     ]
     return sorted(
-        found, key=lambda each: (each.excess.value != each.excess.value, each.excess.value)
+        models, key=lambda model: (model.excess.value != model.excess.value, model.excess.value)
     )
 
 

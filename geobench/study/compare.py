@@ -62,7 +62,7 @@ def boards(
             outcome.comparisons.append(_comparison(study, engine, board, dataset, competitors))
             continue
         for part in bins.of(binned, engine, competitors[0].forecast):
-            board = board_of(study, name, dataset, competitors, part.places.tolist())
+            board = board_of(study, name, dataset, competitors, part.indices.tolist())
             board.title += f", {part.title} of the cases"
             outcome.boards.append(board)
     return outcome
@@ -124,7 +124,7 @@ def _comparison(
 ) -> Comparison:
     """Everything that a board is of, the competitors in the order of its rows."""
     reference, *others = competitors
-    by_forecast = {str(own.forecast.reference): own for own in others}
+    by_forecast = {str(competitor.forecast.reference): competitor for competitor in others}
     realised = engine.dataset(dataset)
     return Comparison(
         board,
@@ -152,10 +152,10 @@ def exact(
     """
     tested = {}
     law = engine.forecast(comparison.reference.forecast)
-    for row, own in zip(comparison.board.rows, comparison.competitors, strict=True):
+    for row, competitor in zip(comparison.board.rows, comparison.competitors, strict=True):
         if row.knows_law or row.failed:
             continue
-        forecast = engine.forecast(own.forecast)
+        forecast = engine.forecast(competitor.forecast)
         verdicts = against_law.verdicts(
             engine, forecast, law, study.scorers, exchanges, classify=False
         )
@@ -183,12 +183,14 @@ def board_of(
         dataset,
         study.scorers,
         reference=reference,
-        baseline=next(own for own in others if own.label == baseline),
+        baseline=next(competitor for competitor in others if competitor.label == baseline),
         competitors=others,
         cases=cases,
         forms=() if DatasetSummary.of(dataset).inexact_law else study.forms.forms,
         seeds_of=dict.fromkeys(labels, study.study.seeds),
-        deterministic={own.label for own in others if _deterministic(study, own)},
+        deterministic={
+            competitor.label for competitor in others if _deterministic(study, competitor)
+        },
     )
 
 
@@ -208,14 +210,16 @@ def readable(
 ) -> list[Competitor]:
     """Read all scores; a model of which one is damaged is named, and left out."""
     kept = []
-    for own in competitors:
+    for competitor in competitors:
         try:
-            own.read_all(like=competitors[1])
-            kept.append(own)
+            competitor.read_all(like=competitors[1])
+            kept.append(competitor)
         except GeobenchError as error:
-            if own.label in (REFERENCE, study.study.baseline):
+            if competitor.label in (REFERENCE, study.study.baseline):
                 raise
-            left = GeobenchError(f"{own.label} (seed {own.seed}) is left out: {error}")
+            left = GeobenchError(
+                f"{competitor.label} (seed {competitor.seed}) is left out: {error}"
+            )
             outcome.failures.append(of_experiment(name, left))
     return kept
 

@@ -167,7 +167,7 @@ class StudyGraph:
                 for label, model in sorted(models.items(), key=lambda m: m[0] != study.baseline)
                 for seed in study.seeds
             ),
-            *(Brought(label, own) for label, own in brought.items() if own),
+            *(Brought(label, forecasts) for label, forecasts in brought.items() if forecasts),
         ]
 
     def of(self, name: str) -> Graph:
@@ -257,11 +257,11 @@ class StudyGraph:
         """Make a cell of a forecast, unless it has one; under a label of its own."""
         check_whole(forecast)
         reference = str(forecast.reference)
-        brought = [each for each in self.cells if isinstance(each, Brought)]
-        if any(reference in each.forecasts for each in brought):
+        brought = [cell for cell in self.cells if isinstance(cell, Brought)]
+        if any(reference in cell.forecasts for cell in brought):
             return
         label, seed = forecast.record.labels["model"], int(forecast.record.recipe["seed"])
-        taken = {each.label for each in self.cells}
+        taken = {cell.label for cell in self.cells}
         while label in taken:
             label += " (guest)"
         self.cells.append(Brought(label, (reference,), seed, guest=True))
@@ -297,8 +297,8 @@ def _model(registry: Registry, label: str, recipe: object) -> EnsembleModel:
     try:
         return registry.model(recipe)
     except GeobenchError as error:
-        told = str(error).removeprefix(f"{label}: ")
-        raise GeobenchError(f"model {label}: {told}") from error
+        message = str(error).removeprefix(f"{label}: ")
+        raise GeobenchError(f"model {label}: {message}") from error
 
 
 def _brought(recipe: object) -> tuple[str, ...]:
@@ -315,10 +315,10 @@ def _swept(models: dict[str, EnsembleModel], counts: tuple[int, ...]) -> dict[st
     swept: dict[str, EnsembleModel] = {}
     for label, model in models.items():
         for count in sorted(set(counts)):
-            found = model.with_evaluations(count)
-            if found is not None and (recipe := found.recipe()) not in known:
+            variant = model.with_evaluations(count)
+            if variant is not None and (recipe := variant.recipe()) not in known:
                 known.append(recipe)
-                swept[f"{label}-nfe{count}"] = found
+                swept[f"{label}-nfe{count}"] = variant
     return swept
 
 

@@ -43,7 +43,7 @@ class Reproduction:
     @property
     def passed(self) -> bool:
         """Whether no array differs by more than the tolerance."""
-        return all(each.relative <= self.tolerance for each in self.differences)
+        return all(change.relative <= self.tolerance for change in self.differences)
 
 
 def reproduce(engine: Engine, entry: Entry, tolerance: float = 0.0) -> Reproduction:
@@ -57,9 +57,9 @@ def reproduce(engine: Engine, entry: Entry, tolerance: float = 0.0) -> Reproduct
         again = replace(engine, catalog=aside, threads=threads_of(entry))
         made = again.ensure(node_of(entry, again))
         same = made.content_digest == entry.content_digest
-        found = [] if same else [*difference.data(entry, made), *_tensors(entry, made)]
-        found += _scores(entry, made)
-        differences = sorted((x for x in found if x.relative), key=lambda x: -x.relative)
+        changes = [] if same else [*difference.data(entry, made), *_tensors(entry, made)]
+        changes += _scores(entry, made)
+        differences = sorted((x for x in changes if x.relative), key=lambda x: -x.relative)
         return Reproduction(
             str(entry.reference),
             tolerance,
@@ -88,9 +88,9 @@ def _circumstances(entry: Entry, made: Entry) -> Iterator[Change]:
 
 def _explanations(entry: Entry, made: Entry, differences: list[ArrayChange]) -> Iterator[str]:
     """Causes that lie outside the project, each with its evidence and its cure."""
-    then, now = (_processor(each) for each in (entry, made))
+    then, now = (_processor(stored) for stored in (entry, made))
     if any(then[key] not in (None, now[key]) for key in _PROCESSOR):
-        largest = max(each.relative for each in differences)
+        largest = max(change.relative for change in differences)
         allow = ""
         if largest < _ROUNDING:
             allow = f", or allow for the difference with --tolerance {_rounded_up(largest)}"
@@ -116,8 +116,8 @@ def _told(processor: dict[str, Any]) -> str:
     """A processor in words: its name, and in parentheses what else is known of it."""
     name = processor["processor"] or processor["machine"] or "an unnamed processor"
     settings = processor["library_settings"]
-    told = [*(processor["instructions"] or ()), *(f"{key}={settings[key]}" for key in settings)]
-    return f"{name} ({' '.join(told)})" if told else str(name)
+    details = [*(processor["instructions"] or ()), *(f"{key}={settings[key]}" for key in settings)]
+    return f"{name} ({' '.join(details)})" if details else str(name)
 
 
 def _rounded_up(number: float) -> str:
@@ -146,7 +146,7 @@ def _tensors(entry: Entry, made: Entry) -> Iterator[ArrayChange]:
         return
     import safetensors.torch
 
-    first, second = (safetensors.torch.load(each.content(WEIGHTS)) for each in (entry, made))
+    first, second = (safetensors.torch.load(stored.content(WEIGHTS)) for stored in (entry, made))
     for key in dict.fromkeys([*first, *second]):
         if key not in first or key not in second:
             which = "first" if key in first else "second"
@@ -171,10 +171,12 @@ def _scores(entry: Entry, made: Entry) -> Iterator[ArrayChange]:
     """Compare what the record of a score tells, column by column over lead times."""
     import torch
 
-    told, again = (each.record.summary.get("scores", {}) for each in (entry, made))
-    for column in dict.fromkeys([*told, *again]):
+    then, again = (stored.record.summary.get("scores", {}) for stored in (entry, made))
+    for column in dict.fromkeys([*then, *again]):
         both = (
-            torch.tensor([float("nan") if x is None else x for x in each.get(column, ())]).double()
-            for each in (told, again)
+            torch.tensor(
+                [float("nan") if x is None else x for x in scores.get(column, ())]
+            ).double()
+            for scores in (then, again)
         )
         yield _compared(f"score {column}", *both)

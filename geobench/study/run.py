@@ -55,7 +55,7 @@ def run(study: StudyGraph, engine: Engine) -> Outcome:
 
 @dataclass
 class _Left:
-    """What is left of an experiment in a run: places of rows, and what is made of others."""
+    """What is left of an experiment in a run: indices of rows, and what is made of others."""
 
     graph: Graph
     known: Known = field(default_factory=dict)
@@ -79,19 +79,19 @@ def _go_on(
         engine.ensure_all([graph.dataset], known)
     except BusyError:
         return False
-    for place in list(unfinished.rows):
-        row = graph.rows[place]
+    for index in list(unfinished.rows):
+        row = graph.rows[index]
         try:
             engine.ensure_all([row.forecast], known)
             engine.ensure_all(row.scores, known)
-            unfinished.made[place] = competitor(study, engine, row, known)
+            unfinished.made[index] = competitor(study, engine, row, known)
         except BusyError:
             continue
         except GeobenchError as error:
             if row.cell.label in (REFERENCE, study.study.baseline):
                 raise
             outcome.failures.append(of_experiment(name, error))
-        unfinished.rows.remove(place)
+        unfinished.rows.remove(index)
     return not unfinished.rows
 
 

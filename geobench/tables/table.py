@@ -109,8 +109,8 @@ class Table:
     ) -> "Table":
         """Make a table of texts, the first column of which names the rows."""
         columns = [
-            Column(heading, "left" if place == 0 else align)
-            for place, heading in enumerate(headings)
+            Column(heading, "left" if index == 0 else align)
+            for index, heading in enumerate(headings)
         ]
         return cls(columns, [Row([Cell(text) for text in row]) for row in rows], title)
 

@@ -64,8 +64,8 @@ def drawing(table: Table) -> "RichTable":
         title_justify="left",
         caption_justify="left",
     )
-    for place, column in enumerate(table.columns):
-        texts = [plain(tables.line(column, row.cells[place])) for row in table.rows]
+    for index, column in enumerate(table.columns):
+        texts = [plain(tables.line(column, row.cells[index])) for row in table.rows]
         # rich would cut numbers in a narrow terminal
         least = None if column.wraps else max(map(cell_len, [column.line, *texts]))
         drawn.add_column(

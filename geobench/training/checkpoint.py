@@ -54,13 +54,13 @@ class Checkpoint:
     def encoded(self) -> bytes:
         """Return the content of its file: facts and a digest of all stand in its metadata."""
         # Cloned: safetensors stores no two tensors that share memory.
-        own = {
+        tensors = {
             key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
             for key, value in self.tensors.items()
         }
         facts = self.facts.model_dump_json()  # in its order, which is that of the log
-        metadata = {"facts": facts, "sha256": _digest(own, facts)}
-        return safetensors.torch.save(own, metadata)
+        metadata = {"facts": facts, "sha256": _digest(tensors, facts)}
+        return safetensors.torch.save(tensors, metadata)
 
     @classmethod
     def decoded(cls, content: bytes) -> "Checkpoint":
@@ -69,8 +69,8 @@ class Checkpoint:
             tensors = safetensors.torch.load(content)
             length = int.from_bytes(content[:8], "little")
             metadata = json.loads(content[8 : 8 + length])["__metadata__"]
-            facts, digest = metadata["facts"], metadata["sha256"]
-            told = Facts.model_validate_json(facts)
+            text, digest = metadata["facts"], metadata["sha256"]
+            facts = Facts.model_validate_json(text)
         except ValidationError as error:
             wrong = error.errors()[0]
             raise UnusableError(
@@ -78,16 +78,16 @@ class Checkpoint:
             ) from error
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise UnusableError(f"it cannot be read: {error}") from error
-        if digest != _digest(tensors, facts):
+        if digest != _digest(tensors, text):
             raise UnusableError("it is not what was written")
-        return cls(tensors, told)
+        return cls(tensors, facts)
 
     def check(self, recipe: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Raise `UnusableError` if it is of another training; `shapes` are of all its tensors."""
         if without_places(self.facts.recipe) != without_places(recipe):
             raise UnusableError("it is of another recipe")
-        own = {key: tuple(value.shape) for key, value in self.tensors.items() if key != "recent"}
-        if own != shapes:
+        stored = {key: tuple(value.shape) for key, value in self.tensors.items() if key != "recent"}
+        if stored != shapes:
             raise UnusableError("it is of another network")
 
 

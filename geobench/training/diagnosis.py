@@ -55,19 +55,19 @@ class Diagnosis:
         scale = max(abs(self.state.level), self.state.scatter)
         return (median - self.state.level) / scale if scale else 0.0
 
-    def validation(self, found: Figures, steps: int, kept: str) -> None:
+    def validation(self, figures: Figures, steps: int, kept: str) -> None:
         """Look at a validation after `steps` steps."""
-        if not found.crps < float("inf"):
-            self.stop(f"the validation CRPS is {found.crps} at step {steps:,}", kept)
-        best = min(found.crps, found.crps if self.state.best is None else self.state.best)
-        bad = self.state.bad + 1 if found.crps > _WORSE * best > 0 else 0
+        if not figures.crps < float("inf"):
+            self.stop(f"the validation CRPS is {figures.crps} at step {steps:,}", kept)
+        best = min(figures.crps, figures.crps if self.state.best is None else self.state.best)
+        bad = self.state.bad + 1 if figures.crps > _WORSE * best > 0 else 0
         self.state = self.state.model_copy(update={"best": best, "bad": bad})
         if bad > 1:
             self.stop(
-                f"the validation CRPS is {found.crps:.3g} at step {steps:,}, and was {best:.3g}",
+                f"the validation CRPS is {figures.crps:.3g} at step {steps:,}, and was {best:.3g}",
                 kept,
             )
-        ratio = found.spread / found.error if found.error else float("inf")
+        ratio = figures.spread / figures.error if figures.error else float("inf")
         if self._expects_spread(steps) and ratio < self._how.smallest_spread:
             raise GeobenchError(
                 f"members have become all but equal: at step {steps:,} of {self._steps:,} their "

@@ -23,9 +23,9 @@ class Evaluations:
 
         networks = [*network] if isinstance(network, nn.ModuleList) else [network]
         hooks = [
-            each.register_forward_pre_hook(self._count, with_kwargs=True)
-            for each in networks
-            if each is not None
+            module.register_forward_pre_hook(self._count, with_kwargs=True)
+            for module in networks
+            if module is not None
         ]
         try:
             yield
@@ -36,5 +36,7 @@ class Evaluations:
     def _count(
         self, _module: "nn.Module", inputs: tuple[object, ...], named: dict[str, object]
     ) -> None:
-        tensors = (each for each in (*inputs, *named.values()) if isinstance(each, Tensor))
-        self.rows += max((len(each) for each in tensors if each.ndim), default=0)
+        tensors = (
+            argument for argument in (*inputs, *named.values()) if isinstance(argument, Tensor)
+        )
+        self.rows += max((len(tensor) for tensor in tensors if tensor.ndim), default=0)

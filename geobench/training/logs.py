@@ -21,14 +21,14 @@ Log = Mapping[str, Sequence[float]]
 
 def rows(log: Log) -> list[dict[str, float]]:
     """Return what was logged by sample-passes, one row each."""
-    found: dict[float, dict[str, float]] = {}
+    by_passes: dict[float, dict[str, float]] = {}
     for key, values in log.items():
         against = _against(key)
         if key in ("passes", "validation_passes") or against not in log:
             continue
         for passes, value in zip(log[against], values, strict=False):
-            found.setdefault(passes, {"passes": passes})[key] = value
-    return [found[passes] for passes in sorted(found)]
+            by_passes.setdefault(passes, {"passes": passes})[key] = value
+    return [by_passes[passes] for passes in sorted(by_passes)]
 
 
 def _against(key: str) -> str:
@@ -60,7 +60,7 @@ class Logs:
                 late = key.startswith("validation_")
                 new += [(against[n], late, key, values[n]) for n in range(first, last)]
                 self._written[key] = last
-        return sorted(new, key=lambda each: each[:2])
+        return sorted(new, key=lambda entry: entry[:2])
 
     def close(self) -> None:
         """Write all to disk."""
@@ -68,13 +68,13 @@ class Logs:
             self._events.close()
 
     def _write_csv(self, log: Log) -> None:
-        found = rows(log)
-        names = dict.fromkeys(["passes", "loss", *(name for row in found for name in row)])
+        logged = rows(log)
+        names = dict.fromkeys(["passes", "loss", *(name for row in logged for name in row)])
         aside = self._csv.with_name(f"{CSV}.new")
         with aside.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(names), lineterminator="\n")
             writer.writeheader()
-            writer.writerows(found)
+            writer.writerows(logged)
         aside.replace(self._csv)
 
 

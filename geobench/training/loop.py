@@ -150,19 +150,19 @@ class Loop:
         assert validation is not None  # noqa: S101 # `_plan` has seen
         assert forecaster is not None  # noqa: S101
         with self._weights.averaged():
-            found = validating.score(forecaster, validation, self._run, windows)
-        found = self._processes.broadcast(found)  # processes must not decide differently
+            figures = validating.score(forecaster, validation, self._run, windows)
+        figures = self._processes.broadcast(figures)  # processes must not decide differently
         self._log(
             validation_passes=self._base + self._how.spent(self._step),
-            validation_crps=found.crps,
-            validation_spread=found.spread,
-            validation_error=found.error,
+            validation_crps=figures.crps,
+            validation_spread=figures.spread,
+            validation_error=figures.error,
         )
-        share = validation.share(found.crps)
+        share = validation.share(figures.crps)
         if share is not None:
             self._log(validation_share=share)
         self._report()
-        self._diagnosis.validation(found, self._step, self._told())
+        self._diagnosis.validation(figures, self._step, self._told())
         if time.perf_counter() - self._saved > self._run.checkpoint_every / 10 or not self._step:
             self._save()
 
@@ -174,12 +174,12 @@ class Loop:
 
     def _report(self) -> None:
         log = self._run.log
-        told = [f"loss {log['loss'][-1]:.4f}"] if log.get("loss") else []
+        parts = [f"loss {log['loss'][-1]:.4f}"] if log.get("loss") else []
         if log.get("validation_crps"):
-            told.append(f"CRPS {log['validation_crps'][-1]:.4f}")
+            parts.append(f"CRPS {log['validation_crps'][-1]:.4f}")
         if log.get("validation_share"):
-            told.append(f"gap closed {100 * log['validation_share'][-1]:.1f} %")
-        self._run.progress(self._step, self._steps, "  ".join(told))
+            parts.append(f"gap closed {100 * log['validation_share'][-1]:.1f} %")
+        self._run.progress(self._step, self._steps, "  ".join(parts))
 
     # -- checkpoints
 
@@ -190,9 +190,9 @@ class Loop:
 
     @property
     def _recipe(self) -> dict[str, Any]:
-        own = {"schema": _SCHEMA, "seed": self._run.seed, "place": self._run.place}
+        run = {"schema": _SCHEMA, "seed": self._run.seed, "place": self._run.place}
         model = {"model": dict(self._run.recipe), "loss": type(self._loss).__qualname__}
-        return own | model | {"how": self._how.model_dump(mode="json")}
+        return run | model | {"how": self._how.model_dump(mode="json")}
 
     def _save(self) -> None:
         """Keep the present state, unless something is wrong with it."""
@@ -220,15 +220,15 @@ class Loop:
         if content is None:
             return False
         try:
-            found = Checkpoint.decoded(content)
-            found.check(self._recipe, self._weights.expected(found.facts.step))
+            stored = Checkpoint.decoded(content)
+            stored.check(self._recipe, self._weights.expected(stored.facts.step))
         except UnusableError as error:
             self._set_aside(error)
             return False
-        self._weights.load(found.tensors)
-        if "recent" in found.tensors:
-            self._recent = list(found.tensors["recent"].to(self._run.device).unbind())
-        facts = found.facts
+        self._weights.load(stored.tensors)
+        if "recent" in stored.tensors:
+            self._recent = list(stored.tensors["recent"].to(self._run.device).unbind())
+        facts = stored.facts
         self._step = self._kept = facts.step
         self._base, self._diagnosis.state = facts.base, facts.diagnosis
         self._earlier, self._flops = facts.seconds, facts.flops
@@ -266,12 +266,12 @@ class Loop:
         return self._earlier + time.perf_counter() - self._began
 
     def _tell_cost(self) -> None:
-        found = {
+        spent = {
             "seconds": self._seconds(),
             "sample_passes": float(self._passes),
             "flops": self._flops * self._passes,
         }
-        for key, value in found.items():
+        for key, value in spent.items():
             self._run.spent[key] = self._run.spent.get(key, 0.0) + value
 
 

@@ -74,8 +74,8 @@ def _states() -> tuple[object, ...]:
     import torch
 
     kind, keys, *rest = np.random.get_state()  # noqa: NPY002
-    own = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    drawn = [state.numpy().tobytes() for state in (torch.get_rng_state(), *own)]
+    gpu_states = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    drawn = [state.numpy().tobytes() for state in (torch.get_rng_state(), *gpu_states)]
     return random.getstate(), kind, np.asarray(keys).tobytes(), *map(str, rest), *drawn
 
 

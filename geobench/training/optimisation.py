@@ -90,7 +90,7 @@ class Optimisation(Fields):
 
     def span(self, step: int) -> Span:
         """Return the stage of a step (from 0)."""
-        return next(each for each in self.spans if step < each.first + each.steps)
+        return next(span for span in self.spans if step < span.first + span.steps)
 
     @property
     def steps(self) -> int:
@@ -107,7 +107,7 @@ class Optimisation(Fields):
     def rate(self, step: int) -> float:
         """Learning rate of a step (from 0)."""
         span = self.span(step)
-        own = step - span.first
-        warm = min(1.0, (own + 1) / (min(self.warm_up, span.steps // 10) + 1))
-        cosine = 0.5 * (1 + math.cos(math.pi * own / span.steps))
+        position = step - span.first
+        warm = min(1.0, (position + 1) / (min(self.warm_up, span.steps // 10) + 1))
+        cosine = 0.5 * (1 + math.cos(math.pi * position / span.steps))
         return self.learning_rate * warm * cosine * span.rate

@@ -40,8 +40,8 @@ def first(question: Callable[[], _Found], named: str) -> _Found:
     if count() == 1:
         return question()
     fabric = _several(named, "float32")
-    found = question() if rank() == 0 else None
-    return fabric.broadcast(found)  # type: ignore[return-value] # that of the first
+    answer = question() if rank() == 0 else None
+    return fabric.broadcast(answer)  # type: ignore[return-value] # that of the first
 
 
 class Alone:

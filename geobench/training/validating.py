@@ -64,11 +64,14 @@ def score(forecaster: Forecaster, validation: Validation, run: Run, windows: int
     past = validation.windows[:windows, :-1][:, -forecaster.history :]
     rows = run.noise("validation", windows).members(MEMBERS).at(1)
     given = past.repeat_interleave(MEMBERS, 0)
-    places = torch.arange(len(given), device=given.device)
+    indices = torch.arange(len(given), device=given.device)
     # Not inference_mode: what a network makes once and keeps must serve gradients as well.
     with torch.no_grad():
         drawn = torch.cat(
-            [forecaster.step(given[each], rows.select(each)) for each in torch.split(places, _ROWS)]
+            [
+                forecaster.step(given[chunk], rows.select(chunk))
+                for chunk in torch.split(indices, _ROWS)
+            ]
         )
     outcome = validation.windows[:windows, -1]
     members = drawn.float().view(windows, MEMBERS, *drawn.shape[1:])

@@ -84,21 +84,23 @@ class Weights:
         trained = [p for group in self.optimiser.param_groups for p in group["params"]]
         for index, parameter in enumerate(trained if step else []):
             shape = tuple(parameter.shape)
-            own = {"step": (), "exp_avg": shape, "exp_avg_sq": shape}
-            shapes |= {f"adam/{index}/{key}": value for key, value in own.items()}
+            adam = {"step": (), "exp_avg": shape, "exp_avg_sq": shape}
+            shapes |= {f"adam/{index}/{key}": value for key, value in adam.items()}
         return shapes
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what `tensors` returned."""
-        own = {k.removeprefix("weights/"): v for k, v in tensors.items() if k.startswith("weights")}
-        self._loss.load_state_dict(own)
+        weights = {
+            k.removeprefix("weights/"): v for k, v in tensors.items() if k.startswith("weights")
+        }
+        self._loss.load_state_dict(weights)
         with torch.no_grad():
             for index, value in enumerate(self._average):
                 value.copy_(tensors[f"average/{index}"])
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             if key.startswith("adam/"):
-                _, place, name = key.split("/")
-                state.setdefault(int(place), {})[name] = value
+                _, number, name = key.split("/")
+                state.setdefault(int(number), {})[name] = value
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": state, "param_groups": groups})

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from geobench import Forecaster, GeobenchError, Noise
-from geobench.forecasts.rollout import Cost, blocks, drawn, members
+from geobench.forecasts.rollout import Cost, blocks, members, of_block
 from geobench.testing import Decay
 
 SPEC = Decay().spec
@@ -61,8 +61,8 @@ def test_the_batch_size_of_a_forecast_does_not_matter(
     def whole(batch: tuple[int, int], count: int) -> Tensor:
         states = torch.full((len(histories), 3, count, *SPEC.shape), float("nan"))
         for block in blocks(len(histories), count, batch):
-            inits, members = (slice(rows.start, rows.stop) for rows in block)
-            states[inits, :, members] = drawn(
+            inits, numbers = (slice(rows.start, rows.stop) for rows in block)
+            states[inits, :, numbers] = of_block(
                 Matrix(), histories, block, leads=3, seed=1, spec=SPEC, cost=Cost()
             )
         return states
@@ -74,9 +74,8 @@ def test_the_batch_size_of_a_forecast_does_not_matter(
 
 def test_evaluations_are_counted(histories: Tensor) -> None:
     cost = Cost()
-    list(
-        forecast(Matrix(), histories, count=3, leads=5, seed=1, spec=SPEC, batch=(16, 3), cost=cost)
-    )
+    block = (range(len(histories)), range(3))
+    of_block(Matrix(), histories, block, leads=5, seed=1, spec=SPEC, cost=cost)
     summary = cost.summary(5)
     assert summary["evaluations_per_step"] == 1
     assert summary["seconds_per_member"] > 0

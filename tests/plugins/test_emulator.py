@@ -23,7 +23,7 @@ from geobench import (
     Training,
 )
 from geobench.contracts.validation import Validation
-from geobench.forecasts.rollout import Cost, drawn, members
+from geobench.forecasts.rollout import Cost, members, of_block
 from geobench.testing import Decay, ModelConformance
 from geobench.training.weights import Weights
 from geobench.twin.simulating import trajectories
@@ -445,7 +445,7 @@ def test_a_member_costs_one_evaluation_whatever_the_number_of_networks() -> None
         cost = Cost()
         fitted = model.fit(training, Run(seed=0))
         histories, block = training.validation[:2, :2], (range(2), range(8))
-        drawn(fitted, histories, block, leads=3, seed=0, spec=training.task.spec, cost=cost)
+        of_block(fitted, histories, block, leads=3, seed=0, spec=training.task.spec, cost=cost)
         assert cost.summary(3)["evaluations_per_step"] == wanted
 
 
