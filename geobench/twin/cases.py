@@ -163,8 +163,8 @@ def _validation(experiment: Experiment, every: int, dataset: Entry) -> "xr.Datas
     if not len(places):
         raise GeobenchError(
             f"trajectories of the validation split of {dataset.reference} have {split.steps} "
-            f"states: too few for {history} of history and {experiment.leads} lead times. Make a dataset "
-            f"with longer ones (validation.steps)."
+            f"states: too few for {history} of history and {experiment.leads} lead times. Make a "
+            f"dataset with longer ones (validation.steps)."
         )
     with dataset.reading():
         time = dataset.open("validation")["time"].to_numpy()

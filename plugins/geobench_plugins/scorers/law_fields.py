@@ -48,11 +48,10 @@ class LawVariogram(Scorer):
         parts = []
         for name in forecast["variable"].to_numpy():
             unit = float(typical.sel(variable=name))
+            outcome = truth.sel(variable=[name])
             members, draws = (
-                ensembles.fields(drawn.sel(variable=[name]), truth.sel(variable=[name]), context)[
-                    0
-                ][..., chosen]
-                for drawn in (forecast, law)
+                ensembles.fields(sample.sel(variable=[name]), outcome, context)[0][..., chosen]
+                for sample in (forecast, law)
             )
             scaled_weights = weights / unit ** (2 * self.power)
             excess = law_variogram(members, draws, pairs, scaled_weights, self.power)
