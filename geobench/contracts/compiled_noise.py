@@ -14,9 +14,11 @@ from geobench.contracts.philox import MULTIPLIERS, PIECES, WEYL, quantiles
 LANES = 32
 """Rows whose numbers `normal_lanes` makes side by side."""
 
-_M0, _M1 = (np.uint64(each) for each in MULTIPLIERS)
-_W0, _W1 = (np.uint32(each) for each in WEYL)
-_C0, _C1, _C2, _C3 = (np.ascontiguousarray(each) for each in quantiles(torch.device("cpu")).numpy())
+_M0, _M1 = (np.uint64(multiplier) for multiplier in MULTIPLIERS)
+_W0, _W1 = (np.uint32(increment) for increment in WEYL)
+_C0, _C1, _C2, _C3 = (
+    np.ascontiguousarray(coefficients) for coefficients in quantiles(torch.device("cpu")).numpy()
+)
 _SHIFT = np.int64(52 - (PIECES.bit_length() - 1))
 _REST = np.int64((1 << int(_SHIFT)) - 1)
 _UNIT = 1.0 / (1 << int(_SHIFT))
@@ -53,8 +55,8 @@ def _row(out, four, init, member, lead, k0, k1):
         four[1, block] = b
         four[2, block] = c
         four[3, block] = d
-    for place in range(out.size):
-        out[place] = four[place % 4, place // 4]
+    for index in range(out.size):
+        out[index] = four[index % 4, index // 4]
 
 
 @njit(nogil=True, cache=True)
@@ -68,8 +70,8 @@ def fill_words(out, init, member, lead, k0, k1):
 @njit(nogil=True, cache=True)
 def normal_from_words(words, out):
     """Standard normal numbers `out` of flat `words`."""
-    for place in range(words.size):
-        out[place] = _normal(words[place])
+    for index in range(words.size):
+        out[index] = _normal(words[index])
 
 
 @njit(nogil=True, cache=True)
@@ -92,19 +94,19 @@ def normal_lanes(out, first, init, member, lead, k0, k1):
     count = out.size // LANES
     words = np.empty(4 * LANES, np.uint32)
     block = first // 4
-    place = block * 4 - first
-    while place < count:
+    start = block * 4 - first
+    while start < count:
         for row in range(LANES):
             a, b, c, d = _philox(uint32(block), lead, member[row], init[row], k0, k1)
             words[row] = a
             words[LANES + row] = b
             words[2 * LANES + row] = c
             words[3 * LANES + row] = d
-        low, high = max(place, 0), min(place + 4, count)
+        low, high = max(start, 0), min(start + 4, count)
         # Slices, so that numba sees no index that might be negative, and LLVM vectorises.
-        source = words[(low - place) * LANES : (high - place) * LANES]
+        source = words[(low - start) * LANES : (high - start) * LANES]
         target = out[low * LANES : high * LANES]
         for j in range(source.size):
             target[j] = _normal(source[j])
         block += 1
-        place += 4
+        start += 4

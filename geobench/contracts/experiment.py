@@ -112,8 +112,8 @@ class Event(Fields):
 
     def measure(self) -> dict[str, Any]:
         """What is measured, whatever the event is called and whichever quantile it has to pass."""
-        told = self.model_dump(mode="json")
-        return {k: v for k, v in told.items() if k not in ("name", "side", "quantiles")}
+        fields = self.model_dump(mode="json")
+        return {k: v for k, v in fields.items() if k not in ("name", "side", "quantiles")}
 
 
 class Control(Fields):

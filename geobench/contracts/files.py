@@ -24,13 +24,13 @@ _known: dict[str, Path] = {}  # where a content was found last, by digest
 def digest(path: Path) -> str:
     """SHA-256 of a file; of a folder that of its files' digests and paths in it."""
     if path.is_dir():
-        inside = sorted(each for each in path.rglob("*") if each.is_file())
-        lines = [f"{each.relative_to(path).as_posix()} {digest(each)}" for each in inside]
-        found = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        inside = sorted(file for file in path.rglob("*") if file.is_file())
+        lines = [f"{file.relative_to(path).as_posix()} {digest(file)}" for file in inside]
+        checksum = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     else:
-        found = _digest_of_file(path)
-    _known[found] = path
-    return found
+        checksum = _digest_of_file(path)
+    _known[checksum] = path
+    return checksum
 
 
 def _digest_of_file(path: Path) -> str:
@@ -39,10 +39,10 @@ def _digest_of_file(path: Path) -> str:
         key = path.absolute(), facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
         if key not in _seen:
             with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+                checksum = hashlib.file_digest(file, "sha256").hexdigest()
             if time.time() - facts.st_ctime < _SETTLED:
-                return found
-            _seen[key] = found
+                return checksum
+            _seen[key] = checksum
         return _seen[key]
     except FileNotFoundError:
         raise GeobenchError(f"there is no file '{path}'. Check the path.") from None
@@ -59,11 +59,15 @@ def referenced(value: Any, dumped: Any, digests: Mapping[Path, str]) -> Any:
     if isinstance(value, Path):
         return {"file": str(value), "sha256": digests.get(value) or digest(value)}
     if isinstance(value, BaseModel) and isinstance(dumped, Mapping):
-        pairs = ((key, getattr(value, key, None), own) for key, own in dumped.items())
-        return {key: referenced(inner, own, digests) for key, inner, own in pairs}
+        pairs = (
+            (key, getattr(value, key, None), inner_dumped) for key, inner_dumped in dumped.items()
+        )
+        return {key: referenced(inner, inner_dumped, digests) for key, inner, inner_dumped in pairs}
     if isinstance(value, Mapping) and isinstance(dumped, Mapping) and len(value) == len(dumped):
         both = zip(value.values(), dumped.items(), strict=True)
-        return {key: referenced(inner, own, digests) for inner, (key, own) in both}
+        return {
+            key: referenced(inner, inner_dumped, digests) for inner, (key, inner_dumped) in both
+        }
     if isinstance(value, list | tuple) and isinstance(dumped, list):
         return [referenced(*pair, digests) for pair in zip(value, dumped, strict=True)]
     return dumped
@@ -83,15 +87,15 @@ def found(given: Any, annotation: Any) -> Any:
 
 
 def _may_be_path(annotation: Any) -> bool:
-    inner = (each for each in get_args(annotation) if each is not Ellipsis)
+    inner = (argument for argument in get_args(annotation) if argument is not Ellipsis)
     return annotation is Path or any(map(_may_be_path, inner))
 
 
 def _found(path: Path, wanted: str) -> Path:
     """Return the path of a file with this content: there, or where such a one was seen."""
-    for place in (path, _known.get(wanted, path)):
-        if place.exists() and digest(place) == wanted:
-            return place
+    for candidate in (path, _known.get(wanted, path)):
+        if candidate.exists() and digest(candidate) == wanted:
+            return candidate
     there = "holds something else now" if path.exists() else "is not there"
     raise ValueError(
         f"the recipe names the file '{path}' with the SHA-256 {wanted[:12]}…, and it {there}. Put "

@@ -183,8 +183,8 @@ class Run:
         """Noise of this run's own for `rows` rows at training step `step`."""
         from geobench.contracts.noise import Noise
 
-        own = f"fit/{self.place}{stream}"
-        return Noise.rows(self.seed, own, rows, lead=step).to(self.device)
+        name = f"fit/{self.place}{stream}"
+        return Noise.rows(self.seed, name, rows, lead=step).to(self.device)
 
     def part(self, index: int, count: int) -> "Run":
         """Return the run of one of `count` networks that are trained one after the other.

@@ -78,7 +78,9 @@ class Noise:
         """
         import numpy as np
 
-        rows = ((each.cpu() & WORD).numpy().astype(np.uint32) for each in (self.init, self.member))
+        rows = (
+            (numbers.cpu() & WORD).numpy().astype(np.uint32) for numbers in (self.init, self.member)
+        )
         return (*rows, np.uint32(self.lead & WORD), *(np.uint32(word) for word in self.key))
 
     def words(self, *shape: int) -> Tensor:

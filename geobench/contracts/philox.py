@@ -57,9 +57,9 @@ def quantiles(device: torch.device) -> Tensor:
 def normal_from_word(word: Tensor) -> Tensor:
     """Standard normal (float64) from 32 random bits; the largest magnitude is 6.3."""
     mantissa, exponent = torch.frexp((word & 0x7FFFFFFF).double() + 0.5)
-    place = (mantissa * 2 - 1) * PIECES
-    piece = place.floor()
-    t = place - piece
+    position = (mantissa * 2 - 1) * PIECES
+    piece = position.floor()
+    t = position - piece
     index = exponent.long() * PIECES + piece.long()
     c0, c1, c2, c3 = quantiles(word.device)
     size = ((c3[index] * t + c2[index]) * t + c1[index]) * t + c0[index]

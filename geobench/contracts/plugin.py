@@ -195,9 +195,9 @@ def validated(cls: type[_Model], fields: Mapping[str, Any], owner: str) -> _Mode
         return cls.model_validate(dict(fields))
     except ValidationError as error:
         mistakes = error.errors()
-        told = "; ".join(_tell(mistake, cls) for mistake in mistakes[:_SHOWN])
+        message = "; ".join(_tell(mistake, cls) for mistake in mistakes[:_SHOWN])
         more = f"; and {len(mistakes) - _SHOWN:,} more" if len(mistakes) > _SHOWN else ""
-        raise GeobenchError(f"{owner}: {told}{more}") from error
+        raise GeobenchError(f"{owner}: {message}{more}") from error
 
 
 def _tell(error: ErrorDetails, cls: type[BaseModel]) -> str:

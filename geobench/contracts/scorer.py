@@ -90,10 +90,10 @@ class Context:
         make: "Callable[[], xr.Dataset]",
     ) -> "xr.Dataset":
         """Return what `make` returned for `key` and these very arrays, or call it."""
-        place = key, id(forecast), id(truth)
-        if place not in self._kept:
-            self._kept[place] = forecast, truth, make()  # held, so that no other has their id
-        return self._kept[place][2]
+        identity = key, id(forecast), id(truth)
+        if identity not in self._kept:
+            self._kept[identity] = forecast, truth, make()  # held, so that no other has their id
+        return self._kept[identity][2]
 
     def within(self, region: Region) -> "Context":
         """Return what is known of a part of the grid: the rest counts as land."""
@@ -109,10 +109,10 @@ class Context:
         inside = self.sea
         for (dim, size), (low, high) in zip(self.sea.sizes.items(), region, strict=True):
             middle = (np.arange(size) + 0.5) / size
-            own = inside.isel(dict.fromkeys(set(inside.dims) - {dim}, 0)).copy(
+            mask = inside.isel(dict.fromkeys(set(inside.dims) - {dim}, 0)).copy(
                 data=(low <= middle) & (middle <= high)
             )
-            inside = inside & own.drop_vars(own.coords)
+            inside = inside & mask.drop_vars(mask.coords)
         if not bool(inside.any()):
             raise GeobenchError("within holds no cell of the sea. Widen it.")
         return replace(self, sea=inside.transpose(*self.sea.dims))
@@ -133,10 +133,10 @@ class Context:
         known = [sea] if areas is None else [sea, areas]
         if field.chunks is None and _match_by_place(field, known):
             return self._average_of_numbers(field)
-        own = field.where(sea, 0.0)
+        at_sea = field.where(sea, 0.0)
         if areas is None:
-            return own.sum(dims, skipna=False, dtype=float) / sea.sum()
-        return (own * areas).sum(dims, skipna=False, dtype=float) / self.weights.sum()
+            return at_sea.sum(dims, skipna=False, dtype=float) / sea.sum()
+        return (at_sea * areas).sum(dims, skipna=False, dtype=float) / self.weights.sum()
 
     def _average_of_numbers(self, field: "xr.DataArray") -> "xr.DataArray":
         """The same in a tenth of the time: nothing has to be aligned."""
@@ -145,25 +145,25 @@ class Context:
         sea: Any = self.sea.variable  # much of which has no types
         areas: Any = None if self.areas is None else self.areas.variable
         total = (sea if areas is None else sea.astype(float) * areas).sum().to_numpy()
-        own = sea.set_dims(field.dims).to_numpy()
+        is_sea = sea.set_dims(field.dims).to_numpy()
         sizes = None if areas is None else areas.set_dims(field.dims).to_numpy()
 
         def mean(values: Any, axis: Any) -> Any:
-            kept = np.where(own, values, 0.0)
+            kept = np.where(is_sea, values, 0.0)
             with np.errstate(all="ignore"):  # as xarray does
                 summed = np.sum(kept if sizes is None else kept * sizes, axis, dtype=float)
                 return summed / total
 
-        found: xr.DataArray = field.reduce(mean, self.sea.dims)
-        names = {each.name for each in (field, self.sea, self.areas) if each is not None}
-        return found if len(names) == 1 else found.rename(None)
+        average: xr.DataArray = field.reduce(mean, self.sea.dims)
+        names = {array.name for array in (field, self.sea, self.areas) if array is not None}
+        return average if len(names) == 1 else average.rename(None)
 
 
 def _match_by_place(field: "xr.DataArray", known: "list[xr.DataArray]") -> bool:
     """Whether what is known of the grid has no labels, and the field has all of its dims."""
     return all(
-        not each.coords and all(field.sizes.get(dim) == size for dim, size in each.sizes.items())
-        for each in known
+        not array.coords and all(field.sizes.get(dim) == size for dim, size in array.sizes.items())
+        for array in known
     )
 
 
@@ -226,8 +226,8 @@ class Scorer(Plugin):
 
     def recipe(self) -> dict[str, Any]:
         """Everything that decides this scorer's numbers; everywhere is not told."""
-        told = super().recipe()
-        return told if self.within else {k: v for k, v in told.items() if k != "within"}
+        recipe = super().recipe()
+        return recipe if self.within else {k: v for k, v in recipe.items() if k != "within"}
 
     def law_form(self) -> "Scorer | Mapping[str, Any] | str | None":
         """Name the scorer that estimates this score's excess from draws of the true distribution.
@@ -247,8 +247,8 @@ class Scorer(Plugin):
 
     def orientation(self, column: str) -> Orientation:
         """Which values of one of its scores are better, by the score's name."""
-        own = (way for start, way in self.orientations.items() if column.startswith(start))
-        return next(own, self.better)
+        matching = (way for start, way in self.orientations.items() if column.startswith(start))
+        return next(matching, self.better)
 
     def events_counted(self) -> "tuple[Event, ...]":
         """Events whose thresholds it asks for (`context.limits`)."""

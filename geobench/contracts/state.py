@@ -234,7 +234,7 @@ class StateSpec(Fields):
         """Grid coordinates and, where they are not equal, cell areas (CF, section 7.2)."""
         import xarray as xr
 
-        found = {
+        coordinates = {
             dim.name: xr.Variable(
                 dim.name,
                 dim.coordinates,
@@ -247,9 +247,12 @@ class StateSpec(Fields):
             for dim in self.dims
         }
         if self.areas != "equal":
-            told = {"units": "1", "long_name": "cell area over the mean of the cells that count"}
-            found[AREA] = xr.Variable(self.grid_dims, self.cell_areas, told)
-        return found
+            attributes = {
+                "units": "1",
+                "long_name": "cell area over the mean of the cells that count",
+            }
+            coordinates[AREA] = xr.Variable(self.grid_dims, self.cell_areas, attributes)
+        return coordinates
 
     def values(self, dataset: "xr.Dataset") -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
         """Turn a dataset `(*dims, *grid)` into one array `(*dims, channel, *grid)`: the inverse."""

@@ -48,7 +48,8 @@ def _small_case(inits: int, count: int, key: str) -> "Case":
     std = xr.DataArray(np.ones((1, sites)), {"variable": ["q"]}, ("variable", "x"))
     law = xr.DataArray(rows.use("law").normal(leads, 16, 1, sites).numpy(), forecast.coords, dims)
     forecast, law = (
-        each.assign_coords(member=7 + np.arange(each.sizes["member"])) for each in (forecast, law)
+        array.assign_coords(member=7 + np.arange(array.sizes["member"]))
+        for array in (forecast, law)
     )
     context = Context(thresholds, sea, std, law, measure=ring(sea), limits=AnyLimit(1))
     return forecast, truth, context
@@ -58,17 +59,17 @@ def double_case(count: int) -> "Case":
     """A small case in double precision, with an init for each of 16 members or draws."""
     forecast, truth, context = small_case(16, count)
     assert context.law is not None
-    own = replace(context, law=context.law.astype(float))
-    return forecast.astype(float), truth.astype(float), own
+    double_context = replace(context, law=context.law.astype(float))
+    return forecast.astype(float), truth.astype(float), double_context
 
 
 def scaled(case: "Case", by: float) -> "Case":
     """All that is in the units of the variable, so many times larger."""
     forecast, truth, context = case
     assert context.law is not None
-    limits, std, law = (by * each for each in (context.thresholds, context.std, context.law))
-    own = replace(context, thresholds=limits, std=std, law=law, limits=AnyLimit(by))
-    return by * forecast, by * truth, own
+    limits, std, law = (by * array for array in (context.thresholds, context.std, context.law))
+    scaled_context = replace(context, thresholds=limits, std=std, law=law, limits=AnyLimit(by))
+    return by * forecast, by * truth, scaled_context
 
 
 def two(*cases: "Case") -> "Case":
@@ -77,8 +78,8 @@ def two(*cases: "Case") -> "Case":
 
     parts = [(f, t, c.law, c.thresholds, c.std) for f, t, c in cases]
     forecast, truth, law, limits, std = (
-        xr.concat(each, "variable").assign_coords(variable=["q", "r"]).transpose(*each[0].dims)
-        for each in zip(*parts, strict=True)
+        xr.concat(arrays, "variable").assign_coords(variable=["q", "r"]).transpose(*arrays[0].dims)
+        for arrays in zip(*parts, strict=True)
     )
     return forecast, truth, replace(cases[0][2], law=law, thresholds=limits, std=std)
 

@@ -27,5 +27,5 @@ class Ring(Decay):
 def ring(sea: "xr.DataArray", areas: "xr.DataArray | None" = None) -> FieldEvents:
     """Measure events on a ring of which some cells are land."""
     land = tuple(int(cell) for cell in (~sea).to_numpy().nonzero()[0])
-    own = "equal" if areas is None else tuple(areas.to_numpy().tolist())
-    return FieldEvents(Ring.model_validate({"sites": sea.size, "land": land, "areas": own}))
+    cell_areas = "equal" if areas is None else tuple(areas.to_numpy().tolist())
+    return FieldEvents(Ring.model_validate({"sites": sea.size, "land": land, "areas": cell_areas}))

@@ -49,13 +49,13 @@ class ScorerConformance(ABC):
             right = self.scorer().statistics(forecast, truth, context)
             generator = np.random.Generator(np.random.Philox(key=7))
             turned, law = (
-                each.isel(member=generator.permutation(each.sizes["member"]))
-                for each in (forecast, context.law)
+                array.isel(member=generator.permutation(array.sizes["member"]))
+                for array in (forecast, context.law)
             )
-            found = self.scorer().statistics(turned, truth, replace(context, law=law))
+            statistics = self.scorer().statistics(turned, truth, replace(context, law=law))
             for name, expected in right.data_vars.items():
                 size = float(abs(expected).max())
-                apart = float(abs(found[name] - expected).max())
+                apart = float(abs(statistics[name] - expected).max())
                 assert apart <= 1e-9 * size, f"{name} of {count} members changes by {apart}"
 
     def test_every_member_and_every_draw_is_read(self) -> None:
@@ -73,7 +73,9 @@ class ScorerConformance(ABC):
             if not self.scorer().needs_law:
                 continue
             contexts = (replace(context, law=one_far(context.law, by)) for by in (1e3, -1e3))
-            far = [self.scorer().statistics(forecast, truth, own) for own in contexts]
+            far = [
+                self.scorer().statistics(forecast, truth, far_context) for far_context in contexts
+            ]
             unread = _unread(right, far, context.law.sizes["member"])
             assert not unread, f"draws {unread} of the law are not read"
 
@@ -106,21 +108,23 @@ class ScorerConformance(ABC):
 
         forecast, truth, context = small_case()
         assert context.law is not None
-        sea = context.sea.copy(data=[place not in (0, 5) for place in range(8)])
-        found = []
+        sea = context.sea.copy(data=[cell not in (0, 5) for cell in range(8)])
+        statistics = []
         for value in (0.0, float("nan")):
             drawn, outcome, law, std, limits = (
-                each.where(sea, value)
-                for each in (forecast, truth, context.law, context.std, context.thresholds)
+                array.where(sea, value)
+                for array in (forecast, truth, context.law, context.std, context.thresholds)
             )
-            own = replace(context, thresholds=limits, sea=sea, std=std, law=law, measure=ring(sea))
+            land_context = replace(
+                context, thresholds=limits, sea=sea, std=std, law=law, measure=ring(sea)
+            )
             dims = forecast.dims, truth.dims
-            found.append(
+            statistics.append(
                 self.scorer().statistics(
-                    drawn.transpose(*dims[0]), outcome.transpose(*dims[1]), own
+                    drawn.transpose(*dims[0]), outcome.transpose(*dims[1]), land_context
                 )
             )
-        xr.testing.assert_allclose(*found, rtol=1e-6)
+        xr.testing.assert_allclose(*statistics, rtol=1e-6)
 
     def test_a_cell_counts_by_its_area(self) -> None:
         """Two halves of a cell, with its values, are as good as the cell, if so declared."""
@@ -135,8 +139,8 @@ class ScorerConformance(ABC):
         whole = areas.isel(x=[0, 1, 2, 3, 4, 5, 7, 8]).copy()
         whole[5] = 4.0
         thresholds, sea, std, law = (
-            each.isel(x=cells)
-            for each in (context.thresholds, context.sea, context.std, context.law)
+            array.isel(x=cells)
+            for array in (context.thresholds, context.sea, context.std, context.law)
         )
         halved = replace(
             context,
@@ -161,7 +165,7 @@ class ScorerConformance(ABC):
 
         assert self.scorer().units in UNITS, f"units must be one of {', '.join(UNITS)}"
         case = small_case()
-        plain, large = (self._score(*each) for each in (case, scaled(case, 8.0)))
+        plain, large = (self._score(*arguments) for arguments in (case, scaled(case, 8.0)))
         by = 8 ** UNITS[self.scorer().units]
         xr.testing.assert_allclose(large, by * plain, rtol=1e-4, atol=1e-6 * by)
 
@@ -174,10 +178,10 @@ class ScorerConformance(ABC):
         power = UNITS[self.scorer().units]
         factor = xr.DataArray([1.0, 8.0**power], {"variable": ["q", "r"]}, ["variable"])
         for name, values in plain.data_vars.items():
-            each = factor if "variable" in values.dims else 8.0**power
-            told = f"{name} joins variables, so its units must be '1'"
-            assert "variable" in values.dims or not power, told
-            expected = (each * values).transpose(*values.dims)
+            multiple = factor if "variable" in values.dims else 8.0**power
+            message = f"{name} joins variables, so its units must be '1'"
+            assert "variable" in values.dims or not power, message
+            expected = (multiple * values).transpose(*values.dims)
             xr.testing.assert_allclose(large[name], expected, rtol=1e-4, atol=1e-5)
 
     def test_a_failed_member_makes_its_case_nan(self) -> None:
@@ -192,8 +196,8 @@ class ScorerConformance(ABC):
                     statistic = statistic.isel(variable=0)
                 for init, member in failures.items():
                     failed = statistic.isel(init_time=init, lead_time=0)
-                    told = f"member {member} of {count} is NaN, and was dropped in silence"
-                    assert bool(failed.isnull().any()), told
+                    message = f"member {member} of {count} is NaN, and was dropped in silence"
+                    assert bool(failed.isnull().any()), message
                 others = statistic.isel(init_time=[0, 2, 5])
                 assert bool(others.notnull().all()), "a NaN member spoilt other cases"
 
@@ -203,8 +207,8 @@ class ScorerConformance(ABC):
         """The score over all cases, by the framework's rule of how many members it takes."""
         from geobench import scoring
 
-        found = scoring.applied(self.scorer(), forecast, truth, context)
-        return self.scorer().metric(found.mean("init_time", skipna=False))
+        statistics = scoring.applied(self.scorer(), forecast, truth, context)
+        return self.scorer().metric(statistics.mean("init_time", skipna=False))
 
     def test_a_fair_score_is_the_same_with_any_number_of_members(self) -> None:
         """Six standard errors of 20 batches, on fixed draws: a false alarm in 100,000."""
@@ -250,18 +254,20 @@ class ScorerConformance(ABC):
         scores = []
         for others in (None, law):
             parts = []
-            for place in range(law.sizes["member"]):
-                drawn = members if others is None else others.drop_isel(member=place)
-                outcome = law.isel(member=place, drop=True)
-                found = self.scorer().statistics(drawn, outcome, replace(context, law=law))
-                parts.append(found.mean("init_time"))
+            for index in range(law.sizes["member"]):
+                drawn = members if others is None else others.drop_isel(member=index)
+                outcome = law.isel(member=index, drop=True)
+                statistics = self.scorer().statistics(drawn, outcome, replace(context, law=law))
+                parts.append(statistics.mean("init_time"))
             means = xr.concat(parts, "draw").mean("draw")
             scores.append(self.scorer().metric(means).to_dataarray("column"))
         sign = -1 if self.scorer().better == "higher" else 1
         expected = sign * (scores[0] - scores[1])
-        own = form.statistics(members, truth, replace(context, law=law)).mean("init_time")
-        told = form.metric(own).to_dataarray("column").transpose(*expected.dims)
-        xr.testing.assert_allclose(told.drop_vars("column"), expected.drop_vars("column"), 1e-6)
+        form_means = form.statistics(members, truth, replace(context, law=law)).mean("init_time")
+        form_scores = form.metric(form_means).to_dataarray("column").transpose(*expected.dims)
+        xr.testing.assert_allclose(
+            form_scores.drop_vars("column"), expected.drop_vars("column"), 1e-6
+        )
 
     def _law_form(self) -> Scorer | None:
         named = self.scorer().law_form()
@@ -278,10 +284,12 @@ class ScorerConformance(ABC):
 
         from geobench import scoring
 
-        found = self.scorer().statistics(*case).drop_vars("init_time")
-        batch = np.arange(found.sizes["init_time"]).reshape(-1, 20)  # the columns
+        statistics = self.scorer().statistics(*case).drop_vars("init_time")
+        batch = np.arange(statistics.sizes["init_time"]).reshape(-1, 20)  # the columns
         places = xr.DataArray(batch, dims=("in batch", "draw"))
-        scores = self.scorer().metric(found.isel(init_time=places).mean("in batch", skipna=False))
+        scores = self.scorer().metric(
+            statistics.isel(init_time=places).mean("in batch", skipna=False)
+        )
         return {name: values.to_numpy() for name, values in scoring.columns(scores)}
 
 
@@ -301,12 +309,12 @@ def _unread(right: "xr.Dataset", far: "list[xr.Dataset]", count: int) -> list[in
     import numpy as np
 
     differ = np.zeros(right.sizes["init_time"], bool)
-    for found in far:
+    for statistics in far:
         for name, values in right.data_vars.items():
-            apart = abs(found[name] - values) > 1e-9 * abs(values)
+            apart = abs(statistics[name] - values) > 1e-9 * abs(values)
             differ |= apart.any([dim for dim in apart.dims if dim != "init_time"]).to_numpy()
-    place = np.arange(len(differ)) % count
-    return [one for one in range(count) if not differ[place == one].any()]
+    member = np.arange(len(differ)) % count
+    return [one for one in range(count) if not differ[member == one].any()]
 
 
 def _check_not_above(size: Any, values: Any, name: str) -> None:

@@ -32,7 +32,7 @@ def world(count: int) -> "Case":
         return white.cumsum(1) / np.sqrt(3 * np.arange(1, leads + 1))[:, None, None, None]
 
     mean = smooth("mean", 1)
-    drawn = [mean + smooth(f"draws {each}", each) for each in (count, 1, draws)]
+    drawn = [mean + smooth(f"draws {members}", members) for members in (count, 1, draws)]
     dims = ("init_time", "lead_time", "member", "variable", "x")
     coords = {
         "init_time": np.datetime64("2000-01-01", "ns") + np.arange(inits) * np.timedelta64(1, "D"),
@@ -40,7 +40,7 @@ def world(count: int) -> "Case":
         "variable": ["q"],
     }
     forecast, truth, law = (
-        xr.DataArray(each, coords | {"member": np.arange(each.shape[2])}, dims) for each in drawn
+        xr.DataArray(array, coords | {"member": np.arange(array.shape[2])}, dims) for array in drawn
     )
     sea = xr.DataArray(np.ones(sites, bool), dims="x")
     climate = xr.DataArray(np.full((1, sites), 2**0.5), {"variable": ["q"]}, ("variable", "x"))

@@ -115,10 +115,10 @@ def near_truth(truth: Tensor, climate: Tensor, noise: Noise, members: int, share
     Truth and members are draws of one normal law. Its standard deviation is `share` of the
     climatological one of each number; its centre is one draw away from the truth.
     """
-    own, shape = noise.at(0).use("near truth"), truth.shape[1:]
+    start_noise, shape = noise.at(0).use("near truth"), truth.shape[1:]
     size = share * climate.std(0).to(truth)
-    centre = truth + size * own.normal(*shape, dtype=truth.dtype)
-    kicks = _member_noise(own.use("member"), members).normal(*shape, dtype=truth.dtype)
+    centre = truth + size * start_noise.normal(*shape, dtype=truth.dtype)
+    kicks = _member_noise(start_noise.use("member"), members).normal(*shape, dtype=truth.dtype)
     return centre[:, None] + size * kicks.view(len(truth), members, *shape)
 
 
@@ -189,13 +189,13 @@ class Skill:
         """
         tenths = min(10, self.rmse.shape[1])
         lost = torch.zeros(len(self.rmse), dtype=torch.bool, device=self.rmse.device)
-        errors, spreads = (self._shares(each) for each in (self.rmse, self.spread))
+        errors, spreads = (self._shares(series) for series in (self.rmse, self.spread))
         for error, spread in zip(
             errors.tensor_split(tenths, 1), spreads.tensor_split(tenths, 1), strict=True
         ):
-            found, claimed = error.mean(1), spread.mean(1)
+            actual, claimed = error.mean(1), spread.mean(1)
             # Written so that NaN is lost.
-            lost |= ~(found < 1) | ((claimed > 0) & ~(found < LOST**2 * claimed))
+            lost |= ~(actual < 1) | ((claimed > 0) & ~(actual < LOST**2 * claimed))
         return lost
 
     def _shares(self, series: Tensor) -> Tensor:

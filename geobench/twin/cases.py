@@ -80,8 +80,8 @@ class Cases(Fields):
 
     def chosen(self, experiment: Experiment, dataset: Entry) -> "xr.Dataset":
         """Inits that are forecast, as in `every_init`."""
-        found = self.every_init(experiment, dataset)
-        return found if self.inits is None else found.isel(init_time=slice(*self.inits))
+        inits = self.every_init(experiment, dataset)
+        return inits if self.inits is None else inits.isel(init_time=slice(*self.inits))
 
     def described(self) -> str:
         """Say what they are, in words."""
@@ -158,26 +158,26 @@ def _validation(experiment: Experiment, every: int, dataset: Entry) -> "xr.Datas
 
     from geobench.twin.simulating import FIRST, LAST
 
-    own, history = experiment.validation, experiment.history
-    places = np.arange(history - 1, own.steps - experiment.leads, every)
+    split, history = experiment.validation, experiment.history
+    places = np.arange(history - 1, split.steps - experiment.leads, every)
     if not len(places):
         raise GeobenchError(
-            f"trajectories of the validation split of {dataset.reference} have {own.steps} states: "
-            f"too few for {history} of history and {experiment.leads} lead times. Make a dataset "
-            f"with longer ones (validation.steps)."
+            f"trajectories of the validation split of {dataset.reference} have {split.steps} "
+            f"states: too few for {history} of history and {experiment.leads} lead times. Make a "
+            f"dataset with longer ones (validation.steps)."
         )
     with dataset.reading():
         time = dataset.open("validation")["time"].to_numpy()
-    which = np.repeat(np.arange(own.trajectories), len(places))
-    position = np.tile(places, own.trajectories)
+    which = np.repeat(np.arange(split.trajectories), len(places))
+    position = np.tile(places, split.trajectories)
     step = time[1] - time[0]
     start, last = np.datetime64(FIRST, "ns"), np.datetime64(LAST, "ns")
-    if own.trajectories * own.steps * step > last - start:
+    if split.trajectories * split.steps * step > last - start:
         raise GeobenchError(
             f"the validation split of {dataset.reference} is too long to be dated between "
             f"{FIRST.date()} and {LAST.date()}."
         )
     return xr.Dataset(
         {"trajectory": ("init_time", which), "position": ("init_time", position)},
-        {"init_time": start + (which * own.steps + position) * step},
+        {"init_time": start + (which * split.steps + position) * step},
     )

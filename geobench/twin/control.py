@@ -193,10 +193,10 @@ class Thresholds:
 
     def check(self, states: int) -> "Thresholds":
         """Raise if a threshold rests on too few separate exceedances; the run had `states`."""
-        for place in np.nonzero(self.few)[0]:
-            separate = int(self.separate[place].min())
+        for index in np.nonzero(self.few)[0]:
+            separate = int(self.separate[index].min())
             needed = _rounded(1.5 * states * FEWEST / max(1, separate))
-            quantile = 100 * self.event.quantiles[place]
+            quantile = 100 * self.event.quantiles[index]
             raise GeobenchError(
                 f"event '{self.event.name}': the threshold at {quantile:g} % rests on {separate} "
                 f"separate exceedances in a control run of {states:,} states; {FEWEST} is the "
@@ -230,14 +230,14 @@ def thresholds(event: Event, counted: "xr.Dataset") -> Thresholds:
     passing = counted["rises" if above else "falls"].to_numpy()
     low, width = counted["low"].to_numpy(), counted["width"].to_numpy()
     rows = np.arange(len(counts))
-    found = []
+    by_quantile = []
     for quantile in event.quantiles:
         # Without the rounding errors of 1 - q: of two edges as close, the lower.
         away = np.abs(beyond[:, :-1] - np.round((1 - quantile) * total, 6))
         edge = away.argmin(1)
         limit = low + width * (edge + 1)
-        found.append((limit, beyond[rows, edge], passing[rows, edge]))
-    limits, exceedances, separate = (np.stack(each) for each in zip(*found, strict=True))
+        by_quantile.append((limit, beyond[rows, edge], passing[rows, edge]))
+    limits, exceedances, separate = (np.stack(arrays) for arrays in zip(*by_quantile, strict=True))
     climates = counted["climate_of"].to_numpy()
     return Thresholds(event, limits, exceedances, separate, total[:, 0], climates)
 

@@ -94,9 +94,9 @@ class Dataset:
             opened = self.entry.open(name)
             shape = opened.sizes["trajectory"], opened.sizes["time"], *self.spec.shape
             states = room.empty(*shape)
-            for place, piece in pieces(opened):
-                states[place] = as_tensor(self.spec, piece)
-                room.used(1, states[place].nbytes)
+            for index, piece in pieces(opened):
+                states[index] = as_tensor(self.spec, piece)
+                room.used(1, states[index].nbytes)
         return states
 
     def first_states(self, count: int) -> "Tensor":
@@ -125,7 +125,7 @@ class Dataset:
         inits = cases.every_init(self.experiment, self.entry)
         which = torch.from_numpy(inits["trajectory"].to_numpy())
         position = torch.from_numpy(inits["position"].to_numpy())
-        found = torch.empty(len(which), frames, *self.spec.shape)
+        histories = torch.empty(len(which), frames, *self.spec.shape)
         with self.entry.reading():
             for (rows, times), piece in pieces(self.entry.open(cases.split)):
                 states = as_tensor(self.spec, piece)
@@ -133,8 +133,10 @@ class Dataset:
                     time = position + frame + 1 - frames
                     here = (which >= rows.start) & (which < rows.stop)
                     here &= (time >= times.start) & (time < times.stop)
-                    found[here, frame] = states[which[here] - rows.start, time[here] - times.start]
-        return found
+                    histories[here, frame] = states[
+                        which[here] - rows.start, time[here] - times.start
+                    ]
+        return histories
 
     def check_history(self, frames: int) -> None:
         """Raise unless a forecaster that looks at so many frames is given as many."""
@@ -166,10 +168,10 @@ class Dataset:
         whole = piece or scoring.Piece((0, inits.sizes["init_time"]), (0, leads))
         names = [variable.name for variable in self.spec.variables]
         with self.entry.reading():
-            found = scoring.verifying(
+            outcome = scoring.verifying(
                 truth, inits.isel(init_time=slice(*whole.inits)), leads, names
             )
-        return found.isel(lead_time=slice(*whole.leads))
+        return outcome.isel(lead_time=slice(*whole.leads))
 
     def frame(self, cases: Cases) -> "xr.Dataset":
         """Coordinates of the outcomes, with values for the first init alone."""
@@ -198,12 +200,13 @@ class Dataset:
         spec = self.spec
         thresholds, std = (
             xr.Dataset({
-                each.name: self.climatology[f"{each.name}_{kind}"] for each in spec.variables
+                variable.name: self.climatology[f"{variable.name}_{kind}"]
+                for variable in spec.variables
             })
             for kind in ("threshold", "std")
         )  # fmt: skip
         sea, areas = (
-            xr.DataArray(each, dims=spec.grid_dims) for each in (spec.sea, spec.cell_areas)
+            xr.DataArray(array, dims=spec.grid_dims) for array in (spec.sea, spec.cell_areas)
         )
         return Context(
             thresholds.drop_vars(AREA, errors="ignore").to_dataarray("variable"),
@@ -229,9 +232,9 @@ class Dataset:
             if control is None:
                 with self.entry.reading():
                     train = self.entry.open(self.experiment.truth_group("train"))
-                    found = self.measure.limits_of_train(event, train)
+                    limits = self.measure.limits_of_train(event, train)
             else:
                 states = ControlSummary.of(control).states
-                found = self.measure.limits_of_control(event, control.load(), states)
-            self._thresholds[event, run] = found
+                limits = self.measure.limits_of_control(event, control.load(), states)
+            self._thresholds[event, run] = limits
         return self._thresholds[event, run]

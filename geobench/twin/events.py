@@ -62,12 +62,12 @@ def _counted(event: Event, field: Tensor) -> Tensor:
 def _by_window(event: Event, simulator: Simulator, field: Tensor) -> Tensor:
     """Reduce a field `(row, *grid)` over every window in the region: `(row, place)`."""
     if event.reduce == "count":
-        found = _slid(event, _counted(event, field), torch.add)
+        values = _slid(event, _counted(event, field), torch.add)
     elif event.reduce == "mean":
-        found = _window_means(event, simulator, field)
+        values = _window_means(event, simulator, field)
     else:
-        found = _slid(event, field, torch.maximum if event.reduce == "max" else torch.minimum)
-    return found.flatten(1)[:, first_cells(event, simulator)]
+        values = _slid(event, field, torch.maximum if event.reduce == "max" else torch.minimum)
+    return values.flatten(1)[:, first_cells(event, simulator)]
 
 
 def _window_means(event: Event, simulator: Simulator, field: Tensor) -> Tensor:
@@ -121,10 +121,10 @@ def alike(event: Event, simulator: Simulator, count: int) -> Tensor:
         return torch.zeros(1, dtype=torch.long)
     index = torch.zeros(spec.grid, dtype=torch.long)
     for axis, dim in enumerate(spec.dims):
-        own = torch.arange(dim.size) * (not dim.homogeneous)
-        index = index * dim.size + own.view(-1, *[1] * (len(spec.dims) - 1 - axis))
-    own = index.flatten()[first_cells(event, simulator)]
-    return torch.from_numpy(np.unique(own.numpy(), return_inverse=True)[1])
+        numbers = torch.arange(dim.size) * (not dim.homogeneous)
+        index = index * dim.size + numbers.view(-1, *[1] * (len(spec.dims) - 1 - axis))
+    climates = index.flatten()[first_cells(event, simulator)]
+    return torch.from_numpy(np.unique(climates.numpy(), return_inverse=True)[1])
 
 
 def region(event: Event, simulator: Simulator) -> Tensor:
@@ -161,8 +161,8 @@ def places(event: Event, simulator: Simulator) -> Tensor | None:
     areas = torch.from_numpy(weights)[None]
     if event.window is not None:
         areas = _slid(event, areas, torch.add)
-    own = areas.flatten()[first_cells(event, simulator)]
-    return own / own.mean()
+    place_areas = areas.flatten()[first_cells(event, simulator)]
+    return place_areas / place_areas.mean()
 
 
 def thresholds(event: Event, values: Tensor) -> Tensor:

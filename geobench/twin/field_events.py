@@ -42,13 +42,13 @@ class FieldEvents:
         pieces = torch.split(states, max(1, _BLOCK // states[:1].numel()))
         values = torch.cat([events.measure(event, self.simulator, piece) for piece in pieces])
         self.check(event, values)
-        found = values.double().numpy().reshape(*(given.sizes[dim] for dim in outer), -1)
+        by_place = values.double().numpy().reshape(*(given.sizes[dim] for dim in outer), -1)
         coords = {dim: given[dim] for dim in outer if dim in given.coords}
-        areas = np.ones(found.shape[-1])
-        own = events.places(event, self.simulator)
-        if own is not None and len(own) == len(areas):
-            areas = own.numpy()
-        return xr.DataArray(found, {**coords, "area": ("place", areas)}, [*outer, "place"])
+        areas = np.ones(by_place.shape[-1])
+        place_areas = events.places(event, self.simulator)
+        if place_areas is not None and len(place_areas) == len(areas):
+            areas = place_areas.numpy()
+        return xr.DataArray(by_place, {**coords, "area": ("place", areas)}, [*outer, "place"])
 
     def check(self, event: Event, values: torch.Tensor) -> None:
         """Raise if an event cannot be measured on what is shown."""
@@ -67,8 +67,8 @@ class FieldEvents:
         climates = events.alike(event, self.simulator, values.shape[1])
         limits = torch.empty(len(event.quantiles), values.shape[1], dtype=torch.float64)
         for climate in np.unique(climates.numpy()):
-            own = values[:, climates == climate].reshape(1, -1, 1)
-            limits[:, climates == climate] = events.thresholds(event, own)
+            pooled = values[:, climates == climate].reshape(1, -1, 1)
+            limits[:, climates == climate] = events.thresholds(event, pooled)
         return labelled(event, limits)
 
     def limits_of_control(self, event: Event, counted: "xr.Dataset", states: int) -> "xr.DataArray":

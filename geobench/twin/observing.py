@@ -34,8 +34,8 @@ def _channels(observation: Observation, spec: StateSpec) -> dict[str, int]:
         )
     _check(observation.variables, known, "observation.variables names")
     if len(set(observation.variables)) < len(observation.variables):
-        told = ", ".join(observation.variables)
-        raise GeobenchError(f"observation.variables names one twice: {told}. Name it once.")
+        names = ", ".join(observation.variables)
+        raise GeobenchError(f"observation.variables names one twice: {names}. Name it once.")
     return {name: known[name] for name in observation.variables}
 
 

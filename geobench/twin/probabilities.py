@@ -86,7 +86,7 @@ def count(
 
     simulator = whole.simulator
     inits, members = forecast.sizes["init_time"], forecast.sizes["member"]
-    per_init = sum(each.nbytes for each in forecast.data_vars.values()) // inits
+    per_init = sum(variable.nbytes for variable in forecast.data_vars.values()) // inits
     size = max(1, memory // 16 // max(1, per_init))  # measuring takes several times the states
     parts: dict[str, list[events.Probabilities]] = {event.name: [] for event in wanted}
     for first in range(0, inits, size):
@@ -94,8 +94,8 @@ def count(
             piece = forecast.isel(init_time=slice(first, first + size)).load()
         drawn = whole.states(piece.transpose("init_time", "member", "lead_time", ...))
         for event in wanted:
-            own = events.probabilities(event, simulator, [drawn], limits[event.name])
-            parts[event.name].append(own)
+            probabilities = events.probabilities(event, simulator, [drawn], limits[event.name])
+            parts[event.name].append(probabilities)
         progress(min(first + size, inits), inits, "")
     fields: dict[str, Any] = {}
     for event in wanted:
@@ -105,9 +105,11 @@ def count(
             np.concatenate([getattr(part, kind) for part in parts[event.name]]).astype(np.float32)
             for kind in ("at", "within")
         )
-        told = {"long_name": f"probability: {event.of} {event.side} its quantile ({event.reduce})"}
-        fields[key] = (dims, at, told)
-        fields[f"{key}_within"] = (dims, within, told)
+        attributes = {
+            "long_name": f"probability: {event.of} {event.side} its quantile ({event.reduce})"
+        }
+        fields[key] = (dims, at, attributes)
+        fields[f"{key}_within"] = (dims, within, attributes)
         fields[f"{key}_threshold"] = (dims[2:], limits[event.name].numpy())
         fields[dims[2]] = (dims[2], np.array(event.quantiles))
         areas = parts[event.name][0].areas

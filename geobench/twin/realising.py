@@ -111,16 +111,16 @@ class Twin:
         for first in range(0, line.runs, block):
             which = torch.arange(first, min(first + block, line.runs))
             noise, run = self._run(split, line, which, progress)
-            place = first * line.pieces
+            first_piece = first * line.pieces
             if self.assimilation:
                 truth = gathered(run, line.length)
-                yield from self._assimilated(split, line, place, truth, noise, progress)
+                yield from self._assimilated(split, line, first_piece, truth, noise, progress)
                 continue
             size = 4 * line.steps * prod(self.simulator.spec.shape)
             most = line.pieces if block > 1 else max(1, BLOCK_BYTES // size)
             for pieces in line.taken(run, most):
-                yield from self._exact(split, place, pieces)
-                place += len(pieces)
+                yield from self._exact(split, first_piece, pieces)
+                first_piece += len(pieces)
 
     def _run(
         self, split: str, line: _Timeline, which: Tensor, progress: Progress = silent
@@ -132,10 +132,12 @@ class Twin:
         return noise, run
 
     def _timeline(self, split: str) -> _Timeline:
-        own = getattr(self.experiment, split)
+        settings = getattr(self.experiment, split)
         steps = splits(self.experiment)[split][1]
         before = self.experiment.filter_spin_up
-        return _Timeline(own.runs or own.trajectories, own.pieces, steps, own.gap, before)
+        return _Timeline(
+            settings.runs or settings.trajectories, settings.pieces, steps, settings.gap, before
+        )
 
     def _exact(
         self, split: str, first: int, pieces: Tensor
@@ -190,10 +192,10 @@ class Twin:
         which, times = places // line.length, places % line.length
         if runs <= len(truth):
             return truth[which, times]
-        found = torch.empty(len(places), *truth.shape[2:])
+        states = torch.empty(len(places), *truth.shape[2:])
         for time, state in enumerate(self._run(split, line, torch.arange(runs))[1]):
-            found[times == time] = state[which[times == time]].to(torch.float32)
-        return found
+            states[times == time] = state[which[times == time]].to(torch.float32)
+        return states
 
     def _show(self, states: Tensor) -> Tensor:
         return states if self._shown is None else states[:, :, list(self._shown)]
@@ -221,11 +223,11 @@ class Twin:
         assert self.assimilation  # noqa: S101 # for the type checker
         assert self.experiment.observation  # noqa: S101
         estimates, ensembles, moments = [], {}, []
-        climate, network, own = self._prepared()
+        climate, network, prepared_filter = self._prepared()
         for time, cycle in enumerate(
             cycles(
                 self.simulator,
-                own,
+                prepared_filter,
                 network,
                 truth,
                 climate,

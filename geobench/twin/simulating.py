@@ -60,10 +60,10 @@ def trajectories(
 def gathered(run: Iterator[Tensor], steps: int) -> Tensor:
     """The next `steps` states of a run, `(row, time, channel, *grid)`, float32."""
     first = next(run)
-    found = torch.empty(len(first), steps, *first.shape[1:])
+    states = torch.empty(len(first), steps, *first.shape[1:])
     for step, state in enumerate(chain([first], islice(run, steps - 1))):
-        found[:, step] = state
-    return found
+        states[:, step] = state
+    return states
 
 
 def splits(experiment: Experiment) -> dict[str, tuple[int, int]]:
@@ -137,8 +137,8 @@ def pieces(split: "xr.Dataset") -> "Iterator[tuple[tuple[slice, slice], xr.Datas
     most = max(1, PIECE_BYTES * trajectories * times // split.nbytes)
     rows = max(1, most // times)
     for first, start in product(range(0, trajectories, rows), range(0, times, most)):
-        place = slice(first, first + rows), slice(start, start + most)
-        yield place, split.isel(trajectory=place[0], time=place[1]).load()
+        index = slice(first, first + rows), slice(start, start + most)
+        yield index, split.isel(trajectory=index[0], time=index[1]).load()
 
 
 def climatology(experiment: Experiment, train: "xr.Dataset", memory: int = 2**27) -> "xr.Dataset":
@@ -152,8 +152,8 @@ def climatology(experiment: Experiment, train: "xr.Dataset", memory: int = 2**27
     for name, variable in train.data_vars.items():
         for piece in by_cells(variable, memory):
             for kind, values in _statistics(experiment, piece.load()).items():
-                own = values.astype("float32").assign_attrs(variable.attrs)
-                fields.setdefault(f"{name}_{kind}", []).append(own)
+                field = values.astype("float32").assign_attrs(variable.attrs)
+                fields.setdefault(f"{name}_{kind}", []).append(field)
     names = [f"{name}_{kind}" for kind in _STATISTICS for name in train.data_vars]
     dim = str(list(train.dims)[2])
     return xr.Dataset({name: xr.concat(fields[name], dim) for name in names})
@@ -162,8 +162,8 @@ def climatology(experiment: Experiment, train: "xr.Dataset", memory: int = 2**27
 def _statistics(experiment: Experiment, loaded: "xr.DataArray") -> "dict[str, xr.DataArray]":
     over = ("trajectory", "time")
     quantiles = loaded.quantile(list(experiment.quantiles), over, skipna=False)
-    found = loaded.mean(over), loaded.std(over), quantiles
-    return dict(zip(_STATISTICS, found, strict=True))
+    statistics = loaded.mean(over), loaded.std(over), quantiles
+    return dict(zip(_STATISTICS, statistics, strict=True))
 
 
 def by_cells(variable: "xr.DataArray", memory: int) -> "Iterator[xr.DataArray]":

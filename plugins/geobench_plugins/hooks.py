@@ -73,15 +73,15 @@ def geobench_scorers() -> "list[type[Scorer]]":
     from geobench import Scorer
     from geobench_plugins import scorers
 
-    modules = [each.name for each in iter_modules(scorers.__path__, f"{scorers.__name__}.")]
-    found = [
+    modules = [info.name for info in iter_modules(scorers.__path__, f"{scorers.__name__}.")]
+    classes = [
         value
         for module in modules
         for value in vars(import_module(module)).values()
         if isclass(value) and issubclass(value, Scorer) and value.__module__ == module
         if value.name  # else what several scorers have in common
     ]
-    return sorted(found, key=lambda scorer: (_place(scorer.name), scorer.name))
+    return sorted(classes, key=lambda scorer: (_place(scorer.name), scorer.name))
 
 
 def _place(name: str) -> int:

@@ -44,8 +44,8 @@ class _EnKF(Filter):
         scaled, innovations = normalised(self.network, mean, anomalies, observed)
         kicks = noise.use("observation").normal(members, len(self.network), dtype=mean.dtype)
         kicks = kicks - kicks.mean(1, keepdim=True)
-        own = innovations + kicks - scaled * (members - 1) ** 0.5
-        weights = Posterior(scaled).weights(own.mT) / (members - 1) ** 0.5
+        departures = innovations + kicks - scaled * (members - 1) ** 0.5
+        weights = Posterior(scaled).weights(departures.mT) / (members - 1) ** 0.5
         moved = anomalies + weights.mT @ anomalies
         shift = moved.mean(1, keepdim=True)
         analysis: Tensor = mean + shift + self.recipe.inflation * (moved - shift)

@@ -79,8 +79,8 @@ class _LETKF(Filter):
         result = []
         for rows in self._blocks(len(forecast), len(self.coarse.cells), members):
             # (row, cell, channel, member): what one local analysis needs lies together.
-            own = anomalies[rows].view(-1, members, self.channels, self.cells).permute(0, 3, 2, 1)
-            shift, moved = self._local(own, scaled[rows], innovations[rows])
+            local = anomalies[rows].view(-1, members, self.channels, self.cells).permute(0, 3, 2, 1)
+            shift, moved = self._local(local, scaled[rows], innovations[rows])
             if turn is not None:
                 moved = moved @ turn[rows, None].mT
             change = (shift[..., None] + moved).permute(0, 3, 2, 1).flatten(2)
@@ -112,10 +112,10 @@ class _LETKF(Filter):
             if whole is None:
                 weights, root = self._weights(scaled, innovations, block)
             else:
-                weights, root = (self.coarse.interpolate(each, block) for each in whole)
-            own = anomalies[:, block]
-            shifts.append((own @ weights)[..., 0])
-            moved.append(self._relaxed(own, own @ root))
+                weights, root = (self.coarse.interpolate(transform, block) for transform in whole)
+            local = anomalies[:, block]
+            shifts.append((local @ weights)[..., 0])
+            moved.append(self._relaxed(local, local @ root))
         return torch.cat(shifts, 1), torch.cat(moved, 1)
 
     def _weights(
@@ -137,5 +137,7 @@ class _LETKF(Filter):
     def _relaxed(self, before: "Tensor", after: "Tensor") -> "Tensor":
         if not self.recipe.relaxation:
             return after
-        was, now = (each.square().sum(-1, keepdim=True).sqrt() for each in (before, after))
+        was, now = (
+            anomalies.square().sum(-1, keepdim=True).sqrt() for anomalies in (before, after)
+        )
         return after * (1 + self.recipe.relaxation * (was - now) / now.clamp(min=1e-30))

@@ -70,7 +70,7 @@ class Neighbours:
             parts.append(taper.topk(reach, dim=1))
         width = max(part.values.shape[1] for part in parts)
         wide = [
-            [torch.nn.functional.pad(each, (0, width - each.shape[1])) for each in part]
+            [torch.nn.functional.pad(tensor, (0, width - tensor.shape[1])) for tensor in part]
             for part in parts
         ]
         strength, which = (torch.cat([part[k] for part in wide]) for k in range(2))

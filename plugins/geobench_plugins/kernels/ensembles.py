@@ -75,9 +75,9 @@ def _of_law(members: "xr.DataArray", law: "xr.DataArray", context: Context) -> "
         excess, tail = kernel.excess(x, y, weights, next(rows))
         return np.concatenate([excess[..., None], tail], -1)
 
-    found = _by_variable(of, (members, law), context, ("quantile",))
-    tail = found.isel(quantile=slice(1, None)).assign_coords(quantile=limits["quantile"])
-    return xr.Dataset({"excess": found.isel(quantile=0, drop=True), "tail_excess": tail})
+    excesses = _by_variable(of, (members, law), context, ("quantile",))
+    tail = excesses.isel(quantile=slice(1, None)).assign_coords(quantile=limits["quantile"])
+    return xr.Dataset({"excess": excesses.isel(quantile=0, drop=True), "tail_excess": tail})
 
 
 def _by_variable(
@@ -92,22 +92,22 @@ def _by_variable(
 
     grid = context.sea.dims
     weights = context.weights.transpose(*grid).to_numpy().reshape(1, -1)
-    ordered = [each.transpose("variable", *_CASES, "member", *grid) for each in drawn]
+    ordered = [sample.transpose("variable", *_CASES, "member", *grid) for sample in drawn]
     sizes = ordered[0].shape[1:3]
     parts = [
-        of(*(x.reshape(-1, x.shape[2], weights.size) for x in own), weights)[:, 0]
-        for own in zip(*(each.to_numpy() for each in ordered), strict=True)
+        of(*(x.reshape(-1, x.shape[2], weights.size) for x in arrays), weights)[:, 0]
+        for arrays in zip(*(sample.to_numpy() for sample in ordered), strict=True)
     ]
-    found = np.stack([each.reshape(*sizes, *each.shape[1:]) for each in parts])
+    values = np.stack([part.reshape(*sizes, *part.shape[1:]) for part in parts])
     coords = {dim: drawn[0][dim] for dim in (*_CASES, "variable") if dim in drawn[0].coords}
-    named = xr.DataArray(found, coords, ("variable", *_CASES, *further))
+    named = xr.DataArray(values, coords, ("variable", *_CASES, *further))
     return named.transpose(*_CASES, "variable", ...)
 
 
 def ratio(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":
     """One over the other; 0 where both are 0, as what lies between the law and itself."""
-    found: xr.DataArray = one / other.where(other != 0, 1.0)
-    return found.where((other != 0) | (one == 0))
+    quotient: xr.DataArray = one / other.where(other != 0, 1.0)
+    return quotient.where((other != 0) | (one == 0))
 
 
 def across(spreads: "Sequence[Unlabelled]", counts: tuple[int, int]) -> Unlabelled:
@@ -127,7 +127,7 @@ def joined(one: "xr.DataArray", other: "xr.DataArray") -> "xr.DataArray":
     """Members of both."""
     import xarray as xr
 
-    parts = [each.drop_vars("member", errors="ignore") for each in (one, other)]
+    parts = [sample.drop_vars("member", errors="ignore") for sample in (one, other)]
     return xr.concat(parts, "member", join="exact", coords="minimal", compat="override")
 
 
@@ -149,8 +149,8 @@ def reordered(
 
     ties = at_random(keys, values.shape[1:])
     ranks = np.lexsort((ties, np.broadcast_to(order, values.shape)), axis=1).argsort(1)
-    found: _Array = np.take_along_axis(np.sort(values, 1), ranks, 1)
-    return found
+    permuted: _Array = np.take_along_axis(np.sort(values, 1), ranks, 1)
+    return permuted
 
 
 def at_random(
@@ -160,7 +160,7 @@ def at_random(
     import numpy as np
 
     drawn = (np.random.Philox(key=[int(key) % 2**64, stream]) for key in keys)
-    return np.stack([np.random.Generator(each).random(shape) for each in drawn])
+    return np.stack([np.random.Generator(generator).random(shape) for generator in drawn])
 
 
 def typical_size(context: Context) -> "xr.DataArray":
@@ -168,8 +168,8 @@ def typical_size(context: Context) -> "xr.DataArray":
 
     Squared in double precision: single has no room for squares above 3e38.
     """
-    found: xr.DataArray = context.average(context.std.astype(float) ** 2) ** 0.5
-    return found
+    size: xr.DataArray = context.average(context.std.astype(float) ** 2) ** 0.5
+    return size
 
 
 def fields(
@@ -243,8 +243,8 @@ def law_means(forecast: "xr.DataArray", context: Context) -> "xr.Dataset":
     def of(x: "_Numbers", y: "_Numbers", weights: "_Array") -> "_Array":
         return np.stack(kernel.means(x, y, weights), -1)
 
-    found = _by_variable(of, (forecast, law_of(forecast, context)), context, ("of",))
-    return found.assign_coords(of=["squared", "variance"]).to_dataset("of")
+    statistics = _by_variable(of, (forecast, law_of(forecast, context)), context, ("of",))
+    return statistics.assign_coords(of=["squared", "variance"]).to_dataset("of")
 
 
 def law_probabilities(forecast: "xr.DataArray", context: Context) -> "xr.DataArray":
@@ -261,8 +261,8 @@ def law_probabilities(forecast: "xr.DataArray", context: Context) -> "xr.DataArr
     def of(x: "_Numbers", y: "_Numbers", weights: "_Array") -> "_Array":
         return kernel.probabilities(x, y, weights, next(rows))
 
-    found = _by_variable(of, (forecast, law_of(forecast, context)), context, ("quantile",))
-    return found.assign_coords(quantile=limits["quantile"])
+    differences = _by_variable(of, (forecast, law_of(forecast, context)), context, ("quantile",))
+    return differences.assign_coords(quantile=limits["quantile"])
 
 
 def _limits(forecast: "xr.DataArray", context: Context) -> "xr.DataArray":
@@ -330,14 +330,14 @@ def pair_weights(
     return products / (products.sum() or 1.0)
 
 
-def cases(forecast: "xr.DataArray", **found: "_Array") -> "xr.Dataset":
+def cases(forecast: "xr.DataArray", **statistics: "_Array") -> "xr.Dataset":
     """Label numbers of every case, `(case,)` each, as `(init_time, lead_time)`."""
     import xarray as xr
 
     sizes = [forecast.sizes[dim] for dim in _CASES]
     coords = {dim: forecast[dim] for dim in _CASES if dim in forecast.coords}
     fields: dict[str, Any] = {
-        name: (_CASES, values.reshape(sizes)) for name, values in found.items()
+        name: (_CASES, values.reshape(sizes)) for name, values in statistics.items()
     }
     return xr.Dataset(fields, coords)
 
@@ -369,18 +369,18 @@ def _of(forecast: "xr.DataArray", truth: "xr.DataArray", context: Context) -> "x
         if _accelerated(context):
             from geobench_plugins.kernels import marginals_torch
 
-            found = marginals_torch.marginals(*given, context.device)
+            marginals = marginals_torch.marginals(*given, context.device)
         else:
-            found = kernel.marginals(*given)
-        parts.append([each[:, 0].reshape(*sizes, *each.shape[2:]) for each in found])
+            marginals = kernel.marginals(*given)
+        parts.append([array[:, 0].reshape(*sizes, *array.shape[2:]) for array in marginals])
     further = {
         "tail_crps": ("quantile",),
         "table": ("quantile", "above", "happened"),
         "ranks": ("rank",),
     }
     fields = {
-        name: (("variable", *_CASES, *further.get(name, ())), np.stack(each))
-        for name, each in zip(kernel.Marginals._fields, zip(*parts, strict=True), strict=True)
+        name: (("variable", *_CASES, *further.get(name, ())), np.stack(arrays))
+        for name, arrays in zip(kernel.Marginals._fields, zip(*parts, strict=True), strict=True)
     }
     coords = {dim: forecast[dim] for dim in (*_CASES, "variable") if dim in forecast.coords}
     coords["quantile"] = context.thresholds["quantile"]

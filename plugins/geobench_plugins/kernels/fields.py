@@ -37,7 +37,7 @@ def energy_score(members: Numbers, outcome: Numbers, weights: Array) -> Array:
     """
     members, outcome = _same(members, outcome)
     cells = np.nonzero(weights)[0]
-    members, outcome, own = weighted(members, outcome, weights[cells])
+    members, outcome, cell_weights = weighted(members, outcome, weights[cells])
     score, farthest = np.zeros((2, len(members)))
     even = (members.shape[1] + 2) // 2 * 2
     room = CACHE // (members.itemsize * even * UNIT)
@@ -45,7 +45,7 @@ def energy_score(members: Numbers, outcome: Numbers, weights: Array) -> Array:
 
     def run(first: int, stop: int) -> None:
         rows = scratch(even * piece, members.dtype).reshape(even, piece)
-        _energy_score(members, outcome, cells, own, rows, score, farthest, first, stop)
+        _energy_score(members, outcome, cells, cell_weights, rows, score, farthest, first, stop)
         size = farthest[first:stop]
         lost = ~((size <= _FAR * score[first:stop]) & (size > SMALL))
         for case in first + np.nonzero(lost)[0]:
@@ -107,9 +107,9 @@ def _weighed(rows, fields, origin, cells, weights):
     for field in range(len(fields)):
         x, row = fields[field], rows[field]
         if together:
-            own, zero = x[start : start + size], origin[start : start + size]
+            values, zero = x[start : start + size], origin[start : start + size]
             for point in range(len(weights)):
-                row[point] = (own[point] - zero[point]) * weights[point]
+                row[point] = (values[point] - zero[point]) * weights[point]
         else:
             for point in range(len(weights)):
                 row[point] = (x[cells[point]] - origin[cells[point]]) * weights[point]
@@ -125,12 +125,12 @@ def _energy_score(members, outcome, cells, weights, rows, score, farthest, first
         squares[:] = 0
         origin = outcome[case]
         for begin in range(0, used, piece):
-            own = cells[begin : begin + piece]
-            of_own = weights[begin : begin + piece]
-            _weighed(rows, members[case], origin, own, of_own)
-            _weighed(rows[count:], outcome[case : case + 1], origin, own, of_own)
-            if len(own) < piece:
-                rows[:, len(own) :] = 0
+            part_cells = cells[begin : begin + piece]
+            part_weights = weights[begin : begin + piece]
+            _weighed(rows, members[case], origin, part_cells, part_weights)
+            _weighed(rows[count:], outcome[case : case + 1], origin, part_cells, part_weights)
+            if len(part_cells) < piece:
+                rows[:, len(part_cells) :] = 0
             for j in range(0, even, 2):
                 for k in range(0, j, 2):
                     ac, ad, bc, bd = _four_squared(rows[j], rows[j + 1], rows[k], rows[k + 1])
@@ -205,12 +205,12 @@ def saved(away, norms, j, k):
     sides = norms[j] + np.sqrt(squared)
     if sides == 0:
         return 0.0
-    found = norms[k] + product / sides
-    if found < 1e-6 * norms[k]:
+    difference = norms[k] + product / sides
+    if difference < 1e-6 * norms[k]:
         across = (product + norms[k] * norms[k]) / 2  # x_j · x_k
         apart = norms[j] * norms[k] - across
         return 2 * _turned(away[j], away[k]) / (apart * (sides + norms[k]))
-    return found
+    return difference
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
@@ -239,7 +239,7 @@ def variogram(
     plain, fair = np.full((2, len(members)), np.nan)
     if not len(pairs):
         return plain, fair
-    own = np.ascontiguousarray(weights, dtype=np.float64)
+    pair_weights = np.ascontiguousarray(weights, dtype=np.float64)
     places = np.ascontiguousarray(pairs)
     exponent = members.dtype.type(power)
 
@@ -249,14 +249,15 @@ def variogram(
         )
         double = scratch(2 * CASES, np.float64)
         _variogram(
-            members, outcome, places, own, exponent, single, double, plain, fair, first, stop
+            members, outcome, places, pair_weights, exponent, single, double, plain, fair, first,
+            stop,
         )  # fmt: skip
 
     over_rows(run, len(members), block=CASES)
     for case in np.nonzero(~(np.abs(fair) >= plain / 8))[0]:  # parts cancel, or overflow
         x, y = members[case].astype(np.float64), outcome[case].astype(np.float64)
         if np.isfinite(x).all() and np.isfinite(y).all():
-            plain[case], fair[case] = _far_variogram(x, y, places, own, power)
+            plain[case], fair[case] = _far_variogram(x, y, places, pair_weights, power)
     return plain, fair
 
 
@@ -276,14 +277,14 @@ def _side_by_side(x, members, outcome):
 def _powers(one, two, power, into):
     """|one - two|^power; the usual powers are quick."""
     if power == 0.5:
-        for place in range(len(into)):
-            into[place] = math.sqrt(abs(one[place] - two[place]))  # np.sqrt would be a call
+        for index in range(len(into)):
+            into[index] = math.sqrt(abs(one[index] - two[index]))  # np.sqrt would be a call
     elif power == 1:
-        for place in range(len(into)):
-            into[place] = abs(one[place] - two[place])
+        for index in range(len(into)):
+            into[index] = abs(one[index] - two[index])
     else:
-        for place in range(len(into)):
-            into[place] = abs(one[place] - two[place]) ** power
+        for index in range(len(into)):
+            into[index] = abs(one[index] - two[index]) ** power
 
 
 @njit(forceinline=True, fastmath=_SUMS, cache=True)
@@ -298,17 +299,17 @@ def _from_seen(drawn, count, sums):
         sums[CASES + lane] = 0
     fours = count // 4 * 4
     for member in range(0, fours, 4):
-        own = drawn[member * CASES : (member + 4) * CASES]
+        members = drawn[member * CASES : (member + 4) * CASES]
         for lane in range(len(seen)):
             y = seen[lane]
-            a, b = own[lane] - y, own[CASES + lane] - y
-            c, d = own[2 * CASES + lane] - y, own[3 * CASES + lane] - y
+            a, b = members[lane] - y, members[CASES + lane] - y
+            c, d = members[2 * CASES + lane] - y, members[3 * CASES + lane] - y
             sums[lane] += (a + b) + (c + d)
             sums[CASES + lane] += (a * a + b * b) + (c * c + d * d)
     for member in range(fours, count, 2):
-        own = drawn[member * CASES : (member + 2) * CASES]
+        members = drawn[member * CASES : (member + 2) * CASES]
         for lane in range(len(seen)):
-            a, b = own[lane] - seen[lane], own[CASES + lane] - seen[lane]
+            a, b = members[lane] - seen[lane], members[CASES + lane] - seen[lane]
             sums[lane] += a + b
             sums[CASES + lane] += a * a + b * b
 

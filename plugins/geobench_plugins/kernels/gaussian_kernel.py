@@ -41,5 +41,5 @@ def _discrepancy(widths: Widths, x: Array, y: Array) -> Array:
 
 
 def _kernel(squared: Array, widths: Widths) -> Array:
-    found: Array = np.mean([np.exp(squared / (-2 * width**2)) for width in widths], 0)
-    return found
+    kernel: Array = np.mean([np.exp(squared / (-2 * width**2)) for width in widths], 0)
+    return kernel

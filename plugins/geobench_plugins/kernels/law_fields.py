@@ -39,33 +39,37 @@ def excess_energy(members: Numbers, draws: Numbers, weights: Array) -> Array:
         members, draws = members.astype(np.float64), draws.astype(np.float64)
     members, draws = _same(members, draws)
     cells = np.nonzero(weights)[0]
-    members, draws, own = weighted(members, draws, weights[cells])
+    members, draws, cell_weights = weighted(members, draws, weights[cells])
     if len(cells) < _FEW and members.dtype == np.float32:
-        members, draws, own = (each.astype(np.float64) for each in (members, draws, weights[cells]))
+        members, draws, cell_weights = (
+            array.astype(np.float64) for array in (members, draws, weights[cells])
+        )
     count, every = members.shape[1], members.shape[1] + draws.shape[1]
     rounded = -(-every // _ROWS) * _ROWS
     piece = min(_POINTS, -(-max(1, len(cells)) // _UNIT) * _UNIT)
-    found, squares = np.zeros(len(members)), np.zeros((len(members), every))
+    excess, squares = np.zeros(len(members)), np.zeros((len(members), every))
     origins = np.zeros(len(members), np.int64)
 
     def run(first: int, stop: int) -> None:
         rows = scratch(rounded * piece, members.dtype).reshape(rounded, piece)
-        _middle(draws, cells, own, origins, first, stop)
-        _excess_energy(members, draws, origins, cells, own, rows, found, squares, first, stop)
+        _middle(draws, cells, cell_weights, origins, first, stop)
+        _excess_energy(
+            members, draws, origins, cells, cell_weights, rows, excess, squares, first, stop
+        )
         norms = np.sqrt(squares[first:stop])
         middle = np.median(norms, 1)
         near = (norms.max(1) <= _FAR * middle) & (middle > SMALL)
-        lost = ~(near & np.isfinite(found[first:stop]))
+        lost = ~(near & np.isfinite(excess[first:stop]))
         for case in first + np.nonzero(lost)[0]:
-            fields = np.concatenate([each[case][:, cells] for each in (members, draws)])
+            fields = np.concatenate([sample[case][:, cells] for sample in (members, draws)])
             fields = fields.astype(np.float64)
             with np.errstate(invalid="ignore"):
                 away = fields - fields[count + origins[case]]
-                found[case] = _far_excess(away * weights[cells], count)
+                excess[case] = _far_excess(away * weights[cells], count)
 
     over_rows(run, len(members))
-    found[~np.isfinite(found)] = np.nan
-    return found if draws.shape[1] > 1 else np.full(len(found), np.nan)
+    excess[~np.isfinite(excess)] = np.nan
+    return excess if draws.shape[1] > 1 else np.full(len(excess), np.nan)
 
 
 @njit(forceinline=True, fastmath=_ANY_ORDER, cache=True)
@@ -78,13 +82,13 @@ def _squared(x, origin, cells, weights):
 
 
 @njit(nogil=True, cache=True)
-def _middle(draws, cells, weights, found, first, stop):
+def _middle(draws, cells, weights, origins, first, stop):
     """Draw of median distance from the first: none of a few that are far away."""
     sizes = np.zeros(draws.shape[1])
     for case in range(first, stop):
         for draw in range(len(sizes)):
             sizes[draw] = _squared(draws[case, draw], draws[case, 0], cells, weights)
-        found[case] = np.argsort(sizes)[(len(sizes) - 1) // 2]
+        origins[case] = np.argsort(sizes)[(len(sizes) - 1) // 2]
 
 
 @njit(forceinline=True, fastmath=_SUMS, cache=True)
@@ -129,22 +133,22 @@ def _add_squares(rows, squares):
             one, other = _eight_squared(
                 rows[j], rows[j + 1], rows[k], rows[k + 1], rows[k + 2], rows[k + 3]
             )
-            for place in range(_ROWS):
-                squares[j, k + place] += np.float64(one[place])
-                squares[j + 1, k + place] += np.float64(other[place])
+            for index in range(_ROWS):
+                squares[j, k + index] += np.float64(one[index])
+                squares[j + 1, k + index] += np.float64(other[index])
 
 
 @njit(forceinline=True, fastmath=_ANY_ORDER, cache=True)
 def _roots(squares):
     total = 0.0
-    for place in range(len(squares)):
-        total += math.sqrt(squares[place])
+    for index in range(len(squares)):
+        total += math.sqrt(squares[index])
     return total
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
 def _excess_energy(
-    members, draws, origins, cells, weights, rows, found, norms, first, stop
+    members, draws, origins, cells, weights, rows, excess, norms, first, stop
 ):  # fmt: skip
     m, k = members.shape[1], draws.shape[1]
     every, piece = m + k, rows.shape[1]
@@ -153,9 +157,9 @@ def _excess_energy(
         squares[:] = 0
         origin = draws[case, origins[case]]
         for begin in range(0, len(cells), piece):
-            own, of_own = cells[begin : begin + piece], weights[begin : begin + piece]
-            _weighed(members[case], origin, own, of_own, rows, norms[case])
-            _weighed(draws[case], origin, own, of_own, rows[m:], norms[case, m:])
+            part_cells, part_weights = cells[begin : begin + piece], weights[begin : begin + piece]
+            _weighed(members[case], origin, part_cells, part_weights, rows, norms[case])
+            _weighed(draws[case], origin, part_cells, part_weights, rows[m:], norms[case, m:])
             _add_squares(rows, squares)
         within = across = between = 0.0
         for j in range(m):
@@ -163,8 +167,8 @@ def _excess_energy(
         for j in range(m, every):
             across += _roots(squares[j, :m])
             between += _roots(squares[j, m:j])
-        found[case] = across / (m * k)
-        found[case] -= within / (m * max(1, m - 1)) + between / (k * max(1, k - 1))
+        excess[case] = across / (m * k)
+        excess[case] -= within / (m * max(1, m - 1)) + between / (k * max(1, k - 1))
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
@@ -182,5 +186,5 @@ def _far_excess(away, m):
                 across += both
             else:
                 between += both
-    found = within / (m * max(1, m - 1)) + between / (k * max(1, k - 1)) - across / (m * k)
-    return found + norms[0] if m == 1 else found
+    excess = within / (m * max(1, m - 1)) + between / (k * max(1, k - 1)) - across / (m * k)
+    return excess + norms[0] if m == 1 else excess

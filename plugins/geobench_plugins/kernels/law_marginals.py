@@ -46,26 +46,26 @@ def excess(
     """
     kind = np.result_type(members, draws)
     kind = kind if kind == np.float32 else np.dtype(np.float64)
-    x, y = (np.ascontiguousarray(each, dtype=kind) for each in (members, draws))
-    cells, own, total = _weights_of(weights)
+    x, y = (np.ascontiguousarray(sample, dtype=kind) for sample in (members, draws))
+    cells, cell_weights, total = _weights_of(weights)
     limits = np.ascontiguousarray(thresholds[:, cells], dtype=kind)
     counts = x.shape[1], y.shape[1]
     merge, order = merging(*counts)
     networks = comparators(counts[0]), comparators(counts[1]), merge
-    found = np.zeros((len(x), len(own), 1 + len(limits)))
+    excesses = np.zeros((len(x), len(cell_weights), 1 + len(limits)))
 
     def run(first: int, stop: int) -> None:
         block = scratch(sum(counts) * LANES, kind)
         _cases(
-            x.reshape(-1), y.reshape(-1), x.shape[2], counts, cells, own, limits, networks,
-            order, _ROOM[kind], block, found, first, stop,
+            x.reshape(-1), y.reshape(-1), x.shape[2], counts, cells, cell_weights, limits, networks,
+            order, _ROOM[kind], block, excesses, first, stop,
         )  # fmt: skip
 
     over_rows(run, len(x))
-    found[~np.isfinite(found[..., 0]) | (total == 0)] = np.nan
+    excesses[~np.isfinite(excesses[..., 0]) | (total == 0)] = np.nan
     if counts[1] == 1:
-        found[:] = np.nan
-    return found[..., 0], found[..., 1:]
+        excesses[:] = np.nan
+    return excesses[..., 0], excesses[..., 1:]
 
 
 def spread(members: Numbers, weights: Array) -> Array:
@@ -73,27 +73,30 @@ def spread(members: Numbers, weights: Array) -> Array:
     count = members.shape[1]
     kind = np.dtype(np.float32 if members.dtype == np.float32 else np.float64)
     x = np.ascontiguousarray(members, dtype=kind)
-    cells, own, total = _weights_of(weights)
-    found = np.zeros((len(x), len(own)))
+    cells, cell_weights, total = _weights_of(weights)
+    spreads = np.zeros((len(x), len(cell_weights)))
     order = np.arange(count) * LANES
     pairs = comparators(count)
 
     def run(first: int, stop: int) -> None:
         block = scratch(count * LANES, kind)
-        _spreads(x.reshape(-1), x.shape[2], cells, own, pairs, order, block, found, first, stop)
+        _spreads(
+            x.reshape(-1), x.shape[2], cells, cell_weights, pairs, order, block, spreads,
+            first, stop,
+        )  # fmt: skip
 
     over_rows(run, len(x))
-    found /= count * (count - 1) if count > 1 else np.nan
-    found[~np.isfinite(found) | (total == 0)] = np.nan
-    return found
+    spreads /= count * (count - 1) if count > 1 else np.nan
+    spreads[~np.isfinite(spreads) | (total == 0)] = np.nan
+    return spreads
 
 
 def _weights_of(weights: Array) -> tuple[Places, Array, Array]:
     """Points that have weight, their share of each region's, and each region's sum."""
     cells = np.nonzero((weights > 0).any(0))[0]
-    own = np.ascontiguousarray(weights[:, cells], dtype=np.float64)
-    total = own.sum(1)
-    return cells, own / np.where(total > 0, total, 1)[:, None], total
+    cell_weights = np.ascontiguousarray(weights[:, cells], dtype=np.float64)
+    total = cell_weights.sum(1)
+    return cells, cell_weights / np.where(total > 0, total, 1)[:, None], total
 
 
 @cache
@@ -113,7 +116,7 @@ def merging(one: int, other: int) -> tuple[Places, Places]:
         odd, even = merged(a[::2], b[::2]), merged(a[1::2], b[1::2])
         for low, high in zip(even, odd[1:], strict=False):
             pairs.append((low, high))
-        both = [each for two in zip(even, odd[1:], strict=False) for each in two]
+        both = [index for two in zip(even, odd[1:], strict=False) for index in two]
         return [odd[0], *both, *odd[1 + len(even) :], *even[len(odd) - 1 :]]
 
     order = merged(list(range(one)), list(range(one, one + other)))
@@ -214,23 +217,23 @@ def _far_lanes(x, y, offsets, points, counts, order, room, block, sums, lanes):
     m, k = counts
     n = m + k
     places = np.zeros(lanes, np.int64)
-    found = 0
+    count = 0
     for lane in range(lanes):
         high, low = block[order[3 * n // 4] + lane], block[order[n // 4] + lane]
         width = np.float64(high) - np.float64(low)
         if not sums[_ALL + lane] <= room * n * n * width:
-            places[found] = lane
-            found += 1
-    values = np.zeros((found, n))
-    for each in range(found):
-        case, cell = offsets[0, places[each]], offsets[1, places[each]]
+            places[count] = lane
+            count += 1
+    values = np.zeros((count, n))
+    for row in range(count):
+        case, cell = offsets[0, places[row]], offsets[1, places[row]]
         for member in range(m):
-            values[each, member] = x[(case * m + member) * points + cell]
+            values[row, member] = x[(case * m + member) * points + cell]
         for member in range(k):
-            values[each, m + member] = y[(case * k + member) * points + cell]
-        values[each, :m].sort()
-        values[each, m:].sort()
-    return places[:found], values
+            values[row, m + member] = y[(case * k + member) * points + cell]
+        values[row, :m].sort()
+        values[row, m:].sort()
+    return places[:count], values
 
 
 @njit(forceinline=True, fastmath=_SUMS, cache=True)
@@ -249,12 +252,13 @@ def _add(values, begin, lanes, weights, into, first):
 
 @njit(nogil=True, cache=True)
 def _cases(
-    x, y, points, counts, cells, weights, limits, networks, order, room, block, found, first, stop
+    x, y, points, counts, cells, weights, limits, networks, order, room, block, excesses,
+    first, stop,
 ):  # fmt: skip
     """Fill the results of cases `first` to `stop`; a case is summed in the order of its points."""
     m, k = counts
     used = len(cells)
-    own = np.arange(max(m, k)) * LANES
+    offsets = np.arange(max(m, k)) * LANES
     of_x, of_y = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     places = np.zeros((2, LANES), np.int64)
     sums = np.zeros((1 + len(limits), 3 * LANES))
@@ -277,11 +281,11 @@ def _cases(
         _load(y, of_y, lanes, points, k, draws)
         _sort(block, networks[0])
         _sort(draws, networks[1])
-        _apart(block, own[:m], sums[0, _MEMBERS:])
-        _apart(draws, own[:k], sums[0, _DRAWS:])
+        _apart(block, offsets[:m], sums[0, _MEMBERS:])
+        _apart(draws, offsets[:k], sums[0, _DRAWS:])
         for level in range(len(limits)):
-            _apart_above(block, own[:m], limit[level], sums[1 + level, _MEMBERS:])
-            _apart_above(draws, own[:k], limit[level], sums[1 + level, _DRAWS:])
+            _apart_above(block, offsets[:m], limit[level], sums[1 + level, _MEMBERS:])
+            _apart_above(draws, offsets[:k], limit[level], sums[1 + level, _DRAWS:])
         _sort(block, networks[2])
         _apart(block, order, sums[0, _ALL:])
         for level in range(len(limits)):
@@ -291,15 +295,15 @@ def _cases(
         )  # fmt: skip
         for level in range(1 + len(limits)):
             _combine(sums[level], counts, values)
-            for each in range(len(far)):
-                lane = far[each]
+            for row in range(len(far)):
+                lane = far[row]
                 lowest = -np.inf if level == 0 else np.float64(limit[level - 1, lane])
-                values[lane] = _over_gaps(numbers[each, :m], numbers[each, m:], lowest)
-            _add(values, begin, lanes, weights, found[:, :, level], first)
+                values[lane] = _over_gaps(numbers[row, :m], numbers[row, m:], lowest)
+            _add(values, begin, lanes, weights, excesses[:, :, level], first)
 
 
 @njit(nogil=True, cache=True)
-def _spreads(x, points, cells, weights, pairs, order, block, found, first, stop):
+def _spreads(x, points, cells, weights, pairs, order, block, spreads, first, stop):
     used, count = len(cells), len(order)
     offsets, sums = np.zeros(LANES, np.int64), np.zeros(LANES)
     end = (stop - first) * used
@@ -314,4 +318,4 @@ def _spreads(x, points, cells, weights, pairs, order, block, found, first, stop)
         _load(x, offsets, lanes, points, count, block)
         _sort(block, pairs)
         _apart(block, order, sums)
-        _add(sums, begin, lanes, weights, found, first)
+        _add(sums, begin, lanes, weights, spreads, first)

@@ -23,16 +23,16 @@ def probabilities(members: Numbers, draws: Numbers, weights: Array, thresholds: 
     members `(case, M, point)`, draws `(case, K, point)`; weights `(region, point)` and thresholds
     `(threshold, point)` as of `kernels.marginals.marginals`. NaN where a value is.
     """
-    x, y, own = _prepared(members, draws, weights)
+    x, y, point_weights = _prepared(members, draws, weights)
     limits = np.ascontiguousarray(thresholds, dtype=x.dtype)
-    found = np.zeros((len(x), len(own), len(limits)))
+    differences = np.zeros((len(x), len(point_weights), len(limits)))
 
     def run(first: int, stop: int) -> None:
         counts = np.zeros((2, len(limits) + 1, x.shape[2]), np.int32)
-        _probabilities(x, y, own, limits, counts, found, first, stop)
+        _probabilities(x, y, point_weights, limits, counts, differences, first, stop)
 
     over_rows(run, len(x))
-    return found
+    return differences
 
 
 def means(members: Numbers, draws: Numbers, weights: Array) -> tuple[Array, Array]:
@@ -43,22 +43,22 @@ def means(members: Numbers, draws: Numbers, weights: Array) -> tuple[Array, Arra
     is then the mean of x_j x_k over pairs of members, plus that of y_j y_k over pairs of draws,
     less twice the product of the means. A member far away is multiplied by small numbers alone.
     """
-    x, y, own = _prepared(members, draws, weights)
-    found = np.zeros((len(x), len(own), 2))
+    x, y, point_weights = _prepared(members, draws, weights)
+    statistics = np.zeros((len(x), len(point_weights), 2))
 
     def run(first: int, stop: int) -> None:
         sums = np.zeros((4, x.shape[2]))
-        _means(x, y, own, sums, found, first, stop)
+        _means(x, y, point_weights, sums, statistics, first, stop)
 
     over_rows(run, len(x))
-    return found[..., 0], found[..., 1]
+    return statistics[..., 0], statistics[..., 1]
 
 
 def _prepared(members: Numbers, draws: Numbers, weights: Array) -> tuple[Numbers, Numbers, Array]:
     """Both in one precision, and each point's share of a region's mean; NaN without any point."""
     kind = np.result_type(members, draws)
     kind = kind if kind == np.float32 else np.dtype(np.float64)
-    x, y = (np.ascontiguousarray(each, dtype=kind) for each in (members, draws))
+    x, y = (np.ascontiguousarray(sample, dtype=kind) for sample in (members, draws))
     total = weights.sum(1, keepdims=True)
     return x, y, weights / np.where(total > 0, total, np.nan)
 
@@ -67,19 +67,19 @@ def _prepared(members: Numbers, draws: Numbers, weights: Array) -> tuple[Numbers
 def _count(drawn, limits, counts):
     """Numbers above each threshold at every point; the last row: those that are NaN."""
     counts[:] = 0
-    for each in range(len(drawn)):
-        row = drawn[each]
+    for member in range(len(drawn)):
+        row = drawn[member]
         for level in range(len(limits)):
-            limit, own = limits[level], counts[level]
+            limit, above = limits[level], counts[level]
             for point in range(len(row)):
-                own[point] += row[point] > limit[point]
-        own = counts[len(limits)]
+                above[point] += row[point] > limit[point]
+        failed = counts[len(limits)]
         for point in range(len(row)):
-            own[point] += row[point] != row[point]
+            failed[point] += row[point] != row[point]
 
 
 @njit(nogil=True, cache=True)
-def _probabilities(x, y, weights, limits, counts, found, first, stop):
+def _probabilities(x, y, weights, limits, counts, differences, first, stop):
     m, k = x.shape[1], y.shape[1]
     failed = len(limits)
     for case in range(first, stop):
@@ -95,7 +95,7 @@ def _probabilities(x, y, weights, limits, counts, found, first, stop):
                 for level in range(len(limits)):
                     p, q = counts[0, level, point] / m, counts[1, level, point] / k
                     noise = p * (1 - p) / max(1, m - 1) + q * (1 - q) / max(1, k - 1)
-                    found[case, region, level] += weight * ((p - q) ** 2 - noise)
+                    differences[case, region, level] += weight * ((p - q) ** 2 - noise)
 
 
 @njit(forceinline=True, fastmath=_SUMS, cache=True)
@@ -103,14 +103,14 @@ def _moments(drawn, origin, total, square):
     """Mean less the origin, and the sum of squares around it, at every point."""
     total[:] = 0
     square[:] = 0
-    for each in range(len(drawn)):
-        row = drawn[each]
+    for member in range(len(drawn)):
+        row = drawn[member]
         for point in range(len(row)):
             total[point] += np.float64(row[point]) - np.float64(origin[point])
     for point in range(len(total)):
         total[point] /= len(drawn)
-    for each in range(len(drawn)):
-        row = drawn[each]
+    for member in range(len(drawn)):
+        row = drawn[member]
         for point in range(len(row)):
             away = np.float64(row[point]) - np.float64(origin[point]) - total[point]
             square[point] += away * away
@@ -122,9 +122,9 @@ def _products(values):
     if len(values) == 1:
         return values[0] ** 2
     total = products = 0.0
-    for place in np.argsort(np.abs(values)):
-        products += values[place] * total
-        total += values[place]
+    for index in np.argsort(np.abs(values)):
+        products += values[index] * total
+        total += values[index]
     return 2 * products / (len(values) * (len(values) - 1))
 
 
@@ -136,7 +136,7 @@ def _far_means(x, y):
 
 
 @njit(nogil=True, cache=True)
-def _means(x, y, weights, sums, found, first, stop):
+def _means(x, y, weights, sums, statistics, first, stop):
     m, k = x.shape[1], y.shape[1]
     for case in range(first, stop):
         _moments(x[case], y[case, 0], sums[0], sums[1])
@@ -152,5 +152,5 @@ def _means(x, y, weights, sums, found, first, stop):
             variance = sums[3, point] / (k - 1) if known else np.nan
             for region in range(len(weights)):
                 if weights[region, point] != 0:
-                    found[case, region, 0] += weights[region, point] * squared
-                    found[case, region, 1] += weights[region, point] * variance
+                    statistics[case, region, 0] += weights[region, point] * squared
+                    statistics[case, region, 1] += weights[region, point] * variance

@@ -36,10 +36,11 @@ def law_variogram(
     point mass: its variance is not known, and the square of its a counts.
     """
     members, draws = _same(members, draws)
-    found = np.full(len(members), np.nan)
+    excess = np.full(len(members), np.nan)
     if not len(pairs):
-        return found
-    places, own = np.ascontiguousarray(pairs), np.ascontiguousarray(weights, dtype=np.float64)
+        return excess
+    places = np.ascontiguousarray(pairs)
+    pair_weights = np.ascontiguousarray(weights, dtype=np.float64)
     kind, points = members.dtype, members.shape[2]
     every = (members.shape[1], draws.shape[1])
     width = (sum(every) + 2) * CASES
@@ -50,17 +51,17 @@ def law_variogram(
         _middle(draws, _all(points), np.ones(points, kind), origins, first, stop)
         _sizes(members, draws, origins, _all(points), np.ones(points, kind), norms, first, stop)
         _near_cases(
-            members, draws, origins, places, own, kind.type(power), single, scores, found, first,
-            stop,
+            members, draws, origins, places, pair_weights, kind.type(power), single, scores,
+            excess, first, stop,
         )  # fmt: skip
         sizes = norms[first:stop]
-        far = ~(sizes.max(1) <= _FAR**2 * np.median(sizes, 1)) | np.isnan(found[first:stop])
+        far = ~(sizes.max(1) <= _FAR**2 * np.median(sizes, 1)) | np.isnan(excess[first:stop])
         for case in first + np.nonzero(far)[0]:
-            x, y = (each[case].T.astype(np.float64) for each in (members, draws))
-            found[case] = _far_case(x, y, places, own, float(power))
+            x, y = (sample[case].T.astype(np.float64) for sample in (members, draws))
+            excess[case] = _far_case(x, y, places, pair_weights, float(power))
 
     over_rows(run, len(members), block=CASES)
-    return found if every[1] > 1 else np.full(len(members), np.nan)
+    return excess if every[1] > 1 else np.full(len(members), np.nan)
 
 
 def _all(points: int) -> npt.NDArray[np.int64]:
@@ -79,11 +80,11 @@ def _sizes(members, draws, origins, points, weights, norms, first, stop):
     """Squared distances of members and draws from the middle draw."""
     for case in range(first, stop):
         origin = draws[case, origins[case]]
-        for each in range(members.shape[1]):
-            norms[case, each] = _squared(members[case, each], origin, points, weights)
-        for each in range(draws.shape[1]):
-            place = members.shape[1] + each
-            norms[case, place] = _squared(draws[case, each], origin, points, weights)
+        for member in range(members.shape[1]):
+            norms[case, member] = _squared(members[case, member], origin, points, weights)
+        for draw in range(draws.shape[1]):
+            index = members.shape[1] + draw
+            norms[case, index] = _squared(draws[case, draw], origin, points, weights)
 
 
 @njit(forceinline=True, fastmath=_SUMS, cache=True)
@@ -104,7 +105,7 @@ def _add_pair(sums, others, counts, weight, scores):
 
 @njit(nogil=True, cache=True)
 def _near_cases(
-    members, draws, origins, pairs, weights, power, single, scores, found, first, stop
+    members, draws, origins, pairs, weights, power, single, scores, excess, first, stop
 ):  # fmt: skip
     m, k, points = members.shape[1], draws.shape[1], members.shape[2]
     of_m, width = (m + 1) * CASES, (m + k + 2) * CASES
@@ -124,7 +125,7 @@ def _near_cases(
             _from_seen(drawn[of_m:], k, others)
             _add_pair(sums, others, (m, k), weights[pair], scores)
         for case in range(size):
-            found[begin + case] = scores[case] if np.isfinite(scores[case]) else np.nan
+            excess[begin + case] = scores[case] if np.isfinite(scores[case]) else np.nan
 
 
 @njit(forceinline=True, fastmath=_SUMS, cache=True)
@@ -140,13 +141,13 @@ def _sums(values, centre):
 
     The largest one is multiplied with the sum of the others: it is never squared.
     """
-    largest, place = -1.0, 0
+    largest, index = -1.0, 0
     for k in range(len(values)):
         values[k] -= centre
         if abs(values[k]) > largest:
-            largest, place = abs(values[k]), k
-    far = values[place]
-    values[place] = 0.0
+            largest, index = abs(values[k]), k
+    far = values[index]
+    values[index] = 0.0
     total, square = 0.0, 0.0
     for k in range(len(values)):
         total += values[k]

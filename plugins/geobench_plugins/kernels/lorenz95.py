@@ -76,12 +76,12 @@ def _finish_and_kick(x, a, b, c, kicks, sites, numbers):
     for j in range(sites * LANES):
         change = (c[j + 3 * LANES] - c[j]) * c[j + LANES] - c[j + 2 * LANES] + forcing
         p = j + 2 * LANES
-        own = ((a[p] - x[p]) + (b[p] + b[p]) + c[p]) * third + sixth * change
+        after = ((a[p] - x[p]) + (b[p] + b[p]) + c[p]) * third + sixth * change
         if plain:
-            x[p] = own + size * kicks[j]
+            x[p] = after + size * kicks[j]
         else:
-            here = (size + slope * abs(own)) * kicks[j]
-            x[p] = own + (here if own > threshold else here * 0)
+            here = (size + slope * abs(after)) * kicks[j]
+            x[p] = after + (here if after > threshold else here * 0)
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)

@@ -79,9 +79,9 @@ def marginals(
     members = np.ascontiguousarray(members)
     outcome = np.ascontiguousarray(outcome, dtype=members.dtype)
     cells = np.nonzero((weights > 0).any(0))[0]
-    own = np.ascontiguousarray(weights[:, cells], dtype=np.float64)
-    total = own.sum(1)
-    own /= np.where(total > 0, total, 1)[:, None]
+    cell_weights = np.ascontiguousarray(weights[:, cells], dtype=np.float64)
+    total = cell_weights.sum(1)
+    cell_weights /= np.where(total > 0, total, 1)[:, None]
     limits = np.ascontiguousarray(thresholds[:, cells], dtype=members.dtype)
     regions, levels = len(weights), len(limits)
     sums = np.zeros((cases, regions, 5))
@@ -95,18 +95,18 @@ def marginals(
         block = scratch(count * LANES, members.dtype)
         single, double = scratch(7 * LANES, members.dtype), scratch(5 * LANES, np.float64)
         _cases(
-            members.reshape(-1), outcome.reshape(-1), points, count, cells, own, limits, pairs,
-            shares, keys, block, single, double, sums, tails, table, ranks, first, stop,
+            members.reshape(-1), outcome.reshape(-1), points, count, cells, cell_weights, limits,
+            pairs, shares, keys, block, single, double, sums, tails, table, ranks, first, stop,
         )  # fmt: skip
 
     over_rows(run, cases)
     sums *= [per_pair(count), 1, 1, 1, 1 / (count - 1) if count > 1 else np.nan]
     tails *= per_pair(count)
     unknown = ~np.isfinite(sums[..., 0]) | (total == 0)
-    for each in (sums, tails, table, ranks):
-        each[unknown] = np.nan
+    for array in (sums, tails, table, ranks):
+        array[unknown] = np.nan
     crps, bias, squared, debiased, variance = np.moveaxis(sums, -1, 0)
-    found = Marginals(crps, bias, squared, debiased, variance, tails, table, ranks)
+    summary = Marginals(crps, bias, squared, debiased, variance, tails, table, ranks)
     if members.dtype == np.float32:
         for case in np.nonzero(unknown[:, total > 0].any(1))[0]:
             one = slice(case, case + 1)
@@ -114,10 +114,10 @@ def marginals(
             if np.isfinite(x[..., cells]).all() and np.isfinite(y[:, cells]).all():
                 # Differences were too large for single precision.
                 for mine, exact in zip(
-                    found, marginals(x, y, weights, thresholds, keys[one]), strict=True
+                    summary, marginals(x, y, weights, thresholds, keys[one]), strict=True
                 ):
                     mine[one] = exact
-    return found
+    return summary
 
 
 def beyond(count: int, dtype: npt.DTypeLike) -> npt.NDArray[np.floating]:
@@ -163,16 +163,16 @@ def _load(x, offsets, lanes, stride, count, block):
     """Members of each lane, one above the other; unused lanes are 0."""
     together = lanes == LANES and offsets[LANES - 1] - offsets[0] == LANES - 1
     for member in range(count):
-        own = block[member * LANES : (member + 1) * LANES]
+        row = block[member * LANES : (member + 1) * LANES]
         if together:
             source = x[offsets[0] + member * stride : offsets[0] + member * stride + LANES]
             for lane in range(LANES):
-                own[lane] = source[lane]
+                row[lane] = source[lane]
         else:
             for lane in range(lanes):
-                own[lane] = x[offsets[lane] + member * stride]
+                row[lane] = x[offsets[lane] + member * stride]
             for lane in range(lanes, LANES):
-                own[lane] = 0
+                row[lane] = 0
 
 
 # `x if x < y else y` put where x was is compiled to a store under a mask, which takes many times as
@@ -204,14 +204,14 @@ def _charged(d, above, below):
 
 
 @njit(forceinline=True, fastmath=_FUSED, cache=True)
-def _moments(block, count, shares, own, sums):
+def _moments(block, count, shares, lane_values, sums):
     """Of each lane: the CRPS, bias, M - 1 variances, debiased square of the bias, members below."""
     kind = block.dtype.type
     zero, pairs = kind(0), count // 4 * 2
     for lane in range(LANES):
-        own[_MIDDLE + lane] = block[count // 2 * LANES + lane]
-        own[_BELOW + lane] = 0
-        own[_NEAREST + lane] = np.inf
+        lane_values[_MIDDLE + lane] = block[count // 2 * LANES + lane]
+        lane_values[_BELOW + lane] = 0
+        lane_values[_NEAREST + lane] = np.inf
         for row in range(5):
             sums[row * LANES + lane] = 0
     for pair in range(0, pairs, 2):
@@ -220,12 +220,12 @@ def _moments(block, count, shares, own, sums):
         few, less = shares[1, pair], shares[1, pair + 1]
         more, most = shares[0, pair + 1], shares[0, pair]
         for lane in range(LANES):
-            y, middle = own[_Y + lane], np.float64(own[_MIDDLE + lane])
+            y, middle = lane_values[_Y + lane], np.float64(lane_values[_MIDDLE + lane])
             a, b, c, d = low[lane], low[LANES + lane], high[lane], high[LANES + lane]
-            own[_BELOW + lane] += (kind(a < y) + kind(b < y)) + (kind(c < y) + kind(d < y))
+            lane_values[_BELOW + lane] += (kind(a < y) + kind(b < y)) + (kind(c < y) + kind(d < y))
             to_y = a - y, b - y, c - y, d - y
             nearest = min(min(abs(to_y[0]), abs(to_y[1])), min(abs(to_y[2]), abs(to_y[3])))
-            own[_NEAREST + lane] = min(own[_NEAREST + lane], nearest) + zero
+            lane_values[_NEAREST + lane] = min(lane_values[_NEAREST + lane], nearest) + zero
             outer = _charged(to_y[0], most, few) + _charged(to_y[3], few, most)
             inner = _charged(to_y[1], more, less) + _charged(to_y[2], less, more)
             sums[_CRPS + lane] += np.float64(outer + inner)
@@ -237,17 +237,21 @@ def _moments(block, count, shares, own, sums):
         x = block[member * LANES : (member + 1) * LANES]
         above, below = shares[0, member], shares[1, member]
         for lane in range(LANES):
-            y, middle = own[_Y + lane], np.float64(own[_MIDDLE + lane])
+            y, middle = lane_values[_Y + lane], np.float64(lane_values[_MIDDLE + lane])
             to_y, distance = x[lane] - y, np.float64(x[lane]) - middle
             sums[_CRPS + lane] += np.float64(_charged(to_y, above, below))
             sums[_TOTAL + lane] += distance
             sums[_SQUARE + lane] += distance * distance
-            own[_BELOW + lane] += kind(x[lane] < y)
-            own[_NEAREST + lane] = min(own[_NEAREST + lane], abs(to_y)) + zero
+            lane_values[_BELOW + lane] += kind(x[lane] < y)
+            lane_values[_NEAREST + lane] = min(lane_values[_NEAREST + lane], abs(to_y)) + zero
     sampled = 1 / (count * (count - 1)) if count > 1 else 0.0
     for lane in range(LANES):
         total = sums[_TOTAL + lane]
-        bias = np.float64(own[_MIDDLE + lane]) - np.float64(own[_Y + lane]) + total / count
+        bias = (
+            np.float64(lane_values[_MIDDLE + lane])
+            - np.float64(lane_values[_Y + lane])
+            + total / count
+        )
         variance = sums[_SQUARE + lane] - total * (total / count)
         sums[_CRPS + lane] += 0 * bias  # NaN if it is not finite
         sums[_BIAS + lane] = bias
@@ -294,7 +298,7 @@ def _differ(block, count, lane, y):
 
 
 @njit(nogil=True, cache=True)
-def _resolve(block, count, own, lanes, sums):
+def _resolve(block, count, lane_values, lanes, sums):
     """Take bias and debiased square again where their parts cancel to little."""
     if count == 1:
         return
@@ -302,7 +306,7 @@ def _resolve(block, count, own, lanes, sums):
         squared = sums[_BIAS + lane] * sums[_BIAS + lane]
         lost = abs(sums[_DEBIASED + lane]) < 1e-4 * squared
         if lost or squared < 1e-8 * sums[_VARIANCE + lane]:
-            y = np.float64(own[_Y + lane])
+            y = np.float64(lane_values[_Y + lane])
             sums[_BIAS + lane], sums[_DEBIASED + lane] = _differ(block, count, lane, y)
 
 
@@ -312,13 +316,13 @@ def _larger(x, limit):
 
 
 @njit(forceinline=True, fastmath=_SUMS, cache=True)
-def _tail(block, count, shares, own, sums):
+def _tail(block, count, shares, lane_values, sums):
     """Of each lane, cut off at its limit: the CRPS; members above it."""
     kind = block.dtype.type
     pairs = count // 4 * 2
     for lane in range(LANES):
-        own[_CUT + lane] = _larger(own[_Y + lane], own[_LIMIT + lane])
-        own[_ABOVE + lane] = 0
+        lane_values[_CUT + lane] = _larger(lane_values[_Y + lane], lane_values[_LIMIT + lane])
+        lane_values[_ABOVE + lane] = 0
         sums[_CRPS + lane] = 0
     for pair in range(0, pairs, 2):
         low = block[pair * LANES : (pair + 2) * LANES]
@@ -326,9 +330,9 @@ def _tail(block, count, shares, own, sums):
         few, less = shares[1, pair], shares[1, pair + 1]
         more, most = shares[0, pair + 1], shares[0, pair]
         for lane in range(LANES):
-            y, t = own[_CUT + lane], own[_LIMIT + lane]
+            y, t = lane_values[_CUT + lane], lane_values[_LIMIT + lane]
             a, b, c, d = low[lane], low[LANES + lane], high[lane], high[LANES + lane]
-            own[_ABOVE + lane] += (kind(a > t) + kind(b > t)) + (kind(c > t) + kind(d > t))
+            lane_values[_ABOVE + lane] += (kind(a > t) + kind(b > t)) + (kind(c > t) + kind(d > t))
             a, b, c, d = _larger(a, t), _larger(b, t), _larger(c, t), _larger(d, t)
             outer = _charged(a - y, most, few) + _charged(d - y, few, most)
             inner = _charged(b - y, more, less) + _charged(c - y, less, more)
@@ -337,15 +341,15 @@ def _tail(block, count, shares, own, sums):
         x = block[member * LANES : (member + 1) * LANES]
         above, below = shares[0, member], shares[1, member]
         for lane in range(LANES):
-            y, t = own[_CUT + lane], own[_LIMIT + lane]
-            own[_ABOVE + lane] += kind(x[lane] > t)
+            y, t = lane_values[_CUT + lane], lane_values[_LIMIT + lane]
+            lane_values[_ABOVE + lane] += kind(x[lane] > t)
             sums[_CRPS + lane] += np.float64(_charged(_larger(x[lane], t) - y, above, below))
 
 
 @njit(nogil=True, cache=True)
-def _uniform(key, place):
+def _uniform(key, point):
     """A number in [0, 1) that depends on both (splitmix64)."""
-    z = np.uint64(key) + np.uint64(place + 1) * np.uint64(0x9E3779B97F4A7C15)
+    z = np.uint64(key) + np.uint64(point + 1) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z = z ^ (z >> np.uint64(31))
@@ -353,19 +357,19 @@ def _uniform(key, place):
 
 
 @njit(nogil=True, cache=True)
-def _draw_ties(block, count, own, lanes, keys, cells, first, place):
+def _draw_ties(block, count, lane_values, lanes, keys, cells, first, begin):
     """Raise the number of members below the outcome by a random one of those equal to it."""
     for lane in range(lanes):
-        if own[_NEAREST + lane] == 0:
+        if lane_values[_NEAREST + lane] == 0:
             ties = 0
             for member in range(count):
-                ties += block[member * LANES + lane] == own[_Y + lane]
-            case, cell = first + (place + lane) // len(cells), (place + lane) % len(cells)
-            own[_BELOW + lane] += np.int64(_uniform(keys[case], cells[cell]) * (ties + 1))
+                ties += block[member * LANES + lane] == lane_values[_Y + lane]
+            case, cell = first + (begin + lane) // len(cells), (begin + lane) % len(cells)
+            lane_values[_BELOW + lane] += np.int64(_uniform(keys[case], cells[cell]) * (ties + 1))
 
 
 @njit(forceinline=True, fastmath=_SUMS, cache=True)
-def _add_moments(own, sums, lanes, weights, into, ranks):
+def _add_moments(lane_values, sums, lanes, weights, into, ranks):
     """Add lanes `lanes[0]` to `lanes[1]`, of one case, one after the other."""
     crps, bias, squared, debiased, variance = into[0], into[1], into[2], into[3], into[4]
     for lane in range(lanes[0], lanes[1]):
@@ -377,25 +381,25 @@ def _add_moments(own, sums, lanes, weights, into, ranks):
         squared += weight * (sums[_BIAS + lane] * sums[_BIAS + lane])
         debiased += weight * sums[_DEBIASED + lane]
         variance += weight * sums[_VARIANCE + lane]
-        ranks[np.int64(own[_BELOW + lane])] += weight
+        ranks[np.int64(lane_values[_BELOW + lane])] += weight
     into[0], into[1], into[2], into[3], into[4] = crps, bias, squared, debiased, variance
 
 
 @njit(forceinline=True, fastmath=_SUMS, cache=True)
-def _add_tail(own, sums, lanes, weights, into, table):
+def _add_tail(lane_values, sums, lanes, weights, into, table):
     for lane in range(lanes[0], lanes[1]):
         weight = weights[lane - lanes[0]]
         if weight == 0:
             continue
         into[0] += weight * sums[_CRPS + lane]
-        happened = np.int64(own[_Y + lane] > own[_LIMIT + lane])
-        table[np.int64(own[_ABOVE + lane]), happened] += weight
+        happened = np.int64(lane_values[_Y + lane] > lane_values[_LIMIT + lane])
+        table[np.int64(lane_values[_ABOVE + lane]), happened] += weight
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
 def _cases(
     x, outcome, points, count, cells, weights, limits, pairs,
-    shares, keys, block, own, of_lane, sums, tails, table, ranks, first, stop,
+    shares, keys, block, lane_values, of_lane, sums, tails, table, ranks, first, stop,
 ):  # fmt: skip
     """Fill the results of cases `first` to `stop`; a case is summed in the order of its points."""
     regions, used, levels = weights.shape[0], len(cells), len(limits)
@@ -406,36 +410,36 @@ def _cases(
         case, cell = first + begin // used, begin % used
         for lane in range(lanes):
             offsets[lane] = case * count * points + cells[cell]
-            own[_Y + lane] = outcome[case * points + cells[cell]]
+            lane_values[_Y + lane] = outcome[case * points + cells[cell]]
             cell += 1
             if cell == used:
                 case, cell = case + 1, 0
         _load(x, offsets, lanes, points, count, block)
         _sort(block, pairs)
-        _moments(block, count, shares, own, of_lane)
-        _resolve(block, count, own, lanes, of_lane)
-        _draw_ties(block, count, own, lanes, keys, cells, first, begin)
+        _moments(block, count, shares, lane_values, of_lane)
+        _resolve(block, count, lane_values, lanes, of_lane)
+        _draw_ties(block, count, lane_values, lanes, keys, cells, first, begin)
         case, cell, lane = first + begin // used, begin % used, 0
         while lane < lanes:
             until = min(lanes, lane + used - cell)
             for region in range(regions):
                 _add_moments(
-                    own, of_lane, (lane, until), weights[region, cell:],
+                    lane_values, of_lane, (lane, until), weights[region, cell:],
                     sums[case, region], ranks[case, region],
                 )  # fmt: skip
             case, cell, lane = case + 1, 0, until
         for level in range(levels):
             cell = begin % used
             for lane in range(lanes):
-                own[_LIMIT + lane] = limits[level, cell]
+                lane_values[_LIMIT + lane] = limits[level, cell]
                 cell = cell + 1 if cell + 1 < used else 0
-            _tail(block, count, shares, own, of_lane)
+            _tail(block, count, shares, lane_values, of_lane)
             case, cell, lane = first + begin // used, begin % used, 0
             while lane < lanes:
                 until = min(lanes, lane + used - cell)
                 for region in range(regions):
                     _add_tail(
-                        own, of_lane, (lane, until), weights[region, cell:],
+                        lane_values, of_lane, (lane, until), weights[region, cell:],
                         tails[case, region, level:], table[case, region, level],
                     )  # fmt: skip
                 case, cell, lane = case + 1, 0, until

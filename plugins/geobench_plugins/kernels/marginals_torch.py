@@ -20,8 +20,8 @@ def marginals(
 ) -> Marginals:
     """Summarise cases on `device`: arguments and results as of `kernels.marginals.marginals`."""
     cells = np.nonzero((weights > 0).any(0))[0]
-    own = torch.from_numpy(weights[:, cells].astype(np.float64)).to(device)
-    own = own / own.sum(1, keepdim=True).clamp(min=1e-300)
+    cell_weights = torch.from_numpy(weights[:, cells].astype(np.float64)).to(device)
+    cell_weights = cell_weights / cell_weights.sum(1, keepdim=True).clamp(min=1e-300)
     limits = torch.from_numpy(thresholds[:, cells].astype(members.dtype)).to(device)
     places = torch.from_numpy(cells).to(device)
     block = max(1, _SLAB // max(1, members.shape[1] * len(cells)))
@@ -29,14 +29,16 @@ def marginals(
     for first in range(0, len(members), block):
         cases = slice(first, first + block)
         x, y = (
-            torch.from_numpy(np.ascontiguousarray(each[cases][..., cells])).to(device)
-            for each in (members, outcome)
+            torch.from_numpy(np.ascontiguousarray(array[cases][..., cells])).to(device)
+            for array in (members, outcome)
         )
-        parts.append(_slab(x, y, own, limits, torch.from_numpy(keys[cases]).to(device), places))
-    found = [torch.cat(each).cpu().numpy() for each in zip(*parts, strict=True)]
-    for each in found:
-        each[:, weights.sum(1) == 0] = np.nan
-    return Marginals(*found)
+        parts.append(
+            _slab(x, y, cell_weights, limits, torch.from_numpy(keys[cases]).to(device), places)
+        )
+    arrays = [torch.cat(tensors).cpu().numpy() for tensors in zip(*parts, strict=True)]
+    for array in arrays:
+        array[:, weights.sum(1) == 0] = np.nan
+    return Marginals(*arrays)
 
 
 def _slab(
@@ -63,8 +65,11 @@ def _slab(
     shape = len(x), len(weights), 0
     empty = x.new_zeros(shape).double(), x.new_zeros((*shape, count + 1, 2)).double()
     return [
-        *(_mean(each, weights, valid) for each in sums),
-        *(torch.stack(own, 2) if own else no for own, no in zip(tails, empty, strict=True)),
+        *(_mean(values, weights, valid) for values in sums),
+        *(
+            torch.stack(levels, 2) if levels else no
+            for levels, no in zip(tails, empty, strict=True)
+        ),
         _histogram(rank, count + 1, weights, valid),
     ]
 
@@ -84,8 +89,8 @@ def _differ(ordered: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     nearest = away.abs().argsort(1)
     high, low, products = torch.zeros_like(y), torch.zeros_like(y), torch.zeros_like(y)
     for member in nearest.unbind(1):
-        own, x = (each.gather(1, member[:, None])[:, 0] for each in (away, ordered))
-        products += own * (high + low)
+        difference, x = (values.gather(1, member[:, None])[:, 0] for values in (away, ordered))
+        products += difference * (high + low)
         for part in (x, -y):
             total = high + part
             added = total - high
@@ -99,8 +104,8 @@ def _differ(ordered: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def _mean(values: Tensor, weights: Tensor, valid: Tensor) -> Tensor:
     """`(case, region)`; NaN where a value that has weight is not valid."""
-    found = values.where(valid, 0.0) @ weights.T
-    return found.where(~_failed(weights, valid), torch.nan)
+    means = values.where(valid, 0.0) @ weights.T
+    return means.where(~_failed(weights, valid), torch.nan)
 
 
 def _failed(weights: Tensor, valid: Tensor) -> Tensor:
@@ -109,10 +114,14 @@ def _failed(weights: Tensor, valid: Tensor) -> Tensor:
 
 def _histogram(places: Tensor, bins: int, weights: Tensor, valid: Tensor) -> Tensor:
     """Weight of the points at each place `(case, region, bin)`."""
-    found = torch.zeros(len(places), len(weights), bins, dtype=torch.float64, device=places.device)
-    for region, own in enumerate(weights):
-        found[:, region].scatter_add_(1, places, own.expand(len(places), -1).contiguous())
-    return found.where(~_failed(weights, valid)[..., None], torch.nan)
+    histogram = torch.zeros(
+        len(places), len(weights), bins, dtype=torch.float64, device=places.device
+    )
+    for region, region_weights in enumerate(weights):
+        histogram[:, region].scatter_add_(
+            1, places, region_weights.expand(len(places), -1).contiguous()
+        )
+    return histogram.where(~_failed(weights, valid)[..., None], torch.nan)
 
 
 def _uniform(keys: Tensor, places: Tensor) -> Tensor:

@@ -21,7 +21,8 @@ def of_cases(of: "Callable[..., Array]", *fields: "Array") -> "Array":
 
     count = len(fields[0])
     parts = [
-        of(*(each[first : first + _CASES] for each in fields)) for first in range(0, count, _CASES)
+        of(*(field[first : first + _CASES] for field in fields))
+        for first in range(0, count, _CASES)
     ]
     return np.concatenate(parts)
 
@@ -36,17 +37,17 @@ def squared_distances(one: "Array", other: "Array") -> "Array":
 
     middle = np.take_along_axis(other, middle_of(other)[:, None, None], 1)
     x, y = one - middle, other - middle
-    sizes = [(each**2).sum(-1) for each in (x, y)]
+    sizes = [(field**2).sum(-1) for field in (x, y)]
     total = sizes[0][..., None] + sizes[1][:, None]
     with np.errstate(invalid="ignore"):  # a failed member
-        found: Array = np.maximum(total - 2 * x @ y.swapaxes(1, 2), 0.0)
-        case, first, second = np.nonzero(found < _NEAR * total)
+        squares: Array = np.maximum(total - 2 * x @ y.swapaxes(1, 2), 0.0)
+        case, first, second = np.nonzero(squares < _NEAR * total)
     step = max(1, _PART // one.shape[-1])
     for at in range(0, len(case), step):
-        own = slice(at, at + step)
-        apart = one[case[own], first[own]] - other[case[own], second[own]]
-        found[case[own], first[own], second[own]] = (apart**2).sum(-1)
-    return found
+        part = slice(at, at + step)
+        apart = one[case[part], first[part]] - other[case[part], second[part]]
+        squares[case[part], first[part], second[part]] = (apart**2).sum(-1)
+    return squares
 
 
 def middle_of(fields: "Array") -> "np.ndarray[tuple[int, ...], np.dtype[np.intp]]":
@@ -85,7 +86,7 @@ def excess_energy(one: "Array", other: "Array") -> "Array":
 
 def _excess_energy(one: "Array", other: "Array") -> "Array":
     """By means of |u| + |v| - |u - v|, which fields far away do not make large."""
-    apart = [_saved(*each) for each in ((one, other), (one, one), (other,) * 2)]
+    apart = [_saved(*pair) for pair in ((one, other), (one, one), (other,) * 2)]
     excess: Array = among(apart[1]) / 2 + among(apart[2]) / 2 - apart[0].mean((1, 2))
     return excess
 
@@ -94,7 +95,7 @@ def _saved(one: "Array", other: "Array") -> "Array":
     """|x| + |y| - |x - y|: with |x| the larger, |y| + y · (2 x - y) / (|x| + |x - y|)."""
     import numpy as np
 
-    x, y = (np.sqrt((each**2).sum(-1)) for each in (one, other))
+    x, y = (np.sqrt((field**2).sum(-1)) for field in (one, other))
     large, small = np.maximum(x[..., None], y[:, None]), np.minimum(x[..., None], y[:, None])
     products = 2 * one @ other.swapaxes(1, 2) - small**2
     sides = large + np.sqrt(squared_distances(one, other))

@@ -52,11 +52,11 @@ def _count(ow: Tensor, ssh: Tensor, dx: float) -> int:
     south = np.arange(n)[:, None] + 0.5 < n / 2
     # In each half only its strangers count: lows in the south, highs in the north.
     strange = np.where(south, -ssh.numpy(), ssh.numpy())
-    labels, found = ndimage.label((ow.numpy() < CORE) & (strange > 0))
-    each = range(1, found + 1)
-    areas = ndimage.sum_labels(np.ones_like(strange), labels, each) * dx**2
-    heights = ndimage.maximum(strange, labels, each)
-    centres = ndimage.center_of_mass(np.ones_like(strange), labels, each)
+    labels, count = ndimage.label((ow.numpy() < CORE) & (strange > 0))
+    indices = range(1, count + 1)
+    areas = ndimage.sum_labels(np.ones_like(strange), labels, indices) * dx**2
+    heights = ndimage.maximum(strange, labels, indices)
+    centres = ndimage.center_of_mass(np.ones_like(strange), labels, indices)
     return sum(
         area > AREA and height > HEIGHT and (x + 0.5) / n > AWAY and abs((y + 0.5) / n - 0.5) > AWAY
         for area, height, (y, x) in zip(areas, heights, centres, strict=True)

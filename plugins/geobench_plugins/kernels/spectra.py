@@ -28,16 +28,17 @@ def power(values: "xr.DataArray", context: Context) -> "xr.DataArray":
     field = values.astype(float)
     field = (field - context.average(field)).where(context.sea, 0.0).transpose(..., *dims)
     kept = [dim for dim in field.dims if dim not in dims]
-    found = field.to_numpy()
-    walls = [place - len(dims) for place, dim in enumerate(dims) if dim not in context.periodic]
-    rings = [place - len(dims) for place, dim in enumerate(dims) if dim in context.periodic]
-    found = fft.dctn(found, axes=walls, norm="ortho") if walls else found
-    found = abs(fft.fftn(found, axes=rings, norm="ortho")) if rings else found
-    variance = (found**2).reshape(*found.shape[: len(kept)], -1) / found[(0,) * len(kept)].size
+    coefficients = field.to_numpy()
+    walls = [axis - len(dims) for axis, dim in enumerate(dims) if dim not in context.periodic]
+    rings = [axis - len(dims) for axis, dim in enumerate(dims) if dim in context.periodic]
+    coefficients = fft.dctn(coefficients, axes=walls, norm="ortho") if walls else coefficients
+    coefficients = abs(fft.fftn(coefficients, axes=rings, norm="ortho")) if rings else coefficients
+    cells = coefficients[(0,) * len(kept)].size
+    variance = (coefficients**2).reshape(*coefficients.shape[: len(kept)], -1) / cells
     waves = _waves(context.sea, context.periodic)
     edges = _octaves(waves)
     band = np.searchsorted(edges, waves, side="right") - 1  # of the mean: -1
-    summed = np.stack([variance[..., band == each].sum(-1) for each in range(len(edges))], -1)
+    summed = np.stack([variance[..., band == octave].sum(-1) for octave in range(len(edges))], -1)
     coords = {dim: field[dim] for dim in kept if dim in field.coords}
     return xr.DataArray(summed, {**coords, "band": edges}, (*kept, "band"))
 
@@ -49,8 +50,8 @@ def _waves(grid: "xr.DataArray", periodic: tuple[str, ...]) -> "_Array":
     waves = np.zeros(())
     for dim, size in grid.sizes.items():
         whole = abs(np.fft.fftfreq(size, 1 / size))
-        own = whole if dim in periodic else np.arange(size) / 2
-        waves = np.hypot(waves[..., None], own)
+        along = whole if dim in periodic else np.arange(size) / 2
+        waves = np.hypot(waves[..., None], along)
     return waves.ravel()
 
 
@@ -59,5 +60,5 @@ def _octaves(waves: "_Array") -> list[float]:
     import numpy as np
 
     lowest = waves[waves > 0].min(initial=1.0)
-    first, last = (int(np.floor(np.log2(each))) for each in (lowest, max(waves.max(), 1.0)))
-    return [2.0**each for each in range(first, last + 1)]
+    first, last = (int(np.floor(np.log2(number))) for number in (lowest, max(waves.max(), 1.0)))
+    return [2.0**exponent for exponent in range(first, last + 1)]

@@ -46,15 +46,15 @@ def over_splits(
         )
     parts = -(-members // most)
     size = -(-members // parts)
-    own = in_random_order(forecast, context, _MEMBERS)
+    shuffled = in_random_order(forecast, context, _MEMBERS)
     law = in_random_order(law_of(forecast, context), context, _DRAWS)
     total = None
     for part in range(parts):
-        group, turned = _turned(own, part * size), _turned(law, part * draws // parts)
+        group, turned = _turned(shuffled, part * size), _turned(law, part * draws // parts)
         edges = [*range(0, size * count + 1, size), draws]
         drawn = [turned.isel(member=slice(*edges[k : k + 2])) for k in range(count + 1)]
-        found = of(group.isel(member=slice(size)), drawn)
-        total = found if total is None else total + found
+        statistics = of(group.isel(member=slice(size)), drawn)
+        total = statistics if total is None else total + statistics
     assert total is not None  # noqa: S101 # there is at least one part
     return total / parts if parts > 1 else total
 
@@ -79,8 +79,8 @@ def in_random_order(drawn: "xr.DataArray", context: Context, stream: int) -> "xr
     order = np.take_along_axis(places, chosen, 1).reshape(inits, leads, members)
     index = order.reshape(*order.shape, *[1] * (ordered.ndim - 3))
     values = np.take_along_axis(ordered.to_numpy(), index, 2)
-    found = ordered.drop_vars("member", errors="ignore").copy(data=values)
-    return found.transpose(*drawn.dims)
+    shuffled = ordered.drop_vars("member", errors="ignore").copy(data=values)
+    return shuffled.transpose(*drawn.dims)
 
 
 def _along(ordered: "xr.DataArray", context: Context) -> "_Array":

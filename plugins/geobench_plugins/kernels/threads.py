@@ -34,12 +34,12 @@ def over_rows(kernel: Callable[[int, int], None], rows: int, *, block: int = 1) 
         return
     edges = [min(rows, blocks * worker // workers * block) for worker in range(workers + 1)]
     done = [_pool(workers).submit(kernel, *edge) for edge in pairwise(edges)]
-    for each in done:
-        each.result()
+    for future in done:
+        future.result()
 
 
 def scratch(size: int, dtype: npt.DTypeLike) -> npt.NDArray[np.floating]:
     """Zeros for one thread, from the start of a cache line: loads across two are slow."""
-    found = np.zeros(size + CACHE_LINE, dtype)
-    first = -found.ctypes.data % CACHE_LINE // found.itemsize
-    return found[first : first + size]
+    buffer = np.zeros(size + CACHE_LINE, dtype)
+    first = -buffer.ctypes.data % CACHE_LINE // buffer.itemsize
+    return buffer[first : first + size]

@@ -34,19 +34,19 @@ def _stage(x, y, s, f, out_x, out_y, pull, sites, fast, numbers, step):
     line = sites * LANES
     for j in range(line):
         pull[j] = f[line + j]
-    for each in range(2, fast + 1):
-        one = f[each * line : (each + 1) * line]
+    for index in range(2, fast + 1):
+        one = f[index * line : (index + 1) * line]
         for j in range(line):
             pull[j] += one[j]
-    for each in range(1, fast + 1):
+    for index in range(1, fast + 1):
         # Slices, so that numba sees no index that might be negative, and LLVM vectorises.
-        here = each * line
-        before, own = f[here - line : here], f[here : here + line]
+        here = index * line
+        before, current = f[here - line : here], f[here : here + line]
         after, second = f[here + line : here + 2 * line], f[here + 2 * line : here + 3 * line]
         start, result = y[here : here + line], out_y[here : here + line]
         for j in range(line):
             change = advection * after[j] * (before[j] - second[j])
-            change += coupling * s[j + 2 * LANES] - damping * own[j]
+            change += coupling * s[j + 2 * LANES] - damping * current[j]
             result[j] = start[j] + step * change
     for j in range(line):
         change = (s[j + 3 * LANES] - s[j]) * s[j + LANES] - s[j + 2 * LANES] + forcing
@@ -60,8 +60,12 @@ def _combine(x, a, b, c, d, sixth):
     """Set x to x + dt/6 (k1 + 2 k2 + 2 k3 + k4), from the states a, b, c and d = x + dt k4."""
     third = sixth + sixth
     for j in range(x.size):
-        own, twice = x[j], b[j] - x[j]
-        x[j] = own + third * ((a[j] - own) + (twice + twice) + (c[j] - own)) + sixth * (d[j] - own)
+        start, twice = x[j], b[j] - x[j]
+        x[j] = (
+            start
+            + third * ((a[j] - start) + (twice + twice) + (c[j] - start))
+            + sixth * (d[j] - start)
+        )
 
 
 @njit(nogil=True, fastmath=_SUMS, cache=True)
@@ -85,8 +89,8 @@ def advance(state, out, numbers, steps, substeps, init, member, lead, k0, k1, fi
             own_init[lane], own_member[lane] = init[row], member[row]
             for site in range(sites):
                 x[(site + 2) * LANES + lane] = state[row, 0, site]
-                for each in range(fast):
-                    y[((each + 1) * sites + site) * LANES + lane] = state[row, 1 + each, site]
+                for index in range(fast):
+                    y[((index + 1) * sites + site) * LANES + lane] = state[row, 1 + index, site]
         close_ring(x, sites)
         _close_fast(y, sites, fast)
         for step in range(steps * substeps):
@@ -105,7 +109,7 @@ def advance(state, out, numbers, steps, substeps, init, member, lead, k0, k1, fi
         for lane in range(min(LANES, stop - block)):
             for site in range(sites):
                 out[block + lane, 0, site] = x[(site + 2) * LANES + lane]
-                for each in range(fast):
-                    out[block + lane, 1 + each, site] = y[
-                        ((each + 1) * sites + site) * LANES + lane
+                for index in range(fast):
+                    out[block + lane, 1 + index, site] = y[
+                        ((index + 1) * sites + site) * LANES + lane
                     ]

@@ -22,11 +22,11 @@ def excess(members: Array, draws: Array) -> Array:
     between neighbours of the sorted values counts by how many members and draws are left of it,
     by `gap_weights`: no group is formed. NaN where a value is.
     """
-    x, y = (np.sort(np.ascontiguousarray(each, np.float64), 1) for each in (members, draws))
+    x, y = (np.sort(np.ascontiguousarray(sample, np.float64), 1) for sample in (members, draws))
     weights = gap_weights(x.shape[1], y.shape[1])
-    found = np.empty((x.shape[0], x.shape[2]))
-    over_rows(lambda first, stop: _excess(x, y, weights, found, first, stop), len(x))
-    return found
+    excesses = np.empty((x.shape[0], x.shape[2]))
+    over_rows(lambda first, stop: _excess(x, y, weights, excesses, first, stop), len(x))
+    return excesses
 
 
 @cache
@@ -38,11 +38,13 @@ def gap_weights(members: int, draws: int) -> Array:
     point mass: its groups are all alike.
     """
     size = (draws if members == 1 else min(members, draws)) // 2
-    (left, own), (other_left, other) = (_of_groups(count, size) for count in (members, draws))
+    (left, within), (other_left, other_within) = (
+        _of_groups(count, size) for count in (members, draws)
+    )
     apart = left @ (1 - other_left).T + (1 - left) @ other_left.T
-    found: Array = apart / size - (own[:, None] + other) / 2
-    found[abs(found) < 1e-12] = 0  # but for rounding: a far value is not to count by that
-    return found
+    weights: Array = apart / size - (within[:, None] + other_within) / 2
+    weights[abs(weights) < 1e-12] = 0  # but for rounding: a far value is not to count by that
+    return weights
 
 
 def _of_groups(count: int, size: int) -> tuple[Array, Array]:
@@ -73,7 +75,7 @@ def _chances(count: int, size: int) -> list[list[int]]:
 
 
 @njit(nogil=True, cache=True)
-def _excess(x, y, weights, found, first, stop):
+def _excess(x, y, weights, excesses, first, stop):
     m, k = x.shape[1], y.shape[1]
     for case in range(first, stop):
         for point in range(x.shape[2]):
@@ -90,4 +92,4 @@ def _excess(x, y, weights, found, first, stop):
                     j += 1
                 before = here
             bad = np.isnan(x[case, m - 1, point]) or np.isnan(y[case, k - 1, point])
-            found[case, point] = np.nan if bad else total
+            excesses[case, point] = np.nan if bad else total

@@ -124,8 +124,8 @@ class _Lagged(_StartedApart):
         lag = noise.at(0).use("lag").integers(self._lags, 1).view(-1, *[1] * (history.ndim - 2))
         past, states = history[:, : self._of.history], []
         for time in range(2 - self._lags, leads + 1):
-            own = noise.at(time) if time > 0 else noise.use(f"before/{-time}").at(1)
-            state = self._of.step(past, own)
+            step_noise = noise.at(time) if time > 0 else noise.use(f"before/{-time}").at(1)
+            state = self._of.step(past, step_noise)
             if time <= 0:  # members with less lag still know the truth
                 state = torch.where(lag <= -time, history[:, time - 1], state)
             else:

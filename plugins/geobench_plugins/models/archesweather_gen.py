@@ -81,19 +81,19 @@ class ArchesWeatherGen(Generative):
         initialise(network, run.noise("weights", 1))
         forecaster = _AroundTheMean(mean, Denoising(network, self.frames + 1, self.sampler))
         shares = (1 - self.mean_share - self.tuning_share, self.tuning_share)
-        for place, (part, share) in enumerate(zip((known, unknown), shares, strict=True), 1):
+        for index, (part, share) in enumerate(zip((known, unknown), shares, strict=True), 1):
             if share:
                 how = self._how(share, self.tuning_rate if part is unknown else 1.0)
                 loss = self._loss(network, _drawing(part, self.frames), how)
-                optimise(loss, how, run.part(place, 3), forecaster)
+                optimise(loss, how, run.part(index, 3), forecaster)
         return forecaster
 
     def restore(self, weights: "Mapping[str, Tensor]", task: "Task") -> Forecaster:
         """Rebuild the networks and load their weights."""
         parts: tuple[dict[str, Tensor], ...] = ({}, {})
         for key, value in weights.items():
-            place, _, name = key.partition(".")
-            parts[int(place)][name] = value
+            number, _, name = key.partition(".")
+            parts[int(number)][name] = value
         network = self._network(task.spec, self.frames + 1)
         network.load_state_dict(parts[1])
         mean = self._mean.restore(parts[0], task)
@@ -145,15 +145,15 @@ def _with_means(training: "Training", mean: Forecaster, frames: int) -> "Trainin
     trajectories, times, channels, *grid = training.train.shape
     both = training.room.empty(trajectories, times, 2 * channels, *grid)
     both = both.to(training.train.device)
-    for own, out in zip(training.train, both, strict=True):
-        out[:, :channels], out[:, channels:] = own, 0
-        past = own.unfold(0, frames, 1)[:-1].movedim(-1, 1)  # (time, frame, channel, *grid)
+    for states, out in zip(training.train, both, strict=True):
+        out[:, :channels], out[:, channels:] = states, 0
+        past = states.unfold(0, frames, 1)[:-1].movedim(-1, 1)  # (time, frame, channel, *grid)
         places = torch.arange(len(past), device=past.device)
-        for each in torch.split(places, _AT_ONCE):
-            noise = Noise.rows(0, "mean", len(each)).to(past.device).at(1)
+        for chunk in torch.split(places, _AT_ONCE):
+            noise = Noise.rows(0, "mean", len(chunk)).to(past.device).at(1)
             with torch.no_grad():
-                out[each + frames, channels:] = mean.step(past[each], noise)
-        training.room.used(1, own.nbytes + out.nbytes)
+                out[chunk + frames, channels:] = mean.step(past[chunk], noise)
+        training.room.used(1, states.nbytes + out.nbytes)
     return replace(training, train=both)
 
 

@@ -118,7 +118,7 @@ class Emulator(EnsembleModel):
             initialise(network, part.noise("weights", 1))
             forecaster = self._forecaster(Networks([network]))
             phases = self._phases()
-            for place, (how, alone) in enumerate(phases):
+            for phase, (how, alone) in enumerate(phases):
                 loss = EnsembleLoss(
                     network,
                     training,
@@ -130,8 +130,8 @@ class Emulator(EnsembleModel):
                 )
                 # Single members may be equal; those of an ensemble need a while to come apart.
                 apart = max(0.5, (1 + alone) / 2) if alone < 1 else math.inf
-                own = part.part(place, len(phases))
-                optimise(loss, how, own, forecaster, spread_from=apart)
+                phase_run = part.part(phase, len(phases))
+                optimise(loss, how, phase_run, forecaster, spread_from=apart)
             networks.append(network)
             if self.kept < 1:
                 run.log["dropped"] = network.scaling.dropped
@@ -185,12 +185,12 @@ def _cut(stages: tuple[Stage, ...], at: float) -> "list[tuple[float, tuple[Stage
     bounds = [0.0, *itertools.accumulate(stage.share for stage in stages)]
     parts = []
     for low, high in ((0.0, at), (at, 1.0)):
-        own = [
+        inside = [
             stage.model_copy(update={"share": (min(end, high) - max(start, low)) / (high - low)})
             for stage, (start, end) in zip(stages, itertools.pairwise(bounds), strict=True)
             if min(end, high) - max(start, low) > _SLIVER
         ]
-        parts.append((high - low, tuple(own)))
+        parts.append((high - low, tuple(inside)))
     return parts
 
 

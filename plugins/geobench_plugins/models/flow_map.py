@@ -41,8 +41,8 @@ class FlowMap(Generative):
 
     @model_validator(mode="after")
     def _in_long_steps(self) -> Self:
-        own = {"method": "euler", "noise_scale": self.sampler.noise_scale}
-        if self.sampler not in [Sampler(evaluations=steps, **own) for steps in _STEPS]:
+        options = {"method": "euler", "noise_scale": self.sampler.noise_scale}
+        if self.sampler not in [Sampler(evaluations=steps, **options) for steps in _STEPS]:
             raise ValueError(
                 "sampler: a flow map is drawn in evaluations: 1, 2, 4 or 8; of the other fields "
                 "noise_scale alone can differ"

@@ -84,8 +84,8 @@ class Generative(EnsembleModel):
     def _how(self, share: float, rate: float = 1.0) -> Optimisation:
         """Training with a share of the budget, and of the learning rate."""
         passes = max(1, round(share * self.training.passes))
-        own = {"passes": passes, "learning_rate": rate * self.training.learning_rate}
-        return Optimisation.model_validate(dict(self.training) | own)
+        changes = {"passes": passes, "learning_rate": rate * self.training.learning_rate}
+        return Optimisation.model_validate(dict(self.training) | changes)
 
     def restore(self, weights: "Mapping[str, Tensor]", task: "Task") -> Forecaster:
         """Rebuild the network and load its weights."""

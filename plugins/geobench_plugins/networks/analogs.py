@@ -67,7 +67,7 @@ class Library:
         """Return the same on a device."""
         if self.states.device == device:
             return self
-        states, mean, std = (each.to(device) for each in (self.states, self.mean, self.std))
+        states, mean, std = (tensor.to(device) for tensor in (self.states, self.mean, self.std))
         return Library(states, mean, std, frames=self.frames, spec=self.spec)
 
     def squares(self, past: Tensor) -> Tensor:
@@ -89,8 +89,8 @@ class Library:
 
     def windows(self) -> Tensor:
         """All windows `(window, frame, channel, *grid)`: a view of the states."""
-        found = self.states[:, :-1].unfold(1, self.frames, 1)
-        return found.movedim(-1, 2).flatten(0, 1)
+        windows = self.states[:, :-1].unfold(1, self.frames, 1)
+        return windows.movedim(-1, 2).flatten(0, 1)
 
     def normal(self, past: Tensor) -> Tensor:
         """Anomalies in standard deviations, as the states are."""
@@ -103,8 +103,10 @@ class Library:
         """Sum distances (…, state) to each frame over the frames of a window: (…, window)."""
         trajectories = len(self.states)
         parts = [
-            each.view(*each.shape[:-1], trajectories, -1)[..., place : place + self._starts]
-            for place, each in enumerate(frames)
+            distances.view(*distances.shape[:-1], trajectories, -1)[
+                ..., index : index + self._starts
+            ]
+            for index, distances in enumerate(frames)
         ]
         return torch.stack(parts).sum(0).flatten(-2)
 
@@ -134,8 +136,8 @@ class LocalIndex:
 
     def _values(self, past: Tensor, cells: Tensor) -> "Array":
         """Numbers `(row, frame x channel x cell)` of which squares of differences are summed."""
-        found: Array = (past[..., cells] * self._root[cells]).double().flatten(1).numpy()
-        return found
+        values: Array = (past[..., cells] * self._root[cells]).double().flatten(1).numpy()
+        return values
 
     def nearest(self, past: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """The `count` nearest windows at every cell, and the logarithms of their weights.
@@ -148,8 +150,8 @@ class LocalIndex:
         squares = torch.zeros(len(past), len(self._trees), count + 1, dtype=torch.float64)
         for cell, (tree, columns) in enumerate(zip(self._trees, self._columns, strict=True)):
             if tree is not None:
-                far, found = tree.query(self._values(given, torch.from_numpy(columns)), count + 1)
-                places[:, cell] = torch.from_numpy(found[:, :-1])
+                far, indices = tree.query(self._values(given, torch.from_numpy(columns)), count + 1)
+                places[:, cell] = torch.from_numpy(indices[:, :-1])
                 squares[:, cell] = torch.from_numpy(far).square()
         logs = _logs(squares).float()
         shape = (len(past), *self._library.spec.grid, count)
@@ -161,28 +163,28 @@ def neighbourhoods(spec: StateSpec, reach: int) -> list[Tensor]:
 
     There is nothing beyond a wall; a periodic dim that is too short is taken whole.
     """
-    along = [[_near(dim, place, reach) for place in range(dim.size)] for dim in spec.dims]
+    along = [[_near(dim, index, reach) for index in range(dim.size)] for dim in spec.dims]
     strides = [math.prod(spec.grid[axis + 1 :]) for axis in range(len(spec.dims))]
-    found = []
+    neighbours = []
     for around in itertools.product(*along):
         flat = torch.zeros(1, dtype=torch.long)
-        for own, stride in zip(around, strides, strict=True):
-            flat = (flat[:, None] + torch.tensor(own) * stride).flatten()
-        found.append(flat)
-    return found
+        for indices, stride in zip(around, strides, strict=True):
+            flat = (flat[:, None] + torch.tensor(indices) * stride).flatten()
+        neighbours.append(flat)
+    return neighbours
 
 
-def _near(dim: Dimension, place: int, reach: int) -> list[int]:
+def _near(dim: Dimension, index: int, reach: int) -> list[int]:
     if dim.periodic and 2 * reach + 1 >= dim.size:
         return list(range(dim.size))
-    steps = range(place - reach, place + reach + 1)
+    steps = range(index - reach, index + reach + 1)
     return [step % dim.size for step in steps if dim.periodic or 0 <= step < dim.size]
 
 
 def nearest(squares: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The `count` nearest windows along the last dim, and the logarithms of their weights."""
-    found, places = squares.topk(count + 1, largest=False)
-    return places[..., :-1], _logs(found)
+    smallest, places = squares.topk(count + 1, largest=False)
+    return places[..., :-1], _logs(smallest)
 
 
 def _logs(squares: Tensor) -> Tensor:

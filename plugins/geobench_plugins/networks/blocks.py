@@ -32,8 +32,8 @@ class Residual(nn.Module):
         if mask is not None:
             hidden = hidden * mask
         branch = self.last(hidden)
-        found: Tensor = features + (branch if gate is None else gate * branch)
-        return found
+        output: Tensor = features + (branch if gate is None else gate * branch)
+        return output
 
 
 class Chain(nn.Module):

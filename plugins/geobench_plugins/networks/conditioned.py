@@ -73,12 +73,12 @@ class Conditioned(nn.Module):
         resolution, or the masks of dropout; () if there is none. All of variance one: a field is
         drawn afresh at each resolution, as the mean of a finer one would be too small.
         """
-        own = self._conditioning
-        if own.how == "dropout":
+        conditioning = self._conditioning
+        if conditioning.how == "dropout":
             return self._masks(noise)
-        drawn = [noise.use("vector").normal(own.vector)] if own.vector else []
-        for level, grid in enumerate(self._grids if own.field else ()):
-            field = noise.use(f"field/{level}").normal(*grid, own.field)
+        drawn = [noise.use("vector").normal(conditioning.vector)] if conditioning.vector else []
+        for level, grid in enumerate(self._grids if conditioning.field else ()):
+            field = noise.use(f"field/{level}").normal(*grid, conditioning.field)
             drawn.append(self.smoothers[level](field) if self.smoothers else field)
         return tuple(drawn)
 
@@ -89,44 +89,44 @@ class Conditioned(nn.Module):
 
         `embedding` (row, embedding) is a further condition (a flow time, later).
         """
-        own = self._conditioning
+        conditioning = self._conditioning
         if self._embedding != (0 if embedding is None else embedding.shape[-1]):
             raise ValueError(f"expected an embedding of {self._embedding} numbers a row")
         if self._land:
             x = x * self.sea
         rows, grid = len(x), x.shape[1:-1]
         channels = [x, self.geography.expand(rows, *grid, -1)]
-        masks = draws if own.how == "dropout" else (None,) * len(self.body.hidden)
+        masks = draws if conditioning.how == "dropout" else (None,) * len(self.body.hidden)
         conditions = [Condition()] * len(self.body.levels)
-        if own.how != "dropout":
+        if conditioning.how != "dropout":
             vector, fields = self._encoded(draws, embedding)
-            if own.how == "input":
+            if conditioning.how == "input":
                 if vector is not None:
                     wide = vector.view(rows, *[1] * len(grid), -1)
                     channels.append(wide.expand(-1, *grid, -1))
                 channels += [field for field in fields if field is not None]
             else:
                 conditions = [Condition(vector, field) for field in fields]
-        found: Tensor = self.body(torch.cat(channels, -1), conditions, masks)
-        return found * self.sea if self._land else found
+        output: Tensor = self.body(torch.cat(channels, -1), conditions, masks)
+        return output * self.sea if self._land else output
 
     def _masks(self, noise: Noise) -> tuple[Tensor, ...]:
         """Of dropout: 0, or what keeps the mean."""
         kept = 1 - self._conditioning.dropout
         return tuple(
-            (noise.use(f"mask/{place}").uniform(*shape) < kept).float() / kept
-            for place, shape in enumerate(self.body.hidden)
+            (noise.use(f"mask/{index}").uniform(*shape) < kept).float() / kept
+            for index, shape in enumerate(self.body.hidden)
         )
 
     def _encoded(
         self, draws: tuple[Tensor, ...], embedding: Tensor | None
     ) -> tuple[Tensor | None, list[Tensor | None]]:
         """The vector of a row, and the field of each resolution."""
-        own = self._conditioning
-        vectors, fields = draws[: bool(own.vector)], draws[bool(own.vector) :]
-        parts = [self.encoders["vector"](each) for each in vectors]
+        conditioning = self._conditioning
+        vectors, fields = draws[: bool(conditioning.vector)], draws[bool(conditioning.vector) :]
+        parts = [self.encoders["vector"](drawn) for drawn in vectors]
         parts += [] if embedding is None else [embedding]
         vector = torch.cat(parts, -1) if parts else None
-        if not own.field:
+        if not conditioning.field:
             return vector, [None] * len(self._grids)
         return vector, [self.encoders["field"](field) for field in fields]

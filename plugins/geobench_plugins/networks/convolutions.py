@@ -30,8 +30,8 @@ class LineConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """One matrix product."""
-        found: Tensor = self.mix(neighbours(x, self._reach, periodic=self._periodic))
-        return found
+        output: Tensor = self.mix(neighbours(x, self._reach, periodic=self._periodic))
+        return output
 
 
 class PlaneConvolution(Drawn):
@@ -47,7 +47,7 @@ class PlaneConvolution(Drawn):
         self.bias = nn.Parameter(torch.zeros(outputs))
         self._periodic = periodic
         self._stride = stride
-        self._zeros = tuple(int(not each) for each in periodic)
+        self._zeros = tuple(int(not is_periodic) for is_periodic in periodic)
 
     def forward(self, x: Tensor) -> Tensor:
         """By the library's own kernel, on the same memory."""
@@ -56,5 +56,5 @@ class PlaneConvolution(Drawn):
                 first, last = x.narrow(dim, 0, 1), x.narrow(dim, x.shape[dim] - 1, 1)
                 x = torch.cat([last, x, first], dim)
         planes = x.permute(0, 3, 1, 2)
-        found = functional.conv2d(planes, self.weight, self.bias, self._stride, self._zeros)
-        return found.permute(0, 2, 3, 1)
+        output = functional.conv2d(planes, self.weight, self.bias, self._stride, self._zeros)
+        return output.permute(0, 2, 3, 1)

@@ -79,8 +79,8 @@ class Denoiser(nn.Module):
         phase = torch.cat([t[:, None] * self.frequencies for t in times], -1)
         waves = torch.cat([phase.sin(), phase.cos()], -1)
         condition = self.condition(functional.gelu(self.wide(waves)))
-        found: Tensor = self.inner(torch.cat([given, x], -1), (), condition)
-        return found
+        output: Tensor = self.inner(torch.cat([given, x], -1), (), condition)
+        return output
 
     def draw(self, given: Tensor, start: Tensor, sampler: "Sampler", noise: Noise) -> Tensor:
         """Follow the path of every row from `start`, noise of standard deviation one."""
@@ -95,13 +95,13 @@ class Denoiser(nn.Module):
     def denoise(self, given: Tensor, x: Tensor, t: float) -> Tensor:
         """D(x, t), of all rows at one time."""
         times = x.new_full((len(x),), t)
-        found: Tensor = self(given, x, times)
+        output: Tensor = self(given, x, times)
         if self.prediction == "velocity":
-            return x - t * found
+            return x - t * output
         if self.prediction == "sample":
-            return found
+            return output
         _, kept, scale = preconditioning(times, x.ndim)
-        return kept * x + scale * found
+        return kept * x + scale * output
 
 
 def preconditioning(sigma: Tensor, ndim: int) -> tuple[Tensor, Tensor, Tensor]:

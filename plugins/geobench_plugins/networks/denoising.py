@@ -56,13 +56,13 @@ class DenoisingLoss(nn.Module):
         straight = network.prediction != "preconditioned"
         wide = t.view(-1, *[1] * (change.ndim - 1))
         x = ((1 - wide) * change if straight else change) + wide * fresh
-        found = network(network.scaling.inputs(given), x, t).float()
+        output = network(network.scaling.inputs(given), x, t).float()
         if not straight:
             _, kept, scale = preconditioning(t, x.ndim)
-            return self._squares(found - (change - kept * x) / scale)
+            return self._squares(output - (change - kept * x) / scale)
         if network.prediction == "velocity":
-            return t.square() * self._weights(t) * self._squares(found - (fresh - change))
-        return self._weights(t) * self._squares(found - change)
+            return t.square() * self._weights(t) * self._squares(output - (fresh - change))
+        return self._weights(t) * self._squares(output - change)
 
     def _weights(self, t: Tensor) -> Tensor:
         if self._weight == "velocity":

@@ -34,10 +34,10 @@ def crps(ensemble: Tensor, target: Tensor, alpha: float = 1.0) -> Tensor:
     if ensemble.shape[1] == 1:
         return (_single(ensemble) - _single(target)[:, None]).abs().mean()
     with torch.autocast(target.device.type, enabled=False):  # its matrix products would be halves
-        found: Tensor = _CRPS.apply(  # type: ignore[no-untyped-call] # torch leaves it so
+        score: Tensor = _CRPS.apply(  # type: ignore[no-untyped-call] # torch leaves it so
             _single(ensemble), _single(target), alpha
         )
-    return found
+    return score
 
 
 @functools.cache
@@ -86,8 +86,8 @@ class _CRPS(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         (slope,) = ctx.saved_tensors
-        own = slope * upstream
-        return own, -own.sum(1) if ctx.needs_input_grad[1] else None, None
+        gradient = slope * upstream
+        return gradient, -gradient.sum(1) if ctx.needs_input_grad[1] else None, None
 
 
 def energy(
@@ -133,14 +133,14 @@ def variogram(
     """
     check(ensemble, target)
     terms = []
-    for place, around in enumerate(_around(target, periodic)):
-        _check_fits("a reach", reach, target.shape[1 + place] - 1)
+    for axis, around in enumerate(_around(target, periodic)):
+        _check_fits("a reach", reach, target.shape[1 + axis] - 1)
         for step in range(1, reach + 1):
-            drawn = _power(_increments(ensemble, step, 2 + place, around), order)
-            seen = _power(_increments(target, step, 1 + place, around), order)
+            drawn = _power(_increments(ensemble, step, 2 + axis, around), order)
+            seen = _power(_increments(target, step, 1 + axis, around), order)
             score = (seen - drawn.mean(1)) ** 2 - drawn.var(1) / drawn.shape[1]
             if area is not None:
-                both = _products(area, step, place, around)
+                both = _products(area, step, axis, around)
                 score = score * (both / both.mean())
             terms.append(score.mean())
     return torch.stack(terms).mean()
@@ -163,12 +163,12 @@ def multi_scale(
     check(ensemble, target)
     goes_around = _around(target, periodic)
     areas = [
-        None if area is None else _pooled(area[None], each, 1, goes_around) for each in windows
+        None if area is None else _pooled(area[None], window, 1, goes_around) for window in windows
     ]
     drawn, seen = (
         [
-            _means(x, each, lead, goes_around, area, own)
-            for each, own in zip(windows, areas, strict=True)
+            _means(x, window, lead, goes_around, area, pooled_area)
+            for window, pooled_area in zip(windows, areas, strict=True)
         ]
         for x, lead in ((ensemble, 2), (target, 1))
     )
@@ -176,8 +176,10 @@ def multi_scale(
         drawn, seen = _bands(drawn), _bands(seen)
     scores = torch.stack(
         [
-            crps(x, y) if own is None else crps(x * _cut(own, y), y * _cut(own, y))
-            for x, y, own in zip(drawn, seen, areas, strict=True)
+            crps(x, y)
+            if pooled_area is None
+            else crps(x * _cut(pooled_area, y), y * _cut(pooled_area, y))
+            for x, y, pooled_area in zip(drawn, seen, areas, strict=True)
         ]
     )
     weight = scores.new_tensor(weights or [1.0] * len(windows))

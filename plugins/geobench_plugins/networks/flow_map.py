@@ -67,8 +67,8 @@ class Distillation(nn.Module):
         start = paths.use("start of flow").normal(*given.shape[3:], given.shape[2])
         states = self.path(inputs, start, paths)
         steps = 2 ** noise.use("steps").integers(_HALVINGS + 1, 1)[:, 0]
-        place = (noise.use("place").uniform(1)[:, 0] * steps).long()
-        return self.at(inputs, states, path, steps, place).mean()
+        step = (noise.use("place").uniform(1)[:, 0] * steps).long()
+        return self.at(inputs, states, path, steps, step).mean()
 
     @torch.no_grad()
     def path(self, inputs: Tensor, start: Tensor, noise: Noise) -> Tensor:
@@ -80,15 +80,15 @@ class Distillation(nn.Module):
         return torch.stack([start, *along(denoise, start, TEACHER, Path(True), noise)])
 
     def at(
-        self, inputs: Tensor, states: Tensor, row: Tensor, steps: Tensor, place: Tensor
+        self, inputs: Tensor, states: Tensor, row: Tensor, steps: Tensor, step: Tensor
     ) -> Tensor:
-        """Loss of rows: the step from `place` to the next, of a map of so many steps, of a path."""
+        """Loss of rows, each of a path: step number `step` of a map of `steps` steps."""
         finest = len(states) - 1
-        first, last = place * finest // steps, (place + 1) * finest // steps
+        first, last = step * finest // steps, (step + 1) * finest // steps
         times = torch.tensor(TEACHER.times(), device=states.device)
         t, span = times[first], times[first] - times[last]
         x, after = states[first, row], states[last, row]
-        found: Tensor = self.network(inputs[row], x, t, span).float()
+        output: Tensor = self.network(inputs[row], x, t, span).float()
         target = (x - after) / span.view(-1, *[1] * (x.ndim - 1))
-        squares = self.network.scaling.weigh((found - target).square())
+        squares = self.network.scaling.weigh((output - target).square())
         return squares.flatten(1).mean(1)

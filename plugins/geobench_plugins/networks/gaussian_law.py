@@ -46,15 +46,15 @@ class LowRankNormal(NamedTuple):
             square = rest.square().sum(-1) + a.square().sum((-2, -1))
             halves = root.diagonal(dim1=-2, dim2=-1).log().sum(-1).to(x.dtype)
             logs = self.std.log().sum(-1) + halves
-        found: Tensor = 0.5 * square + logs + 0.5 * math.log(2 * math.pi) * x.shape[-1]
-        return found
+        loss: Tensor = 0.5 * square + logs + 0.5 * math.log(2 * math.pi) * x.shape[-1]
+        return loss
 
     def draw(self, noise: Noise) -> Tensor:
         """Draw (row, number), one for each row of `noise`."""
         dtype = self.mean.dtype
-        own = noise.use("diagonal").normal(self.mean.shape[-1], dtype=dtype)
+        diagonal = noise.use("diagonal").normal(self.mean.shape[-1], dtype=dtype)
         common = noise.use("factors").normal(self.factors.shape[-1], dtype=dtype)
-        return self.mean + self.std * own + (self.factors @ common[..., None])[..., 0]
+        return self.mean + self.std * diagonal + (self.factors @ common[..., None])[..., 0]
 
 
 class Bumps(nn.Module):
@@ -76,8 +76,9 @@ class Bumps(nn.Module):
         tables = [_bumps(dim, spacing, reach) for dim in spec.dims]
         weights, places = torch.ones(1), torch.zeros(1, dtype=torch.long)
         self.centres = 1
-        for own, which, count in tables:  # (*grid so far, slot), times (cell, slot) of the next
-            weights = (weights[..., None, :, None] * own[:, None]).flatten(-2)
+        # (*grid so far, slot), times (cell, slot) of the next
+        for dim_weights, which, count in tables:
+            weights = (weights[..., None, :, None] * dim_weights[:, None]).flatten(-2)
             places = (places[..., None, :, None] * count + which[:, None]).flatten(-2)
             self.centres *= count
         self.slots = weights.shape[-1]
@@ -135,8 +136,8 @@ class DiagonalChange(nn.Module):
 
     def forward(self, past: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and standard deviation of what `Scaling.residual` gives, flattened."""
-        found = self.inner(self.scaling.inputs(past)).float()
-        mean, log_std = found.unflatten(-1, (-1, 2)).unbind(-1)
+        output = self.inner(self.scaling.inputs(past)).float()
+        mean, log_std = output.unflatten(-1, (-1, 2)).unbind(-1)
         moving = self.scaling.moving
         std = torch.where(moving, _FLOOR + log_std.exp(), 1.0)
         return (mean * moving).flatten(1), std.flatten(1)
@@ -164,21 +165,21 @@ class Factors(nn.Module):
         super().__init__()
         self._channels, self._rank, self._local = len(spec.variables), rank, local
         self.bumps = Bumps(spec, spacing, reach)
-        each = 1 + rank + local * self.bumps.slots
+        numbers = 1 + rank + local * self.bumps.slots
         self.inner = Conditioned(
             spec,
             backbone,
             Conditioning(noise="none"),
             inputs=frames * self._channels,
-            outputs=self._channels * each,
+            outputs=self._channels * numbers,
         )
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return the correction and the factors of each row."""
-        found = self.inner(inputs).float()
-        found = found.view(*found.shape[:-1], self._channels, -1)
-        near = found.shape[-1] - 1 - self._rank
-        log_correction, common, near = found.split((1, self._rank, near), -1)
+        output = self.inner(inputs).float()
+        output = output.view(*output.shape[:-1], self._channels, -1)
+        near = output.shape[-1] - 1 - self._rank
+        log_correction, common, near = output.split((1, self._rank, near), -1)
         near = near.view(*near.shape[:-1], self.bumps.slots, self._local)
         factors = torch.cat([common, self.bumps(near)], -1)
         return log_correction[..., 0].exp().flatten(1), factors.flatten(1, -2)

@@ -23,11 +23,13 @@ def features(spec: StateSpec, *, coordinates: bool) -> Tensor:
     for axis, dim in enumerate(spec.dims if coordinates else ()):
         if dim.periodic:
             phase = torch.arange(dim.size) * (2 * math.pi / dim.size)
-            place = torch.stack([phase.sin(), phase.cos(), (2 * phase).sin(), (2 * phase).cos()])
+            coordinate = torch.stack(
+                [phase.sin(), phase.cos(), (2 * phase).sin(), (2 * phase).cos()]
+            )
         else:
-            place = torch.linspace(-1, 1, dim.size)[None]
+            coordinate = torch.linspace(-1, 1, dim.size)[None]
         shape = [dim.size if other == axis else 1 for other in range(len(spec.dims))]
-        channels.append(place.T.reshape(*shape, -1).expand(*spec.grid, -1))
+        channels.append(coordinate.T.reshape(*shape, -1).expand(*spec.grid, -1))
     if spec.land or not all(dim.periodic for dim in spec.dims):
         channels.append(mask(spec))
     return torch.cat(channels, -1)

@@ -36,8 +36,8 @@ def precisely(layer: nn.Module, x: Tensor) -> Tensor:
     For the last layer: rounding its output to half would drown small differences between members.
     """
     with torch.autocast(x.device.type, enabled=False):
-        found: Tensor = layer(x)
-    return found
+        output: Tensor = layer(x)
+    return output
 
 
 def initialise(network: nn.Module, noise: Noise) -> None:

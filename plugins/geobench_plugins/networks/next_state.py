@@ -120,11 +120,11 @@ class EnsembleLoss(nn.Module):
         noise = batch.noise(self._how.rows // members)
         states = self._training.windows(noise, self._frames, batch.leads)
         past = states[:, : self._frames].repeat_interleave(members, 0)
-        each, scaling = noise.members(members), self.network.scaling
+        member_noise, scaling = noise.members(members), self.network.scaling
         losses = []
         for lead in range(batch.leads):
             before, after = states[:, self._frames - 1 + lead], states[:, self._frames + lead]
-            draws = self.network.draw(each.use(f"member/{lead}"))
+            draws = self.network.draw(member_noise.use(f"member/{lead}"))
             later = self._later(noise, batch, lead, members)
             change = self.network(past, draws, later=later).float()
             grouped = (-1, members, *change.shape[1:])

@@ -28,10 +28,10 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, channel) to (…, channel)."""
-        found: Tensor = self.layers(x)
+        output: Tensor = self.layers(x)
         if self.gain is None:
-            return found
-        return functional.layer_norm(found, found.shape[-1:], self.gain, self.bias)
+            return output
+        return functional.layer_norm(output, output.shape[-1:], self.gain, self.bias)
 
 
 class Smoother(nn.Module):
@@ -62,6 +62,6 @@ def filter_matrix(size: int, length: float, *, periodic: bool) -> Tensor:
     apart = places[:, None] - places
     reach = math.ceil(8 * length / size) if periodic else 0
     images = [apart + image * size for image in range(-reach, reach + 1)]
-    matrix = torch.stack([(-(each**2) / (2 * length**2)).exp() for each in images]).sum(0)
+    matrix = torch.stack([(-(distance**2) / (2 * length**2)).exp() for distance in images]).sum(0)
     scaled: Tensor = matrix / matrix.norm(dim=1, keepdim=True)
     return scaled.float()

@@ -45,15 +45,17 @@ class Norms:
 
     def make(self, width: int, section: Section, *, block: bool = True) -> "Norm":
         """Make one norm; `block`: of a residual branch, so that it may have a gate."""
-        own = self.conditioning
-        if own.normaliser == "group" and width % own.groups:
+        conditioning = self.conditioning
+        if conditioning.normaliser == "group" and width % conditioning.groups:
             raise GeobenchError(
-                f"normaliser = group: groups = {own.groups} does not divide a width of {width}. "
-                f"Use groups that divide every width."
+                f"normaliser = group: groups = {conditioning.groups} does not divide a width of "
+                f"{width}. Use groups that divide every width."
             )
         if not self._conditions(section):
-            return Norm(width, own)
-        return Norm(width, own, self.vector, self.field, gated=block and self.gates(section))
+            return Norm(width, conditioning)
+        return Norm(
+            width, conditioning, self.vector, self.field, gated=block and self.gates(section)
+        )
 
     def _conditions(self, section: Section) -> bool:
         return bool(self.vector or self.field) and self.conditioning.reaches(section)
@@ -78,8 +80,8 @@ class Projection(nn.Module):
             parts.append(self.vector(condition.vector).view(len(like), *ones, -1).to(like.dtype))
         if self.field is not None:
             parts.append(self.field(condition.field).to(like.dtype))
-        found: Tensor = parts[0] if len(parts) == 1 else parts[0] + parts[1]
-        return found
+        output: Tensor = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        return output
 
 
 class Norm(nn.Module):

@@ -91,7 +91,7 @@ class Variogram(Fields):
         """Mean over rows, pairs and channels."""
         from geobench_plugins.networks import ensemble_scores as scores
 
-        own = scores.variogram(
+        score = scores.variogram(
             ensemble,
             target,
             self.order,
@@ -100,7 +100,7 @@ class Variogram(Fields):
             area=setting.area,
         )
         of_cells = CRPS().loss(ensemble, target, setting)
-        return (1 - self.crps_share) * own + self.crps_share * of_cells
+        return (1 - self.crps_share) * score + self.crps_share * of_cells
 
 
 class MultiScale(Fields):
@@ -164,9 +164,9 @@ class Spectral(Fields):
         """Mean over cells and over coefficients (orthonormal transform)."""
         from geobench_plugins.networks import ensemble_scores as scores
 
-        own = scores.spectral(ensemble, target, periodic=setting.periodic)
+        score = scores.spectral(ensemble, target, periodic=setting.periodic)
         of_cells = CRPS().loss(ensemble, target, setting)
-        return (1 - self.crps_share) * own + self.crps_share * of_cells
+        return (1 - self.crps_share) * score + self.crps_share * of_cells
 
 
 class ThresholdWeighted(Fields):

@@ -50,9 +50,9 @@ class Scaling(nn.Module):
         self.register_buffer("filtered", chosen, persistent=self._passes and dropped is not None)
         self.dropped = [0.0] * channels
         self._periodic = tuple(dim.periodic for dim in spec.dims)
-        for place, dim in enumerate(spec.dims):
+        for axis, dim in enumerate(spec.dims):
             matrix = low_pass(dim, kept) if self._passes else None
-            self.register_buffer(f"low_pass{place}", matrix, persistent=False)
+            self.register_buffer(f"low_pass{axis}", matrix, persistent=False)
 
     def learn(self, training: Training) -> None:
         """Measure the train split."""
@@ -75,7 +75,7 @@ class Scaling(nn.Module):
         """Mean and standard deviation of each channel over trajectories, times and cells at sea."""
         sea = torch.from_numpy(training.task.spec.sea).to(self.mean.device)
         states = math.prod(training.train.shape[:2])
-        means, variances = (each[:, sea] for each in training.moments())  # (channel, cell)
+        means, variances = (moment[:, sea] for moment in training.moments())  # (channel, cell)
         area = torch.ones_like(means[0]) if self.area is None else self.area[..., 0][sea]
         mean = (means * area).mean(1, keepdim=True)
         squares = (states - 1) / states * variances + (means - mean).square()
@@ -150,9 +150,9 @@ class Scaling(nn.Module):
             return state
         whole = state
         with torch.autocast(state.device.type, enabled=False):
-            for place in range(len(self._periodic)):
-                matrix = self.get_buffer(f"low_pass{place}")
-                state = (state.movedim(2 + place, -1) @ matrix).movedim(-1, 2 + place)
+            for axis in range(len(self._periodic)):
+                matrix = self.get_buffer(f"low_pass{axis}")
+                state = (state.movedim(2 + axis, -1) @ matrix).movedim(-1, 2 + axis)
         return torch.where(self._on_grid(self.filtered), state, whole)
 
     def _on_grid(self, channels: Tensor) -> Tensor:

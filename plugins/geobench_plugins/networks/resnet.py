@@ -44,9 +44,9 @@ class ResNetBody(Body):
                 nn.Sequential(convolution(width), nn.GELU()),
                 width,
                 norms,
-                "processor" if place else "encoder",
+                "processor" if index else "encoder",
             )
-            for place in range(blocks)
+            for index in range(blocks)
         )
         self.norm = norms.make(width, "decoder", block=False)
         self.head = Linear(width, outputs, std=0.02)

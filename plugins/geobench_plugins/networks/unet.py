@@ -46,8 +46,8 @@ class UNetBody(Body):
         )
         self.stem = self._convolution(inputs, widths[0])
         self.chains = nn.ModuleList(
-            self._chain(widths[level], norms, _section(place, bottom))
-            for place, level in enumerate(ways)
+            self._chain(widths[level], norms, _section(index, bottom))
+            for index, level in enumerate(ways)
         )
         steps = list(itertools.pairwise(widths))
         self.coarser = nn.ModuleList(self._convolution(*step, stride=2) for step in steps)
@@ -76,27 +76,27 @@ class UNetBody(Body):
     ) -> Tensor:
         """(row, y, x, inputs) to (row, y, x, outputs)."""
         levels, count = len(self.levels), self._blocks
-        each = [masks[first : first + count] for first in range(0, len(masks), count)]
+        chain_masks = [masks[first : first + count] for first in range(0, len(masks), count)]
         h = self.stem(x).to(x.dtype)  # the sum over blocks is never rounded to half
         kept = []
         for level in range(levels):
             if level:
                 kept.append(h)
                 h = self.coarser[level - 1](h).to(x.dtype)
-            h = self.chains[level](h, conditions[level], each[level])
-        for place in range(levels, 2 * levels):
-            level = 2 * levels - 1 - place
-            if place > levels:
+            h = self.chains[level](h, conditions[level], chain_masks[level])
+        for index in range(levels, 2 * levels):
+            level = 2 * levels - 1 - index
+            if index > levels:
                 h = kept.pop() + self.finer[level](repeated(self.narrower[level](h)))
-            h = self.chains[place](h, conditions[level], each[place])
+            h = self.chains[index](h, conditions[level], chain_masks[index])
         return precisely(self.head, self.norm(h, conditions[0]).inner)
 
 
-def _section(place: int, bottom: int) -> Section:
+def _section(index: int, bottom: int) -> Section:
     """Of the chains: `bottom` on the way down, two at the bottom, the others on the way up."""
-    if place < bottom:
+    if index < bottom:
         return "encoder"
-    return "processor" if place <= bottom + 1 else "decoder"
+    return "processor" if index <= bottom + 1 else "decoder"
 
 
 def repeated(x: Tensor) -> Tensor:

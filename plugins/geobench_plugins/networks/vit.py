@@ -88,8 +88,8 @@ class Attention(nn.Module):
         # The fused kernels of accelerators sum their gradients in no fixed order.
         fused = [] if x.is_cuda else [SDPBackend.FLASH_ATTENTION]
         with sdpa_kernel([*fused, SDPBackend.MATH]):
-            found = functional.scaled_dot_product_attention(query, key, value)
-        return found.transpose(1, 2).reshape(x.shape)
+            output = functional.scaled_dot_product_attention(query, key, value)
+        return output.transpose(1, 2).reshape(x.shape)
 
 
 def patches(x: Tensor, size: int) -> Tensor:

@@ -57,11 +57,11 @@ class CRPSParts(Scorer):
                 above, below, out = (outcome - high).clip(0), nothing, outcome > high
             else:
                 above, below, out = nothing, (low - outcome).clip(0), outcome < low
-            for name, each in (("above", above), ("below", below), ("out", out)):
-                mean = context.average(xr.DataArray(each)).variable
+            for name, part in (("above", above), ("below", below), ("out", out)):
+                mean = context.average(xr.DataArray(part)).variable
                 parts[name].append(mean.transpose(*(parts[name] or [mean])[0].dims))
-        found = {name: stacked(each, "gap") for name, each in parts.items()}
-        return xr.Dataset(found, finite.coords).where(finite)
+        fields = {name: stacked(by_gap, "gap") for name, by_gap in parts.items()}
+        return xr.Dataset(fields, finite.coords).where(finite)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return both parts."""
@@ -70,16 +70,16 @@ class CRPSParts(Scorer):
 
         above, below, out = means["above"], means["below"], means["out"]
         count = above.sizes["gap"] - 1
-        place = xr.DataArray(np.arange(count + 1), dims="gap")
-        inside = (place > 0) & (place < count)
+        gap = xr.DataArray(np.arange(count + 1), dims="gap")
+        inside = (gap > 0) & (gap < count)
         # Inside, the share of the gap that the outcome is below; outside, how often it is there,
         # and a gap as wide as it is far out when it is.
         width = (above + below) / xr.ones_like(out).where(inside, out.where(out > 0, 1.0))
         some = width.where(width > 0, 1.0)
-        share = (below / some).where(inside, out.where(place == 0, 1 - out))
-        rest = (above / some).where(inside, out.where(place > 0, 1 - out))  # 1 - share, as exact
+        share = (below / some).where(inside, out.where(gap == 0, 1 - out))
+        rest = (above / some).where(inside, out.where(gap > 0, 1 - out))  # 1 - share, as exact
         terms = {
-            "CRPS reliability": width * (share - place / count) ** 2,
+            "CRPS reliability": width * (share - gap / count) ** 2,
             "potential CRPS": width * share * rest,
         }
-        return xr.Dataset({name: each.sum("gap", skipna=False) for name, each in terms.items()})
+        return xr.Dataset({name: term.sum("gap", skipna=False) for name, term in terms.items()})

@@ -18,8 +18,8 @@ _FEWEST = 1e-5  # share of the cells
 
 def _table(means: "xr.Dataset") -> "Array":
     """Shares of the cells `(above, happened)`."""
-    found: Array = means["table"].transpose("above", "happened").to_numpy()
-    return found
+    table: Array = means["table"].transpose("above", "happened").to_numpy()
+    return table
 
 
 def _warned(table: "Array") -> "Array":
@@ -59,8 +59,8 @@ def value_of(table: "Array", ratios: "Array") -> "Array":
     expense = (ratios[:, None] * warned.sum(1) + rate - warned[:, 1]).min(1)
     climate = np.minimum(ratios, rate)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: Array = (climate - np.minimum(expense, climate)) / (climate - rate * ratios)
-    return found
+        value: Array = (climate - np.minimum(expense, climate)) / (climate - rate * ratios)
+    return value
 
 
 def _roc(means: "xr.Dataset") -> Iterator[Series]:

@@ -82,7 +82,7 @@ class SEDI(OfTable):
         # Both shares are sums, so that none is exactly 0 but for rounding.
         yes, no = (rates.isel(above=of).sum("above", skipna=False) for of in (warned, ~warned))
         with np.errstate(divide="ignore", invalid="ignore"):
-            odds, both = (xr.apply_ufunc(np.log, each) for each in (yes / no, yes * no))
+            odds, both = (xr.apply_ufunc(np.log, ratio) for ratio in (yes / no, yes * no))
             total = both.sum("happened", skipna=False)
             index = means.assign(SEDI=(odds.isel(happened=0) - odds.isel(happened=1)) / total)
         return index[["SEDI"]].where(abs(index["SEDI"]) < np.inf)
@@ -109,7 +109,7 @@ class EconomicValue(OfTable):
         import xarray as xr
 
         table = means["table"].isel(above=slice(None, None, -1))
-        alarms, events = (table.isel(happened=own) for own in (0, 1))
+        alarms, events = (table.isel(happened=happened) for happened in (0, 1))
         rate = events.sum("above", skipna=False)
         values = []
         for ratio in self.cost_loss:

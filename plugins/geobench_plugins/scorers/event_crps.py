@@ -47,7 +47,7 @@ class EventCRPS(Scorer):
         from geobench_plugins.kernels.event_numbers import numbers, of_numbers
 
         grid = unlimited(of_numbers(self.of, context))
-        drawn = zip(*(numbers(self.of, each, context) for each in (forecast, truth)), strict=True)
+        drawn = zip(*(numbers(self.of, array, context) for array in (forecast, truth)), strict=True)
         parts = [marginals(members, outcome, grid)[["crps"]] for members, outcome in drawn]
         return xr.concat(parts, context.thresholds["quantile"])
 

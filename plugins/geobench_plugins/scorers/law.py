@@ -119,8 +119,8 @@ class LawSpread(Scorer):
         from geobench_plugins.kernels.ensembles import law_of
 
         members, of_law = (
-            context.average(each.astype(float).var("member", ddof=1, skipna=False))
-            for each in (forecast, law_of(forecast, context))
+            context.average(sample.astype(float).var("member", ddof=1, skipna=False))
+            for sample in (forecast, law_of(forecast, context))
         )
         return xr.Dataset({"members": members, "law": of_law.where(members.notnull())})
 

@@ -30,8 +30,8 @@ class LawTailCRPS(Scorer):
         """Return the `excess` of each case and quantile."""
         from geobench_plugins.kernels.ensembles import law_marginals
 
-        found = law_marginals(forecast, context)["tail_excess"]
-        return found.to_dataset(name="excess")
+        excess = law_marginals(forecast, context)["tail_excess"]
+        return excess.to_dataset(name="excess")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""
@@ -64,8 +64,8 @@ class LawPooledCRPS(Scorer):
         from geobench_plugins.kernels.windows import coarse, pooled
 
         members, law = (
-            pooled(each, context, self.window, self.pool)
-            for each in (forecast, ensembles.law_of(forecast, context))
+            pooled(sample, context, self.window, self.pool)
+            for sample in (forecast, ensembles.law_of(forecast, context))
         )
         windows = coarse(context, self.window)
         # A failed value counts wherever it is: also in the rest, and where it is no maximum.
@@ -104,7 +104,7 @@ class LawPathCRPS(Scorer):
         from geobench_plugins.kernels.paths import taken
 
         law = ensembles.law_of(forecast, context)
-        members, draws = (taken(each, self.of) for each in (forecast, law))
+        members, draws = (taken(sample, self.of) for sample in (forecast, law))
         return ensembles.excess_crps(members, draws, context).to_dataset(name="excess")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
@@ -139,7 +139,7 @@ class LawEventCRPS(Scorer):
         from geobench_plugins.kernels.event_numbers import numbers, of_numbers
 
         law, grid = ensembles.law_of(forecast, context), of_numbers(self.of, context)
-        drawn = zip(*(numbers(self.of, each, context) for each in (forecast, law)), strict=True)
+        drawn = zip(*(numbers(self.of, sample, context) for sample in (forecast, law)), strict=True)
         parts = [ensembles.excess_crps(members, draws, grid) for members, draws in drawn]
         return xr.concat(parts, context.thresholds["quantile"]).to_dataset(name="excess")
 

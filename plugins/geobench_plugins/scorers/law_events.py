@@ -86,13 +86,13 @@ class LawEvents(Scorer):
 
         drawn = forecast, law_of(forecast, context)
         failed = (forecast.isnull() & context.sea).any(("member", "variable", *context.sea.dims))
-        counts = [each.sizes["member"] for each in drawn]
+        counts = [sample.sizes["member"] for sample in drawn]
         parts: dict[str, xr.Dataset] = {}
         for label, (p, q), average in self._of(drawn, context):
             parts[label] = _compared(p, q, average, *counts)
         labels = xr.DataArray(list(parts), dims="event", name="event")
-        found = xr.concat(list(parts.values()), labels, coords="minimal", compat="override")
-        return found.where(~failed).transpose("init_time", "lead_time", "event")
+        means = xr.concat(list(parts.values()), labels, coords="minimal", compat="override")
+        return means.where(~failed).transpose("init_time", "lead_time", "event")
 
     def _of(
         self, drawn: "tuple[xr.DataArray, xr.DataArray]", context: Context
@@ -107,12 +107,15 @@ class LawEvents(Scorer):
         assert context.measure is not None  # noqa: S101 # the framework sees to it
         for event in self.events:
             limits = context.limits[event, self.control]
-            both = [context.measure(event, each) for each in drawn]
+            both = [context.measure(event, sample) for sample in drawn]
             for quantile in event.quantiles:
                 limit = limits.sel(quantile=quantile, drop=True)
-                hits = [each > limit if event.side == "above" else each < limit for each in both]
+                hits = [
+                    measured > limit if event.side == "above" else measured < limit
+                    for measured in both
+                ]
                 named = f"{event.name} {100 * quantile:g}%"
-                yield named, [each.mean("member") for each in hits], _over_places
+                yield named, [hit.mean("member") for hit in hits], _over_places
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return all four for each event; what lies between the law and itself is ideal."""
@@ -138,9 +141,9 @@ class LawEvents(Scorer):
         }
         return xr.Dataset(
             {
-                f"{kind} {label}": values.isel(event=place, drop=True)
+                f"{kind} {label}": values.isel(event=index, drop=True)
                 for kind, values in kinds.items()
-                for place, label in enumerate(means["event"].to_numpy().tolist())
+                for index, label in enumerate(means["event"].to_numpy().tolist())
             }
         )
 
@@ -151,10 +154,10 @@ def _of_cells(
     """Every variable at single cells, above the climatological quantiles of the train split."""
     for variable in drawn[0]["variable"].to_numpy().tolist():
         limits = context.thresholds.sel(variable=variable, drop=True)
-        both = [each.sel(variable=variable, drop=True) for each in drawn]
-        for place, quantile in enumerate(limits["quantile"].to_numpy().tolist()):
-            limit = limits.isel(quantile=place, drop=True)
-            probabilities = [(each > limit).mean("member") for each in both]
+        both = [sample.sel(variable=variable, drop=True) for sample in drawn]
+        for index, quantile in enumerate(limits["quantile"].to_numpy().tolist()):
+            limit = limits.isel(quantile=index, drop=True)
+            probabilities = [(sample > limit).mean("member") for sample in both]
             yield f"{variable} {100 * quantile:g}%", probabilities, context.average
 
 
@@ -179,8 +182,8 @@ def _compared(
             "members."
         )
     noise = [
-        each * (1 - each) / (count - 1) if count > 1 else each * float("nan")
-        for each, count in ((p, members), (q, draws))
+        probability * (1 - probability) / (count - 1) if count > 1 else probability * float("nan")
+        for probability, count in ((p, members), (q, draws))
     ]
     parts = {
         "members": p,
@@ -188,6 +191,6 @@ def _compared(
         "squared": (p - q) ** 2 - noise[0] - noise[1],
         "square": q**2 - noise[1],
     }
-    means = xr.Dataset({name: average(each) for name, each in parts.items()})
+    means = xr.Dataset({name: average(part) for name, part in parts.items()})
     one = xr.ones_like(means["law"])
     return means.assign(least_members=one / members, least_law=one / draws)

@@ -107,12 +107,12 @@ class LawReliability(Scorer):
             draws, true = drawn
             parts = {}
             for name, weigh in (("share", None), ("sum", true.variable)):
-                own = [
-                    _by_quantile(each, partial(_by_number, true=weigh), context)
-                    for each in (group, draws)
+                averages = [
+                    _by_quantile(sample, partial(_by_number, true=weigh), context)
+                    for sample in (group, draws)
                 ]
-                finite = own[0].notnull().all("above")
-                parts[name] = xr.concat([each.where(finite) for each in own], label)
+                finite = averages[0].notnull().all("above")
+                parts[name] = xr.concat([average.where(finite) for average in averages], label)
             return xr.Dataset(parts)
 
         return over_splits(self.name, forecast, context, 1, of)
@@ -153,7 +153,7 @@ class LawExceedance(Scorer):
         from geobench_plugins.kernels.ensembles import law_of
 
         law = law_of(forecast, context)
-        members, of_law = (_by_quantile(each, _above, context) for each in (forecast, law))
+        members, of_law = (_by_quantile(sample, _above, context) for sample in (forecast, law))
         return xr.Dataset({"members": members, "law": of_law.where(members.notnull())})
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
@@ -198,8 +198,8 @@ class LawValue(Scorer):
             draws, true = drawn
             return self._expenses(group, draws, true, context)
 
-        found = over_splits(self.name, forecast, context, 1, of)
-        return found.assign_coords(cost_loss=list(self.cost_loss))
+        expenses = over_splits(self.name, forecast, context, 1, of)
+        return expenses.assign_coords(cost_loss=list(self.cost_loss))
 
     def _expenses(
         self, group: "xr.DataArray", draws: "xr.DataArray", true: "xr.DataArray", context: Context
@@ -214,7 +214,7 @@ class LawValue(Scorer):
             return cost.where(p.notnull())
 
         rate = _by_quantile(true, _above, context)
-        members, law = (_by_quantile(each, of, context) for each in (group, draws))
+        members, law = (_by_quantile(sample, of, context) for sample in (group, draws))
         finite = members.notnull()
         return xr.Dataset(
             {
@@ -264,22 +264,22 @@ class LawReturnLevel(Scorer):
 
         limit = context.thresholds.sel(quantile=self.above, method="nearest", drop=True)
         std = context.std.where(context.std > 0, 1.0)  # cells that never change (walls)
-        found = []
-        for each in (forecast, law_of(forecast, context)):
-            drawn = each.astype(float)
+        by_sample = []
+        for sample in (forecast, law_of(forecast, context)):
+            drawn = sample.astype(float)
             excess = ((drawn - limit) / std).clip(0)
             parts = {
                 "share": (drawn > limit).where(drawn.notnull()),
                 "excess": excess,
                 "square": excess**2,
             }
-            found.append(
+            by_sample.append(
                 xr.Dataset(
                     {k: context.average(v).mean("member", skipna=False) for k, v in parts.items()}
                 )
             )
-        found[1] = found[1].where(found[0]["share"].notnull())
-        return xr.concat(found, xr.DataArray(["members", "law"], dims="of", name="of"))
+        by_sample[1] = by_sample[1].where(by_sample[0]["share"].notnull())
+        return xr.concat(by_sample, xr.DataArray(["members", "law"], dims="of", name="of"))
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return both differences; NaN where the level is not in the tail that is fitted."""
@@ -300,9 +300,9 @@ class LawReturnLevel(Scorer):
         return xr.Dataset(
             {
                 f"{name} over the law's": (
-                    each.sel(of="members", drop=True) - each.sel(of="law", drop=True)
+                    values.sel(of="members", drop=True) - values.sel(of="law", drop=True)
                 ).where(~never, 0.0)
-                for name, each in named.items()
+                for name, values in named.items()
             }
         )
 
@@ -340,11 +340,15 @@ def _by_quantile(
     from geobench_plugins.kernels.ensembles import stacked
 
     limits = context.thresholds.sel(variable=drawn["variable"]).variable
-    found = [
-        context.average(xr.DataArray(of(drawn.variable, limits.isel(quantile=place)))).variable
-        for place in range(limits.sizes["quantile"])
+    averages = [
+        context.average(xr.DataArray(of(drawn.variable, limits.isel(quantile=index)))).variable
+        for index in range(limits.sizes["quantile"])
     ]
     gone = {"member", *context.sea.dims}
-    coords = {name: each for name, each in drawn.coords.items() if gone.isdisjoint(each.dims)}
+    coords = {
+        name: coordinate
+        for name, coordinate in drawn.coords.items()
+        if gone.isdisjoint(coordinate.dims)
+    }
     quantiles = {"quantile": context.thresholds["quantile"]}
-    return xr.DataArray(stacked(found, "quantile"), coords | quantiles)
+    return xr.DataArray(stacked(averages, "quantile"), coords | quantiles)

@@ -48,14 +48,13 @@ class LawVariogram(Scorer):
         parts = []
         for name in forecast["variable"].to_numpy():
             unit = float(typical.sel(variable=name))
+            outcome = truth.sel(variable=[name])
             members, draws = (
-                ensembles.fields(each.sel(variable=[name]), truth.sel(variable=[name]), context)[0][
-                    ..., chosen
-                ]
-                for each in (forecast, law)
+                ensembles.fields(sample.sel(variable=[name]), outcome, context)[0][..., chosen]
+                for sample in (forecast, law)
             )
-            own = weights / unit ** (2 * self.power)
-            excess = law_variogram(members, draws, pairs, own, self.power)
+            scaled_weights = weights / unit ** (2 * self.power)
+            excess = law_variogram(members, draws, pairs, scaled_weights, self.power)
             parts.append(ensembles.cases(forecast, excess=excess))
         finite = context.average(forecast).notnull().all("member")
         return xr.concat(parts, forecast["variable"]).where(finite)  # also of cells left out
@@ -92,7 +91,7 @@ class LawMMD(Scorer):
         from geobench_plugins.kernels.gaussian_kernel import discrepancy
 
         law = ensembles.law_of(forecast, context)
-        x, y = (ensembles.scaled(each, truth, context) for each in (forecast, law))
+        x, y = (ensembles.scaled(sample, truth, context) for sample in (forecast, law))
         return ensembles.cases(forecast, discrepancy=discrepancy(self.widths, x, y))
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
@@ -122,8 +121,8 @@ class LawKernelScore(Scorer):
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
     ) -> "xr.Dataset":
         """Return the `excess` of each case."""
-        found = LawMMD(widths=self.widths).statistics(forecast, truth, context)
-        return (found / 2).rename(discrepancy="excess")
+        discrepancy = LawMMD(widths=self.widths).statistics(forecast, truth, context)
+        return (discrepancy / 2).rename(discrepancy="excess")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""

@@ -39,11 +39,11 @@ class LawCovariance(Scorer):
         from geobench_plugins.kernels import ensembles
 
         both = (forecast, ensembles.law_of(forecast, context))
-        away = [ensembles.scaled(each, truth, context) for each in both]
-        x, y = (each - each.mean(1, keepdims=True) for each in away)
+        away = [ensembles.scaled(sample, truth, context) for sample in both]
+        x, y = (field - field.mean(1, keepdims=True) for field in away)
         freedom = (x.shape[1] - 1) * (y.shape[1] - 1)
         across = ((x @ y.swapaxes(1, 2)) ** 2).sum((1, 2)) / freedom
-        members, law = (_squared(*each) for each in zip(away, (x, y), strict=True))
+        members, law = (_squared(*pair) for pair in zip(away, (x, y), strict=True))
         law = np.where(np.isfinite(members), law, np.nan)
         return ensembles.cases(forecast, across=across, members=members, law=law)
 
@@ -85,21 +85,21 @@ class LawWasserstein(Scorer):
         grid = [str(dim) for dim in context.sea.dims]
         sea = context.sea.to_numpy().ravel()
         law = _enough(self.name, forecast, context)
-        found = []
+        distances = []
         for name in forecast["variable"].to_numpy():
             x, y = (
-                each.sel(variable=name)
+                sample.sel(variable=name)
                 .transpose("init_time", "lead_time", "member", *grid)
                 .to_numpy()
-                .reshape(-1, each.sizes["member"], sea.size)[..., sea]
-                for each in (forecast, law)
+                .reshape(-1, sample.sizes["member"], sea.size)[..., sea]
+                for sample in (forecast, law)
             )
             apart = np.zeros((len(x), sea.size))
             apart[:, sea] = wasserstein.excess(x, y)
             cells = forecast.isel(member=0, variable=0, drop=True)
             cells = cells.transpose("init_time", "lead_time", *grid)
-            found.append(context.average(cells.copy(data=apart.reshape(cells.shape))))
-        return xr.concat(found, forecast["variable"]).to_dataset(name="distance")
+            distances.append(context.average(cells.copy(data=apart.reshape(cells.shape))))
+        return xr.concat(distances, forecast["variable"]).to_dataset(name="distance")
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""
@@ -134,13 +134,13 @@ class LawSlicedWasserstein(Scorer):
         from geobench_plugins.kernels import ensembles, wasserstein
 
         law = _enough(self.name, forecast, context)
-        fields = [ensembles.scaled(each, truth, context) for each in (forecast, law)]
+        fields = [ensembles.scaled(sample, truth, context) for sample in (forecast, law)]
         points = fields[0].shape[-1]
         drawn = np.random.Generator(np.random.Philox(key=20240105))
         normal = drawn.standard_normal((points, self.directions))
         normal *= points**0.5 / np.sqrt((normal**2).sum(0))
-        found = wasserstein.excess(*(each @ normal for each in fields))
-        return ensembles.cases(forecast, distance=found.mean(-1))
+        distances = wasserstein.excess(*(field @ normal for field in fields))
+        return ensembles.cases(forecast, distance=distances.mean(-1))
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""
@@ -198,17 +198,18 @@ class LawDependence(Scorer):
 
         def of(group: "xr.DataArray", drawn: "list[xr.DataArray]") -> "xr.Dataset":
             members, values, order, others = (
-                ensembles.scaled(each, truth, context) for each in (group, *drawn)
+                ensembles.scaled(sample, truth, context) for sample in (group, *drawn)
             )
             none = ensembles.at_random(keys, members.shape[1:])
-            found = {
+            statistics = {
                 name: pairs.excess_energy(ensembles.reordered(values, of, keys), others)
                 for name, of in (("members", members), ("law", order), ("shuffled", none))
             }
-            found["score"] = pairs.of_cases(pairs.half_apart, others)
+            statistics["score"] = pairs.of_cases(pairs.half_apart, others)
             finite = np.isfinite(members).all((1, 2))
             return ensembles.cases(
-                forecast, **{name: np.where(finite, each, np.nan) for name, each in found.items()}
+                forecast,
+                **{name: np.where(finite, numbers, np.nan) for name, numbers in statistics.items()},
             )
 
         return over_splits(self.name, forecast, context, 2, of)
@@ -232,15 +233,15 @@ def _squared(fields: "_Array", centred: "_Array") -> "_Array":
         return np.full(len(centred), np.nan)
     turned = centred.swapaxes(1, 2)
     smaller = centred @ turned if n <= centred.shape[2] else turned @ centred  # of equal norm
-    own = (centred**2).sum(2)
+    norms = (centred**2).sum(2)
     of_square = (smaller**2).sum((1, 2)) / (n - 1) ** 2
-    of_fourth = (own**2).sum(1) / (n - 1)
-    total = (n - 1) * (n - 2) * of_square + (own.sum(1) / (n - 1)) ** 2 - n * of_fourth
-    found: _Array = total * (n - 1) / (n * (n - 2) * (n - 3))
+    of_fourth = (norms**2).sum(1) / (n - 1)
+    total = (n - 1) * (n - 2) * of_square + (norms.sum(1) / (n - 1)) ** 2 - n * of_fourth
+    squared: _Array = total * (n - 1) / (n * (n - 2) * (n - 3))
     sizes = (fields**2).sum(2)
     for case in np.nonzero(sizes.max(1) > 1e6 * sizes.min(1))[0]:
-        found[case] = _far_squared(fields[case])
-    return found
+        squared[case] = _far_squared(fields[case])
+    return squared
 
 
 def _far_squared(fields: "_Array") -> float:
@@ -260,5 +261,5 @@ def _far_squared(fields: "_Array") -> float:
     sums = products.sum(1)
     pairs, chains = (products**2).sum(), (sums**2).sum()
     fours = sums.sum() ** 2 - 4 * chains + 2 * pairs
-    found = pairs - 2 * (chains - pairs) / (n - 2) + fours / ((n - 2) * (n - 3))
-    return float(found / (n * (n - 1)))
+    total = pairs - 2 * (chains - pairs) / (n - 2) + fours / ((n - 2) * (n - 3))
+    return float(total / (n * (n - 1)))

@@ -68,15 +68,15 @@ class LawParts(Scorer):
         keys = case_keys(group)
         # Without labels, which need not be compared again and again.
         members, twin, spare, others = (
-            xr.DataArray(each.variable.astype(float)) for each in (group, *drawn)
+            xr.DataArray(array.variable.astype(float)) for array in (group, *drawn)
         )
         parts: dict[str, Unlabelled] = {}
         known: _Known = {}
         centred, windows = _centred(others), self._windows(context)
-        for name, own in (("members", members), ("draws", twin)):
+        for name, ensemble in (("members", members), ("draws", twin)):
             excesses = [
                 self._excess(*pair, context, windows, known)
-                for pair in _mended(own, spare, others, centred, keys)
+                for pair in _mended(ensemble, spare, others, centred, keys)
             ]
             parts[name] = stacked(excesses, "mended")
         finite = context.average(group).notnull().all("member")
@@ -93,13 +93,13 @@ class LawParts(Scorer):
         """E|x - y| of one pair of ensembles, less half the E|x - x'| and E|y - y'| of another."""
         from geobench_plugins.kernels import ensembles
 
-        one, other = (self._pooled(each, context, windows, known) for each in apart)
+        one, other = (self._pooled(sample, context, windows, known) for sample in apart)
         both = ensembles.spread(ensembles.joined(one[1], other[1]), windows).variable
         counts = one[1].sizes["member"], other[1].sizes["member"]
-        found = ensembles.across([one[2], other[2], both], counts)
-        for each in within:
-            found = found - self._pooled(each, context, windows, known)[2]
-        return found
+        excess = ensembles.across([one[2], other[2], both], counts)
+        for sample in within:
+            excess = excess - self._pooled(sample, context, windows, known)[2]
+        return excess
 
     def _pooled(
         self, values: "xr.DataArray", context: Context, windows: Context, known: "_Known"
@@ -124,8 +124,8 @@ class LawParts(Scorer):
         import xarray as xr
 
         excess = means["members"] - means["draws"]
-        left = [excess.isel(mended=place, drop=True) for place in range(4)]
-        parts = [*(left[place] - left[place + 1] for place in range(3)), left[3]]
+        left = [excess.isel(mended=index, drop=True) for index in range(4)]
+        parts = [*(left[index] - left[index + 1] for index in range(3)), left[3]]
         label = xr.DataArray(list(_PARTS), dims="part", name="part")
         return xr.concat(parts, label).to_dataset(name=f"excess CRPS over {self.window} from")
 
@@ -145,7 +145,7 @@ def _mended(
     """
     yield (x, y), (x, y)
     yield (_centred(x), drawn), (x, y)
-    size = [each.std("member", ddof=1, skipna=False) for each in (x, y)]
+    size = [sample.std("member", ddof=1, skipna=False) for sample in (x, y)]
     # The mean of a ratio of spreads of normal samples is larger than 1: to first order by this.
     larger = (1 + 0.75 / (x.sizes["member"] - 1)) * (1 - 0.25 / (y.sizes["member"] - 1))
     factor = (size[1] / size[0].where(size[0] > 0)).where(size[0] > 0, 0.0) / larger
@@ -164,7 +164,9 @@ def _centred(x: "xr.DataArray") -> "xr.DataArray":
 def _in_order_of(x: "xr.DataArray", values: "xr.DataArray", keys: "_Keys") -> "xr.DataArray":
     from geobench_plugins.kernels.ensembles import reordered
 
-    own = x.transpose("init_time", "lead_time", "member", ...)
-    shape = own.sizes["init_time"] * own.sizes["lead_time"], own.sizes["member"], -1
-    drawn, order = (each.transpose(*own.dims).to_numpy().reshape(shape) for each in (values, own))
-    return own.copy(data=reordered(drawn, order, keys).reshape(own.shape))
+    ordered = x.transpose("init_time", "lead_time", "member", ...)
+    shape = ordered.sizes["init_time"] * ordered.sizes["lead_time"], ordered.sizes["member"], -1
+    drawn, order = (
+        array.transpose(*ordered.dims).to_numpy().reshape(shape) for array in (values, ordered)
+    )
+    return ordered.copy(data=reordered(drawn, order, keys).reshape(ordered.shape))

@@ -72,8 +72,8 @@ class MultivariateRanks(Scorer):
             finite = finite.astype(int).cumprod("lead_time").astype(bool)
         one_hot = (ranks[..., None] == np.arange(states.shape[2])).astype(float)
         coords = {dim: forecast[dim] for dim in finite.dims if dim in forecast.coords}
-        found = xr.DataArray(one_hot, coords, ("init_time", "lead_time", "rank"))
-        return found.where(finite).to_dataset(name="ranks")
+        labelled = xr.DataArray(one_hot, coords, ("init_time", "lead_time", "rank"))
+        return labelled.where(finite).to_dataset(name="ranks")
 
     def _order(
         self,
@@ -92,9 +92,9 @@ class MultivariateRanks(Scorer):
         number = _NUMBERS[self.by](fields, drawn, weights)
         first = number[:, :1]
         below, equal = (number[:, 1:] < first).sum(1), (number[:, 1:] == first).sum(1)
-        at_random = np.array([each.random() for each in drawn])
-        found: _Array = below + (at_random * (equal + 1)).astype(np.int64)
-        return found
+        at_random = np.array([generator.random() for generator in drawn])
+        rank: _Array = below + (at_random * (equal + 1)).astype(np.int64)
+        return rank
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the distance."""
@@ -106,14 +106,14 @@ class MultivariateRanks(Scorer):
 def _pointwise_ranks(fields: "_Array") -> "_Array":
     from scipy import stats
 
-    found: _Array = stats.rankdata(fields, axis=1) - 1  # ties share their mean
-    return found
+    ranks: _Array = stats.rankdata(fields, axis=1) - 1  # ties share their mean
+    return ranks
 
 
 def _mean(values: "_Array", weights: "_Array | None") -> "_Array":
     """Mean over points, the same for equal fields: rounded."""
-    found: _Array = (values if weights is None else values * weights).mean(-1)
-    return found.round(9)
+    mean: _Array = (values if weights is None else values * weights).mean(-1)
+    return mean.round(9)
 
 
 def _average(fields: "_Array", _: object, weights: "_Array | None") -> "_Array":
@@ -134,11 +134,11 @@ def _energy(fields: "_Array", _: object, weights: "_Array | None") -> "_Array":
     away = fields - fields[:, :1]
     away = away if weights is None else away * np.sqrt(weights)
     products = away @ away.swapaxes(1, 2)
-    own = np.einsum("cmm->cm", products)
-    sides = np.sqrt(squared_distances(away, away)) + np.sqrt(own)[:, None]
-    farther = (own[..., None] - 2 * products) / np.where(sides > 0, sides, 1.0)
-    found: _Array = farther.sum(-1)
-    return found
+    squares = np.einsum("cmm->cm", products)
+    sides = np.sqrt(squared_distances(away, away)) + np.sqrt(squares)[:, None]
+    farther = (squares[..., None] - 2 * products) / np.where(sides > 0, sides, 1.0)
+    energy: _Array = farther.sum(-1)
+    return energy
 
 
 def _reference(
@@ -146,13 +146,13 @@ def _reference(
 ) -> "_Array":
     import numpy as np
 
-    noise = np.stack([each.standard_normal(fields.shape[-1]) for each in drawn])
+    noise = np.stack([generator.standard_normal(fields.shape[-1]) for generator in drawn])
     away = fields - fields[:, :1]
     reference = away.mean(1) + away.std(1) * noise
     # |x - r|² less that of the outcome, the same for all.
     farther = away * (away - 2 * reference[:, None])
-    found: _Array = (farther if weights is None else farther * weights).sum(-1)
-    return found
+    distance: _Array = (farther if weights is None else farther * weights).sum(-1)
+    return distance
 
 
 _NUMBERS = {

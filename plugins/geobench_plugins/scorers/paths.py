@@ -41,7 +41,7 @@ class PathCRPS(Scorer):
         from geobench_plugins.kernels.ensembles import marginals, unlimited
         from geobench_plugins.kernels.paths import taken
 
-        members, outcome = (taken(each, self.of) for each in (forecast, truth))
+        members, outcome = (taken(array, self.of) for array in (forecast, truth))
         return marginals(members, outcome, unlimited(context))[["crps"]]
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":

@@ -45,13 +45,13 @@ class PooledCRPS(Scorer):
         from geobench_plugins.kernels.windows import coarse, pooled
 
         members, outcome = (
-            pooled(each, context, self.window, self.pool) for each in (forecast, truth)
+            pooled(array, context, self.window, self.pool) for array in (forecast, truth)
         )
         windows = coarse(unlimited(context), self.window)
-        found = marginals(members, outcome, windows)
+        scores = marginals(members, outcome, windows)
         # A failed value counts wherever it stands: also in the rest, and where it is no maximum.
         finite = marginals(forecast, truth, context)["crps"].notnull()
-        return found[["crps"]].where(finite)
+        return scores[["crps"]].where(finite)
 
     def metric(self, means: "xr.Dataset") -> "xr.Dataset":
         """Return the mean."""

@@ -82,12 +82,12 @@ class LawSpectrum(Scorer):
         from geobench_plugins.kernels.ensembles import law_of
         from geobench_plugins.kernels.spectra import power
 
-        found = []
-        for each in (forecast, law_of(forecast, context)):
-            away = each - each.mean("member", skipna=False, dtype=float)
-            count = each.sizes["member"]
-            found.append(power(away, context).sum("member", skipna=False) / (count - 1))
-        return xr.Dataset({"members": found[0], "law": found[1].where(found[0].notnull())})
+        powers = []
+        for sample in (forecast, law_of(forecast, context)):
+            away = sample - sample.mean("member", skipna=False, dtype=float)
+            count = sample.sizes["member"]
+            powers.append(power(away, context).sum("member", skipna=False) / (count - 1))
+        return xr.Dataset({"members": powers[0], "law": powers[1].where(powers[0].notnull())})
 
     def curves(self) -> "Sequence[Curve]":
         """Power of the spread by wavenumber."""

@@ -34,9 +34,9 @@ class SpreadSkill(Scorer):
         """Return `spread`, (M + 1) / M times the variance, and the `squared` error of the mean."""
         from geobench_plugins.kernels.ensembles import marginals
 
-        found, count = marginals(forecast, truth, context), forecast.sizes["member"]
-        spread = found["variance"] * ((count + 1) / count)
-        return found[["squared"]].assign(spread=spread)
+        statistics, count = marginals(forecast, truth, context), forecast.sizes["member"]
+        spread = statistics["variance"] * ((count + 1) / count)
+        return statistics[["squared"]].assign(spread=spread)
 
     def curves(self) -> "Sequence[Curve]":
         """Spread and error by lead time, and one against the other."""

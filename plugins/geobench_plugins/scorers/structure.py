@@ -39,14 +39,14 @@ class Structure(Scorer):
         """Return the functions `(…, distance)` of the `members` and of the `outcome`."""
         import xarray as xr
 
-        found = []
-        distances = [each for each in self.distances if each < max(context.sea.shape)]
+        functions = []
+        distances = [distance for distance in self.distances if distance < max(context.sea.shape)]
         label = xr.DataArray(distances, dims="distance", name="distance")
-        for each in (forecast, truth):
-            apart = [self._function(each, context, distance) for distance in distances]
-            found.append(xr.concat(apart, label))
-        members = found[0].mean("member", skipna=False)
-        outcome = found[1].where(members.notnull())
+        for array in (forecast, truth):
+            apart = [self._function(array, context, distance) for distance in distances]
+            functions.append(xr.concat(apart, label))
+        members = functions[0].mean("member", skipna=False)
+        outcome = functions[1].where(members.notnull())
         return xr.Dataset({"members": members.where(outcome.notnull()), "outcome": outcome})
 
     def _function(self, values: "xr.DataArray", context: Context, distance: int) -> "xr.DataArray":

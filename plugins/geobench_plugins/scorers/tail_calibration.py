@@ -73,5 +73,5 @@ class TailCalibration(Scorer):
 
         u = xr.DataArray(np.arange(1, self.bins + 1) / self.bins, dims="bin")
         expected = means["expected"]
-        found = means["exceeded"].cumsum("bin", skipna=False) / expected.where(expected > 0)
-        return abs(found - u).max("bin", skipna=False).to_dataset(name="tail miscalibration")
+        ratio = means["exceeded"].cumsum("bin", skipna=False) / expected.where(expected > 0)
+        return abs(ratio - u).max("bin", skipna=False).to_dataset(name="tail miscalibration")

@@ -160,8 +160,8 @@ class XSkillScore(Scorer):
             return function(outcome > limits, members > limits, fair=fair, **how)
         if kind.of == "categories":
             edges = limits.rename(quantile="category_edge")
-            found = function(outcome, members, edges, fair=fair, **how)
-            return found.reset_coords(drop=True)  # the edges, in words
+            score = function(outcome, members, edges, fair=fair, **how)
+            return score.reset_coords(drop=True)  # the edges, in words
         if kind.of == "mean":
             return function(outcome, members.mean("member"), **how)
         if self.options.threshold:

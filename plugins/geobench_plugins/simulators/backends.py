@@ -17,9 +17,9 @@ def compiled(name: str, backend: Backend, state: "Tensor") -> bool:
     gradients = torch.is_grad_enabled() and state.requires_grad
     able = state.device.type == "cpu" and state.dtype in (torch.float32, torch.float64)
     if backend == "numba" and (gradients or not able):
-        found = "gradients are asked for" if gradients else f"{state.dtype} on {state.device}"
+        reason = "gradients are asked for" if gradients else f"{state.dtype} on {state.device}"
         raise GeobenchError(
             f"{name}: numba runs float32 and float64 on a CPU without gradients, and this is "
-            f"{found}. Use backend: auto."
+            f"{reason}. Use backend: auto."
         )
     return able and not gradients and backend != "torch"

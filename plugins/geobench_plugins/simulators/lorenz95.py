@@ -211,13 +211,13 @@ def ring_modes(
     """
     import numpy as np
 
-    place = np.arange(sites)
-    distance = np.minimum(place, sites - place)
-    row = np.exp(-0.5 * (distance / correlation) ** 2) if correlation else (place == 0) * 1.0
+    site = np.arange(sites)
+    distance = np.minimum(site, sites - site)
+    row = np.exp(-0.5 * (distance / correlation) ** 2) if correlation else (site == 0) * 1.0
     values = np.maximum(np.fft.rfft(row).real, 0)
     modes = [np.full(sites, math.sqrt(values[0] / sites))]
     for wave in range(1, sites // 2 + 1):
-        angle = 2 * math.pi * wave * place / sites
+        angle = 2 * math.pi * wave * site / sites
         last = 2 * wave == sites
         factor = math.sqrt((1 if last else 2) * values[wave] / sites)
         modes += [factor * np.cos(angle)] + ([] if last else [factor * np.sin(angle)])

@@ -62,8 +62,8 @@ class OrnsteinUhlenbeck(Simulator):
         """Eigenvalues of the climate's covariance, by wavenumber 0 … sites - 1; their mean is 1."""
         import numpy as np
 
-        place = np.arange(self.sites)
-        distance = np.minimum(place, self.sites - place)
+        site = np.arange(self.sites)
+        distance = np.minimum(site, self.sites - site)
         if self.correlation == 0:
             return np.ones(self.sites)
         row = np.exp(-0.5 * (distance / self.correlation) ** 2)
@@ -97,16 +97,16 @@ class OrnsteinUhlenbeck(Simulator):
 
         values = self._climate * (1 - np.abs(self._propagator(steps)) ** 2)
         row = np.fft.ifft(values).real
-        place = np.arange(self.sites)
-        return torch.from_numpy(row[(place[:, None] - place) % self.sites])
+        site = np.arange(self.sites)
+        return torch.from_numpy(row[(site[:, None] - site) % self.sites])
 
     @cached_property
     def _kernels(self) -> "dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]":
         import numpy as np
 
-        own = self._propagator(1)
-        size = np.sqrt(self._climate * (1 - np.abs(own) ** 2))
-        parts = {"carry": own, "kick": size, "climate": np.sqrt(self._climate)}
+        propagator = self._propagator(1)
+        size = np.sqrt(self._climate * (1 - np.abs(propagator) ** 2))
+        parts = {"carry": propagator, "kick": size, "climate": np.sqrt(self._climate)}
         return {name: np.fft.ifft(part).real for name, part in parts.items()}
 
     def initial(self, noise: "Noise") -> "Tensor":

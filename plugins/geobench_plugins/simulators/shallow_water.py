@@ -107,10 +107,10 @@ class ShallowWater(Simulator):
                 f"topography rises up to {highest:g} m (all mounts together) in {self.depth:g} m "
                 f"of water; at most {0.8 * self.depth:g} m is safe. Lower it."
             )
-        for told, rate, most in self._limits():
+        for message, rate, most in self._limits():
             if rate * self.step > most:
                 raise ValueError(
-                    f"{told.format(rate * self.step)}; at most {most:.2f} is stable. "
+                    f"{message.format(rate * self.step)}; at most {most:.2f} is stable. "
                     f"Use dt <= {math.floor(most / rate):d} s."
                 )
         return self
@@ -171,11 +171,11 @@ class ShallowWater(Simulator):
         """Height of the bottom at centres `(n, n)`, float64, m."""
         import torch
 
-        place = (torch.arange(self.n, dtype=torch.float64) + 0.5) / self.n
+        coordinate = (torch.arange(self.n, dtype=torch.float64) + 0.5) / self.n
         bottom = torch.zeros(self.n, self.n, dtype=torch.float64)
         for mount in self.topography:
-            x = ((place - mount.x) / mount.width_x) ** 2
-            y = ((place - mount.y) / mount.width_y) ** 2
+            x = ((coordinate - mount.x) / mount.width_x) ** 2
+            y = ((coordinate - mount.y) / mount.width_y) ** 2
             bottom += mount.height * torch.exp(-(x[None, :] + y[:, None]) / 2)
         return bottom
 
@@ -275,8 +275,8 @@ class ShallowWater(Simulator):
             values = state[block].numpy()
             forces = self.stress(some, state.dtype).contiguous().numpy()
 
-            def run(own: int, stop: int, x: Any = values, tau: Any = forces) -> None:
-                advance(x[own:stop], tau[own:stop], *fixed, numbers, *how)
+            def run(start: int, stop: int, x: Any = values, tau: Any = forces) -> None:
+                advance(x[start:stop], tau[start:stop], *fixed, numbers, *how)
 
             over_rows(run, len(values))
         return state
