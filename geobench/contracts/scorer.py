@@ -194,6 +194,11 @@ class Scorer(Plugin):
 
     A score of several variables together has none.
     """
+    sitewise: ClassVar[bool] = False
+    """Whether its statistics are averages over cells of what each cell says by itself.
+
+    Then means over cases can be kept for each cell (`maps`), of which score maps are made.
+    """
     least_members: ClassVar[int] = 1
     """With fewer members than these there is no score: the framework makes it NaN.
 
@@ -210,6 +215,10 @@ class Scorer(Plugin):
         None, description="part of the grid: bounds along each dim as shares of its length"
     )
 
+    maps: bool = Field(
+        False, description="keep means over cases for each cell, too, for score maps"
+    )
+
     @classmethod
     def no_score(cls, members: int) -> str | None:
         """Say why a forecast of so few members has no score; None if it has one."""
@@ -224,10 +233,17 @@ class Scorer(Plugin):
             raise ValueError("bounds of within must rise, within 0 and 1")
         return self
 
+    @model_validator(mode="after")
+    def _maps_are_of_sites(self) -> Self:
+        if self.maps and not self.sitewise:
+            raise ValueError("it has no value of its own for each cell, so leave maps out")
+        return self
+
     def recipe(self) -> dict[str, Any]:
-        """Everything that decides this scorer's numbers; everywhere is not told."""
+        """Everything that decides what is stored of it; the defaults of these two are left out."""
         recipe = super().recipe()
-        return recipe if self.within else {k: v for k, v in recipe.items() if k != "within"}
+        asked = {"within": self.within, "maps": self.maps}
+        return {key: value for key, value in recipe.items() if asked.get(key, True)}
 
     def law_form(self) -> "Scorer | Mapping[str, Any] | str | None":
         """Name the scorer that estimates this score's excess from draws of the true distribution.

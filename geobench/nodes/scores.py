@@ -1,10 +1,8 @@
 """The node of a score: statistics of every case of a forecast, by one scorer."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from geobench.contracts.model import Progress
@@ -14,18 +12,19 @@ from geobench.forecasts.forecast import Forecast
 from geobench.nodes import processes
 from geobench.nodes.control import controls_of
 from geobench.nodes.node import Computed, Entries, Job, Named, Node, Recipe
+from geobench.nodes.piece_scoring import PieceScoring, PieceTask, Scored
 from geobench.nodes.stored import Stored
-from geobench.scoring import CASE_DIMS, Piece, check, cut, joined, of_piece, overall, stored_size
+from geobench.scoring import CASE_DIMS, Piece, check, cut, joined, overall, stored_size
 from geobench.scoring import shaped_by_members as _shaped_by_members
+from geobench.scoring.cells import GROUP as CELLS
+from geobench.scoring.cells import mean_of_cells
 from geobench.scoring.spreading import spread
-from geobench.training import numerics
 from geobench.twin.cases import member_counts
 from geobench_catalog import Entry
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from geobench.contracts.scorer import Context
     from geobench.nodes.engine import Engine
 
 
@@ -93,22 +92,36 @@ class ScoreNode(Computed):
             engine.watch(f"score {forecast.entry.record.name}") as progress,
         ):
             all_statistics = statistics(engine, forecast, scorers, law, progress)
-            for scorer, job, scorer_statistics in zip(scorers, jobs, all_statistics, strict=True):
+            for scorer, job, cases in zip(scorers, jobs, all_statistics, strict=True):
                 with blaming(f"the scorer {scorer.name}"):
                     scorer.check_files()
                 if scorer.needs_law and law and law.entry.id == forecast.entry.id:
-                    # Nothing lies between the law and itself.
-                    scorer_statistics = scorer_statistics * 0
-                made.append(_publish(engine, job, scorer, scorer_statistics))
+                    cases = cases.nothing()  # lies between the law and itself
+                made.append(_publish(engine, job, scorer, cases))
         return made
 
 
-def _publish(engine: "Engine", job: Job[Any], scorer: Scorer, statistics: "xr.Dataset") -> Entry:
+@dataclass(frozen=True)
+class Statistics:
+    """A scorer's statistics of every case, and the means of each cell if it keeps them."""
+
+    cases: "xr.Dataset"
+    cells: "xr.Dataset | None" = None
+
+    def nothing(self) -> "Statistics":
+        """Return the same with zeros."""
+        return Statistics(self.cases * 0, None if self.cells is None else self.cells * 0)
+
+
+def _publish(engine: "Engine", job: Job[Any], scorer: Scorer, whole: Statistics) -> Entry:
     import numpy as np
 
+    statistics = whole.cases
     leads = statistics["lead_time"].to_numpy() / np.timedelta64(1, "h")
     with engine.draft(job, shared=True) as draft:
         draft.write(statistics)
+        if whole.cells is not None:
+            draft.write(whole.cells, group=CELLS)
         return draft.publish(
             {
                 "cases": statistics.sizes["init_time"],
@@ -119,86 +132,13 @@ def _publish(engine: "Engine", job: Job[Any], scorer: Scorer, statistics: "xr.Da
         )
 
 
-@dataclass(frozen=True)
-class PieceTask:
-    """A piece of a forecast, and the scorers that it is for."""
-
-    piece: Piece
-    scorers: Sequence[int]
-    """Indices of the scorers."""
-    counts: Sequence[int] | None = None
-    """How many members each init is scored with, where that differs; default: all."""
-
-
-@dataclass
-class PieceScoring:
-    """Scores pieces of a forecast.
-
-    Sent to another process, it opens the catalog there by its address and scores with the same
-    number of threads.
-    """
-
-    engine: "Engine"
-    forecast: Forecast
-    law: Forecast | None
-    scorers: Sequence[Scorer]
-    threads: int | None = None
-    contexts: "dict[tuple[int, ...], Context]" = field(default_factory=dict, repr=False)
-    """What scorers may know, by their indices."""
-
-    def __call__(self, task: PieceTask) -> "list[list[tuple[Piece, xr.Dataset]]]":
-        """Return the statistics of each scorer of a task, by portions of its piece."""
-        scorers = [self.scorers[index] for index in task.scorers]
-        with numerics.settled(self.threads) if self.threads else nullcontext():
-            return of_piece(
-                scorers,
-                task.piece,
-                self.forecast.members,
-                self.forecast.outcome(task.piece),
-                self._context(tuple(task.scorers)),
-                law=self.law.members if self.law else None,
-                counts=task.counts,
-                reading=self.forecast.entry.reading,
-                reading_law=self.law.entry.reading if self.law else nullcontext,
-                blaming=blaming,
-            )
-
-    def _context(self, indices: tuple[int, ...]) -> "Context":
-        if indices not in self.contexts:
-            scorers = [self.scorers[index] for index in indices]
-            self.contexts[indices] = self.engine.context(self.forecast.dataset, scorers)
-        return self.contexts[indices]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Send references, recipes and addresses instead of what is open here."""
-        import torch
-
-        catalog = self.engine.catalog
-        return _opened, (
-            self.engine,
-            Stored(self.forecast.entry, catalog),
-            Stored(self.law.entry, catalog) if self.law else None,
-            json.dumps([scorer.recipe() for scorer in self.scorers]),
-            self.threads or torch.get_num_threads(),
-        )
-
-
-@lru_cache(2)
-def _opened(
-    engine: "Engine", forecast: Stored, law: Stored | None, recipes: str, threads: int
-) -> PieceScoring:
-    scorers = [engine.registry.scorer(recipe) for recipe in json.loads(recipes)]
-    drawn, draws = engine.forecast(forecast.entry), engine.forecast(law.entry) if law else None
-    return PieceScoring(engine, drawn, draws, scorers, threads)
-
-
 def statistics(
     engine: "Engine",
     forecast: Forecast,
     scorers: Sequence[Scorer],
     law: Forecast | None,
     progress: Progress,
-) -> "Iterator[xr.Dataset]":
+) -> Iterator[Statistics]:
     """Yield statistics of a forecast by each scorer, computed here or on a scheduler's workers.
 
     The numbers do not depend on how the forecast is cut and where a piece is scored.
@@ -207,22 +147,25 @@ def statistics(
     members, draws = forecast.members, law.members if law else None
     check(scorers, members, forecast.frame(), draws)
     tasks = [*_tasks(engine, forecast, scorers, draws)]
-    parts: list[list[tuple[Piece, xr.Dataset]]] = [[] for _ in scorers]
+    parts = [Scored([]) for _ in scorers]
     results = _spread(engine, PieceScoring(engine, forecast, law, scorers), tasks)
     for done, (task, by_scorer) in enumerate(zip(tasks, results, strict=True), 1):
-        for index, portions in zip(task.scorers, by_scorer, strict=True):
-            parts[index].extend(portions)
+        for index, scored in zip(task.scorers, by_scorer, strict=True):
+            parts[index].portions.extend(scored.portions)
+            parts[index].cells.extend(scored.cells)
         progress(done, len(tasks), "")
-    for scorer, scorer_parts in zip(scorers, parts, strict=True):
+    for scorer, scored in zip(scorers, parts, strict=True):
         with blaming(f"the scorer {scorer.name}"):
-            whole = joined(scorer, scorer_parts)
-        scorer_parts.clear()  # what several scorers share is held until the last has copied it
-        yield whole
+            cases = joined(scorer, scored.portions)
+        count = cases.sizes["init_time"]
+        maps = mean_of_cells(scored.cells, count) if scored.cells else None
+        scored.portions.clear()  # what several scorers share is held until the last has copied it
+        yield Statistics(cases, maps)
 
 
 def _spread(
     engine: "Engine", scoring: PieceScoring, tasks: Sequence[PieceTask]
-) -> "Iterator[list[list[tuple[Piece, xr.Dataset]]]]":
+) -> Iterator[list[Scored]]:
     if engine.scheduler:
         return spread(scoring, tasks, engine.scheduler)
     return processes.spread(scoring, tasks, engine.processes)

@@ -14,6 +14,8 @@ from geobench.scoring.cutting import CASE_DIMS, Piece, concatenated, cut
 if TYPE_CHECKING:
     import xarray as xr
 
+    Apply = Callable[[Scorer, xr.DataArray, xr.DataArray, Context], xr.Dataset]
+
 
 def check(
     scorers: "Sequence[Scorer]",
@@ -48,6 +50,7 @@ def of_piece(
     reading_law: Callable[[], AbstractContextManager[None]] = nullcontext,
     blaming: Blaming = unblamed,
     counts: Sequence[int] | None = None,
+    apply: "Apply | None" = None,
 ) -> "list[list[tuple[Piece, xr.Dataset]]]":
     """Apply `scorers` to a piece, which is read once for all of them, within `reading`.
 
@@ -55,7 +58,8 @@ def of_piece(
 
     `law` is another forecast, of the true law, for the scorers that need one, and read within
     `reading_law`; `blaming` is around what a scorer does. `counts`: how many members each init of
-    the forecast has, where they differ; these are its first ones.
+    the forecast has, where they differ; these are its first ones. `apply`: what is asked of each
+    scorer; default: its statistics.
     """
     names = list(truth.data_vars)
     lawful = law is not None and any(scorer.needs_law for scorer in scorers)
@@ -70,7 +74,9 @@ def of_piece(
     for portion in piece.portions or (piece.whole,):
         for part, count in portion.counted(own_counts):
             drawn = members if count is None else members.isel(member=slice(count))
-            by_scorer = _of_portion(scorers, part, drawn, truth, draws, context, blaming)
+            by_scorer = _of_portion(
+                scorers, part, drawn, truth, draws, context, blaming, apply or applied
+            )
             for held, statistics in zip(parts, by_scorer, strict=True):
                 held.append((part.within(piece), statistics))
     return parts
@@ -107,6 +113,7 @@ def _of_portion(
     draws: "xr.Dataset | None",
     context: Context,
     blaming: Blaming,
+    apply: "Apply",
 ) -> "list[xr.Dataset]":
     drawn, seen = (_finite(portion.of(dataset)) for dataset in (members, outcome))
     law = None if draws is None else _finite(portion.of(draws))
@@ -122,7 +129,7 @@ def _of_portion(
         if scorer.within not in shared:
             shared[scorer.within] = own_context.within(scorer.within)
         with blaming(f"the scorer {scorer.name}"):
-            statistics = applied(scorer, drawn, seen, shared[scorer.within])
+            statistics = apply(scorer, drawn, seen, shared[scorer.within])
             by_scorer.append(_checked(scorer, statistics))
     return by_scorer
 

@@ -109,7 +109,9 @@ def test_what_fails_in_a_process_is_told_as_here(two: Path, tmp_path: Path) -> N
         done = _geobench(catalog, *start, "forecast", "tiny.fails.s0", "--members", 6)
         assert done.exit_code != 0
         told.append(done.stderr)
-        assert [e for e in Catalog(catalog).entries("forecast") if "fails" in str(e.reference)] == []
+        assert [
+            e for e in Catalog(catalog).entries("forecast") if "fails" in str(e.reference)
+        ] == []
     assert told[0] == told[1]
     assert "members at init 0 failed" in told[0]
 
