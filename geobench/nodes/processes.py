@@ -4,17 +4,15 @@ Each process has one thread for linear algebra unless its task says otherwise, o
 loads the plugins by itself, and ends with the one that started it, however that ends.
 """
 
+import atexit
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from functools import lru_cache
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from geobench.errors import GeobenchError
-
-if TYPE_CHECKING:
-    from concurrent.futures import ProcessPoolExecutor
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -30,35 +28,43 @@ def spread(
     """Yield what `apply` returns of every task, in their order: here if one process is enough.
 
     `apply`, tasks and results are pickled on their way. `work`: how much there is to do for a task,
-    about; those of most work are begun first, so that none of them is left at the end.
+    about; those of most work are begun first, so that none of them is left at the end. The
+    processes wait for the next tasks until this one ends, or a task fails.
     """
-    count = min(processes, len(tasks))
-    if count <= 1:
+    if min(processes, len(tasks)) <= 1:
         yield from map(apply, tasks)
         return
     from concurrent.futures.process import BrokenProcessPool
 
+    sent = bytes(ForkingPickler.dumps(apply))
     order = [*range(len(tasks))]
     if work:
         order.sort(key=lambda index: -work(tasks[index]))
     try:
-        with _pool(count, apply) as pool:
-            begun = {index: pool.submit(_applied, tasks[index]) for index in order}
-            for index in range(len(tasks)):
-                yield begun.pop(index).result()
+        pool = _workers(processes).pool
+        begun = {index: pool.submit(_applied, sent, tasks[index]) for index in order}
+        for index in range(len(tasks)):
+            yield begun.pop(index).result()
     except BrokenProcessPool as error:
+        close()
         raise GeobenchError(
-            f"one of {count} processes was ended from outside, perhaps for want of memory. Give "
-            f"fewer (--processes, before the command), or less --memory to each."
+            f"one of {processes} processes was ended from outside, perhaps for want of memory. "
+            f"Give fewer (--processes, before the command), or less --memory to each."
         ) from error
+    except BaseException:
+        close()  # whatever they are at
+        raise
 
 
-_apply: list[Callable[[Any], Any]] = []
-"""What a process has been started for; nothing in the first one."""
+def _applied(function: bytes, task: Any) -> Any:
+    return _loaded(function)(task)
 
 
-def _applied(task: Any) -> Any:
-    return _apply[0](task)
+@lru_cache(1)
+def _loaded(function: bytes) -> Callable[[Any], Any]:
+    """Open what a function needs, once for all its tasks."""
+    loaded: Callable[[Any], Any] = ForkingPickler.loads(function)
+    return loaded
 
 
 def cores() -> int:
@@ -66,28 +72,46 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@contextmanager
-def _pool(count: int, apply: Callable[[Any], Any]) -> "Iterator[ProcessPoolExecutor]":
-    """So many processes, which are gone afterwards."""
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
+class _Workers:
+    """Processes that wait for tasks, and end when this one closes or ends."""
 
-    context = multiprocessing.get_context("spawn")  # a fork would share locks of threads
-    ours, theirs = context.Pipe()
-    sent = bytes(ForkingPickler.dumps(apply))
-    pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(theirs, sent))
-    try:
-        yield pool
-    except BaseException:
-        ours.close()  # whatever they are at
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-        ours.close()
-        theirs.close()
+    def __init__(self, count: int) -> None:
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+
+        self.count = count
+        context = multiprocessing.get_context("spawn")  # a fork would share locks of threads
+        self._ours, self._theirs = context.Pipe()
+        self.pool = ProcessPoolExecutor(
+            count, context, initializer=_begin, initargs=(self._theirs,)
+        )
+
+    def close(self) -> None:
+        """End them, whatever they are at."""
+        self._ours.close()
+        self.pool.shutdown(cancel_futures=True)
+        self._theirs.close()
 
 
-def _begin(lifeline: Connection, apply: bytes) -> None:
+_open: list[_Workers] = []
+
+
+def _workers(count: int) -> _Workers:
+    """Return so many processes; those that wait already, if they are as many."""
+    if not (_open and _open[0].count == count):
+        close()
+        _open.append(_Workers(count))
+    return _open[0]
+
+
+@atexit.register
+def close() -> None:
+    """End the processes that wait for tasks."""
+    while _open:
+        _open.pop().close()
+
+
+def _begin(lifeline: Connection) -> None:
     """Begin a process: one thread each, no Ctrl-C of its own, and an end with the first one."""
     import signal
     import threading
@@ -95,7 +119,6 @@ def _begin(lifeline: Connection, apply: bytes) -> None:
     os.environ |= dict.fromkeys(_THREADS, "1")  # read when numpy is imported, which is later
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
-    _apply.append(ForkingPickler.loads(apply))  # only now: it imports numpy
 
 
 def _end_with(lifeline: Connection) -> None:

@@ -159,6 +159,32 @@ class ScorerConformance(ABC):
             atol=1e-6,
         )
 
+    def test_cells_of_a_score_map_average_to_the_statistics(self) -> None:
+        """By area, over the cells at sea, if it declares that cells speak for themselves."""
+        import xarray as xr
+
+        from geobench.scoring.cells import by_cell
+
+        if not self.scorer().sitewise:
+            return
+        forecast, truth, context = small_case()
+        sea = context.sea.copy(data=[cell not in (0, 5) for cell in range(8)])
+        areas = xr.DataArray([2.0, 1, 3, 1, 0.25, 2, 2, 1], dims="x")
+        here = replace(context, sea=sea, areas=areas, measure=ring(sea, areas))
+        cells = by_cell(self.scorer(), forecast, truth, here)
+        whole = self.scorer().statistics(forecast, truth, here)
+        assert set(cells.data_vars) == set(whole.data_vars)
+        averages = (cells.where(sea, 0.0) * here.weights).sum("x") / here.weights.sum()
+        for name, statistic in whole.data_vars.items():
+            assert cells[name].isel(x=[0, 5]).isnull().all(), "land has a value"
+            values = averages[name].transpose(*statistic.dims)
+            xr.testing.assert_allclose(
+                values.drop_vars(list(values.coords)),
+                statistic.drop_vars(list(statistic.coords)),
+                rtol=1e-5,
+                atol=1e-6,
+            )
+
     def test_units_are_as_declared(self) -> None:
         """Scores of data that are 8 times larger are as the power of their units says."""
         import xarray as xr

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,45 @@ def _statistics(session: Session, forecast: Entry, law: Entry) -> list[xr.Datase
     scorers = [session.registry.scorer(name) for name in NAMES]
     engine = session.engine
     forecasts = (engine.forecast(entry) for entry in (forecast, law))
-    return list(all_statistics(engine, next(forecasts), scorers, next(forecasts), silent))
+    whole = all_statistics(engine, next(forecasts), scorers, next(forecasts), silent)
+    return [statistics.cases for statistics in whole]
+
+
+def _maps(session: Session, forecast: Entry, law: Entry) -> list[xr.Dataset]:
+    recipes = [{"use": name, "maps": True} for name in ("crps", "law-crps", "rank-histogram")]
+    scorers = [session.registry.scorer(recipe) for recipe in recipes]
+    return [entry.load("cells") for entry in session.scores(forecast, scorers, law)]
+
+
+def test_maps_average_to_the_scores_however_cases_are_cut(
+    drawn: tuple[Session, Entry, Entry],
+) -> None:
+    session, forecast, law = drawn
+    maps = _maps(session, forecast, law)
+    plain = [session.registry.scorer(name) for name in ("crps", "law-crps", "rank-histogram")]
+    for entry, cells in zip(session.scores(forecast, plain, law), maps, strict=True):
+        assert cells.sizes["x"] == 40
+        assert cells.attrs["cases"] == 8
+        for name, statistic in entry.load().mean("init_time").data_vars.items():
+            average = cells[name].mean("x").transpose(*statistic.dims)
+            np.testing.assert_allclose(average, statistic, rtol=1e-6, atol=1e-7)
+    scorers = [session.registry.scorer({"use": scorer.name, "maps": True}) for scorer in plain]
+    for memory in (1, 40_000):
+        engine = replace(session.engine, memory=memory)
+        forecasts = [engine.forecast(entry) for entry in (forecast, law)]
+        cut = all_statistics(engine, forecasts[0], scorers, forecasts[1], silent)
+        for cells, other in zip(maps, cut, strict=True):
+            assert other.cells is not None
+            xr.testing.assert_equal(cells, other.cells)
+
+
+def test_a_score_of_whole_fields_has_no_map() -> None:
+    with pytest.raises(GeobenchError, match="no value of its own for each cell, so leave maps out"):
+        Registry().scorer({"use": "energy", "maps": True})
+    assert (
+        Registry().scorer({"use": "crps", "maps": False}).recipe()
+        == Registry().scorer("crps").recipe()
+    )
 
 
 def test_pieces_cover_every_case_once() -> None:

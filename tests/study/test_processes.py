@@ -37,6 +37,8 @@ FAILS = """
 import geobench, torch
 
 class Forecaster(geobench.Forecaster):
+    def weights(self):
+        return {}
     def step(self, history, noise):
         return history[:, -1] * torch.where(noise.normal(1) > 2, float("nan"), 1.0)[:, :, None]
 
@@ -83,6 +85,7 @@ def test_two_processes_make_the_bits_that_one_makes(two: Path) -> None:
                 del summary["seconds_per_member"]
             assert summaries[0] == summaries[1]
             assert summaries[0]["rounding"]["score_changes"]["CRPS"]
+    processes.close()
     assert multiprocessing.active_children() == []
 
 
@@ -104,9 +107,10 @@ def test_what_fails_in_a_process_is_told_as_here(two: Path, tmp_path: Path) -> N
     for count in (1, 2):
         start = ("--plugin", plugin, "--processes", count)
         catalog = two / f"by{count}"
-        trained = _geobench(catalog, *start, "train", "tiny", "fails")
+        trained = _geobench(catalog, *start, "train", "fails", "--dataset", "dataset/tiny@1")
         assert trained.exit_code == 0, trained.output
-        done = _geobench(catalog, *start, "forecast", "tiny.fails.s0", "--members", 6)
+        words = ("forecast", "forecaster/tiny.fails.s0@1", "--members", 6)
+        done = _geobench(catalog, *start, *words)
         assert done.exit_code != 0
         told.append(done.stderr)
         assert [
@@ -124,6 +128,9 @@ def test_a_process_that_is_ended_is_told() -> None:
 
 def test_results_come_in_order_and_an_error_ends_the_others() -> None:
     assert list(processes.spread(abs, [-3, 2, -1], 2, work=float)) == [3, 2, 1]
+    waiting = multiprocessing.active_children()
+    assert list(processes.spread(str, [4, 5], 2)) == ["4", "5"]
+    assert multiprocessing.active_children() == waiting  # they are not started again
     began = time.monotonic()
     with pytest.raises(TypeError):
         list(processes.spread(time.sleep, ["long", 600], 2))  # type: ignore[list-item]

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from geobench.cli import main
+from geobench.nodes import processes
 from geobench.site.build import SCRIPTS
 from geobench_catalog import Catalog
 
@@ -235,6 +236,7 @@ def test_two_processes_make_the_site_that_one_makes(folder: Path, tmp_path: Path
     build = ("--processes", 2, "leaderboard", "build")
     _told(folder / "catalog", *build, *studies, "--out", tmp_path / "two")
     assert _files(tmp_path / "two") == _files(folder / "s")
+    processes.close()
     assert multiprocessing.active_children() == []
 
 

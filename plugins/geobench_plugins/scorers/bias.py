@@ -19,6 +19,7 @@ class Bias(Scorer):
     version = "2"
     better = "zero"
     fair = True
+    sitewise = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context

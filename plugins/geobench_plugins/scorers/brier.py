@@ -23,6 +23,7 @@ class Brier(Scorer):
     fair = True
     proper = True
     units = "1"
+    sitewise = True
 
     def law_form(self) -> Scorer:
         """Name `law-brier`: the excess over draws of the true distribution."""
@@ -54,6 +55,7 @@ class RPS(Scorer):
     fair = True
     proper = True
     units = "1"
+    sitewise = True
 
     def law_form(self) -> Scorer:
         """Name `law-rps`: the excess over draws of the true distribution."""

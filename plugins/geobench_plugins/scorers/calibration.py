@@ -19,6 +19,7 @@ class _OfRanks(Scorer):
 
     units = "1"
     least_members = 2
+    sitewise = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context

@@ -25,6 +25,7 @@ class CRPS(Scorer):
     version = "3"
     fair = True
     proper = True
+    sitewise = True
 
     def law_form(self) -> Scorer:
         """Name `law-crps`: the excess over draws of the true distribution."""

@@ -23,6 +23,7 @@ class LawCRPS(Scorer):
     fair = True
     proper = True
     needs_law = True
+    sitewise = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
@@ -82,6 +83,7 @@ class LawMean(Scorer):
     proper = True
     needs_law = True
     units = "1"
+    sitewise = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
@@ -109,6 +111,7 @@ class LawSpread(Scorer):
     fair = True
     needs_law = True
     least_members = 2
+    sitewise = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context

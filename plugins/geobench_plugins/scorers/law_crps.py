@@ -23,6 +23,7 @@ class LawTailCRPS(Scorer):
     fair = True
     proper = True
     needs_law = True
+    sitewise = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context

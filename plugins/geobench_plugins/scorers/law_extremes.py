@@ -33,6 +33,7 @@ class LawBrier(Scorer):
     proper = True
     needs_law = True
     units = "1"
+    sitewise = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context
@@ -59,6 +60,7 @@ class LawRPS(Scorer):
     proper = True
     needs_law = True
     units = "1"
+    sitewise = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context

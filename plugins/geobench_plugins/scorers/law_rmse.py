@@ -21,6 +21,7 @@ class LawRMSE(Scorer):
     fair = True
     proper = True
     needs_law = True
+    sitewise = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context

@@ -24,6 +24,7 @@ class RMSE(Scorer):
     version = "3"
     fair = True
     proper = True
+    sitewise = True
 
     def law_form(self) -> Scorer:
         """Name `law-rmse`: the excess over draws of the true distribution."""

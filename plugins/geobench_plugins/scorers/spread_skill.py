@@ -27,6 +27,7 @@ class SpreadSkill(Scorer):
     fair = True
     units = "1"
     least_members = 2
+    sitewise = True
 
     def statistics(
         self, forecast: "xr.DataArray", truth: "xr.DataArray", context: Context

@@ -21,6 +21,7 @@ class TailCRPS(Scorer):
     version = "2"
     fair = True
     proper = True
+    sitewise = True
 
     def law_form(self) -> Scorer:
         """Name `law-tail-crps`: the excess over draws of the true distribution."""
