@@ -9,6 +9,7 @@ from geobench.contracts.state import StateSpec
 Level = Literal["quick", "normal", "long"]
 
 _NUMBERS: dict[Level, float] = {"quick": 2.5e6, "normal": 2e7, "long": 1e8}
+_RESAMPLES: dict[Level, int] = {"quick": 40, "normal": 100, "long": 100}
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Effort:
     horizon_inits: int
     horizon_members: int
     horizon_steps: int
+    resamples: int
+    """Fits of a tail to resampled trajectories, for the intervals of return levels."""
 
     @classmethod
     def of(
@@ -55,6 +58,7 @@ class Effort:
             horizon_inits=_between(rows / 60 / horizon_members, 4, 64),
             horizon_members=horizon_members,
             horizon_steps=60,
+            resamples=_RESAMPLES[level],
         )
 
 

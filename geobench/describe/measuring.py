@@ -112,7 +112,7 @@ def describe(
         cards = _cards(draws, channels, spec, unit, seed)
     with watch("extremes"):
         wanted = experiment.events or default_events(spec)
-        measured = [_extreme(event, simulator, control, draws) for event in wanted]
+        measured = [_extreme(event, run, control, draws) for event in wanted]
     hidden = experiment.given != "state" or len(channels) < len(simulator.spec.variables)
     return Description(
         name=name,
@@ -287,7 +287,8 @@ def _spread(
     return torch.cat(variances).numpy(), ratios
 
 
-def _extreme(event: Event, simulator: Simulator, control: Tensor, draws: list[Tensor]) -> Extreme:
+def _extreme(event: Event, run: "_Run", control: Tensor, draws: list[Tensor]) -> Extreme:
+    simulator = run.simulator
     values = torch.stack([events.measure(event, simulator, row) for row in control])
     if not bool(values.isfinite().all()):
         raise GeobenchError(f"event '{event.name}': '{event.of}' is not finite on the control run.")
@@ -301,12 +302,12 @@ def _extreme(event: Event, simulator: Simulator, control: Tensor, draws: list[Te
         limits.numpy(),
         values.shape[0] * values.shape[1],
         events.probabilities(event, simulator, iter(draws), limits),
-        _levels(sign * values[:, :, middle].double(), simulator),
+        _levels(sign * values[:, :, middle].double(), simulator, run.effort.resamples),
         _location(event, simulator, middle, values.shape[2]),
     )
 
 
-def _levels(series: Tensor, simulator: Simulator) -> ReturnLevels:
+def _levels(series: Tensor, simulator: Simulator, resamples: int) -> ReturnLevels:
     """Return levels of `(row, time)`, declustered at the series' own decorrelation time."""
     days = simulator.output_step.total_seconds() / 86400
     rows, steps = series.shape
@@ -315,7 +316,9 @@ def _levels(series: Tensor, simulator: Simulator) -> ReturnLevels:
     # A hundred decorrelation times make a block; every row should hold four.
     block = max(2, min(100 * gap, steps // 4))
     periods = [period / days for period in PERIODS if block <= period / days <= rows * steps]
-    return extremes.return_levels(series.numpy(), periods=periods, gap=gap, block=block)
+    return extremes.return_levels(
+        series.numpy(), periods=periods, gap=gap, block=block, resamples=resamples
+    )
 
 
 def _location(event: Event, simulator: Simulator, middle: int, count: int) -> str:

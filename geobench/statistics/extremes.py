@@ -184,7 +184,7 @@ def return_levels(
     periods: list[float],
     gap: int,
     block: int,
-    resamples: int = 100,
+    resamples: int,
 ) -> ReturnLevels:
     """Fit both laws; intervals by bootstrap over rows (percentiles, 95 %).
 

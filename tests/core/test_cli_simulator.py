@@ -98,6 +98,9 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("geobench.describe.effort._NUMBERS", dict.fromkeys(
         ("quick", "normal", "long"), 1e5
     ))  # fmt: skip
+    monkeypatch.setattr("geobench.describe.effort._RESAMPLES", dict.fromkeys(
+        ("quick", "normal", "long"), 5
+    ))  # fmt: skip
 
 
 def _run(folder: Path, *words: object) -> Result:

@@ -241,7 +241,9 @@ def _white(rows: int, steps: int, seed: int = 0) -> np.ndarray:
 def test_return_levels_of_white_noise_are_normal_quantiles() -> None:
     # N(0, 1), independent in time: passed once in T steps is the 1 - 1/T quantile, exactly. Both
     # laws are limits, so a bias of .03 is allowed beside twice the 95 % half-width.
-    found = return_levels(_white(64, 5000), periods=[1000, 5000, 320_000], gap=1, block=250)
+    found = return_levels(
+        _white(64, 5000), periods=[1000, 5000, 320_000], gap=1, block=250, resamples=100
+    )
     for level in found.levels[:2]:
         exact = stats.norm.isf(1 / level.period)
         for each in (level.gev, level.gpd):
