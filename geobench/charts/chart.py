@@ -4,12 +4,12 @@ Three writers draw the same chart: `svg` for a page without script, `interactive
 script, where the pointer shows values, and `paper` (matplotlib) for files.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from geobench.tables.table import Cell, Column, Row, Table
+from geobench_catalog.json_values import json_values
 
 Number = float | None
 """None: there is nothing to draw there."""
@@ -116,7 +116,8 @@ class Figure:
 
 def finite(values: Any, digits: int = 5) -> list[Number]:
     """Numbers to draw: what is not finite is left out."""
-    return [float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in values]
+    drawn: list[Number] = json_values(list(values), digits)
+    return drawn
 
 
 def numbers(chart: Chart) -> Table:

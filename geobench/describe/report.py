@@ -6,8 +6,8 @@ from typing import Any
 from geobench.describe import experiment_sections as experiment
 from geobench.describe import simulator_sections as simulator
 from geobench.describe.measuring import Description
-from geobench.tables.json import json_values
 from geobench.tables.table import Table
+from geobench_catalog.json_values import json_values
 
 
 def sections(description: Description, unit_days: float | None = None) -> list[Table]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from geobench.board.model import Board
 from geobench.statistics.estimates import Estimate
-from geobench.tables.json import json_values
+from geobench_catalog.json_values import json_values
 
 _DIGITS = 6  # of a number in board.json: what moves it is listed as a change
 

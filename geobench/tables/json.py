@@ -1,14 +1,10 @@
 """Tables, and anything else that holds numbers, as JSON that every reader takes."""
 
-import dataclasses
 import json
-import math
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from geobench.tables.table import Table
+from geobench_catalog.json_values import json_values
 
 
 def records(table: Table) -> list[dict[str, Any]]:
@@ -23,24 +19,6 @@ def records(table: Table) -> list[dict[str, Any]]:
                 values |= zip(column.end_keys, cell.ends or (None, None), strict=True)
         rows.append(values)
     return rows
-
-
-def json_values(value: Any, digits: int = 17) -> Any:
-    """Return JSON values; null for numbers that JSON does not have.
-
-    `digits`: significant digits that a number is rounded to; default: all.
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): json_values(item, digits) for key, item in value.items()}
-    if isinstance(value, (np.ndarray, np.generic)):
-        value = value.tolist()
-    if isinstance(value, (list, tuple)):
-        return [json_values(item, digits) for item in value]
-    if isinstance(value, float):
-        return float(f"{value:.{digits}g}") if math.isfinite(value) else None
-    return value
 
 
 def in_page(value: Any) -> str:

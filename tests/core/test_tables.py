@@ -14,6 +14,7 @@ from geobench.tables import csv, json, latex, markdown, terminal
 from geobench.tables.html import html
 from geobench.tables.numbers import count_cell, interval_cell, number, number_cell, small
 from geobench.tables.table import Cell, Column, Remark, Row, Table
+from geobench_catalog.json_values import json_values
 
 EVIL = "<b>|_{$&\\ \x1b[31m\u202e=1+1"
 LONG = "a long name of many words that a narrow terminal has no room for"
@@ -162,7 +163,7 @@ def test_a_small_number_keeps_two_digits() -> None:
     ],
 )
 def test_json_values_are_what_every_reader_takes(value: Any, expected: Any) -> None:
-    made = json.json_values(value)
+    made = json_values(value)
     assert made == expected
     stdlib_json.dumps(made, allow_nan=False)
 

@@ -15,6 +15,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from geobench_catalog.json_values import json_values
+
 if TYPE_CHECKING:
     from geobench_catalog.entry import Entry
 
@@ -28,7 +30,7 @@ class _Out:
 
 def show(value: Any) -> None:
     """Print a document."""
-    write(json.dumps(finite(value), indent=1, allow_nan=False, default=str) + "\n")
+    write(json.dumps(json_values(value), indent=1, allow_nan=False, default=str) + "\n")
 
 
 def write(text: str) -> None:
@@ -87,14 +89,3 @@ def of_entry(entry: "Entry") -> dict[str, Any]:
     """An entry as a document: its reference, its id and its record."""
     record = entry.record.model_dump(mode="json")
     return {"reference": str(entry.reference), "id": entry.id, **record}
-
-
-def finite(value: Any) -> Any:
-    """Put null for numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {key: finite(child) for key, child in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(child) for child in value]
-    if isinstance(value, float) and value - value != 0:
-        return None
-    return value
