@@ -125,17 +125,15 @@ def describe_simulator(
             seed=seed,
             known=known,
         )
-    sections = report.sections(description, unit_days)
+    sections, command = report.sections(description, unit_days), _command(settings)
     if plot:
         figures.picture(description, plot)
     if markdown:
-        text = pages.markdown(
-            description.title, sections, _command(settings), _beside(plot, markdown)
-        )
+        text = pages.markdown(description.title, sections, command, _beside(plot, markdown))
         markdown.write_text(text, "utf-8")
     if html:
         drawn = figures.png(description)
-        html.write_text(pages.html(description.title, sections, _command(settings), drawn), "utf-8")
+        html.write_text(pages.html(description.title, sections, command, drawn), "utf-8")
     for path in filter(None, (plot, markdown, html)):
         click.echo(path.absolute().as_uri(), err=True)
     if as_json:

@@ -246,12 +246,8 @@ def _moments(block, count, shares, lane_values, sums):
             lane_values[_NEAREST + lane] = min(lane_values[_NEAREST + lane], abs(to_y)) + zero
     sampled = 1 / (count * (count - 1)) if count > 1 else 0.0
     for lane in range(LANES):
-        total = sums[_TOTAL + lane]
-        bias = (
-            np.float64(lane_values[_MIDDLE + lane])
-            - np.float64(lane_values[_Y + lane])
-            + total / count
-        )
+        total, middle = sums[_TOTAL + lane], np.float64(lane_values[_MIDDLE + lane])
+        bias = middle - np.float64(lane_values[_Y + lane]) + total / count
         variance = sums[_SQUARE + lane] - total * (total / count)
         sums[_CRPS + lane] += 0 * bias  # NaN if it is not finite
         sums[_BIAS + lane] = bias
