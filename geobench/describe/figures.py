@@ -1,4 +1,4 @@
-"""The picture of a description: one figure of six charts, and a sample of the climate."""
+"""The picture of a description: one figure of its charts, and a sample of the climate."""
 
 import io
 from pathlib import Path
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _CALLED = {"gaussian": "Gaussian", "shuffled": "shuffled"}
+_ACROSS = 3  # charts in a row
 _MOST = 4  # series that a legend within the axes has room for
 _LINES = [Style("", colour, "") for colour in COLOURS]
 _STD = "climatological std"
@@ -43,12 +44,15 @@ def picture(description: Description, path: Path | io.BytesIO) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
+    drawn = charts(description)
+    rows = -(-len(drawn) // _ACROSS)
     with mpl.rc_context(MATPLOTLIB):
-        figure = Figure(figsize=(12.5, 11), layout="constrained", dpi=110)
+        figure = Figure(figsize=(12.5, 4 + 3.5 * rows), layout="constrained", dpi=110)
         figure.suptitle(description.title or description.name, x=0.01, ha="left", fontweight="bold")
-        upper, lower = figure.subfigures(2, 1, height_ratios=(1.75, 1), squeeze=False)[:, 0]
-        drawn = zip(upper.subplots(2, 3).flat, charts(description), strict=True)
-        for axes, (title, chart, styles) in drawn:
+        heights = (0.875 * rows, 1)
+        upper, lower = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)[:, 0]
+        for number, (title, chart, styles) in enumerate(drawn, 1):
+            axes = upper.add_subplot(rows, _ACROSS, number)
             paper.draw(axes, chart, styles, title)
             _legend(axes, chart)
         _sample(lower, description)
@@ -66,7 +70,7 @@ def _legend(axes: "Axes", chart: Chart) -> None:
 
 
 def charts(description: Description) -> list[tuple[str, Chart, list[Style]]]:
-    """The six charts, each with its title and the styles of its series."""
+    """The charts, each with its title and the styles of its series."""
     return [
         ("Climatological density", _density(description), _LINES),
         ("Autocorrelation", _autocorrelation(description), _LINES),

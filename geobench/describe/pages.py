@@ -45,7 +45,4 @@ def html(title: str, sections: Sequence[Table], command: str, picture: bytes) ->
 
 def _alternative(title: str) -> str:
     """Say what the picture shows."""
-    return (
-        f"{title}: climatological density, autocorrelation, spread and error growth, Lyapunov "
-        "exponents, difficulty, and a sample"
-    )
+    return f"{title}: charts of the numbers below, and a sample of the climate"

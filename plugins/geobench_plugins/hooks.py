@@ -4,7 +4,8 @@ from importlib import import_module
 from inspect import isclass
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from geobench import hookimpl
 
@@ -17,13 +18,11 @@ _HEADLINES = ("crps", "rmse", "spread-skill", "brier")
 
 @hookimpl
 def geobench_simulators() -> "list[type[Simulator]]":
-    """Systems with a known law."""
-    from geobench_plugins.simulators.lorenz95 import Lorenz95
-    from geobench_plugins.simulators.ou import OrnsteinUhlenbeck
-    from geobench_plugins.simulators.shallow_water import ShallowWater
-    from geobench_plugins.simulators.two_scale import TwoScale
+    """Return every simulator in the modules of `simulators`, by name."""
+    from geobench import Simulator
+    from geobench_plugins import simulators
 
-    return [OrnsteinUhlenbeck, Lorenz95, TwoScale, ShallowWater]
+    return _defined(simulators, Simulator)
 
 
 @hookimpl
@@ -73,19 +72,10 @@ def geobench_scorers() -> "list[type[Scorer]]":
     from geobench import Scorer
     from geobench_plugins import scorers
 
-    modules = [info.name for info in iter_modules(scorers.__path__, f"{scorers.__name__}.")]
-    classes = [
-        value
-        for module in modules
-        for value in vars(import_module(module)).values()
-        if isclass(value) and issubclass(value, Scorer) and value.__module__ == module
-        if value.name  # else what several scorers have in common
-    ]
-    return sorted(classes, key=lambda scorer: (_place(scorer.name), scorer.name))
+    def rank(scorer: "type[Scorer]") -> int:
+        return _HEADLINES.index(scorer.name) if scorer.name in _HEADLINES else len(_HEADLINES)
 
-
-def _place(name: str) -> int:
-    return _HEADLINES.index(name) if name in _HEADLINES else len(_HEADLINES)
+    return sorted(_defined(scorers, Scorer), key=rank)
 
 
 @hookimpl
@@ -98,6 +88,19 @@ def geobench_assimilations() -> "list[type[Assimilation]]":
     from geobench_plugins.assimilations.variational import Variational
 
     return [ETKF, LETKF, EnKF, Variational, OptimalInterpolation]
+
+
+def _defined(package: ModuleType, kind: Any) -> list[Any]:
+    """Return every class of a kind that a module of the package defines, by name."""
+    modules = [info.name for info in iter_modules(package.__path__, f"{package.__name__}.")]
+    classes = [
+        value
+        for module in modules
+        for value in vars(import_module(module)).values()
+        if isclass(value) and issubclass(value, kind) and value.__module__ == module
+        if getattr(value, "name", "")  # else what several have in common
+    ]
+    return sorted(classes, key=lambda plugin: plugin.name)
 
 
 @hookimpl

@@ -184,7 +184,7 @@ def test_who_is_gone_is_told_in_a_line_and_nothing_is_left_half_done(
     session, forecast, _ = drawn
     monkeypatch.setattr("geobench.scoring.spreading.PATIENCE", 30.0)
     monkeypatch.setattr("geobench.scoring.spreading._ASKS", 0.2)
-    monkeypatch.setattr("geobench.scoring.spreading._piece", _never)
+    monkeypatch.setattr("geobench.nodes.scores.PieceScoring", lambda *_: _never)
     end = 0.5 if gone == "workers" else 0.6  # a score that is not there yet
     scorer = session.registry.scorer({"use": "crps", "within": [[0.0, end]]})
     before = {entry.id for entry in session.catalog.entries()}
