@@ -15,6 +15,7 @@ from geobench.contracts import scorer
 from geobench.contracts.scorer import Orientation
 from geobench.registry import Registry
 from geobench.site.board_pages import Shown, board_pages
+from geobench.site import ranking_tables
 from geobench.site.one_file import one_file
 from geobench.statistics.estimates import Estimate, estimate, estimates
 from geobench.statistics.rank_ranges import rank_ranges
@@ -316,6 +317,18 @@ def test_a_figure_of_a_board_needs_one_function(monkeypatch: pytest.MonkeyPatch)
 
 def test_equal_boards_make_equal_pages() -> None:
     assert _file(_board()) == _file(_board())
+
+
+def test_exact_tests_are_a_table_of_those_that_were_tested() -> None:
+    board = _board()
+    board.rows[1].entries = {"forecast": "forecast/b@1"}
+    tests = [("CRPS", 0.5, 0.4, 0.002, 0.01), ("energy", 0.7, 0.71, 0.4, 0.8)]
+    table = ranking_tables.exact_tests(board, {"forecast/b@1": tests})
+    assert [column.heading for column in table.columns] == ["Model", "CRPS", "energy"]
+    ((label, crps, energy),) = (row.cells for row in table.rows)
+    assert (label.text, crps.value, energy.value) == ("other", 0.002, 0.4)
+    assert ([*crps.marks], [*energy.marks]) == (["significant"], [])  # q, not p, tells
+    assert [*crps.small] == ["q 0.010"]
 
 
 def test_failed_and_suspicious_entries_are_marked_on_the_page_and_in_the_terminal() -> None:
