@@ -2,13 +2,15 @@
 
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from geobench import scoring
-from geobench.board import figures, model, notes, placing, score_columns
+from geobench.board import figures, model, notes, placing, sampling, score_columns
 from geobench.board.ranking import ranking
 from geobench.charts.chart import Axis, Chart, Figure, Series
 from geobench.contracts import scorer
@@ -46,6 +48,44 @@ def test_dependent_inits_are_resampled_together() -> None:
     alone = Resampling(np.arange(20)).means([xr.Dataset({"s": ("init_time", values)})])["s"].values
     assert together == pytest.approx(alone[1:].std(), rel=0.1)
     assert apart < together / 2
+
+
+def test_blocks_are_as_long_as_the_excess_depends(registry: Registry) -> None:
+    """One trajectory: blocks suit the excess of each case, by the outcome or by the law form."""
+    kick = np.random.Generator(np.random.Philox(key=4)).standard_normal(400)
+    slow = np.array([0.0, *kick])
+    for case in range(1, 401):
+        slow[case] += 0.95 * slow[case - 1]
+    scorer, form = (registry.scorer(name) for name in ("crps", "law-crps"))
+    of = xr.Dataset({"crps": (("lead_time", "variable"), np.zeros((2, 1)))}, {"variable": ["q"]})
+
+    def run(values: np.ndarray, by_law: np.ndarray) -> Any:
+        def statistics(index: int, like: Any = None, *, against_law: bool = False) -> xr.Dataset:
+            assert index == 0
+            series = xr.DataArray(by_law if against_law else values, dims="init_time")
+            found = (0 * of + series).transpose("init_time", ...)
+            return found.rename(crps="excess") if against_law else found
+
+        own = SimpleNamespace(statistics=statistics, against_law={0: None})
+        own.runs = [own]
+        return own
+
+    law, quick, slowly = (run(each, kick) for each in (0 * kick, kick, slow[1:]))
+    by_law = run(kick, slow[1:])
+    inits = xr.Dataset({
+        "trajectory": ("init_time", np.zeros(400, int)),
+        "position": ("init_time", np.arange(400)),
+    })  # fmt: skip
+    record = SimpleNamespace(recipe={"leads": 2})
+    dataset: Any = SimpleNamespace(load=lambda _: inits, record=record)
+
+    def block(*entries: Any, **words: Any) -> int:
+        return sampling.resampled(dataset, scorer, [law, *entries], **words).block or 0
+
+    assert 2 <= block(quick) < 10 < block(slowly) == block(quick, slowly)
+    assert block(by_law) == block(quick)
+    assert block(by_law, form=form) == block(slowly)
+    assert block(slowly, cases=range(100)) < block(slowly)
 
 
 def test_many_statistics_are_resampled_in_parts_to_the_same_scores(
