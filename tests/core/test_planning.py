@@ -193,9 +193,7 @@ def test_a_plan_is_the_same_in_pieces_of_any_size() -> None:
 def test_a_plan_is_told_in_words_and_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     needs = [Need(2, 12345, 0.61), Need(8, 6789, 0.2)]
     blocks = "blocks of 4 inits"
-    made = Plan(
-        "CRPS", 0.56789, 0.081, 0.0234, 1200, 8, 16, blocks, 0.1, [[0.0]], 1.6, 0.11, needs
-    )
+    made = Plan("CRPS", 0.56789, 0.081, 0.0234, 1200, 8, 16, blocks, 0.1, [[0.0]], 1.6, 0.11, needs)
     asked: list[tuple[Any, ...]] = []
 
     def of(_: object, *words: Any, law_members: int | None) -> list[Plan]:
@@ -234,7 +232,7 @@ def test_a_plan_is_told_in_words_and_as_json(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("text", ["0", "1", "100%", "-1%", "some", "nan"])
 def test_what_is_no_share_is_refused(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="is no share between 0 and 1; write 1% or 0.01"):
+    with pytest.raises(click.BadParameter, match=r"is no share between 0 and 1; write 1% or 0\.01"):
         Share().convert(text, None, None)
 
 

@@ -16,9 +16,10 @@ from geobench.charts.chart import Axis, Chart, Figure, Series
 from geobench.contracts import scorer
 from geobench.contracts.scorer import Orientation
 from geobench.registry import Registry
-from geobench.site.board_pages import Shown, board_pages
 from geobench.site import ranking_tables
+from geobench.site.board_pages import Shown, board_pages
 from geobench.site.one_file import one_file
+from geobench.statistics import resampling
 from geobench.statistics.estimates import Estimate, estimate, estimates
 from geobench.statistics.rank_ranges import rank_ranges
 from geobench.statistics.resampling import Resampling
@@ -50,42 +51,41 @@ def test_dependent_inits_are_resampled_together() -> None:
     assert apart < together / 2
 
 
-def test_blocks_are_as_long_as_the_excess_depends(registry: Registry) -> None:
-    """One trajectory: blocks suit the excess of each case, by the outcome or by the law form."""
-    kick = np.random.Generator(np.random.Philox(key=4)).standard_normal(400)
-    slow = np.array([0.0, *kick])
-    for case in range(1, 401):
-        slow[case] += 0.95 * slow[case - 1]
+def test_blocks_suit_the_excess_of_each_case(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is asked for by the outcome, and by the law form where all entries have one."""
     scorer, form = (registry.scorer(name) for name in ("crps", "law-crps"))
-    of = xr.Dataset({"crps": (("lead_time", "variable"), np.zeros((2, 1)))}, {"variable": ["q"]})
+    values = np.random.Generator(np.random.Philox(key=4)).standard_normal((3, 2, 12, 2))
 
-    def run(values: np.ndarray, by_law: np.ndarray) -> Any:
-        def statistics(index: int, like: Any = None, *, against_law: bool = False) -> xr.Dataset:
-            assert index == 0
-            series = xr.DataArray(by_law if against_law else values, dims="init_time")
-            found = (0 * of + series).transpose("init_time", ...)
-            return found.rename(crps="excess") if against_law else found
+    def run(by_outcome: np.ndarray, by_law: np.ndarray, *, lawful: bool = True) -> Any:
+        def statistics(index: int, like: Any, *, against_law: bool = False) -> xr.Dataset:
+            name, cases = ("excess", by_law) if against_law else ("crps", by_outcome)
+            array = (("init_time", "lead_time", "variable"), cases[..., None])
+            return xr.Dataset({name: array}, {"variable": ["q"]})
 
-        own = SimpleNamespace(statistics=statistics, against_law={0: None})
+        own = SimpleNamespace(statistics=statistics, against_law={0: None} if lawful else {})
         own.runs = [own]
         return own
 
-    law, quick, slowly = (run(each, kick) for each in (0 * kick, kick, slow[1:]))
-    by_law = run(kick, slow[1:])
-    inits = xr.Dataset({
-        "trajectory": ("init_time", np.zeros(400, int)),
-        "position": ("init_time", np.arange(400)),
-    })  # fmt: skip
+    law, *others = (run(*each) for each in values)
+    inits = xr.Dataset({key: ("init_time", np.arange(12)) for key in ("trajectory", "position")})
     record = SimpleNamespace(recipe={"leads": 2})
     dataset: Any = SimpleNamespace(load=lambda _: inits, record=record)
+    monkeypatch.setattr(resampling, "fitting", lambda *words: words)
 
-    def block(*entries: Any, **words: Any) -> int:
-        return sampling.resampled(dataset, scorer, [law, *entries], **words).block or 0
+    def series(*entries: Any, **words: Any) -> np.ndarray:
+        fitted: Any = sampling.resampled(dataset, scorer, [law, *entries], **words)
+        return np.asarray(fitted[-1]())
 
-    assert 2 <= block(quick) < 10 < block(slowly) == block(quick, slowly)
-    assert block(by_law) == block(quick)
-    assert block(by_law, form=form) == block(slowly)
-    assert block(slowly, cases=range(100)) < block(slowly)
+    by_outcome, by_law = values[:, 0].mean(-1), values[:, 1].mean(-1)
+    expected = by_outcome[1:] - by_outcome[0]
+    np.testing.assert_allclose(series(*others), expected, atol=1e-12)
+    both = np.concatenate([expected, by_law[1:]])
+    np.testing.assert_allclose(series(*others, form=form), both, atol=1e-12)
+    np.testing.assert_allclose(series(*others, form=form, cases=[7, 2]), both[:, [7, 2]])
+    others[1] = run(*values[2], lawful=False)
+    np.testing.assert_allclose(series(*others, form=form), expected, atol=1e-12)
 
 
 def test_many_statistics_are_resampled_in_parts_to_the_same_scores(

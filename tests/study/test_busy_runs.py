@@ -135,7 +135,7 @@ def test_nothing_is_compared_without_the_scores_of_the_law_and_the_baseline(labe
     (failure,) = outcome.failures
     assert str(failure) == "tiny: fgn (seed 0) is left out: it is damaged"
     competitors[label == "climatology"] = _competitor(label, "it is damaged")
-    with pytest.raises(GeobenchError, match="^it is damaged$"):
+    with pytest.raises(GeobenchError, match=r"^it is damaged$"):
         compare.readable(study, "tiny", competitors, outcome)  # type: ignore[arg-type]
 
 
