@@ -77,14 +77,14 @@ def _ask(address: str) -> None:
 
 def _result(client: "Client", future: Any, address: str) -> Any:
     """Wait for a piece as long as somebody works; otherwise say who is gone."""
-    from distributed import KilledWorker, wait
+    from distributed import KilledWorker
 
     alone_since: float | None = None
     unanswered = 0
     while True:
         try:
-            wait([future], timeout=_ASKS)  # type: ignore[no-untyped-call] # theirs
-            return future.result()
+            if _is_done(future):
+                return future.result()
         except KilledWorker as error:
             raise _gone(
                 f"a piece of the scores ended {error.last_worker and error.last_worker.address} "
@@ -92,22 +92,26 @@ def _result(client: "Client", future: Any, address: str) -> Any:
             ) from error
         except CancelledError as error:
             raise _gone(f"the dask scheduler at {address} is gone") from error
-        except TimeoutError as error:
-            if future.done():  # it is the piece's own
-                raise
-            now, workers = time.monotonic(), _workers(client, address)
-            unanswered = unanswered + 1 if workers is None else 0
-            if unanswered == _UNANSWERED:
-                raise _gone(
-                    f"the dask scheduler at {address} is gone: it did not answer {unanswered} "
-                    f"times within {ANSWERS:g} s"
-                ) from error
-            if workers is None or workers:
-                alone_since = None
-            elif now - (alone_since := alone_since or now) > PATIENCE:
-                raise _gone(
-                    f"the dask scheduler at {address} has had no worker for {PATIENCE:g} s"
-                ) from error
+        now, workers = time.monotonic(), _workers(client, address)
+        unanswered = unanswered + 1 if workers is None else 0
+        if unanswered == _UNANSWERED:
+            raise _gone(
+                f"the dask scheduler at {address} is gone: it did not answer {unanswered} "
+                f"times within {ANSWERS:g} s"
+            )
+        if workers is None or workers:
+            alone_since = None
+        elif now - (alone_since := alone_since or now) > PATIENCE:
+            raise _gone(f"the dask scheduler at {address} has had no worker for {PATIENCE:g} s")
+
+
+def _is_done(future: Any) -> bool:
+    """Wait for a moment; a TimeoutError of the piece itself is none of waiting."""
+    from distributed import wait
+
+    with suppress(TimeoutError):
+        wait([future], timeout=_ASKS)  # type: ignore[no-untyped-call] # theirs
+    return bool(future.done())
 
 
 def _workers(client: "Client", address: str) -> int | None:

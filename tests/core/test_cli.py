@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from geobench.cli import main
-from geobench.cli.settings import Size
+from geobench.cli.settings import Counts, Size
 from geobench_catalog import Catalog
 
 HEAVY = {"torch", "xarray", "xskillscore", "zarr", "numpy", "matplotlib"}
@@ -222,6 +223,40 @@ def test_groups_of_fields_are_shown_with_their_own_fields() -> None:
         "      leads: int, default 1  steps of the rollout; each costs its sample-passes",
     ):
         assert line in shown
+
+
+def test_what_plugins_offer_as_json_and_an_experiment_as_yaml() -> None:
+    listed = json.loads(CliRunner().invoke(main, ["plugins", "list", "--json"]).stdout)
+    assert listed["set_aside"] == {}
+    (crps,) = [offer for offer in listed["offers"] if offer["name"] == "crps"]
+    assert (crps["kind"], bool(crps["plugin"] and crps["summary"])) == ("scorer", True)
+    shown = CliRunner().invoke(main, ["plugins", "show", "lorenz95-3day"]).stdout
+    head, _, text = shown.partition("\n")
+    assert head.startswith("experiment lorenz95-3day")
+    assert yaml.safe_load(text)["simulator"] == {"use": "lorenz95", "output_hours": 72}
+
+
+def test_a_scorer_says_which_scores_are_better() -> None:
+    def declared(scorer: str) -> list[str]:
+        shown = CliRunner().invoke(main, ["plugins", "show", scorer]).stdout.splitlines()
+        return [line for line in shown if line.startswith(("better:", "excess:"))]
+
+    assert declared("crps") == [
+        "better: lower scores", "excess: score - score of the true distribution",
+    ]  # fmt: skip
+    assert declared("roc") == [
+        "better: higher scores", "excess: score of the true distribution - score",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["0", "2,", "2,-4", "two", "2;4", ""])
+def test_what_are_no_counts_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not a list of numbers from 1, such as 2,4,8"):
+        Counts().convert(text, None, None)
+
+
+def test_counts_have_commas_between_them() -> None:
+    assert Counts().convert("2, 4,8", None, None) == (2, 4, 8)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,15 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from click.testing import CliRunner, Result
+from matplotlib import animation
+from matplotlib.figure import Figure
 from PIL import Image
 
 from geobench import Dimension, GeobenchError, Law, Noise, StateSpec, Variable
@@ -298,8 +302,14 @@ def test_long_films_leave_frames_out(tmp_path: Path) -> None:
     assert _gif(tmp_path / "a.gif")[0] == 3
 
 
-def test_fields_among_the_diagnostics_are_shown(eddies: Path) -> None:
-    assert _run(eddies, "simulate", eddies / "eddies.yaml").exit_code == 0
+def test_fields_among_the_diagnostics_are_shown(
+    eddies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[film.Shots, Path]] = []
+    monkeypatch.setattr(film, "save", lambda *words: drawn.append(words))
+    path = eddies / "film.gif"
+    done = _run(eddies, "simulate", eddies / "eddies.yaml", "--animate", path)
+    assert done.stdout.splitlines() == ["dataset/eddies@1", path.as_uri()]
     from geobench_catalog import Catalog
 
     test = Catalog(eddies / "catalog").get("dataset/eddies@1").load("test")
@@ -309,6 +319,78 @@ def test_fields_among_the_diagnostics_are_shown(eddies: Path) -> None:
     assert shown.days == 5
     states = torch.from_numpy(shown.fields[:, :2])
     assert np.array_equal(shown.fields[:, 2], simulator.diagnostics(states)["energy"].numpy())
+    ((first, where),) = drawn
+    assert (first.title, where) == ("dataset/eddies@1", path)
+    assert np.array_equal(first.fields, shown.fields)
+
+
+class Doubled(Decay):
+    """Red noise whose diagnostics are its state in other units, and the square of it."""
+
+    name = "doubled"
+
+    def diagnostics(self, state: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Two fields of the state."""
+        field = state[:, 0]
+        return {"negative": 3 - 2 * field, "square": field.square()}
+
+
+def test_a_diagnostic_that_is_a_variable_in_other_units_is_not_shown() -> None:
+    simulator = Doubled()
+    values = np.random.default_rng(0).standard_normal((1, 4, simulator.spec.grid[0]))
+    time = np.arange(4) * np.timedelta64(12, "h")
+    (name,), (dim,) = ([each.name for each in part] for part in (
+        simulator.spec.variables, simulator.spec.dims
+    ))  # fmt: skip
+    fields = {name: (("trajectory", "time", dim), values.astype("f4"))}
+    shown = film.shots(xr.Dataset(fields, {"time": time}), simulator, "Doubled")
+    assert [variable.name for variable in shown.spec.variables] == [name, "square"]
+    assert shown.days == 0.5
+
+
+def _square(times: int) -> film.Shots:
+    """Two variables on a square of four cells, of which one is land; other numbers each time."""
+    dims = [Dimension(name=name, size=2, spacing=5e4, units="m") for name in "yx"]
+    variables = (Variable(name="h", units="m", long_name="thickness"), Variable(name="u"))
+    spec = StateSpec(variables=variables, dims=tuple(dims), land=(3,))
+    fields = np.arange(8.0 * times, dtype="f4").reshape(times, 2, 2, 2)
+    return film.Shots(fields, spec, days=2.0, title="A square")
+
+
+def _images(figure: Figure) -> list[np.ma.MaskedArray]:  # type: ignore[type-arg]
+    """What the maps of a figure show, its colour bars left out."""
+    return [image.get_array() for axes in figure.axes for image in axes.get_images()]
+
+
+def test_a_strip_of_maps_has_variables_down_and_times_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, _: figures.append(figure))
+    shown = _square(11)
+    film.save(shown, tmp_path / "strip.png")
+    (figure,) = figures
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == [f"day {day}" for day in (0, 4, 8, 12, 16, 20)]
+    times = [(time, channel) for channel in range(2) for time in (0, 2, 4, 6, 8, 10)]
+    for image, place in zip(_images(figure), times, strict=True):
+        assert np.array_equal(image.compressed(), shown.fields[place].ravel()[:3])  # not the land
+    assert "thickness (h), m" in [axes.get_ylabel() for axes in figure.axes]
+
+
+def test_a_film_of_maps_shows_every_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = []
+    shown = _square(3)
+
+    def grab(writer: Any, **_: object) -> None:
+        frames.append([image.compressed() for image in _images(writer.fig)])
+
+    monkeypatch.setattr(animation.PillowWriter, "grab_frame", grab)
+    monkeypatch.setattr(animation.PillowWriter, "finish", lambda _: None)
+    film.save(shown, tmp_path / "film.gif")
+    assert len(frames) == 3
+    for time, images in enumerate(frames):
+        assert np.array_equal(images, shown.fields[time].reshape(2, 4)[:, :3])
 
 
 def test_colours_are_symmetric_about_zero_or_the_middle() -> None:

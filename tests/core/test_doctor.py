@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from click.testing import CliRunner, Result
 
@@ -229,3 +231,49 @@ def test_a_requirement_that_is_not_met_is_told(
     assert "click>=8.2 is asked for, and 8.0 is installed" in unmet["found"]
     assert unmet["cure"] == "python -m pip install 'click>=8.2'"
     assert "geobench 1.2 is another project" in other["found"]
+
+
+def test_a_copy_that_is_not_installed_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = {"click": "8.3"}
+    monkeypatch.setattr(health, "_version", versions.get)
+    code, found = _checks(tmp_path / "none")
+    (packages,) = found["packages"]
+    assert (code, packages["state"]) == (1, "fail")
+    assert packages["found"].startswith("geobench-twin is not installed")
+    assert packages["cure"] == "install it: python -m pip install -e ."
+
+
+def test_every_gpu_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", "H200 {}".format)
+    _, found = _checks(tmp_path / "none")
+    (device,) = found["device"]
+    assert "torch can use cpu, cuda:0 (H200 0), cuda:1 (H200 1)" in device["found"]
+
+
+def test_a_gpu_that_torch_was_not_built_for_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    monkeypatch.setattr(health, "_NVIDIA", tmp_path)
+    code, found = _checks(tmp_path / "none")
+    warned, fine = found["device"]
+    assert code == 0
+    assert (warned["state"], fine["state"]) == ("warn", "ok")
+    assert "has no CUDA" in warned["found"]
+    assert "build of torch with CUDA" in warned["cure"]
+
+
+def test_more_threads_than_processors_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numba, "get_num_threads", lambda: 4096)
+    code, found = _checks(tmp_path / "none")
+    (threads,) = found["threads"]
+    assert (code, threads["state"]) == (0, "warn")
+    assert "numba 4096" in threads["found"]
+    assert threads["cure"].startswith("set OMP_NUM_THREADS and NUMBA_NUM_THREADS to")

@@ -1,5 +1,6 @@
 """Where forecasts of strangers come from: several files, zip files, buckets, web servers."""
 
+import asyncio
 import contextlib
 import functools
 import json
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 import xarray as xr
@@ -193,6 +195,59 @@ def test_chunks_that_are_not_in_a_zip_file_are_noted(tmp_path: Path) -> None:
     (tmp_path / "a.zarr" / "u" / "c" / "3" / "0" / "0" / "0").unlink()
     path = _zipped(tmp_path / "a.zarr", tmp_path / "b.zarr.zip")
     assert absent_chunks(path) == ["1 of 6 chunks of u are not stored and read as nan"]
+    values = open_foreign(path)["u"].values
+    assert np.isnan(values[3]).all()
+    assert np.array_equal(np.delete(values, 3, 0), np.delete(NUMBERS, 3, 0))
+
+
+def test_a_foreign_store_says_what_it_holds() -> None:
+    """Chunks are known by name where a store lists them, and metadata is what was checked."""
+    node = json.dumps({"zarr_format": 3, "node_type": "group", "attributes": {}}).encode()
+
+    async def fetch(key: str, start: int | None, end: int | None) -> bytes:
+        if key != "u/c/0":
+            raise FileNotFoundError(key)
+        return b"chunk"[start:end]
+
+    metadata = {"zarr.json": node, "u/.zattrs": b"{}"}
+    store = zarr_stores.ForeignZarr(metadata, ["u/c/0", "u/c/1", "zarr.json"], fetch)
+
+    async def listed(prefix: str | None) -> list[str]:
+        found = store.list() if prefix is None else store.list_prefix(prefix)
+        return sorted([name async for name in found])
+
+    async def below(folder: str) -> list[str]:
+        return sorted([name async for name in store.list_dir(folder)])
+
+    async def ask() -> list[Any]:
+        keys = ("zarr.json", "v/zarr.json", "u/c/0", "u/c/1")
+        there = [await store.exists(key) for key in keys]
+        return [there, await listed(None), await listed("u/"), await below(""), await below("u/")]
+
+    assert asyncio.run(ask()) == [
+        [True, False, True, False],
+        ["u/.zattrs", "u/c/0", "u/c/1", "zarr.json"],
+        ["u/.zattrs", "u/c/0", "u/c/1"],
+        ["u", "zarr.json"],
+        [".zattrs"],
+    ]
+
+
+def test_an_encrypted_zip_file_is_named(tmp_path: Path) -> None:
+    _ours().to_zarr(tmp_path / "a.zarr", consolidated=False)
+    path = _zipped(tmp_path / "a.zarr", tmp_path / "b.zarr.zip")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # the flags of the first file
+    path.write_bytes(content)
+    _fails(path, r"b\.zarr\.zip: .* is encrypted\. Zip it without a password")
+
+
+def test_the_web_without_its_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: object, **__: object) -> None:
+        raise ImportError("No module named 'aiohttp'")
+
+    monkeypatch.setattr(fsspec, "filesystem", absent)
+    _fails("https://example.org/a.zarr", r"a\.zarr needs a package .*: No module named 'aiohttp'")
 
 
 def test_a_zip_file_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

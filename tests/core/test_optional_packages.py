@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from geobench import GeobenchError
+from geobench.scoring.spreading import spread
 from geobench.training import logs, processes
 
 ROOT = Path(__file__).parents[2]
@@ -82,3 +83,9 @@ def test_several_processes_without_lightning_are_refused_on_one_line(
     assert "\n" not in str(error.value)
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert isinstance(processes.together("cpu", "float32"), processes.Alone)
+
+
+def test_a_scheduler_without_distributed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(GeobenchError, match=r"Install 'geobench-twin\[dask\]'"):
+        next(spread(str, [1], "tcp://127.0.0.1:1"))

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from geobench import GeobenchError
+from geobench.cli import settings
 from geobench_catalog import Catalog
 from geobench_catalog.commands import tables
 from geobench_catalog.plain_text import csv_cell, plain
@@ -234,3 +236,57 @@ def test_the_command_alone_shows_its_help(study: Path) -> None:
     )
     assert "Usage:" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def _watched(monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO, title: str) -> str:
+    """What a step prints that tells twice how far it is."""
+    monkeypatch.setattr(sys, "stderr", stderr)
+    with settings.Settings().watch(title) as report:
+        report(1, 4, "loss 3")
+        report(3, 4, "loss [bold]2")
+    return stderr.getvalue()
+
+
+def test_a_terminal_shows_how_far_a_step_is_and_keeps_a_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    shown = _watched(monkeypatch, _Terminal(), "train [fgn]")
+    bar, _, line = shown.rpartition("\x1b[2K")  # a line is cleared when the bar goes
+    bar = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", bar)
+    assert re.search(r"train \[fgn\] .* 75% .* loss \[bold\]2", bar)
+    assert line == "train [fgn]  0 s  loss [bold]2\n"
+
+
+@pytest.mark.parametrize(
+    ("title", "least", "line"),
+    [
+        ("train fgn", 10.0, "train fgn  0 s  loss [bold]2\n"),
+        ("score crps", 10.0, ""),  # these are many and quick
+        ("score crps", -1.0, "score crps  0 s  loss [bold]2\n"),
+    ],
+)
+def test_a_file_gets_one_line_of_each_step(
+    monkeypatch: pytest.MonkeyPatch, title: str, least: float, line: str
+) -> None:
+    monkeypatch.setattr(settings, "_WORTH_A_LINE", least)
+    assert _watched(monkeypatch, io.StringIO(), title) == line
+
+
+def test_debug_tells_where_an_error_came_from(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise GeobenchError("it is wrong")
+    except GeobenchError as error:
+        for debug in (True, False):
+            settings.Settings(debug=debug).tell(error)
+            told = capsys.readouterr().err
+            assert told.endswith("geobench: it is wrong\n")
+            assert ("in test_debug_tells_where_an_error_came_from" in told) == debug

@@ -1,14 +1,26 @@
 """Plans: variances as they are, and a planned experiment that has the power it was planned for."""
 
+import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import click
 import numpy as np
 import numpy.typing as npt
 import pytest
 import xarray as xr
+from click.testing import CliRunner
 
 from geobench import Context, GeobenchError
-from geobench.diagnostics.planning import Aim, Plan, plan
+from geobench.cli import main
+from geobench.cli.plan import Share
+from geobench.cli.settings import Settings
+from geobench.diagnostics import against_law
+from geobench.diagnostics.planning import Aim, Need, Plan, plan
 from geobench.registry import Registry
 from geobench.scoring.passes import Source
 
@@ -176,3 +188,74 @@ def test_a_plan_is_the_same_in_pieces_of_any_size() -> None:
     )
     assert whole.needs[0].cases == cut.needs[0].cases
     assert whole.member_variance == [pytest.approx(each, rel=1e-9) for each in cut.member_variance]
+
+
+def test_a_plan_is_told_in_words_and_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = [Need(2, 12345, 0.61), Need(8, 6789, 0.2)]
+    blocks = "blocks of 4 inits"
+    made = Plan("CRPS", 0.56789, 0.081, 0.0234, 1200, 8, 16, blocks, 0.1, [[0.0]], 1.6, 0.11, needs)
+    asked: list[tuple[Any, ...]] = []
+
+    def of(_: object, *words: Any, law_members: int | None) -> list[Plan]:
+        asked.append((*words, law_members))
+        return [made]
+
+    catalog = SimpleNamespace(get=lambda reference, kind: f"{kind}/{reference}")
+    engine = SimpleNamespace(catalog=catalog, registry=Registry(), forecast=str)
+    monkeypatch.setattr(Settings, "engine", lambda _: engine)
+    monkeypatch.setattr(against_law, "plan", of)
+
+    def told(*words: str) -> str:
+        start = ["plan", "a@1", "--law", "law@1", "--members", "2,8", "--mde", "2%"]
+        done = CliRunner().invoke(main, [*start, *words])
+        assert done.exit_code == 0, done.output
+        return str(done.stdout)
+
+    (document,) = json.loads(told("--json", "--power", "0.9"))
+    assert document["aim"] == {"share": 0.02, "power": 0.9, "level": 0.05}
+    text = told("--scorer", "energy", "--law-members", "9")
+    assert [(*each[:2], each[2].name, *each[4:]) for each in asked] == [
+        ("forecast/a@1", "forecast/law@1", "crps", (2, 8), None),
+        ("forecast/a@1", "forecast/law@1", "energy", (2, 8), 9),
+    ]
+    assert asked[1][3] == Aim(0.02)
+    lines = text.splitlines()
+    assert lines[0] == "CRPS, a difference of 0.02 of the law's 0.5679:"
+    rows = [line.split() for line in lines]
+    assert ["2", "12,345", "24,690", "61%"] in rows
+    assert ["8", "6,789", "54,312", "20%"] in rows
+    assert "At hand: 1200 cases, 8 members, 16 of the law. They differ by 8.10% and" in text
+    assert "notice 2.34%.\nFrom blocks of 4 inits, 1.6 cases being worth an independent one" in text
+    assert "known to ± 11% at best" in text
+    assert lines[-1].startswith("With power 0.8, by a two-sided test at 0.05;")
+
+
+@pytest.mark.parametrize("text", ["0", "1", "100%", "-1%", "some", "nan"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match=r"is no share between 0 and 1; write 1% or 0\.01"):
+        Share().convert(text, None, None)
+
+
+def test_a_stored_chunk_is_read_once_for_all_its_pieces(tmp_path: Path) -> None:
+    scorer, readings = Registry().scorer("crps"), []
+    values = np.arange(6 * 2 * 4 * 3, dtype="f4").reshape(6, 2, 4, 3)
+    data = xr.Dataset({"q": (("init_time", "lead_time", "member", "x"), values)})
+
+    @contextmanager
+    def reading() -> Iterator[None]:
+        readings.append(1)
+        yield
+
+    for name, chunks, times in (("whole", (4, 2, 4, 3), 2), ("cut", (4, 1, 4, 3), 12)):
+        path = tmp_path / name
+        data.to_zarr(path, encoding={"q": {"chunks": chunks}}, consolidated=False)
+        stored = xr.open_zarr(path, chunks=None, consolidated=False)
+        source = Source((stored,), data, memory=1024, reading=reading)
+        pieces = [*source.pieces([scorer])]
+        assert len(pieces) == 12  # a case each
+        readings.clear()
+        for piece in pieces:
+            (members,) = source.members(piece)
+            xr.testing.assert_equal(members, piece.of(data))
+        assert len(readings) == times
+    assert [*source.pieces([])] == []

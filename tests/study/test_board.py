@@ -2,20 +2,24 @@
 
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from geobench import scoring
-from geobench.board import figures, model, notes, placing, score_columns
+from geobench.board import figures, model, notes, placing, sampling, score_columns
 from geobench.board.ranking import ranking
 from geobench.charts.chart import Axis, Chart, Figure, Series
 from geobench.contracts import scorer
 from geobench.contracts.scorer import Orientation
 from geobench.registry import Registry
+from geobench.site import ranking_tables
 from geobench.site.board_pages import Shown, board_pages
 from geobench.site.one_file import one_file
+from geobench.statistics import resampling
 from geobench.statistics.estimates import Estimate, estimate, estimates
 from geobench.statistics.rank_ranges import rank_ranges
 from geobench.statistics.resampling import Resampling
@@ -45,6 +49,43 @@ def test_dependent_inits_are_resampled_together() -> None:
     alone = Resampling(np.arange(20)).means([xr.Dataset({"s": ("init_time", values)})])["s"].values
     assert together == pytest.approx(alone[1:].std(), rel=0.1)
     assert apart < together / 2
+
+
+def test_blocks_suit_the_excess_of_each_case(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is asked for by the outcome, and by the law form where all entries have one."""
+    scorer, form = (registry.scorer(name) for name in ("crps", "law-crps"))
+    values = np.random.Generator(np.random.Philox(key=4)).standard_normal((3, 2, 12, 2))
+
+    def run(by_outcome: np.ndarray, by_law: np.ndarray, *, lawful: bool = True) -> Any:
+        def statistics(index: int, like: Any, *, against_law: bool = False) -> xr.Dataset:
+            name, cases = ("excess", by_law) if against_law else ("crps", by_outcome)
+            array = (("init_time", "lead_time", "variable"), cases[..., None])
+            return xr.Dataset({name: array}, {"variable": ["q"]})
+
+        own = SimpleNamespace(statistics=statistics, against_law={0: None} if lawful else {})
+        own.runs = [own]
+        return own
+
+    law, *others = (run(*each) for each in values)
+    inits = xr.Dataset({key: ("init_time", np.arange(12)) for key in ("trajectory", "position")})
+    record = SimpleNamespace(recipe={"leads": 2})
+    dataset: Any = SimpleNamespace(load=lambda _: inits, record=record)
+    monkeypatch.setattr(resampling, "fitting", lambda *words: words)
+
+    def series(*entries: Any, **words: Any) -> np.ndarray:
+        fitted: Any = sampling.resampled(dataset, scorer, [law, *entries], **words)
+        return np.asarray(fitted[-1]())
+
+    by_outcome, by_law = values[:, 0].mean(-1), values[:, 1].mean(-1)
+    expected = by_outcome[1:] - by_outcome[0]
+    np.testing.assert_allclose(series(*others), expected, atol=1e-12)
+    both = np.concatenate([expected, by_law[1:]])
+    np.testing.assert_allclose(series(*others, form=form), both, atol=1e-12)
+    np.testing.assert_allclose(series(*others, form=form, cases=[7, 2]), both[:, [7, 2]])
+    others[1] = run(*values[2], lawful=False)
+    np.testing.assert_allclose(series(*others, form=form), expected, atol=1e-12)
 
 
 def test_many_statistics_are_resampled_in_parts_to_the_same_scores(
@@ -316,6 +357,18 @@ def test_a_figure_of_a_board_needs_one_function(monkeypatch: pytest.MonkeyPatch)
 
 def test_equal_boards_make_equal_pages() -> None:
     assert _file(_board()) == _file(_board())
+
+
+def test_exact_tests_are_a_table_of_those_that_were_tested() -> None:
+    board = _board()
+    board.rows[1].entries = {"forecast": "forecast/b@1"}
+    tests = [("CRPS", 0.5, 0.4, 0.002, 0.01), ("energy", 0.7, 0.71, 0.4, 0.8)]
+    table = ranking_tables.exact_tests(board, {"forecast/b@1": tests})
+    assert [column.heading for column in table.columns] == ["Model", "CRPS", "energy"]
+    ((label, crps, energy),) = (row.cells for row in table.rows)
+    assert (label.text, crps.value, energy.value) == ("other", 0.002, 0.4)
+    assert ([*crps.marks], [*energy.marks]) == (["significant"], [])  # q, not p, tells
+    assert [*crps.small] == ["q 0.010"]
 
 
 def test_failed_and_suspicious_entries_are_marked_on_the_page_and_in_the_terminal() -> None:

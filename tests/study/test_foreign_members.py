@@ -203,6 +203,24 @@ def test_a_member_that_is_never_there_is_left_out(ran: Path) -> None:
     np.testing.assert_array_equal(entry.load()["u"], data["u"].isel(member=[0, 1, 3, 4, 5]))
 
 
+def test_ranks_are_among_the_fewest_members_and_other_scores_among_all(
+    ragged: tuple[Path, Entry],
+) -> None:
+    folder, entry = ragged
+    session = Session(Engine(Catalog(folder / "catalog"), Registry([folder / "island.py"])))
+    forecast = session.engine.forecast(entry)
+    scorers = [session.registry.scorer(name) for name in ("crps", "rank-histogram")]
+    crps, ranks = (score.load() for score in session.scores(entry, scorers))
+    assert ranks.sizes["rank"] == COUNTS.min() + 1
+    sea = session.engine.context(forecast.dataset, scorers).sea.to_numpy()
+    seen = forecast.dataset.outcome()["u"].to_numpy()
+    for init, count in enumerate(COUNTS):
+        x = entry.load()["u"].to_numpy()[init, 0, :count][:, sea].astype(float)
+        between = abs(x[:, None] - x[None]).sum((0, 1)) / (2 * count * (count - 1))
+        fair = (abs(x - seen[init, 0][sea]).mean(0) - between).mean()
+        np.testing.assert_allclose(crps["crps"].to_numpy()[init, 0].mean(), fair, rtol=1e-5)
+
+
 @pytest.mark.slow
 def test_each_init_is_scored_with_its_own_members(ragged: tuple[Path, Entry]) -> None:
     """By every scorer, as if it were alone; and the CRPS is that of the fair formula.

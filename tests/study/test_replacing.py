@@ -1,5 +1,7 @@
 """A folder takes the place of another in one step, whatever the moment."""
 
+import ctypes
+import errno
 import fcntl
 import os
 import subprocess
@@ -122,4 +124,66 @@ def test_a_folder_whose_lock_another_program_holds_delays_it_and_no_more(tmp_pat
     assert left.is_dir()
     os.close(handle)
     _write(tmp_path / "site", 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+def _tree(folder: Path) -> Path:
+    (folder / "below").mkdir(parents=True)
+    (folder / "below" / "page.html").write_text("page")
+    (folder / "link").symlink_to("below/page.html")
+    return folder
+
+
+def test_what_is_kept_takes_no_room(tmp_path: Path) -> None:
+    tree, kept = _tree(tmp_path / "tree"), tmp_path / "kept"
+    replacing.keep(tree, kept)
+    assert (kept / "below" / "page.html").samefile(tree / "below" / "page.html")
+    assert (kept / "link").readlink() == Path("below/page.html")
+    replacing.keep(tree / "below" / "page.html", tmp_path / "alone.html")
+    assert (tmp_path / "alone.html").stat().st_nlink == 3
+    replacing.keep(tree / "link", tmp_path / "link")  # the link, not what it points to
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_what_is_kept_is_copied_where_there_are_no_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", link)
+    tree, kept = _tree(tmp_path / "tree"), tmp_path / "kept"
+    replacing.keep(tree, kept)
+    assert (kept / "below" / "page.html").read_text() == "page"
+    assert not (kept / "below" / "page.html").samefile(tree / "below" / "page.html")
+    assert (kept / "link").is_symlink()
+
+
+class _System:
+    """A C library whose renameat2 fails, or that has none (0)."""
+
+    def __init__(self, failure: int) -> None:
+        if failure:
+            self.renameat2 = lambda *_: ctypes.set_errno(failure) or -1  # type: ignore[func-returns-value]
+
+
+@pytest.mark.parametrize("failure", [0, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP])
+def test_a_system_that_cannot_exchange_folders_takes_two_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: int
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: _System(failure))
+    for version in (1, 2):
+        _write(tmp_path / "site", version)
+    assert _versions(tmp_path / "site") == {"2"}
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+def test_an_exchange_that_fails_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write(tmp_path / "site", 1)
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: _System(errno.EACCES))
+    with pytest.raises(PermissionError, match="site"):
+        _write(tmp_path / "site", 2)
+    assert _versions(tmp_path / "site") == {"1"}
     assert [path.name for path in tmp_path.iterdir()] == ["site"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import threadpoolctl
 import torch
 from click.testing import CliRunner, Result
@@ -14,8 +15,10 @@ from geobench.cli import main
 from geobench.nodes.engine import Engine
 from geobench.registry import Registry
 from geobench.session import Session
+from geobench.study import reproduction
 from geobench.study.reproduction import reproduce
 from geobench.training import numerics
+from geobench.training.stored_weights import WEIGHTS
 from geobench_catalog import Catalog, Entry
 from geobench_catalog.held_folders import sweep_temporary
 
@@ -172,6 +175,62 @@ def test_other_numbers_fail_unless_the_tolerance_allows_them(session: Session) -
     assert only.relative == pytest.approx(0.5 / largest, rel=0.2)
     assert reproduce(session.engine, entry, tolerance=1.1 * only.relative).passed
     assert not reproduce(session.engine, entry, tolerance=0.9 * only.relative).passed
+
+
+def test_weights_are_compared_tensor_by_tensor(session: Session, tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path / "catalog", create=True)
+
+    def weights(**tensors: torch.Tensor) -> Entry:
+        copies = {name: tensor.clone() for name, tensor in tensors.items()}
+        with catalog.draft("forecaster", "a", recipe={"tensors": [*tensors]}) as draft:
+            draft.write_file(WEIGHTS, safetensors.torch.save(copies))
+            return draft.publish()
+
+    one = torch.tensor([1.0, 4.0, float("nan")])
+    shared = {"same": one, "shape": one, "type": one, "lost": one}
+    entry = weights(**shared, other=one)
+    again = weights(
+        same=one,
+        shape=one[:2],
+        type=one.double(),
+        other=one + torch.tensor([0.0, 1.0, 0.0]),
+        new=one,
+    )
+    found = {each.array: each for each in reproduction._tensors(entry, again)}
+    told = {name.removeprefix("weights/"): each.state for name, each in found.items()}
+    assert told == {
+        "same": "equal",
+        "shape": "other shape or type",
+        "type": "other shape or type",
+        "lost": "only in the first",
+        "other": "differs",
+        "new": "only in the second",
+    }
+    assert found["weights/other"].relative == pytest.approx(0.25)
+    assert [*reproduction._tensors(entry, entry)] == []  # no tensor of the same bits is read
+
+
+def test_events_are_told_at_their_first_and_last_lead(session: Session) -> None:
+    words = ("events", "forecast/small.few.s0@1")
+    told = json.loads(_geobench(session.catalog, *words, "--json").stdout)
+    lines = _geobench(session.catalog, *words).stdout.splitlines()
+    assert lines[0] == "events/small.few.s0@1"
+    assert len(lines) == 1 + len(told["probabilities"]) > 3
+    for line, each in zip(lines[1:], told["probabilities"], strict=True):
+        name, share, _, *numbers = line.split()
+        assert (name, float(share)) == (each["event"], pytest.approx(100 * each["quantile"]))
+        ends = [float(number) for number in numbers if number[0].isdigit()]
+        assert ends == pytest.approx([each["mean"][0], each["mean"][-1]], rel=1e-3)
+
+
+def test_what_rounding_does_to_scores_is_told(session: Session) -> None:
+    words = ("forecast", "forecaster/small.few.s0@1", "--members", "3", "--keep-bits", "12")
+    (reference, *lines) = _geobench(session.catalog, *words).stdout.splitlines()
+    assert reference == "forecast/small.few.s0@1"
+    rounding = session.catalog.get(reference).record.summary["rounding"]
+    (line,) = [line for line in lines if line.startswith("  CRPS  ")]
+    largest = max(rounding["score_changes"]["CRPS"], key=abs)
+    assert line == f"  CRPS  rounding changes it by {largest:.4g} at most"
 
 
 def test_scores_are_compared_as_told_and_case_by_case(session: Session) -> None:

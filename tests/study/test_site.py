@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from geobench.cli import main
 from geobench.nodes import processes
+from geobench.site import changes
 from geobench.site.build import SCRIPTS
 from geobench_catalog import Catalog
 
@@ -197,6 +198,82 @@ def test_a_score_that_moved_is_told() -> None:
         {"what": "other score", **at, "score": "CRPS (crps 2)", "then": 1.0, "now": 1.5},
     ]
     assert compared(told(1.0, 1), told(1.0 + 1e-9, 1)) == []
+
+
+def _build(**rows: tuple[int | None, float | None]) -> dict[str, Any]:
+    """A build with an experiment, whose entries have a rank and a score."""
+    column = {
+        "name": "CRPS",
+        "scorer": "crps",
+        "version": "2",
+        "cells": [[[[score, None, None], None, None]] for _, score in rows.values()],
+    }
+    board = {
+        "name": "tiny",
+        "columns": [column],
+        "rows": [
+            {
+                "label": label,
+                "seed": 0,
+                "rank": rank,
+                "rank_range": None if rank is None else [rank, rank],
+                "entries": {"forecast": f"forecast/{label}@1"},
+            }
+            for label, (rank, _) in rows.items()
+        ],
+    }
+    return changes.document("Title", [("p", board)], None)
+
+
+def _next(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    return changes.document("Title", [(board["page"], board) for board in now["boards"]], before)
+
+
+def test_entries_that_come_and_go_are_told_with_their_ranks() -> None:
+    first, second = _build(fgn=(1, 0.5), law=(None, 0.4)), _build(fgn=(1, 0.5), edm=(2, 0.6))
+    assert (first["first"], first["changes"]) == (True, [])
+    told = _next(first, second)["changes"]
+    assert told == [
+        {"what": "entry removed", "experiment": "tiny", "entry": "law (seed 0)", "then": None},
+        {"what": "new entry", "experiment": "tiny", "entry": "edm (seed 0)", "now": "2 (2 to 2)"},
+    ]
+    table = changes.table(told, "Changes")
+    texts = [[cell.text for cell in row.cells] for row in table.rows]
+    assert texts == [
+        ["entry removed", "tiny", "law (seed 0)", "", "–", "–"],
+        ["new entry", "tiny", "edm (seed 0)", "", "–", "2 (2 to 2)"],
+    ]
+    moved = {"what": "other score", "score": "CRPS", "then": 0.5, "now": 1 / 3}
+    (row,) = changes.table([moved], "Changes").rows
+    assert [cell.text for cell in row.cells][-2:] == ["0.5", "0.33333"]
+    assert len(changes.table([moved] * 100, "Changes").rows) == changes.SHOWN
+
+
+def test_experiments_that_come_and_go_are_told() -> None:
+    build = _build(fgn=(1, 0.5))
+    none = build | {"boards": []}
+    assert _next(none, build)["changes"] == [{"what": "new experiment", "experiment": "tiny"}]
+    assert _next(build, none)["changes"] == [{"what": "experiment removed", "experiment": "tiny"}]
+
+
+def test_a_score_that_is_missing_twice_has_not_changed() -> None:
+    missing, there = _build(fgn=(1, None)), _build(fgn=(1, 0.5))
+    assert _next(missing, missing)["changes"] == []
+    (change,) = _next(missing, there)["changes"]
+    assert (change["what"], change["now"]) == ("other score", 0.5)
+
+
+def test_the_last_builds_that_changed_something_are_kept(tmp_path: Path) -> None:
+    build = _build(fgn=(1, 0.0))
+    for number in range(1, 25):
+        (tmp_path / changes.NAME).write_text(json.dumps(build), "utf-8")
+        last = changes.last_build(tmp_path)
+        assert last == build
+        build = _next(last, _build(fgn=(1, float(number))))
+        assert not build["first"]
+    again = _next(build, _build(fgn=(1, 24.0)))  # nothing changed: nothing is added
+    assert (again["changes"], again["history"]) == ([], build["history"])
+    assert [each["now"] for (each,) in again["history"]] == [float(n) for n in range(24, 4, -1)]
 
 
 def test_a_folder_of_something_else_is_not_overwritten(folder: Path, tmp_path: Path) -> None:

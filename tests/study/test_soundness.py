@@ -12,8 +12,14 @@ import xarray as xr
 import yaml
 from click.testing import CliRunner, Result
 
+from geobench.board import soundness
+from geobench.board.model import Row
 from geobench.cli import main
-from geobench_catalog import Catalog
+from geobench.registry import Registry
+from geobench.statistics.estimates import Estimate
+from geobench_catalog import Catalog, Entry
+
+DIMS = ("init_time", "lead_time", "member", "x")
 
 STUDY = {
     "experiments": {
@@ -251,3 +257,73 @@ def test_members_that_failed_are_no_copies() -> None:
     assert _groups(xr.Dataset({"q": (dims, values)})) == []
     values[0, -1, 3] = values[0, -1, 0]
     assert _groups(xr.Dataset({"q": (dims, values)})) == [[0, 3]]
+
+
+@pytest.mark.parametrize(
+    ("equal", "told"),
+    [
+        ([0, 1, 2, 3, 4], ""),
+        ([0, 0, 2, 2, 4], "4 of 5 members are equal in pairs"),
+        ([0, 0, 0, 3, 4], "3 of 5 members are equal to others"),
+        ([0, 0, 0, 3, 3], "5 of 5 members are equal to others"),
+        ([0, 0, 0, 0, 0], "all 5 members are equal"),
+        ([0], ""),
+    ],
+)
+def test_copies_are_counted(tmp_path: Path, equal: list[int], told: str) -> None:
+    values = np.random.default_rng(0).standard_normal((3, 2, 5, 4))[:, :, equal]
+    entry = _forecast(tmp_path, xr.Dataset({"q": (DIMS, values)}))
+    assert soundness.copies(entry) == told
+
+
+def test_members_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    entry = _forecast(tmp_path, xr.Dataset({"q": (DIMS, np.ones((3, 2, 5, 4)))}))
+    for chunk in entry.path.rglob("c/**/*"):
+        if chunk.is_file():
+            chunk.write_bytes(b"damaged")
+    assert soundness.copies(entry).startswith("its members cannot be read to compare them (")
+
+
+def _forecast(folder: Path, data: xr.Dataset) -> Entry:
+    catalog = Catalog(folder / "catalog", create=True)
+    recipe = {"members": data.sizes["member"]}
+    with catalog.draft("forecast", "a", recipe=recipe) as draft:
+        draft.write(data)
+        return draft.publish()
+
+
+def test_few_members_are_told_in_sentences(registry: Registry) -> None:
+    scorers = [registry.scorer(name) for name in ("crps", "spread-skill")]
+    reason = scorers[1].no_score(1)
+    assert reason
+    assert soundness.described([_told("a", 1), _told("b", 5)], scorers[:1]) == [
+        "a has one member: a point forecast, whose CRPS is the absolute error."
+    ]
+    many = soundness.described([_told("a", 1), _told("b", 1)], scorers)
+    assert many[0] == "a, b have one member each, whose CRPS is the absolute error."
+    assert many[1].startswith("a, b, a dash: ")
+    assert reason in many[1]
+    (ragged,) = soundness.described([_told("c", 6, fewest=2)], scorers)
+    assert ragged.startswith("c has 2–6 members, by init.")
+    assert "ranks take 2 members at each init" in ragged
+
+
+def _told(label: str, members: int, fewest: int = 0) -> Row:
+    return Row(
+        label=label,
+        seed=0,
+        rank=1,
+        rank_range=(1, 1),
+        excess=Estimate(0.0, 0.0, 0.0),
+        failed=0,
+        knows_law=False,
+        suspicious=False,
+        parameters=1,
+        sample_passes=1,
+        training_seconds=1.0,
+        evaluations=1.0,
+        seconds_per_member=0.1,
+        members=members,
+        entries={},
+        fewest_members=fewest,
+    )

@@ -10,14 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from geobench import GeobenchError, Law, Noise
+from geobench.cli.settings import Settings
+from geobench.contracts.experiment import Event
 from geobench.nodes.engine import Engine
 from geobench.registry import Registry
 from geobench.session import Session
 from geobench.study import run as running
 from geobench.study.file import Study
 from geobench.study.graph import StudyGraph
+from geobench.twin import probabilities
 from geobench_catalog import Catalog, Entry
 from geobench_plugins.simulators.two_scale import TwoScale
 
@@ -273,6 +277,37 @@ def test_what_cannot_be_is_told_on_one_line_and_leaves_nothing(
     assert not list(session.catalog.path.glob("tmp/*"))
 
 
+@pytest.mark.parametrize("shape", [(2, 5), (2, 3, 5), (4, 2, 3, 5)])
+def test_what_is_hidden_from_models_is_nan_in_whole_states(shape: tuple[int, ...]) -> None:
+    whole = probabilities.Whole(TwoScale(sites=5, fast=4), ("q",))
+    shown = torch.randn(*shape[:-1], 1, shape[-1], generator=torch.Generator().manual_seed(0))
+    states = whole.widened(shown)
+    variables = whole.simulator.spec.variables
+    assert states.shape == (*shape[:-1], len(variables), shape[-1])
+    for channel, variable in enumerate(variables):
+        values = states[..., channel, :]
+        if variable.name == "q":
+            assert torch.equal(values, shown[..., 0, :])
+        else:
+            assert values.isnan().all()
+    everything = probabilities.Whole(TwoScale(sites=5, fast=4), None)
+    assert everything.widened(states) is states
+
+
+def test_an_event_of_hidden_variables_has_no_threshold() -> None:
+    simulator = TwoScale(sites=5, fast=4)
+    fast = simulator.spec.variables[1].name
+    values = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    train = xr.Dataset(dict.fromkeys(("q", fast), (("trajectory", "time", "x"), values)))
+    event = Event(name="high", of="q", quantiles=(0.5,))
+    shown, hidden = (probabilities.Whole(simulator, (name,)) for name in ("q", fast))
+    limits = probabilities.thresholds((event,), shown, train)
+    medians = np.median(values, axis=(0, 1))
+    assert limits["high"].numpy() == pytest.approx(medians[None], rel=1e-6)
+    with pytest.raises(GeobenchError, match="'high': 'q' is not finite on the train states"):
+        probabilities.thresholds((event,), hidden, train)
+
+
 def test_the_board_says_where_the_law_is_not_exact(session: Session) -> None:
     observed = {
         **SMALL,
@@ -293,8 +328,22 @@ def test_the_board_says_where_the_law_is_not_exact(session: Session) -> None:
     graph = StudyGraph(study, session.registry)
     lawful = [node.name for node, _ in running.plan(graph, None) if node.name.endswith("law-crps")]
     assert lawful == ["exact.climatology.s0.law-crps", "exact.oracle.s0.law-crps"]
+    settings = Settings(session.catalog.url)
+    experiments = {name: graph.experiments[name] for name in ("exact", "observed")}
+    assert settings.known(experiments["observed"]) is None  # it is not there yet
     outcome = running.run(graph, session.engine)
     assert not outcome.failures
+    assert settings.known(experiments["exact"]) is None
+    assert Settings(f"{session.catalog.url}-none").known(experiments["observed"]) is None
+    known = settings.known(experiments["observed"])
+    assert known is not None
+    law, given = known
+    stored = session.catalog.get("dataset/observed@1")
+    assert law.states is not None
+    assert len(law.states) == stored.load("inits").sizes["init_time"] == len(given) == 4
+    assert not law.exact
+    analyses = torch.from_numpy(stored.load("test")["q"].to_numpy())  # what models are given
+    assert torch.equal(given[:, 0], analyses[:, 1])
     exact, inexact = outcome.boards
     assert exact.columns[0].excess_from == "law-crps"
     assert inexact.columns[0].excess_from == "outcome"
