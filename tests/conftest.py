@@ -28,6 +28,8 @@ from geobench.registry import Registry  # noqa: E402
 from geobench.session import Session  # noqa: E402
 from geobench_catalog import Catalog  # noqa: E402
 
+pytest.register_assert_rewrite("shown_scorer")  # its asserts tell what they compare
+
 _SAYS_IT_IS_STATISTICAL = re.compile(
     r"false.alarm|standard errors?\b|deviations\)|\d sigma|by chance|once in [\d,]+|"
     r"one in [\d,]+|of [\d,]+ (draws|cases|numbers)|chisquare|kstest"

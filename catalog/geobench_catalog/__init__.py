@@ -29,3 +29,9 @@ __all__ = [
     "register",
     "registered",
 ]
+
+
+def __getattr__(name: str) -> tuple[str, ...]:
+    if name == "KINDS":  # a constant once; now whoever fills catalogs says which kinds there are
+        return registered().names
+    raise AttributeError(f"module 'geobench_catalog' has no attribute '{name}'")

@@ -1,5 +1,7 @@
 """What is installed is what is meant to be, and strangers' plugins install beside it."""
 
+import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -7,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import shown_scorer
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,33 +54,89 @@ reference: {members: 4}
 """
 
 
+PROJECTS = (
+    ROOT / "tests/third_party",
+    shown_scorer.PROJECT,
+    *sorted((ROOT / "tests/third_party_broken").iterdir()),
+)
+OF_GEOBENCH = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "geobench",
+    "plugins/geobench_plugins",
+    "catalog/geobench_catalog",
+)
+"""What geobench's own wheel is built from."""
+
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment of its own that sees this one's packages."""
+    """A virtual environment with wheels of geobench and of plugins; it sees all other packages."""
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     here = sysconfig.get_paths()["purelib"]
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     pth = folder / "lib" / version / "site-packages" / "outer.pth"
     pth.write_text(f"import site; site.addsitedir({here!r})\n")
-    projects = [ROOT / "tests/third_party", *sorted((ROOT / "tests/third_party_broken").iterdir())]
-    install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
     # Copies: a build writes into the project's folder.
-    for project in projects:
-        copy = folder / "src" / project.name
-        subprocess.run(["cp", "-r", project, _made(copy.parent)], check=True)
-        subprocess.run([folder / "bin/python", *install, copy], check=True, capture_output=True)
+    sources = [folder / "src/geobench", *(folder / "src" / each.name for each in PROJECTS)]
+    for part in OF_GEOBENCH:
+        _copy(ROOT / part, sources[0] / part)
+    for project, source in zip(PROJECTS, sources[1:], strict=True):
+        _copy(project, source)
+    wheels = folder / "wheels"
+    _pip(folder, "wheel", "--no-build-isolation", "--wheel-dir", wheels, *sources)
+    # The outer geobench has the same version, so pip must not take it for this one.
+    _pip(folder, "install", "--ignore-installed", *sorted(wheels.iterdir()))
     return folder
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
-    return folder
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copy(source, target)
 
 
-def _run(environment: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    words = [environment / "bin/python", "-m", "geobench", "-q", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, cwd=environment)
+def _pip(environment: Path, *words: object) -> None:
+    command, *rest = map(str, words)
+    pip = [environment / "bin/python", "-m", "pip", command, "--quiet", "--no-deps"]
+    subprocess.run([*pip, *rest], check=True, capture_output=True, env=_without_path())
+
+
+def _without_path() -> dict[str, str]:
+    """The environment, but for folders that Python would take geobench from before its wheel."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+
+
+def _python(environment: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [environment / "bin/python", *map(str, words)],
+        capture_output=True,
+        text=True,
+        cwd=environment,
+        env=_without_path(),
+    )
+
+
+def _run(environment: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    return _python(environment, "-m", "geobench", "-q", *words)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", OF_GEOBENCH[3:])
+def test_what_runs_is_the_wheel_of_these_sources(environment: Path, source: str) -> None:
+    package = Path(source).name
+    done = _python(environment, "-c", f"import {package}; print({package}.__file__)")
+    file = Path(done.stdout.strip())
+    assert file.is_relative_to(environment / "lib")
+    assert _sources(file.parent) == _sources(ROOT / source)
+
+
+def _sources(folder: Path) -> dict[Path, bytes]:
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.py")}
 
 
 @pytest.mark.slow
@@ -104,3 +163,17 @@ def test_an_installed_plugin_runs_in_a_study(environment: Path, tmp_path: Path) 
     assert len(aside) == 3
     shown = _run(environment, "plugins", "show", "drift")
     assert "damping: float, default 0.3  share of the last change that goes on" in shown.stdout
+
+
+@pytest.mark.slow
+def test_a_scorer_in_a_wheel_has_a_column_a_family_and_a_figure(
+    environment: Path, tmp_path: Path
+) -> None:
+    def run(*words: object) -> str:
+        done = _run(environment, "--catalog", tmp_path / "catalog", *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    (line,) = (line for line in run("plugins", "list").splitlines() if line.startswith("  gap "))
+    assert line.endswith("[geobench-gap]")
+    shown_scorer.check_that_gap_is_shown(tmp_path, run)

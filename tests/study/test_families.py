@@ -1,63 +1,34 @@
 """Scorers say how they are shown; the core knows none of them by name."""
 
 import ast
+from functools import partial
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from shown_scorer import FILE, STUDY, check_that_gap_is_shown
 
 import geobench
 from geobench import FAMILIES
 from geobench.cli import main
 from geobench.registry import Registry
 
-GAP = Path(__file__).parents[1] / "third_party_scorer/geobench_gap/__init__.py"
-STUDY = """
-experiments:
-  tiny:
-    use: lorenz95
-    spin_up: 5
-    train: {trajectories: 10, steps: 10}
-    validation: {trajectories: 2, steps: 10}
-    test: {trajectories: 8}
-    leads: 2
-models:
-  climatology: {use: climatology}
-  persistence: {use: persistence}
-members: 4
-reference: {members: 8}
-"""
-
 
 def _run(folder: Path, *words: object) -> str:
-    start = ["-q", "--catalog", folder / "catalog", "--plugin", GAP]
+    start = ["-q", "--catalog", folder / "catalog", "--plugin", FILE]
     done = CliRunner().invoke(main, [str(word) for word in (*start, *words)])
     assert done.exit_code == 0, done.output
     return done.stdout
 
 
 def test_a_strangers_scorer_has_a_column_a_family_and_a_figure(tmp_path: Path) -> None:
-    study, site, figures = (tmp_path / name for name in ("study.yaml", "site", "figures"))
-    study.write_text(STUDY)
-    board = _run(tmp_path, "run", study)
-    assert "gap" in board  # the study names no scorers
-    _run(tmp_path, "leaderboard", "build", study, "--out", site)
-    page = (site / "experiments/study-tiny.html").read_text()
-    assert "Gaps &amp; &lt;holes&gt;</h2>" in page
-    assert 'data-score="gap"' in page
-    assert "Gaps between members" in page
-    _run(tmp_path, "leaderboard", study, "--figures", figures)
-    assert {"tiny-gaps.svg", "tiny-gaps.pdf", "tiny-spread.pdf"} <= {
-        path.name for path in figures.iterdir()
-    }
-    told = _run(tmp_path, "plugins", "show", "gap")
-    assert "family: Gaps & <holes>\nused by studies that name no scorers" in told
+    check_that_gap_is_shown(tmp_path, partial(_run, tmp_path))
 
 
 def test_a_curve_that_fails_names_its_scorer(tmp_path: Path) -> None:
     study, plugin = tmp_path / "study.yaml", tmp_path / "gap.py"
     study.write_text(STUDY)
-    plugin.write_text(GAP.read_text().replace('means["between"])', 'means["missing"])'))
+    plugin.write_text(FILE.read_text().replace('means["between"])', 'means["missing"])'))
     start = ["-q", "--catalog", tmp_path / "catalog", "--plugin", plugin]
     words = (["run", study], ["leaderboard", "build", study, "--out", tmp_path / "site"])
     done = [CliRunner().invoke(main, [str(word) for word in [*start, *own]]) for own in words]
