@@ -87,6 +87,7 @@ def test_a_scheduler_may_be_busy_or_without_workers_for_a_while() -> None:
     silent = TimeoutError()
     assert _result(_Piece(7, late=6.5), silent, silent, 1, silent, silent, 1) == 7
     assert _result(_Piece(7, late=6.5), 0, 0, 1, 0, 0, 1) == 7
+    assert _result(_Piece(7, late=6.5), 0, silent, silent, 0, 0, 1) == 7  # it may have had some
 
 
 def test_a_scheduler_that_says_nothing_three_times_is_gone() -> None:
