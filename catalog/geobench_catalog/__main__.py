@@ -14,7 +14,7 @@ from geobench_catalog.commands.place import catalog_option
 )
 @catalog_option
 def main(catalog_url: str) -> None:
-    """Look at, prove, move and sort what a catalog keeps."""
+    """Show, verify, move and organise the entries of a catalog."""
 
 
 if __name__ == "__main__":

@@ -316,7 +316,9 @@ class Catalog:
     @cached_property
     def index(self) -> "Index":
         """The index; brought up to date whenever it is asked."""
-        return self._index(index_file.place(self.store, self.mark, plain=not self.vocabulary.kinds))
+        return self._index(
+            index_file.path_of(self.store, self.mark, plain=not self.vocabulary.kinds)
+        )
 
     def index_of_records(self) -> "Index":
         """An index in memory, made from the records alone: what it says does not rest on a file."""

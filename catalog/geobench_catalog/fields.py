@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
-from geobench_catalog.vocabulary import Vocabulary, quoted
+from geobench_catalog.vocabulary import Vocabulary, quoted, tell_renamed
 
 _QUANTITY = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)")
 _DATE = re.compile(
@@ -218,8 +218,8 @@ class Fields:
     def __init__(self, known: Known, now: datetime) -> None:
         self.keys = frozenset(known.keys)
         self.measures = frozenset(known.measures)
-        self.derived = known.vocabulary.derived
-        self._measure = _measure_pattern(self.derived)
+        self.derived, self.former = known.vocabulary.derived, known.vocabulary.former
+        self._measure = _measure_pattern([*self.derived, *self.former])
         columns = {column.name: _OF_COLUMNS[column.type] for column in known.vocabulary.columns}
         self.own = _OWN | columns | {"created": partial(_created, now=now)} | _OWN_LAST
 
@@ -252,7 +252,11 @@ class Fields:
         if asked["part"] is not None:
             test += " AND part LIKE ? ESCAPE '\\'"
             parameters.append(f"%{_escaped(asked['part'])}%")
-        column = quoted(self.derived[asked["derived"]] if asked["derived"] else "value")
+        derived = asked["derived"]
+        if derived in self.former:
+            tell_renamed(derived, self.former[derived])
+            derived = self.former[derived]
+        column = quoted(self.derived[derived] if derived else "value")
         # The limit keeps SQLite from looking for the measures again for each e.
         subquery = f"SELECT entry, {column} FROM measures WHERE {test} LIMIT -1"  # noqa: S608 -- ours
         joined = f"lineage CROSS JOIN ({subquery}) AS found USING (entry)"

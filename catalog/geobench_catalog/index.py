@@ -27,7 +27,7 @@ from geobench_catalog.index_tables import (
 )
 from geobench_catalog.names import Names
 from geobench_catalog.references import Reference
-from geobench_catalog.vocabulary import Vocabulary, quoted
+from geobench_catalog.vocabulary import Vocabulary, quoted, tell_renamed
 
 if TYPE_CHECKING:
     from geobench_catalog.entry import Entry
@@ -111,20 +111,24 @@ class Index:
         """Answer of the index to any SQL that only reads."""
         connection = self.synchronised()
         try:
-            connection.set_authorizer(reads_only)
-            with limited(connection):
-                cursor = connection.execute(statement)
-                if cursor.description is None:
-                    raise CatalogError(f"'{statement}' asks for nothing. Write SELECT …")
-                return [column[0] for column in cursor.description], taken(cursor)
+            return _answer(connection, statement)
         except (sqlite3.Error, sqlite3.Warning) as error:
-            connection.set_authorizer(None)
+            if self._gives_former(connection, str(error)):
+                return self.sql(statement)
             raise CatalogError(
                 f"SQLite: {error}. The tables are "
                 f"{', '.join(sorted(tables(connection)))}; only reading is possible."
             ) from error
-        finally:
-            connection.set_authorizer(None)
+
+    def _gives_former(self, connection: sqlite3.Connection, error: str) -> bool:
+        """Make a table by its earlier name, for this connection, if it is missing."""
+        missing = error.removeprefix("no such table: ")
+        if missing not in self._vocabulary.former_tables:
+            return False
+        present, select = self._vocabulary.former_tables[missing]
+        connection.execute(f"CREATE TEMP VIEW {quoted(missing)} AS {select}")
+        tell_renamed(missing, present)
+        return True
 
     def made_by(self, keys: Sequence[str], door: str | None = None) -> dict[str, list[Reference]]:
         """Entries that each of the computations `keys` made: own ones first, then the newest.
@@ -310,3 +314,18 @@ class Index:
                     connection.execute(f"DELETE FROM {table}")  # noqa: S608
                     put = f"INSERT INTO {table} ({columns}) VALUES (?, ?)"  # noqa: S608
                     connection.executemany(put, rows)
+
+
+def _answer(
+    connection: sqlite3.Connection, statement: str
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Names of the columns and rows of a statement that may only read."""
+    try:
+        connection.set_authorizer(reads_only)
+        with limited(connection):
+            cursor = connection.execute(statement)
+            if cursor.description is None:
+                raise CatalogError(f"'{statement}' asks for nothing. Write SELECT …")
+            return [column[0] for column in cursor.description], taken(cursor)
+    finally:
+        connection.set_authorizer(None)

@@ -21,7 +21,7 @@ _READ_ONLY, _BUSY, _IO, _FULL, _CANNOT_OPEN, _PROTOCOL, _NO_LARGE_FILES = 8, 5, 
 _UNWRITABLE = {_READ_ONLY, _BUSY, _IO, _FULL, _CANNOT_OPEN, _PROTOCOL, _NO_LARGE_FILES, 3}
 
 
-def place(store: Store, mark: bytes, *, plain: bool) -> Path | None:
+def path_of(store: Store, mark: bytes, *, plain: bool) -> Path | None:
     """Where the index of a catalog is: inside, or in this user's cache if that is far away.
 
     None where nothing can be written. `plain`: the one that was made without a vocabulary, which

@@ -16,7 +16,7 @@ def parent(
     if role not in entry.record.parents:
         raise CatalogError(
             f"{entry.reference} names no {role} that it was made from. Remove it, or "
-            f" get it from its source again."
+            f"get it from its source again."
         )
     parent = entry.record.parents[role]
     try:

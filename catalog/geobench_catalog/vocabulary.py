@@ -10,10 +10,12 @@ catalogs says what these mean, with one `Vocabulary`, and registers it:
 Entries of a kind that no vocabulary names are read, listed, verified and copied like all others.
 """
 
+import logging
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from geobench_catalog.errors import CatalogError
@@ -117,7 +119,9 @@ class Vocabulary:
     measures: the numbers of a record that can be asked for by name; `measured_in` is the key of
     the summary that holds them. derived: words for numbers that follow from the measures of
     several entries, each with its column of the table `measures`. derive: fills these columns,
-    whenever entries come, go or are trusted. doors: further ways in which entries come in, in
+    whenever entries come, go or are trusted. former: earlier words for what is derived, each with
+    the present one. former_tables: earlier tables of the index, each with the present one and the
+    SELECT that makes the earlier out of it. doors: further ways in which entries come in, in
     words. packages: software whose versions a record names; plugins: the group of entry points
     whose distributions it names. hint: how a catalog is begun. guide: the words of the query
     language, with examples, for its help. version: raised when columns, measures or what is
@@ -130,6 +134,8 @@ class Vocabulary:
     measured_in: str = ""
     derived: Mapping[str, str] = field(default_factory=dict)
     derive: Callable[[sqlite3.Connection], None] = _derives_nothing
+    former: Mapping[str, str] = field(default_factory=dict)
+    former_tables: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     doors: Mapping[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
     plugins: str = ""
@@ -183,6 +189,14 @@ class Vocabulary:
                     f"a {given} cannot be the parent '{role}' of a {kind}. Its parents are: "
                     f"{wanted or 'none'}."
                 )
+
+
+@cache
+def tell_renamed(former: str, present: str) -> None:
+    """Say, once in a process, that a name still works and what it is called now."""
+    logging.getLogger("geobench_catalog").warning(
+        "geobench: '%s' is now called '%s'. The earlier name still works.", former, present
+    )
 
 
 class _Registered:

@@ -125,7 +125,9 @@ def numbers(chart: Chart) -> Table:
     rows = [Row([Cell(series.name), Cell(_points(series))]) for series in chart.series]
     columns = [
         Column("Entry", "left"),
-        Column(f"{chart.x.label}: {chart.y.label}", "left", style="wrap"),
+        Column(
+            f"{chart.x.label}: {chart.y.label}", "left", style="wrap", word="numbers of a figure"
+        ),
     ]
     return Table(columns, rows, f"{chart.y.label}, by {chart.x.label}")
 

@@ -49,32 +49,35 @@ def _added(ctx: click.Context) -> dict[str, click.Command]:
     type=click.Path(path_type=Path),
     multiple=True,
     is_eager=True,  # known when --help lists commands
-    help="A Python file with a plugin of yours; it is run.",
+    help="A Python file with your plugin. geobench runs it.",
 )
 @click.option(
-    "--device", default="cpu", show_default=True, help="Where networks run: cpu, cuda, cuda:1, mps."
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="Device that networks run on: cpu, cuda, cuda:1 or mps.",
 )
 @click.option(
     "--memory",
     type=Size(),
     default="1GiB",
     show_default=True,
-    help="What the data of a step may take in memory at once, in each process.",
+    help="Memory that each process may use for the data of one step.",
 )
 @click.option(
     "--scheduler",
     metavar="ADDRESS",
-    help="Of a dask scheduler whose workers score, e.g. tcp://10.0.0.1:8786.",
+    help="Address of a dask scheduler, e.g. tcp://10.0.0.1:8786. Its workers compute scores.",
 )
 @click.option(
     "--processes",
     type=COUNT,
     metavar="N",
-    help="Forecast and score by N processes of this machine, each with its part of the threads.  "
-    "[default: 1; for the pages of a site as many as cores]",
+    help="Number of processes that draw forecasts and compute scores. The threads are divided "
+    "among them.  [default: 1; for the pages of a site, the number of cores]",
 )
-@click.option("--quiet", "-q", is_flag=True, help="No progress bars.")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--quiet", "-q", is_flag=True, help="Do not show progress bars.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def main(
     ctx: click.Context,
@@ -90,7 +93,7 @@ def main(
 ) -> None:
     """Judge probabilistic forecast models against the known law of a twin experiment.
 
-    The options below stand before the command: geobench --quiet run STUDY.
+    Write these options before the command: geobench --quiet run STUDY.
     """
     ctx.obj = Settings(
         catalog_url, plugin, device, memory, scheduler, processes, quiet=quiet, debug=debug

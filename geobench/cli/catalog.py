@@ -28,7 +28,9 @@ from geobench_catalog.commands.place import completes, json_option
     shell_complete=offered("model", files=True),
     help="The model with these weights: its name, or a YAML file {use: NAME, ...}.",
 )
-@click.option("--label", metavar="NAME", help="What to call it; default: the name of the model.")
+@click.option(
+    "--label", metavar="NAME", help="Name of the forecaster; default: the name of the model."
+)
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -51,7 +53,7 @@ def import_forecaster(
     *,
     as_json: bool,
 ) -> None:
-    """Take in trained weights, a .safetensors file.
+    """Import trained weights, a .safetensors file.
 
     The file holds what the model's weights() return. The model is restored from it and draws a few
     members before anything is published. The entry is marked as imported, and the cost of its
@@ -90,29 +92,29 @@ def import_forecaster(
     shell_complete=completes("dataset"),
     help="The dataset that it forecasts, dataset/NAME@VERSION.",
 )
-@click.option("--model", required=True, metavar="NAME", help="What to call the model that made it.")
+@click.option("--model", required=True, metavar="NAME", help="Name of the model that made it.")
 @click.option(
     "--rename",
     "renames",
     multiple=True,
     metavar="THEIRS=OURS",
-    help="Name a dim or variable, e.g. number=member.",
+    help="Rename a dim or variable, e.g. number=member. Can be repeated.",
 )
 @click.option(
-    "--assume-units", is_flag=True, help="Variables without units have those of the dataset."
+    "--assume-units", is_flag=True, help="Read variables without units in the units of the dataset."
 )
 @click.option(
     "--assume-grid",
     multiple=True,
     metavar="DIM",
-    help="The points of this dim, which has no coordinate, are the dataset's, in its order.",
+    help="Take the coordinate of this dim from the dataset, in the same order.",
 )
-@click.option("--keep-failures", is_flag=True, help="Store members that failed, too.")
+@click.option("--keep-failures", is_flag=True, help="Also store members that failed.")
 @click.option(
     "--absent-members",
     is_flag=True,
-    help="A member without any number at an init is not there, and has not failed. Each init is "
-    "scored with its own number of members.",
+    help="Read a member without any number at an init time as absent, not as failed. Each init "
+    "time is scored with its own number of members.",
 )
 @json_option
 @pass_settings
@@ -129,7 +131,7 @@ def import_forecast(
     absent_members: bool,
     as_json: bool,
 ) -> None:
-    """Take in anyone's forecast: Zarr or netCDF.
+    """Import anyone's forecast: Zarr or netCDF.
 
     PATH is a .zarr folder, a .zarr.zip file, an s3:// or https:// URL of a Zarr store, or a .nc
     file. Several files, or a pattern in quotes, are one forecast: each holds some of the init
@@ -179,4 +181,4 @@ _COMMANDS = (*COMMANDS, import_forecast, import_forecaster)
 
 @click.group(commands={str(command.name): command for command in _COMMANDS})
 def catalog() -> None:
-    """Look at, prove, move and sort what the catalog keeps."""
+    """Show, verify, move and organise the entries of the catalog."""

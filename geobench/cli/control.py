@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--states",
     type=COUNT,
-    help="States that are counted; default: five times those of the train split.",
+    help="Number of states to count; default: five times those of the train split.",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the noise.")
 @click.option(
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "texts",
     multiple=True,
     metavar="EVENT",
-    help="An event, written as in an experiment; default: the experiment's own.",
+    help="Event to count, written as in an experiment; default: the events of the experiment.",
 )
 @json_option
 @pass_settings
@@ -42,7 +42,7 @@ def control(
     *,
     as_json: bool,
 ) -> None:
-    """Run the simulator of DATASET freely, and count what events measure.
+    """Run the simulator of DATASET freely, and count how often each event happens.
 
     The scorer law-events takes its thresholds from such a run, and makes it if it is not there.
     For each event and quantile the command prints the threshold, the number of values that pass it,

@@ -28,11 +28,10 @@ class _Default(click.Group):
 
 @click.group(cls=_Default, name="leaderboard")
 def leaderboard() -> None:
-    """Compare the models of a study with the truth: here, as a page, or as a site.
+    """Compare the models of a study with the truth: in the terminal, as a page, or as a site.
 
-    'geobench leaderboard STUDY' shows the ranking, and 'geobench leaderboard show --help' tells
-    more forms of it. 'geobench leaderboard build STUDY... --out DIR' builds a site of pages to send
-    to colleagues.
+    'geobench leaderboard STUDY' prints the ranking; 'geobench leaderboard show --help' lists other
+    formats. 'geobench leaderboard build STUDY... --out DIR' builds a site to send to colleagues.
     """
 
 
@@ -41,12 +40,12 @@ guests_option = click.option(
     "guests",
     multiple=True,
     metavar="REFERENCE",
-    help="A forecast that is not in the study, e.g. an imported one; its scores are added.",
+    help="Also show this forecast, which is not in the study. Its scores are computed if needed.",
 )
 by_model_option = click.option(
     "--by-model",
     is_flag=True,
-    help="A row for each model: the mean over its seeds, with intervals over cases and seeds.",
+    help="Show a row for each model: the mean over its seeds, with intervals over cases and seeds.",
 )
 
 
@@ -61,8 +60,8 @@ by_model_option = click.option(
     "--bin",
     "binned",
     metavar="NAME",
-    help="A board for each third of the cases by 'predictability', or by the true probability of "
-    "an event of the experiment, e.g. ring-maximum.",
+    help="Show a board for each third of the cases, sorted by 'predictability' or by the true "
+    "probability of an event of the experiment, e.g. ring-maximum.",
 )
 @click.option(
     "--format",
@@ -70,7 +69,8 @@ by_model_option = click.option(
     type=click.Choice(FORMATS),
     default="table",
     show_default=True,
-    help="csv holds every number, each with its interval and units; latex is for booktabs.",
+    help="Format of the output. csv holds every number, with its interval and units; latex needs "
+    "the package booktabs.",
 )
 @click.option(
     "--figures",
@@ -153,13 +153,14 @@ def _print(boards: "list[Board]", form: str) -> None:
     "exchanges",
     type=click.IntRange(19, 2**31 - 1),
     metavar="N",
-    help="Exact p-values of calibration and joint law, by N exchanges (slow; 99 is a start).",
+    help="Add exact p-values of calibration and joint law, from N exchanges. This is slow; start "
+    "with 99.",
 )
 @click.option(
     "--imported/--no-imported",
     default=True,
     show_default=True,
-    help="Show forecasts that were imported for the same datasets, too.",
+    help="Also show forecasts that were imported for the same datasets.",
 )
 @by_model_option
 @guests_option
@@ -181,8 +182,8 @@ def build(
 ) -> None:
     """Build a site of the boards of STUDIES, from what is in the catalog, in a folder.
 
-    It opens from the folder: no server, no network. Built again into the same folder, it tells what
-    changed. Imported forecasts are scored if they are not yet.
+    The site opens from the folder, without a server or a network. A further build into the same
+    folder lists what changed. Scores of imported forecasts are computed if needed.
 
     For example: geobench leaderboard build studies/quick.yaml --out site
     """

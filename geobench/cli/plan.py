@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from geobench.tables.table import Table
 
 
-class Share(click.ParamType[float]):
+class Fraction(click.ParamType[float]):
     """A number between 0 and 1, or per cent: 0.01, 1%."""
 
-    name = "share"
+    name = "fraction"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Read a share."""
+        """Read a fraction."""
         text = str(value).strip()
         try:
-            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+            fraction = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
         except ValueError:
-            share = 0.0
-        if not 0 < share < 1:
-            self.fail(f"'{value}' is no share between 0 and 1; write 1% or 0.01.", param, ctx)
-        return share
+            fraction = 0.0
+        if not 0 < fraction < 1:
+            self.fail(f"'{value}' is no fraction between 0 and 1; write 1% or 0.01.", param, ctx)
+        return fraction
 
 
 @click.command()
@@ -40,21 +40,33 @@ class Share(click.ParamType[float]):
     "--law",
     required=True,
     shell_complete=completes("forecast"),
-    help="A forecast of the law, with other noise.",
+    help="Draws of the law: a forecast of the oracle with another seed than FORECAST.",
 )
 @click.option(
     "--mde",
-    type=Share(),
+    type=Fraction(),
     default="1%",
     show_default=True,
-    help="The smallest difference to notice, as a share of the law's score.",
-)
-@click.option("--power", type=Share(), default="0.8", show_default=True, help="How surely.")
-@click.option(
-    "--level", type=Share(), default="5%", show_default=True, help="Of false alarms, two-sided."
+    help="Smallest difference to notice, as a fraction of the law's score.",
 )
 @click.option(
-    "--scorer", help="One; default: the score that ranks.", shell_complete=offered("scorer")
+    "--power",
+    type=Fraction(),
+    default="0.8",
+    show_default=True,
+    help="Probability that the test notices a difference of this size.",
+)
+@click.option(
+    "--level",
+    type=Fraction(),
+    default="5%",
+    show_default=True,
+    help="Probability of a false alarm in the two-sided test.",
+)
+@click.option(
+    "--scorer",
+    help="Scorer to plan for; default: the one that ranks models.",
+    shell_complete=offered("scorer"),
 )
 @click.option(
     "--members",
@@ -62,9 +74,13 @@ class Share(click.ParamType[float]):
     default="2,4,8,16,32,64",
     show_default=True,
     metavar="N,N,…",
-    help="Of the forecast that is planned.",
+    help="Numbers of members of FORECAST to plan for.",
 )
-@click.option("--law-members", type=MEMBERS, help="Of the law; default: as many as those.")
+@click.option(
+    "--law-members",
+    type=MEMBERS,
+    help="Number of draws of the law; default: the number of members.",
+)
 @json_option
 @pass_settings
 def plan(
@@ -80,10 +96,11 @@ def plan(
     *,
     as_json: bool,
 ) -> None:
-    """Tell how many cases and members it takes to notice a difference between FORECAST and the law.
+    """Tell how many cases and members are needed to notice that FORECAST differs from the law.
 
-    Read from forecasts that are there, on the same cases: what cases add to the variance of the
-    paired difference, and what members add. 4 members or more of each.
+    The answer is estimated from FORECAST and draws of the law on the same cases, at least 4 of each
+    for a case. It comes from the variance of the paired difference: one part falls with the number
+    of cases alone, the other with the number of members, too.
     """
     from geobench.diagnostics import against_law
     from geobench.diagnostics.planning import Aim

@@ -22,17 +22,18 @@ _SHOWN = 10
     type=click.FloatRange(min=0),
     default=0.0,
     show_default=True,
-    help="How much an array may differ, relative to its largest value.",
+    help="Largest difference allowed in an array, relative to its largest value.",
 )
 @json_option
 @pass_settings
 def reproduce(settings: Settings, reference: str, *, tolerance: float, as_json: bool) -> None:
     """Make an entry again, from its recipe and its parents, and compare.
 
-    A dataset is simulated, a forecaster trained, a forecast drawn with the stored weights, a score
-    computed of the stored forecast: aside, and removed afterwards. As many threads compute as the
-    record names. Exits with code 1 if numbers differ by more than the tolerance. On another
-    processor or with other versions they may: the answer names what has changed.
+    A dataset is simulated, a forecaster trained, a forecast drawn with the stored weights, or a
+    score computed from the stored forecast. The new entry is removed after the comparison. The
+    command uses as many threads as the record names. It exits with code 1 if numbers differ by more
+    than the tolerance. They may differ on another processor or with other versions of software: the
+    command lists what has changed.
 
     For example: geobench reproduce score/lorenz95.fgn.s0.crps@1
     """

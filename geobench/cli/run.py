@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("study", type=click.Path(path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Show what is done and what is to do; do nothing.")
+@click.option("--dry-run", is_flag=True, help="Only show which steps are done and which are to do.")
 @nfe_option
 @json_option
 @pass_settings
@@ -27,7 +27,7 @@ def run(
 ) -> None:
     """Run STUDY, a YAML file: simulate, train, forecast, score, compare.
 
-    What is in the catalog is not done again, so a run that was stopped goes on.
+    Stop it whenever you like; run it again and it resumes.
 
     For example: geobench --catalog demo/catalog run studies/quick.yaml
     """

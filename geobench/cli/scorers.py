@@ -22,29 +22,31 @@ if TYPE_CHECKING:
 
 @click.group()
 def scorers() -> None:
-    """Tell what scorers notice, and what they are blind to."""
+    """Measure which defects scorers notice."""
 
 
 @scorers.command()
 @reference_argument("law", "forecast")
-@click.option("--members", type=MEMBERS, default=16, show_default=True, help="Of an ensemble.")
+@click.option(
+    "--members", type=MEMBERS, default=16, show_default=True, help="Members of each ensemble."
+)
 @click.option(
     "--scorer",
     "names",
     multiple=True,
     shell_complete=offered("scorer"),
-    help="Default: all that need no law.",
+    help="Scorer to use, can be repeated; default: all that do not need the law.",
 )
 @json_option
 @pass_settings
 def power(
     settings: Settings, law: str, members: int, names: tuple[str, ...], *, as_json: bool
 ) -> None:
-    """Tell how surely scores notice defects, at the cases of LAW, a forecast of the law.
+    """Tell how often scores notice defects, on the cases of LAW, a forecast of the oracle.
 
-    Its draws are cut into ensembles. Each is given a defect and compared with the others as they
-    are, the way models on a board are. A number is the share of the pairs in which a test at 5 %
-    notices the defect; the column `none` has none: what is noticed there is a false alarm.
+    The draws are divided into ensembles. Each ensemble is given a defect and compared with the
+    others by the paired test that compares models on a board. A number is the fraction of pairs in
+    which a test at 5 % notices the defect. The column `none` has no defect: it counts false alarms.
     """
     from geobench.diagnostics import against_law
 
@@ -58,7 +60,10 @@ def power(
     from geobench.tables import terminal
 
     click.echo(terminal.text(_powers(powers)), nl=False)
-    click.echo(f"Share of {powers[0].pairs} pairs noticed at 5 %; none: false alarms.")
+    click.echo(
+        f"Fraction of {powers[0].pairs} pairs in which a test at 5 % notices the defect; "
+        f"none: false alarms."
+    )
     _caution(draws)
 
 
@@ -68,21 +73,22 @@ def power(
     "--law",
     required=True,
     shell_complete=completes("forecast"),
-    help="A forecast of the law, with other noise.",
+    help="Draws of the law: a forecast of the oracle with another seed than FORECAST.",
 )
 @click.option(
     "--scorer",
     "names",
     multiple=True,
     shell_complete=offered("scorer"),
-    help="Default: those that nothing scores better at than the law, and a classifier.",
+    help="Scorer to use, can be repeated; default: all proper scorers and a classifier.",
 )
 @click.option(
     "--exchanges",
     type=click.IntRange(19, 2**31 - 1),
     default=199,
     show_default=True,
-    help="Of members with draws of the law; no p can be below 1 over one more.",
+    help="How often members and draws of the law are exchanged. The smallest possible p is "
+    "1 / (exchanges + 1).",
 )
 @json_option
 @pass_settings
@@ -97,11 +103,12 @@ def test(
 ) -> None:
     """Test whether FORECAST is drawn from the law, as far as each score can see.
 
-    If it is, its members and draws of the law may be exchanged, init by init: the test is exact at
-    any number of members and cases. p: the share of exchanges that score as badly. q: the share of
-    false alarms to expect among the scores with a q as small; it is smaller with fewer scores, so
-    name those that matter. The classifier is asked to tell members from draws, of cases that share
-    no valid time with those it was trained on: an area of 0.5 is blind.
+    If it is, exchanging its members with draws of the law changes no distribution of a score. The
+    test does so at random, so it is exact for any number of members and cases. p is the fraction
+    of exchanges with a score as bad. q is the fraction of false alarms to expect among the scores
+    with a q as small. It is smaller with fewer scores, so name those that matter. The classifier
+    learns to tell members from draws; an area of 0.5 means that it cannot. Its test cases share no
+    valid time with those it learned from.
     """
     from geobench.diagnostics import against_law
 

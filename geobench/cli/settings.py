@@ -240,8 +240,8 @@ nfe_option = click.option(
     type=Counts(),
     default=(),
     metavar="N,N,…",
-    help="Further rows of models that draw a member in several evaluations of their network: with "
-    "these numbers of them. One training serves all.",
+    help="Add rows for models that evaluate their network several times for a member, with these "
+    "numbers of evaluations. All rows of a model use one training.",
 )
 
 
@@ -274,5 +274,10 @@ def check_folder(path: Path | None) -> None:
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)
 set_option = click.option(
-    "--set", "-s", "changes", multiple=True, metavar="KEY=VALUE", help="Set a field, e.g. width=32."
+    "--set",
+    "-s",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a field, e.g. width=32. Can be repeated.",
 )

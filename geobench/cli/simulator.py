@@ -40,28 +40,30 @@ def simulator() -> None:
     type=click.Choice(["quick", "normal", "long"]),
     default="normal",
     show_default=True,
-    help="How long to run; for Lorenz95 some 10 s, 30 s, 2 minutes.",
+    help="How long to measure; for Lorenz95 about 10 s, 30 s or 2 minutes.",
 )
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of all noise.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of all noise.")
 @click.option(
     "--exponents",
     type=COUNT,
-    help="How many Lyapunov exponents; default: all of a small state, 6 of a large one.",
+    help="Number of Lyapunov exponents; default: all of a small state, 6 of a large one.",
 )
 @click.option(
     "--unit-days",
     type=click.FloatRange(min=0, min_open=True),
-    help="Tell rates also per unit of this many days, 5 for Lorenz95.",
+    help="Also give rates per unit of this many days, e.g. 5 for Lorenz95.",
 )
 @click.option(
-    "--bare", is_flag=True, help="NAME is a simulator, even if an experiment has the same name."
+    "--bare",
+    is_flag=True,
+    help="Read NAME as a simulator, even if an experiment has the same name.",
 )
 @click.option(
     "--spin-up",
     type=click.IntRange(0, 2**31 - 1),
     default=200,
     show_default=True,
-    help="Of a bare simulator: output steps thrown away. An experiment has its own.",
+    help="Output steps that a bare simulator discards first. An experiment sets its own number.",
 )
 @json_option
 @click.option("--plot", type=_WRITTEN, help="Draw the measurements (.png, .svg or .pdf).")
@@ -86,8 +88,9 @@ def describe_simulator(
 ) -> None:
     """Measure NAME: an experiment, a simulator, or the YAML file of an experiment.
 
-    Climate, predictability, Lyapunov exponents; how far the law is from a normal one, and what a
-    forecaster loses that gets only part of it right; extreme events and return levels.
+    The description covers the climate, predictability, Lyapunov exponents, extreme events and
+    return levels. It tells how far the law is from a Gaussian one, and how much two deliberately
+    flawed forecasters lose.
 
     For example: geobench simulator describe lorenz95 --effort quick
     """

@@ -26,7 +26,7 @@ from geobench_catalog.commands.place import completes, json_option, reference_ar
 @click.command()
 @click.argument("experiment", shell_complete=offered("experiment", files=True))
 @click.option(
-    "--name", metavar="NAME", help="Name of the dataset; default: that of the experiment."
+    "--name", metavar="NAME", help="Name of the dataset; default: the name of the experiment."
 )
 @click.option(
     "--animate",
@@ -84,9 +84,11 @@ def _tell(made: Entry, *, as_json: bool) -> None:
     type=SEED,
     default=0,
     show_default=True,
-    help="Of the first weights and of all noise.",
+    help="Seed of the first weights and of all noise.",
 )
-@click.option("--label", metavar="NAME", help="What to call it; default: the name of the model.")
+@click.option(
+    "--label", metavar="NAME", help="Name of the forecaster; default: the name of the model."
+)
 @set_option
 @json_option
 @pass_settings
@@ -114,37 +116,44 @@ def train(
 
 @click.command()
 @reference_argument("forecaster", "forecaster")
-@click.option("--members", type=MEMBERS, default=16, show_default=True, help="Of each init.")
-@click.option("--seed", type=SEED, help="Of the noise; default: as in training.")
-@click.option("--keep-failures", is_flag=True, help="Store members that failed, too.")
+@click.option(
+    "--members",
+    type=MEMBERS,
+    default=16,
+    show_default=True,
+    help="Number of members for each init time.",
+)
+@click.option("--seed", type=SEED, help="Seed of the noise; default: the seed of the training.")
+@click.option("--keep-failures", is_flag=True, help="Also store members that failed.")
 @click.option(
     "--keep-bits",
     type=click.IntRange(1, 23),
-    help="Store rounded to so many bits of the climate's standard deviation, e.g. 12.",
+    help="Round the stored members to this many bits of the climatological standard deviation, "
+    "e.g. 12.",
 )
 @click.option(
     "--split",
     type=click.Choice(["test", "validation"]),
     default="test",
     show_default=True,
-    help="Split whose states are forecast from. Models have seen the validation split while they "
-    "were trained, if only to choose their weights.",
+    help="Split in which the init times lie. Models have seen the validation split during "
+    "training, if only to choose their weights.",
 )
 @click.option(
     "--inits",
     metavar="N|A:B",
-    help="Only the first N inits of the split, or those from A to before B; default: all.",
+    help="Use only the first N init times of the split, or those from A to before B; default: all.",
 )
 @click.option(
     "--every",
     type=COUNT,
-    help="Output steps between two inits of the validation split; default: so many that lead "
-    "times of two inits share no valid time.",
+    help="Output steps between two init times of the validation split; default: so many that "
+    "two forecasts share no valid time.",
 )
 @click.option(
     "--leads",
     type=COUNT,
-    help="Only the first so many lead times; default: all of the experiment.",
+    help="Use only this many lead times, the first ones; default: all of the experiment.",
 )
 @json_option
 @pass_settings
@@ -166,8 +175,10 @@ def forecast(
 
     For example: geobench forecast forecaster/lorenz95.fgn.s0@1 --members 64
 
-    Of other cases the forecast is an entry of its own. It can be scored, and is on no board:
-    geobench forecast forecaster/lorenz95.fgn.s0@1 --split validation --leads 5
+    With --split, --inits or --leads the forecast is of other cases. It is then a separate entry,
+    which can be scored and which no board shows.
+
+    For example: geobench forecast forecaster/lorenz95.fgn.s0@1 --split validation --leads 5
     """
     from geobench.twin.cases import Cases, from_text
 
@@ -195,7 +206,9 @@ def forecast(
 @click.command()
 @reference_argument("forecasts", "forecast", nargs=-1)
 @click.option(
-    "--query", metavar="EXPRESSION", help="Also every forecast for which this expression holds."
+    "--query",
+    metavar="EXPRESSION",
+    help="Also score every forecast for which this expression holds.",
 )
 @click.option(
     "--scorer",
@@ -203,13 +216,13 @@ def forecast(
     multiple=True,
     metavar="NAME",
     shell_complete=offered("scorer"),
-    help="Default: all; without --law, all but some.",
+    help="Scorer to use, can be repeated; default: all, or without --law all that do not need it.",
 )
 @click.option(
     "--law",
     metavar="REFERENCE",
     shell_complete=completes("forecast"),
-    help="A forecast of the true law, for scorers that compare with one.",
+    help="Draws of the law (a forecast of the oracle), for scorers that compare with the law.",
 )
 @json_option
 @pass_settings
@@ -222,11 +235,11 @@ def score(
     *,
     as_json: bool,
 ) -> None:
-    """Score FORECASTS. What has been scored by this version of a scorer is not scored again.
+    """Score FORECASTS. Scores that this version of a scorer has computed are not computed again.
 
     For example: geobench score forecast/lorenz95.fgn.s0@1 --scorer crps
 
-    With --query whatever is there: geobench score --query 'dataset = lorenz95'
+    All forecasts of a dataset: geobench score --query 'dataset = lorenz95'
     """
     session = settings.session()
     wanted = list(forecasts)
@@ -236,7 +249,7 @@ def score(
         )
         wanted += [reference for reference in matches["reference"] if reference not in wanted]
     if not wanted:
-        raise GeobenchError("there is no forecast to score. Name some, or ask for some by --query.")
+        raise GeobenchError("there is no forecast to score. Name some, or select some by --query.")
     drawn = [session.catalog.get(reference, "forecast") for reference in wanted]
     scorers = [
         session.registry.scorer(name)
@@ -275,9 +288,10 @@ def _number(value: float | None) -> str:
 @json_option
 @pass_settings
 def events(settings: Settings, forecast: str, *, as_json: bool) -> None:
-    """Count the extreme events of FORECAST; of an oracle's, that is their true probability.
+    """Tell how probable extreme events are in FORECAST; the oracle's are true.
 
-    Told are means over init times, at the first and the last lead; the entry holds each.
+    The command prints means over init times at the first and the last lead time. The entry holds
+    the probability in every case.
     """
     session = settings.session()
     made = session.events(session.catalog.get(forecast, "forecast"))

@@ -78,7 +78,15 @@ VOCABULARY = Vocabulary(
     ),
     measures=_scores,
     measured_in="scores",
-    derived={"skill": "skill", "share": "skill"},  # share: what skill was called first
+    derived={"skill": "skill"},
+    former={"share": "skill"},
+    former_tables={
+        "scores": (
+            "measures",
+            """SELECT entry, name AS scorer, part AS "column", hours AS lead_hours, value,
+            skill AS share FROM measures""",
+        )
+    },
     derive=skill.work_out,
     doors={"forecast": "as a forecast", "forecaster": "as a forecaster"},
     packages=("geobench-twin", "torch", "xskillscore"),

@@ -7,6 +7,7 @@ The statistics of every case, which they are made of, are not kept.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from geobench.board import families, scorecard
@@ -25,6 +26,8 @@ from geobench.site.page import Links, LinksInFile, Page
 from geobench.site.ranking_tables import Exact
 from geobench.site.rendering import render
 from geobench.site.script_data import data
+from geobench.tables.glossary import Term, anchor
+from geobench.tables.html import html
 from geobench.tables.json import in_page
 
 
@@ -41,6 +44,8 @@ class BoardPages:
     pages: Sequence[Page]
     pictures: Mapping[str, bytes]
     """By path in the site."""
+    scores: Sequence[Term] = ()
+    """What the scorers of the board say of themselves, for the glossary."""
     sound: bool = True
     """Whether no row is incomplete or degenerate."""
 
@@ -69,7 +74,7 @@ def board_pages(shown: Shown) -> BoardPages:
     mapped = comparison is not None and len(comparison.spec.dims) <= 2
     seen = scenes(comparison) if comparison and mapped else []
     pictures = {f"gallery/{page}/{picture.file}": picture.png for picture in _pictures(seen)}
-    links = LinksInFile(pictures) if shown.in_file else Links()
+    links = LinksInFile(pictures=pictures) if shown.in_file else Links()
     entries = _entries(board, page) if comparison else []
     pages = [_board_page(shown, entries, seen, links), _every_number(shown, links)]
     if comparison:
@@ -82,6 +87,7 @@ def board_pages(shown: Shown) -> BoardPages:
         overview.numbers(board),
         pages,
         pictures,
+        _scores(shown),
         all_sound([board]),
     )
 
@@ -91,6 +97,20 @@ def _entries(board: Board, page: str) -> list[str]:
     return [
         slug(f"{page}-{row.label}-s{row.seed}-{row.entries['forecast'].partition('@')[2]}")
         for row in board.rows
+    ]
+
+
+def _scores(shown: Shown) -> list[Term]:
+    """The scorers of a board as terms of the glossary."""
+    first = {column.scorer: column.name for column in reversed(shown.board.columns)}
+    return [
+        Term(
+            first[scorer.name],
+            f"{scorer.summary()} Scorer: `{scorer.name}`.",
+            anchor(score_tables.word_of(scorer.name)),
+        )
+        for scorer in (shown.comparison.scorers if shown.comparison else ())
+        if scorer.name in first
     ]
 
 
@@ -137,6 +157,7 @@ def _common(shown: Shown, path: str, links: Links) -> dict[str, Any]:
     return {
         "board": shown.board,
         "links": links,
+        "table": partial(html, definition=links.definition),
         "id": lambda name: links.id(path, name),
         "board_path": board_path,
         "scores_path": f"experiments/{shown.page}-scores.html",

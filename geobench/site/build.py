@@ -7,14 +7,17 @@ make equal files: no page says when it was built.
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from geobench.errors import GeobenchError
 from geobench.site import changes, replacing
 from geobench.site.board_pages import BoardPages, page_of
-from geobench.site.page import Page
+from geobench.site.glossary import glossary
+from geobench.site.page import GLOSSARY, Links, Page
 from geobench.site.rendering import render
+from geobench.tables.html import html
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("plotly-basic.min.js", "charts.js", "site.js")
@@ -75,18 +78,28 @@ def _framed(
     boards: Sequence[BoardPages], document: Mapping[str, Any], title: str, notes: Sequence[str]
 ) -> Iterator[tuple[str, str]]:
     """Return each page: its path in the site, and its text."""
-    site = described(boards, title, notes)
+    site, links = described(boards, title, notes), Links("")
     index = render(
         "index.html",
         site=site,
         document=document,
         changes_table=changes.table,
         most=changes.SHOWN,
+        table=partial(html, definition=links.definition),
     )
     first = Page("index.html", "", "", index)
-    for page in (first, *(page for board in boards for page in board.pages)):
+    for page in (
+        first,
+        glossary(boards, links),
+        *(page for board in boards for page in board.pages),
+    ):
         root = "../" * page.path.count("/")
-        yield page.path, render("frame.html", site=site, page=page, root=root, scripts=SCRIPTS)
+        yield (
+            page.path,
+            render(
+                "frame.html", site=site, page=page, root=root, scripts=SCRIPTS, glossary=GLOSSARY
+            ),
+        )
 
 
 def described(boards: Sequence[BoardPages], title: str, notes: Sequence[str]) -> dict[str, Any]:

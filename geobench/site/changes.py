@@ -67,9 +67,10 @@ def table(changes: Sequence[Mapping[str, Any]], title: str) -> Table:
         ]
         for change in changes[:SHOWN]
     ]
-    headings = ["What", "Experiment", "Entry", "Score", "Then", "Now"]
     caption = f"{title}: scores are means over lead times"
-    return Table.of_texts(headings, rows, title=caption, align="left")
+    return Table.of_texts(
+        ["Change", "Experiment", "Entry", "Score", "Then", "Now"], rows, title=caption, align="left"
+    )
 
 
 def _value(value: float | str | None) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from geobench.site.board_pages import BoardPages
 from geobench.site.build import ASSETS, SCRIPTS, described
+from geobench.site.glossary import glossary
+from geobench.site.page import LinksInFile
 from geobench.site.rendering import render
 
 
@@ -18,6 +20,7 @@ def one_file(boards: Sequence[BoardPages], *, title: str, notes: Sequence[str] =
     return render(
         "one_file.html",
         site=described(boards, title, notes),
+        glossary=glossary(boards, LinksInFile()),
         styles=Markup(style),  # noqa: S704
         scripts=inlined,
     )

@@ -174,7 +174,7 @@ def exact_tests(board: Board, exact: Exact) -> Table:
     indices = [i for i, row in enumerate(board.rows) if row.entries["forecast"] in exact]
     tests = [exact[board.rows[index].entries["forecast"]] for index in indices]
     columns = [
-        (Column(name), [_p_cell(test[score][3], test[score][4]) for test in tests])
+        (Column(name, word="p"), [_p_cell(test[score][3], test[score][4]) for test in tests])
         for score, (name, *_) in enumerate(tests[0])
     ]
     table = Table.of_columns(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from geobench.board.model import Board
 from geobench.board.slugs import slug
 from geobench.board.text import days, rank_range, remarks, seeds
-from geobench.tables.html import html
 from geobench.tables.numbers import number, with_interval
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ def environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["table"] = html
     made.filters |= {
         "number": number,
         "with_interval": with_interval,
@@ -35,6 +33,7 @@ def environment() -> Any:
         "seeds": seeds,
         "days": days,
         "slug": slug,
+        "with_code": with_code,
     }
     return made
 
@@ -44,6 +43,16 @@ def render(template: str, **values: Any) -> "Markup":
     from markupsafe import Markup
 
     return Markup(environment().get_template(template).render(values))  # noqa: S704 # it escapes
+
+
+def with_code(text: str) -> "Markup":
+    """Escape a text and mark what stands between backticks as code."""
+    from markupsafe import Markup, escape
+
+    parts = [escape(part) for part in text.split("`")]
+    code = [Markup("<code>{}</code>").format(part) for part in parts[1::2]]
+    parts[1::2] = code
+    return Markup().join(parts)
 
 
 def p_value(p: float) -> str:

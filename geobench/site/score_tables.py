@@ -34,8 +34,12 @@ def of_group(
         data = {"score": column.name}
         if variable_of:
             data["variable"] = variable_of(column)
+        word = word_of(column.scorer) if group.scores else "score"
         columns.append(
-            (Column(column.name, note=_note(column), data=data), _cells(board, index, lead))
+            (
+                Column(column.name, note=_note(column), word=word, data=data),
+                _cells(board, index, lead),
+            )
         )
     names = [short_name(board, index, always=False) for index in range(len(board.rows))]
     caption = Markup(
@@ -45,6 +49,11 @@ def of_group(
     ).format(group.title, days(board.lead_hours[lead]))
     table = Table.of_columns([(Column("Model", "left"), names), *columns], caption)
     return with_rows(table, range(len(board.rows)), board)
+
+
+def word_of(scorer: str) -> str:
+    """The word by which the glossary of a site defines what a scorer computes."""
+    return f"score {scorer}"
 
 
 def _note(column: ScoreColumn) -> str:

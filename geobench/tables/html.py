@@ -4,10 +4,11 @@ The texts of a table may be `Markup`, which is written as it is.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from geobench.tables.glossary import anchor, word_of
 from geobench.tables.table import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
@@ -23,11 +24,13 @@ def html(
     id: str = "",
     described_by: str = "",
     data: Mapping[str, object] | None = None,
+    definition: Callable[[str], str] | None = None,
 ) -> "Markup":
     """Return the table in a region that scrolls sideways.
 
     `label` names the region for readers who do not see it, by default with the title;
     `described_by` is the id of what explains it. `sortable`: the script of the page may sort it.
+    `definition`: where the glossary has the definition with an anchor; each heading leads to it.
     """
     from markupsafe import Markup
 
@@ -40,6 +43,8 @@ def html(
         attributes=_attributes(classes, data or {}),
         sortable=sortable,
         head=_head,
+        definition=definition,
+        anchor_of=_anchor,
         row_attributes=_row,
         cell_attributes=_cell,
         below=_below,
@@ -67,6 +72,10 @@ def _head(column: Column, *, sortable: bool) -> "Markup":
         kind = "text" if column.align == "left" else "number"
         data["kind"] = kind if column.sortable else "none"
     return _attributes(["left"] if column.align == "left" else [], data)
+
+
+def _anchor(column: Column) -> str:
+    return anchor(column.word or word_of(column.heading))
 
 
 def _row(row: Row) -> "Markup":

@@ -74,6 +74,8 @@ class Column:
     code: bool = False
     """Whether each line of a cell is code."""
     sortable: bool = True
+    word: str = ""
+    """The word of the glossary that defines the heading; default: the heading itself."""
     data: Mapping[str, object] = field(default_factory=dict)
     style: str = ""
 

@@ -15,6 +15,7 @@ from small_entries import family, publish
 from geobench.cli import main
 from geobench_catalog import Catalog
 from geobench_catalog.__main__ import main as alone
+from geobench_catalog.vocabulary import tell_renamed
 
 
 def _catalog(where: Catalog, *words: object, stdin: str = "") -> Result:
@@ -42,6 +43,31 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def full(families: Path, tmp_path: Path) -> Catalog:
     """The families, in a catalog that a test may change."""
     return Catalog(shutil.copytree(families, tmp_path / "catalog"))
+
+
+def test_earlier_names_in_queries_work_with_one_note(
+    families: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The skill was called share, and the table of measures scores."""
+    tell_renamed.cache_clear()
+    catalog = Catalog(families)
+    answers = []
+    for word in ("share", "share", "skill"):
+        shown = json.loads(_said(catalog, "query", f"crps.{word}@1d > 0.7", "--json"))
+        answers.append({row["reference"]: row[f"crps.{word}@1d"] for row in shown})
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0]["score/twin.fgn.s0.crps@1"] == pytest.approx(0.8)
+    former = 'SELECT scorer, "column", lead_hours, value, share FROM scores ORDER BY value'
+    present = "SELECT name, part, hours, value, skill FROM measures ORDER BY value"
+    rows = [
+        _said(catalog, "query", "--csv", "--sql", sql).splitlines()[1:]
+        for sql in (former, former, present)
+    ]
+    assert rows[0] == rows[1] == rows[2] != []
+    assert [record.getMessage() for record in caplog.records] == [
+        f"geobench: '{former}' is now called '{present}'. The earlier name still works."
+        for former, present in (("share", "skill"), ("scores", "measures"))
+    ]
 
 
 def test_it_works_without_torch_and_geobench(full: Catalog) -> None:

@@ -211,7 +211,8 @@ WORDS = Vocabulary(
         Column("scorer", lambda *_: None),
         Column("seed", lambda *_: None, "integer"),
     ),
-    derived={"skill": "skill", "share": "skill"},
+    derived={"skill": "skill"},
+    former={"share": "skill"},
 )
 
 

@@ -1,8 +1,10 @@
 """The command line: light, and clear about what is wrong."""
 
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -288,3 +290,21 @@ def test_sizes_have_units_of_powers_of_1000_or_1024(text: object, size: int) -> 
 def test_what_is_no_size_is_refused(text: str, told: str) -> None:
     with pytest.raises(click.BadParameter, match=told):
         Size().convert(text, None, None)
+
+
+def _options(command: click.Command) -> Iterator[tuple[str, str]]:
+    """Each option of a command and of those in it, with its help."""
+    for option in command.params:
+        if isinstance(option, click.Option):
+            yield f"{command.name} {option.opts[-1]}", (option.help or "").partition("  [")[0]
+    for part in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from _options(part)
+
+
+def test_help_of_options_says_what_they_do_in_a_sentence() -> None:
+    options = dict(_options(main))
+    assert len(options) > 100
+    assert {
+        name for name, text in options.items() if not re.fullmatch(r"[A-Z].* .*\.", text)
+    } == set()
+    assert {name for name, text in options.items() if re.match("(Of|One|Not|With) ", text)} == set()

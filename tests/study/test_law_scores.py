@@ -167,7 +167,9 @@ def test_what_scorers_notice_is_told(study: Path, catalog: Path) -> None:
     assert header.split()[:3] == ["score", "none", "bias"]
     assert row.split()[0] == "CRPS"
     assert len(row.split()) == len(header.split())
-    assert foot == "Share of 2 pairs noticed at 5 %; none: false alarms."
+    assert (
+        foot == "Fraction of 2 pairs in which a test at 5 % notices the defect; none: false alarms."
+    )
     words = ("scorers", "power", law, "--members", "4", "--scorer", "crps", "--json")
     found = json.loads(_geobench(catalog, *words).stdout)
     assert {each["defect"] for each in found} >= {"none", "shuffled"}

@@ -122,6 +122,34 @@ def test_pages_hold_names_as_text_and_files_have_safe_names(site: Path) -> None:
     assert "<bdi>&lt;script&gt;alert(1)&lt;/script&gt; مرحبا" in index
 
 
+def _headings(text: str) -> list[tuple[str, str]]:
+    """Where each heading of a column leads, and its text."""
+    heads = re.findall(r'<th scope="col".*?</th>', text, re.S)
+    assert len(heads) == sum(
+        len(re.findall("<th ", row)) for row in re.findall("<thead>.*?</thead>", text, re.S)
+    )
+    links = [re.findall(r'<a href="(.*?)">(.*?)</a>', head) for head in heads]
+    assert all(len(found) == 1 for found in links), heads
+    return [found[0] for found in links]
+
+
+def test_every_heading_of_a_table_leads_to_its_definition(site: Path) -> None:
+    text = (site / "glossary.html").read_text("utf-8")
+    assert "<script defer" not in text
+    leading = {}
+    for page in site.rglob("*.html"):
+        assert 'glossary.html"' in page.read_text("utf-8")  # the menu
+        for link, heading in _headings(page.read_text("utf-8")):
+            path, anchor = link.split("#")
+            assert (page.parent / path).resolve() == site / "glossary.html"
+            assert f'<dt id="{anchor}">' in text, link
+            leading[heading] = anchor
+    assert leading["Rank range"] == "rank-range"
+    assert leading["day 1"] == "lead-time"
+    assert leading["CRPS"] == "score-crps"
+    assert "Scorer: <code>crps</code>" in text
+
+
 def test_the_site_is_small(site: Path) -> None:
     assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < 15e6
 
@@ -456,7 +484,7 @@ def _column(page: Any, place: int) -> list[str]:
 
 def test_tables_sort_by_click_and_by_keyboard(page: Any, site: Path) -> None:
     _open(page, _experiment(site))
-    head = page.locator("table.ranking th", has_text="Excess")
+    head = page.locator("table.ranking thead th", has_text="Excess")
     assert head.get_attribute("aria-sort") is None
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
@@ -473,10 +501,10 @@ def test_the_keyboard_reaches_the_buttons_that_sort(page: Any, site: Path) -> No
     _open(page, _experiment(site))
     for _ in range(60):
         page.keyboard.press("Tab")
-        at = page.evaluate("document.activeElement.closest('th')?.textContent ?? ''")
-        if at.startswith("Rank"):
+        at = page.evaluate("document.activeElement.ariaLabel ?? ''")
+        if at == "Sort by Rank":
             break
-    assert at.startswith("Rank")
+    assert at == "Sort by Rank"
     width = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
     assert width == "3px"  # and one sees where one is
     page.keyboard.press("Space")
@@ -628,6 +656,12 @@ def test_the_study_in_one_file_works_as_the_site_does(
     opened = page.locator(page.evaluate("location.hash"))
     assert "How to make it again" in opened.inner_text()
     assert page.locator("img[src^='data:image/png;base64,']").count() > 20
+    # And so does a heading.
+    page.go_back()
+    second.locator("table.ranking thead a", has_text="Rank range").click()
+    assert page.locator(page.evaluate("location.hash")).inner_text() == "rank range"
+    for link, _ in _headings(file.read_text("utf-8")):
+        assert f'<dt id="{link.removeprefix("#")}">' in file.read_text("utf-8"), link
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(each => each.id)")
     assert len(ids) == len(set(ids))
 
@@ -649,7 +683,8 @@ def test_one_goes_from_experiment_to_experiment(page: Any, site: Path) -> None:
 def _every_page(site: Path) -> list[Path]:
     entry = next((site / "entries").glob("*guest*"))
     scores = site / "experiments" / "sea-sw-scores.html"
-    return [site / "index.html", _experiment(site), _experiment(site, "sea-sw"), scores, entry]
+    first = [site / "index.html", site / "glossary.html"]
+    return [*first, _experiment(site), _experiment(site, "sea-sw"), scores, entry]
 
 
 def test_nothing_is_wider_than_a_phone(page: Any, site: Path) -> None:

@@ -11,10 +11,10 @@ from geobench_catalog.errors import CatalogError, told
 @click.command()
 @reference_argument("reference")
 @click.argument("tags", nargs=-1, required=True)
-@click.option("--remove", is_flag=True, help="Take the tags away.")
+@click.option("--remove", is_flag=True, help="Remove the tags.")
 @json_option
 def tag(reference: str, tags: tuple[str, ...], *, remove: bool, as_json: bool) -> None:
-    """Mark an entry with words to find it by.
+    """Mark an entry with words by which it can be found.
 
     For example: geobench catalog tag KIND/NAME@1 good, and then query 'tag = good'.
     """
@@ -36,7 +36,9 @@ def tag(reference: str, tags: tuple[str, ...], *, remove: bool, as_json: bool) -
 @click.command()
 @reference_argument("reference")
 @click.argument("name", required=False)
-@click.option("--move", is_flag=True, help="Take the alias from the version it stands for now.")
+@click.option(
+    "--move", is_flag=True, help="Move the alias from the version that it stands for now."
+)
 @click.option("--remove", is_flag=True, help="Remove the alias KIND/NAME@ALIAS.")
 @json_option
 def alias(reference: str, name: str | None, *, move: bool, remove: bool, as_json: bool) -> None:
@@ -74,15 +76,15 @@ def _tell_alias(alias: str, reference: str | None, *, as_json: bool) -> None:
 
 @click.command()
 @reference_argument("references", nargs=-1, required=True)
-@click.option("--alone", is_flag=True, help="Not what they were made from.")
-@click.option("--remove", is_flag=True, help="Take the trust back, from these entries alone.")
+@click.option("--alone", is_flag=True, help="Do not trust what they were made from.")
+@click.option("--remove", is_flag=True, help="Withdraw the trust, from these entries alone.")
 @json_option
 def trust(references: tuple[str, ...], *, alone: bool, remove: bool, as_json: bool) -> None:
     """Let imported entries count as if they were made here.
 
-    With all that they were made from, unless --alone. Until then they are shown as imported, and
-    never found in place of work that is asked for here. Trust what you would have computed the same
-    way: a wrong number changes what rests on it.
+    All that they were made from is trusted, too, unless --alone is given. Until then they are shown
+    as imported, and no step uses them in place of its own work. Trust only what you would have
+    computed the same way: what is made from a wrong number is wrong, too.
 
     For example: geobench catalog trust KIND/NAME@1
     """
@@ -111,7 +113,8 @@ def trust(references: tuple[str, ...], *, alone: bool, remove: bool, as_json: bo
 def verify(references: tuple[str, ...], *, as_json: bool) -> None:
     """Prove that entries are what was published (all of them).
 
-    Every file is read and held to its digest; records, keys, lineage, aliases and tags are checked.
+    Every file is read and compared with its digest. Records, keys, lineage, aliases and tags are
+    checked.
     Exits with code 1 if anything is wrong.
     """
     from geobench_catalog import verification
@@ -145,9 +148,9 @@ def verify(references: tuple[str, ...], *, as_json: bool) -> None:
 def name_again(entry_id: str, reference: str | None, *, as_json: bool) -> None:
     """Give an entry whose reference file was lost a reference again.
 
-    ID is the beginning of its id; 'geobench catalog verify' lists those without a reference. By
-    default it gets the one by which entries that were made from it know it, if that is free, else
-    the next version of its name.
+    ID is the beginning of its id; 'geobench catalog verify' lists those without a reference.
+    By default it gets the reference that entries made from it record. If that is taken, it gets the
+    next version of its name.
 
     For example: geobench catalog name 3f9a4c KIND/NAME@1
     """
@@ -163,7 +166,7 @@ def name_again(entry_id: str, reference: str | None, *, as_json: bool) -> None:
 
 @click.command("rm")
 @reference_argument("references", nargs=-1, required=True)
-@click.option("--cascade", is_flag=True, help="Also all that was made from them.")
+@click.option("--cascade", is_flag=True, help="Also remove all that was made from them.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @json_option
@@ -198,15 +201,16 @@ def remove(
     "--older-than",
     type=click.FloatRange(min=0),
     metavar="HOURS",
-    help="Leave what is younger; default: 0 in a folder, 24 on an object store.",
+    help="Keep what is younger; default: 0 in a folder, 24 on an object store.",
 )
-@click.option("--unnamed", is_flag=True, help="Also whole entries whose reference was lost.")
+@click.option("--unnamed", is_flag=True, help="Also remove whole entries whose reference was lost.")
 @json_option
 def collect(older_than: float | None, *, dry_run: bool, unnamed: bool, as_json: bool) -> None:
-    """Remove what died processes have left.
+    """Remove what processes that died have left.
 
-    Half drafts, entries that were never named, tags on nothing. A whole entry whose reference file
-    was lost is kept and named on stderr: 'geobench catalog name' gives it a reference again.
+    That is: unfinished drafts, entries that were never named, tags of missing entries.
+    A whole entry whose reference file was lost is kept and named on stderr: 'geobench catalog name'
+    gives it a reference again.
     """
     from geobench_catalog import removal
     from geobench_catalog.unnamed import unnamed as whole_without_name

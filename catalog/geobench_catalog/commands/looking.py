@@ -20,13 +20,12 @@ _LISTED = ("reference", "size", "created", "seconds", "tags")
 
 
 @click.command("list")
-@click.option("--kind", metavar="KIND", help="Only this kind.")
+@click.option("--kind", metavar="KIND", help="List only entries of this kind.")
 @json_option
 def list_entries(kind: str | None, *, as_json: bool) -> None:
     """List entries.
 
-    Each with its size, when it was made, how many seconds that took, and its tags. If any came from
-    elsewhere, a column says so.
+    The table shows size, date, seconds and tags. If any entry was imported, a column says so.
     """
     catalog = here()
     columns, rows = catalog.index.sql(
@@ -145,9 +144,9 @@ def _holds(entry: "Entry") -> None:
 @reference_argument("second")
 @json_option
 def diff(first: str, second: str, *, as_json: bool) -> None:
-    """Show what two entries have different.
+    """Show the differences between two entries.
 
-    In how they were made, and in their numbers, array by array.
+    It compares how they were made, and their numbers array by array.
 
     For example: geobench catalog diff KIND/NAME@1 KIND/NAME@2
     """
@@ -181,7 +180,7 @@ def _value(value: object) -> str:
 @click.command("du")
 @json_option
 def usage(*, as_json: bool) -> None:
-    """Show what takes how many bytes, and what gc would free."""
+    """Show how many bytes entries take, and how many gc would free."""
     from geobench_catalog.removal import collect
 
     catalog = here()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command()
 @reference_argument("references", nargs=-1, required=True)
 @click.option(
-    "--to", "path", type=click.Path(path_type=Path), required=True, help="The file to write, .tar."
+    "--to", "path", type=click.Path(path_type=Path), required=True, help="The .tar file to write."
 )
 @json_option
 def export(references: tuple[str, ...], path: Path, *, as_json: bool) -> None:
@@ -39,7 +39,9 @@ def export(references: tuple[str, ...], path: Path, *, as_json: bool) -> None:
 
 
 _trust_option = click.option(
-    "--trust", is_flag=True, help="Let them count as if they were made here; see 'catalog trust'."
+    "--trust",
+    is_flag=True,
+    help="Let the entries count as if they were made here; see 'catalog trust'.",
 )
 
 
@@ -48,10 +50,11 @@ _trust_option = click.option(
 @_trust_option
 @json_option
 def bring_in(path: Path, *, trust: bool, as_json: bool) -> None:
-    """Take in the entries of a file that export wrote.
+    """Import the entries of a file that export wrote.
 
-    Nothing in it is trusted; what is there already and whole is passed over. What comes in is
-    marked as imported, and never used in place of work done here, unless you --trust it.
+    Every entry is checked. Entries that are here already and whole are left as they are.
+    What comes in is marked as imported, and never used in place of work done here, unless you
+    --trust it.
     """
     from geobench_catalog import archive
 

@@ -19,7 +19,7 @@ catalog_option = click.option(
     default="geobench-catalog",
     show_default=True,
     envvar="GEOBENCH_CATALOG",
-    help="Folder or URL (s3://…) of the catalog, which keeps all that is made.",
+    help="Folder or URL (s3://…) of the catalog, where all results are kept.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

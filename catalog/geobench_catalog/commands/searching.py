@@ -29,7 +29,7 @@ class _Documented(click.Command):
 
 @click.command(cls=_Documented)
 @click.argument("expression", nargs=-1)
-@click.option("--sql", help="Ask the index in SQL instead; it only reads.")
+@click.option("--sql", help="Query the index in SQL instead. The index is opened read-only.")
 @click.option("--columns", help="Columns to print, separated by commas.")
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")

@@ -61,10 +61,10 @@ const start = (root) => {
   for (const table of all("table.sortable")) {
     all("thead th", table).forEach((head, place) => {
       if (head.dataset.kind === "none") return;
-      const button = element("button", undefined, { type: "button" });
-      const small = head.querySelector("small");
-      button.append(...[...head.childNodes].filter((node) => node !== small));
-      head.prepend(button);
+      const word = head.querySelector("a");  // it leads to the glossary
+      const button = element("button", undefined, { type: "button", "aria-label": `Sort by ${word.textContent}` });
+      head.abbr = word.textContent;
+      word.after(button);
       button.addEventListener("click", () => sort(table, head, place));
     });
   }
@@ -164,7 +164,7 @@ const start = (root) => {
     const own = data.figures[figure.dataset.figure], { chart } = own.variants[own.chosen];
     const table = figure.querySelector("[data-numbers]");
     table.caption.textContent = `${chart.y.title}, by ${chart.x.title}`;
-    table.tHead.rows[0].cells[1].textContent = `${chart.x.title}: ${chart.y.title}`;
+    table.tHead.rows[0].cells[1].querySelector("a").textContent = `${chart.x.title}: ${chart.y.title}`;
     table.tBodies[0].replaceChildren(...chart.series.map((series) => {
       const row = element("tr"), head = element("th", undefined, { scope: "row" });
       head.append(element("bdi", series.name));
