@@ -5,11 +5,16 @@ from contextlib import contextmanager
 
 from geobench_catalog.errors import CatalogError, GeobenchError
 
-__all__ = ["BusyError", "GeobenchError", "blaming"]
+__all__ = ["BusyError", "GeobenchError", "blaming", "one_line"]
 
 
 class BusyError(GeobenchError):
     """Another process does this very work."""
+
+
+def one_line(error: BaseException) -> str:
+    """Kind and message of an error, short."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 @contextmanager

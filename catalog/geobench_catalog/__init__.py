@@ -7,8 +7,8 @@ from geobench_catalog.catalog import Catalog
 from geobench_catalog.draft import Draft
 from geobench_catalog.entry import Entry
 from geobench_catalog.errors import CatalogError, GeobenchError
-from geobench_catalog.names import Alias
 from geobench_catalog.record import Parent, Record
+from geobench_catalog.reference_files import Alias
 from geobench_catalog.references import Reference
 from geobench_catalog.vocabulary import Column, Kind, Measure, Vocabulary, register, registered
 

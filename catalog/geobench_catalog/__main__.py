@@ -4,7 +4,7 @@ import click
 
 from geobench_catalog.commands import COMMANDS
 from geobench_catalog.commands.one_line import OneLine
-from geobench_catalog.commands.place import catalog_option
+from geobench_catalog.commands.options import catalog_option
 
 
 @click.group(

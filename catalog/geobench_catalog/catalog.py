@@ -27,9 +27,9 @@ from geobench_catalog.claims import Claims
 from geobench_catalog.draft import Draft
 from geobench_catalog.entry import Entry
 from geobench_catalog.errors import CatalogError, told
-from geobench_catalog.names import Alias, Door, Names, alias_of
 from geobench_catalog.oddities import oddity
 from geobench_catalog.record import identity
+from geobench_catalog.reference_files import Alias, Door, Names, alias_of
 from geobench_catalog.references import Reference, split
 from geobench_catalog.store import opened
 from geobench_catalog.vocabulary import Vocabulary, registered

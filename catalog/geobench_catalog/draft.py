@@ -14,9 +14,9 @@ from geobench_catalog import environment, manifest
 from geobench_catalog.entry import DATA, Entry
 from geobench_catalog.errors import CatalogError, told
 from geobench_catalog.local_store import sync
-from geobench_catalog.names import Door, Names
 from geobench_catalog.record import Parent, Record, identity
 from geobench_catalog.record_check import check
+from geobench_catalog.reference_files import Door, Names
 from geobench_catalog.references import check_kind, check_name
 from geobench_catalog.region import Filled, Regions
 from geobench_catalog.store import Store

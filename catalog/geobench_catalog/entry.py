@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from geobench_catalog import manifest
 from geobench_catalog.errors import STRANGE, CatalogError, cure
-from geobench_catalog.names import Door, Names, Origin
 from geobench_catalog.record import Record, read_record
+from geobench_catalog.reference_files import Door, Names, Origin
 from geobench_catalog.references import Reference
 from geobench_catalog.store import Store
 

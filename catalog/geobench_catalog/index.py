@@ -25,7 +25,7 @@ from geobench_catalog.index_tables import (
     tables,
     transaction,
 )
-from geobench_catalog.names import Names
+from geobench_catalog.reference_files import Names
 from geobench_catalog.references import Reference
 from geobench_catalog.vocabulary import Vocabulary, quoted, tell_renamed
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from geobench_catalog.catalog import Catalog
 from geobench_catalog.claims import Claims
 from geobench_catalog.errors import CatalogError, told
-from geobench_catalog.names import Alias
+from geobench_catalog.reference_files import Alias
 from geobench_catalog.references import Reference
 from geobench_catalog.unnamed import unnamed as whole_without_name
 

@@ -15,9 +15,9 @@ from geobench_catalog.catalog import Catalog
 from geobench_catalog.draft import data_names, is_whole, metadata_of, repair, settle
 from geobench_catalog.entry import DATA, Entry
 from geobench_catalog.errors import STRANGE, CatalogError, told
-from geobench_catalog.names import Door
 from geobench_catalog.record import Record, identity, read_record
 from geobench_catalog.record_check import check
+from geobench_catalog.reference_files import Door
 from geobench_catalog.references import Reference, is_id
 
 _PIECE = 2**20

@@ -21,7 +21,7 @@ from geobench.cli.settings import COUNT, Settings, Size
 from geobench.cli.simulator import simulator
 from geobench.cli.steps import events, forecast, score, simulate, train
 from geobench_catalog.commands.one_line import OneLine
-from geobench_catalog.commands.place import catalog_option
+from geobench_catalog.commands.options import catalog_option
 
 
 class _Geobench(OneLine):

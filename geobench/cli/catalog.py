@@ -9,7 +9,7 @@ from geobench.cli.completion import offered
 from geobench.cli.settings import Settings, assignments, pass_settings, set_option
 from geobench.errors import GeobenchError
 from geobench_catalog.commands import COMMANDS, documents
-from geobench_catalog.commands.place import completes, json_option
+from geobench_catalog.commands.options import completes, json_option
 
 
 @click.command("import-forecaster")

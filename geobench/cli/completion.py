@@ -10,7 +10,7 @@ from geobench.errors import GeobenchError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from geobench_catalog.commands.place import Completing
+    from geobench_catalog.commands.options import Completing
 
 _VARIABLE = "_GEOBENCH_COMPLETE"
 

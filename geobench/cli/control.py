@@ -8,7 +8,7 @@ from geobench.cli.settings import COUNT, SEED, Settings, pass_settings
 from geobench.errors import GeobenchError
 from geobench_catalog import Entry
 from geobench_catalog.commands import documents
-from geobench_catalog.commands.place import json_option, reference_argument
+from geobench_catalog.commands.options import json_option, reference_argument
 
 if TYPE_CHECKING:
     from geobench.contracts.experiment import Event

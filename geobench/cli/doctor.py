@@ -7,7 +7,7 @@ import click
 
 from geobench.cli.settings import Settings, pass_settings
 from geobench_catalog.commands import documents
-from geobench_catalog.commands.place import json_option
+from geobench_catalog.commands.options import json_option
 
 if TYPE_CHECKING:
     from geobench_catalog.health import Check

@@ -8,7 +8,7 @@ import click
 from geobench.cli.settings import EXIT_CODES, Settings, finish, nfe_option, pass_settings
 from geobench.errors import GeobenchError
 from geobench_catalog.commands import documents
-from geobench_catalog.commands.place import json_option
+from geobench_catalog.commands.options import json_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

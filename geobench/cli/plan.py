@@ -8,7 +8,7 @@ import click
 from geobench.cli.completion import offered
 from geobench.cli.settings import MEMBERS, Counts, Settings, pass_settings
 from geobench_catalog.commands import documents
-from geobench_catalog.commands.place import completes, json_option, reference_argument
+from geobench_catalog.commands.options import completes, json_option, reference_argument
 
 if TYPE_CHECKING:
     from geobench.diagnostics.planning import Plan

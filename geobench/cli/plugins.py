@@ -11,7 +11,7 @@ from geobench.cli.completion import offered
 from geobench.cli.settings import Settings, pass_settings
 from geobench.errors import GeobenchError
 from geobench_catalog.commands import documents
-from geobench_catalog.commands.place import json_option
+from geobench_catalog.commands.options import json_option
 from geobench_catalog.plain_text import plain
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import click
 
 from geobench.cli.settings import Settings, pass_settings
 from geobench_catalog.commands import documents
-from geobench_catalog.commands.place import json_option, reference_argument
+from geobench_catalog.commands.options import json_option, reference_argument
 
 if TYPE_CHECKING:
     from geobench.study.reproduction import Reproduction

@@ -9,7 +9,7 @@ import click
 
 from geobench.cli.settings import EXIT_CODES, Settings, finish, nfe_option, pass_settings
 from geobench_catalog.commands import documents
-from geobench_catalog.commands.place import json_option
+from geobench_catalog.commands.options import json_option
 
 if TYPE_CHECKING:
     from geobench.nodes.node import Node

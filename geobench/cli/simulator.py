@@ -19,7 +19,7 @@ from geobench.cli.settings import (
     set_option,
 )
 from geobench_catalog.commands import documents
-from geobench_catalog.commands.place import json_option
+from geobench_catalog.commands.options import json_option
 
 if TYPE_CHECKING:
     from geobench.describe.effort import Level

@@ -20,7 +20,7 @@ from geobench.entries.summaries import ForecastSummary, ScoreSummary
 from geobench.errors import GeobenchError
 from geobench_catalog import Entry
 from geobench_catalog.commands import documents
-from geobench_catalog.commands.place import completes, json_option, reference_argument
+from geobench_catalog.commands.options import completes, json_option, reference_argument
 
 
 @click.command()

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from geobench.errors import one_line
 from geobench.foreign.matching import STANDARD_NAMES, direction, grid_dims, grids, named
 from geobench.foreign.reading import Read, first_unread, lazily, read_places
-from geobench.foreign.sources import STANDARD_CALENDARS, one_line
+from geobench.foreign.sources import STANDARD_CALENDARS
 from geobench.foreign.units import powers_of, seconds_in
 from geobench_catalog.errors import CatalogError
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geobench.errors import one_line
 from geobench_catalog.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -138,11 +139,6 @@ def absent_chunks(given: Source | Sequence[Source]) -> list[str]:
             with _specification_unsaid():
                 notes += zarr_stores.absent(source)
     return notes
-
-
-def one_line(error: Exception) -> str:
-    """Kind and message of an error, short."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def _decoded(stored: "xr.Dataset", zarr_2: bool) -> "xr.Dataset":

@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from geobench.errors import GeobenchError
+from geobench.errors import GeobenchError, one_line
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -51,7 +51,7 @@ def _connected(make: "type[Client]", address: str) -> "Iterator[Client]":
         _ask(address)
         client = make(address, timeout=ANSWERS)
     except Exception as error:  # what listens there may say anything, at any length
-        reason = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+        reason = one_line(error).removesuffix(":")
         raise GeobenchError(
             f"no dask scheduler answers at {address} within {ANSWERS:g} s ({reason}). Start one "
             f"(dask scheduler), or score without --scheduler."

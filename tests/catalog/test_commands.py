@@ -190,7 +190,7 @@ def test_what_the_system_refuses_is_told_on_one_line(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "/data/refs")
 
-    monkeypatch.setattr("geobench_catalog.names.Names.texts", refuse)
+    monkeypatch.setattr("geobench_catalog.reference_files.Names.texts", refuse)
     result = _catalog(full, "list")
     assert result.exit_code == 2
     assert result.stderr.startswith("geobench: /data/refs: Permission denied. Look at permissions")

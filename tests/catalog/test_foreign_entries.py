@@ -12,7 +12,7 @@ from small_entries import family, publish
 from geobench_catalog import Catalog, CatalogError, Entry
 from geobench_catalog.__main__ import main
 from geobench_catalog.archive import bring_in, export
-from geobench_catalog.names import Door
+from geobench_catalog.reference_files import Door
 from geobench_catalog.removal import collect, remove
 from geobench_catalog.transfer import copy
 from geobench_catalog.verification import verify

@@ -10,7 +10,7 @@ from small_entries import family, publish
 
 from geobench.cli import main
 from geobench_catalog import Catalog, CatalogError, Entry
-from geobench_catalog.names import Names
+from geobench_catalog.reference_files import Names
 from geobench_catalog.references import Reference
 from geobench_catalog.removal import collect, remove
 from geobench_catalog.transfer import copy

@@ -424,7 +424,7 @@ def test_an_import_that_died_before_it_named_the_entry_can_be_made_again(
     def dies(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("geobench_catalog.names.Names.give", dies)
+    monkeypatch.setattr("geobench_catalog.reference_files.Names.give", dies)
     with pytest.raises(KeyboardInterrupt):
         list(bring_in(other, tmp_path / "a.tar"))
     monkeypatch.undo()

@@ -24,7 +24,7 @@ from click.testing import CliRunner, Result
 
 from geobench.cli import main
 from geobench_catalog import Catalog, CatalogError, Entry, Reference
-from geobench_catalog.names import Names
+from geobench_catalog.reference_files import Names
 from geobench_catalog.remote_store import RemoteStore
 from geobench_catalog.removal import collect, remove
 from geobench_catalog.transfer import copy

@@ -110,7 +110,7 @@ elif where == "write":
     import geobench_catalog.zarr_data as zarr_data
     dies(zarr_data, "write", 2)
 elif where == "publish":
-    from geobench_catalog.names import Names
+    from geobench_catalog.reference_files import Names
     dies(Names, "give", 1)
 """
 

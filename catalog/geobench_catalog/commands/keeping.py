@@ -4,7 +4,7 @@ import click
 
 from geobench_catalog.commands import documents, tables
 from geobench_catalog.commands.one_line import tell
-from geobench_catalog.commands.place import here, json_option, reference_argument
+from geobench_catalog.commands.options import here, json_option, reference_argument
 from geobench_catalog.errors import CatalogError, told
 
 
@@ -50,7 +50,7 @@ def alias(reference: str, name: str | None, *, move: bool, remove: bool, as_json
     Wherever a reference is read, the alias can be written. What is made from it records the version
     that the alias stood for.
     """
-    from geobench_catalog.names import alias_of
+    from geobench_catalog.reference_files import alias_of
 
     catalog = here()
     if remove:

@@ -8,7 +8,7 @@ import click
 
 from geobench_catalog.commands import documents, tables
 from geobench_catalog.commands.one_line import tell
-from geobench_catalog.commands.place import here, json_option, reference_argument
+from geobench_catalog.commands.options import here, json_option, reference_argument
 from geobench_catalog.errors import CatalogError
 from geobench_catalog.vocabulary import quoted
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from geobench_catalog.commands import documents, tables
-from geobench_catalog.commands.place import here, json_option, reference_argument
+from geobench_catalog.commands.options import here, json_option, reference_argument
 
 if TYPE_CHECKING:
     from geobench_catalog.transfer import Arrival

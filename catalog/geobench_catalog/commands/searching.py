@@ -9,7 +9,7 @@ from geobench_catalog import expression as language
 from geobench_catalog.catalog import Catalog
 from geobench_catalog.commands import documents, tables
 from geobench_catalog.commands.one_line import tell
-from geobench_catalog.commands.place import here, json_option
+from geobench_catalog.commands.options import here, json_option
 from geobench_catalog.errors import CatalogError
 from geobench_catalog.vocabulary import registered
 
