@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from geobench import Context, GeobenchError
 from geobench.cli import main
-from geobench.cli.plan import Share
+from geobench.cli.plan import Fraction
 from geobench.cli.settings import Settings
 from geobench.diagnostics import against_law
 from geobench.diagnostics.planning import Aim, Need, Plan, plan
@@ -232,8 +232,10 @@ def test_a_plan_is_told_in_words_and_as_json(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("text", ["0", "1", "100%", "-1%", "some", "nan"])
 def test_what_is_no_share_is_refused(text: str) -> None:
-    with pytest.raises(click.BadParameter, match=r"is no share between 0 and 1; write 1% or 0\.01"):
-        Share().convert(text, None, None)
+    with pytest.raises(
+        click.BadParameter, match=r"is no fraction between 0 and 1; write 1% or 0\.01"
+    ):
+        Fraction().convert(text, None, None)
 
 
 def test_a_stored_chunk_is_read_once_for_all_its_pieces(tmp_path: Path) -> None:
