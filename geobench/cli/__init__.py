@@ -16,10 +16,11 @@ from geobench.cli.plan import plan
 from geobench.cli.plugins import plugins
 from geobench.cli.reproduce import reproduce
 from geobench.cli.run import run
-from geobench.cli.scorers import scorers, test
+from geobench.cli.scorers import scorers
 from geobench.cli.settings import COUNT, Settings, Size
 from geobench.cli.simulator import simulator
 from geobench.cli.steps import events, forecast, score, simulate, train
+from geobench.cli.test import test
 from geobench_catalog.commands.one_line import OneLine
 from geobench_catalog.commands.options import catalog_option
 

@@ -63,7 +63,8 @@ def import_forecaster(
     --model fgn --set hidden=32 --label theirs
     """
     from geobench.nodes import imported
-    from geobench.registry import merged, read_yaml
+    from geobench.registry import merged
+    from geobench.registry.plain_yaml import read_yaml
 
     file = Path(model)
     is_file = file.suffix in (".yaml", ".yml")

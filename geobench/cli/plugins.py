@@ -80,7 +80,7 @@ def show(settings: Settings, name: str, *, as_json: bool) -> None:
 
 def _document(offer: "Offer") -> dict[str, Any]:
     """Who offers what, with the JSON schema of its fields; of an experiment what it is."""
-    from geobench.registry import read_yaml
+    from geobench.registry.plain_yaml import read_yaml
 
     document = {"kind": offer.kind, "name": offer.name, "plugin": offer.plugin}
     if offer.kind == "experiment":

@@ -79,7 +79,8 @@ class Settings:
 
     def experiment(self, named: str, changes: tuple[str, ...]) -> "tuple[str, Experiment]":
         """Build an experiment from its name or file, and changes; with what to call it."""
-        from geobench.registry import merged, read_yaml
+        from geobench.registry import merged
+        from geobench.registry.plain_yaml import read_yaml
 
         file = Path(named)
         is_file = file.suffix in (".yaml", ".yml")

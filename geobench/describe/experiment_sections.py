@@ -4,10 +4,10 @@ import math
 
 from geobench.describe.difficulty import CALLED, ENOUGH, RIVALS, SCORES, Difficulty
 from geobench.describe.measuring import Description, Extreme, card_leads
-from geobench.describe.section import section, sized, told, units_of
+from geobench.describe.section import section, units_of
 from geobench.statistics.extremes import SEEN, Level, ReturnLevels
 from geobench.statistics.intervals import Array, Interval
-from geobench.tables.numbers import number
+from geobench.tables.numbers import in_fitting_digits, number, with_interval
 from geobench.tables.table import Table
 
 _CALLED = {"gaussian": "Gaussian", "shuffled": "shuffled"}
@@ -40,9 +40,9 @@ def shape(description: Description) -> Table:
     rows = [
         (
             _day(card, description),
-            told(card.shape.skewness2),
-            told(card.shape.excess_kurtosis),
-            told(card.shape.negentropy, 4),
+            with_interval(card.shape.skewness2),
+            with_interval(card.shape.excess_kurtosis),
+            with_interval(card.shape.negentropy, 4),
         )
         for card in description.cards
     ]
@@ -61,7 +61,7 @@ def difficulty(description: Description) -> Table:
         (
             _day(card, description),
             _CALLED[rival],
-            *(told(card.excess[rival][score], 2, 100) for score in SCORES),
+            *(with_interval(card.excess[rival][score], 2, 100) for score in SCORES),
         )
         for card in description.cards
         for rival in RIVALS
@@ -171,7 +171,7 @@ def _stationarity(levels: ReturnLevels, sign: int) -> str:
 
 
 def _signed(value: Interval, sign: int) -> str:
-    return sized(value if sign > 0 else Interval(-value.value, -value.high, -value.low))
+    return in_fitting_digits(value if sign > 0 else Interval(-value.value, -value.high, -value.low))
 
 
 def _period(days: float) -> str:

@@ -6,9 +6,9 @@ import numpy as np
 
 from geobench.describe import climate
 from geobench.describe.measuring import HORIZONS, Description
-from geobench.describe.section import section, sized, told, units_of
+from geobench.describe.section import section, units_of
 from geobench.statistics.intervals import Interval
-from geobench.tables.numbers import number
+from geobench.tables.numbers import in_fitting_digits, number, with_interval
 from geobench.tables.table import Table
 
 _CLIMATE = (
@@ -72,12 +72,12 @@ def climates(description: Description) -> Table:
         rows.append(
             (
                 variable.name + units_of(variable.units),
-                sized(moments.mean),
-                sized(moments.std),
-                told(moments.skewness),
-                told(moments.excess_kurtosis),
+                in_fitting_digits(moments.mean),
+                in_fitting_digits(moments.std),
+                with_interval(moments.skewness),
+                with_interval(moments.excess_kurtosis),
                 memory or _beyond(len(curve) - 1, description),
-                told(description.noise_to_increment[index]),
+                with_interval(description.noise_to_increment[index]),
             )
         )
     headers = (
@@ -106,7 +106,7 @@ def predictability(description: Description, unit_days: float | None) -> Table:
                 f"spread of the law reaches {100 * share:g} % of the climatological one, days",
                 _beyond(description.variances.shape[1], description)
                 if horizon is None
-                else told(horizon, 2, description.days),
+                else with_interval(horizon, 2, description.days),
             )
         )
     effort, growth = description.effort, description.growth
@@ -139,11 +139,11 @@ def _growth(description: Description, unit_days: float | None) -> list[tuple[str
     # The ends change places: fast growth, short time.
     time = [math.log(2) / end if end > 0 else math.inf for end in (rate.value, rate.high, rate.low)]
     rows: list[tuple[str, ...]] = [
-        ("doubling time of small errors, days", told(Interval(*time), 2)),
-        ("growth rate of small errors, per day", told(rate)),
+        ("doubling time of small errors, days", with_interval(Interval(*time), 2)),
+        ("growth rate of small errors, per day", with_interval(rate)),
     ]
     if unit_days:
-        rows.append((f"the same, per {_days(unit_days)}", told(rate, 3, unit_days)))
+        rows.append((f"the same, per {_days(unit_days)}", with_interval(rate, 3, unit_days)))
     return rows
 
 
@@ -159,10 +159,10 @@ def exponents(description: Description, unit_days: float | None) -> Table:
     blank = ("",) * (len(factors) - 1)
     rows = [
         *(
-            (label, *(told(v, 4, factor) for factor in factors.values()))
+            (label, *(with_interval(v, 4, factor) for factor in factors.values()))
             for label, v in rates.items()
         ),
-        ("Kaplan-Yorke dimension", told(spectrum.dimension, 2), *blank),
+        ("Kaplan-Yorke dimension", with_interval(spectrum.dimension, 2), *blank),
         ("positive exponents", str(spectrum.positive), *blank),
         ("exponents not told from zero", str(spectrum.neutral), *blank),
     ]

@@ -53,6 +53,8 @@ class Offer:
     def summary(self) -> str:
         """One line about it."""
         if self.kind == "experiment":
+            from geobench.registry.plain_yaml import read_yaml
+
             return plain(str(read_yaml(self.value).get("title", "")))
         return plain(str(self.value.summary()))
 
@@ -151,6 +153,7 @@ class Registry:
         from geobench.contracts.model import EnsembleModel
         from geobench.contracts.scorer import Scorer
         from geobench.contracts.simulator import Simulator
+        from geobench.registry.plain_yaml import read_yaml
 
         kinds: dict[str, type[Plugin]] = {
             "simulator": Simulator,
@@ -251,6 +254,8 @@ class Registry:
 
         configuration = dict(fields)
         if "use" in configuration:
+            from geobench.registry.plain_yaml import read_yaml
+
             start = read_yaml(self.offer("experiment", str(configuration.pop("use"))).value)
             configuration = merged(start, configuration)
         experiment = validated(Experiment, configuration, owner)
@@ -281,28 +286,6 @@ def merged(start: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
             same = value.get("use", old.get("use")) == old.get("use")
             result[key] = merged(old, value) if same else value
     return result
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping; every way in which it can fail is one line."""
-    from geobench.registry import plain_yaml
-
-    try:
-        with path.open("rb") as file:  # a pipe has no size
-            text = file.read(plain_yaml.LONGEST + 1)
-        if len(text) > plain_yaml.LONGEST:
-            raise GeobenchError(
-                f"{path} has more than {plain_yaml.LONGEST:,} bytes, the most that is read. Check "
-                f"that it is the right file."
-            )
-        content = plain_yaml.load(text.decode("utf-8"), str(path))
-    except FileNotFoundError:
-        raise GeobenchError(f"there is no file {path}. Check the path.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise GeobenchError(f"{path} cannot be read ({error}).") from error
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise GeobenchError(f"{path} holds no mapping of keys to values.")
-    return content
 
 
 def _checked(value: object, base: type["Plugin"], kind: str) -> str:

@@ -7,6 +7,7 @@ is refused, because either reading would surprise someone.
 """
 
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -130,3 +131,23 @@ def _told(error: Exception) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= 30 else f"{text[:12]}… ({len(text):,} characters)"
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping; every way in which it can fail is one line."""
+    try:
+        with path.open("rb") as file:  # a pipe has no size
+            text = file.read(LONGEST + 1)
+        if len(text) > LONGEST:
+            raise GeobenchError(
+                f"{path} has more than {LONGEST:,} bytes, the most that is read. Check "
+                f"that it is the right file."
+            )
+        content = load(text.decode("utf-8"), str(path))
+    except FileNotFoundError:
+        raise GeobenchError(f"there is no file {path}. Check the path.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise GeobenchError(f"{path} cannot be read ({error}).") from error
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise GeobenchError(f"{path} holds no mapping of keys to values.")
+    return content

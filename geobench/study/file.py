@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, PositiveInt
 
 from geobench.contracts.plugin import Fields, validated
-from geobench.registry import read_yaml
+from geobench.registry.plain_yaml import read_yaml
 
 
 class Reference(Fields):

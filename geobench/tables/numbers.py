@@ -38,13 +38,22 @@ def small(value: float) -> str:
     return number(value, max(4, 1 - math.floor(math.log10(abs(value)))))
 
 
-def with_interval(value: WithInterval, digits: int = 3) -> str:
-    """Write `value [low, high]`."""
-    if not math.isfinite(value.value):
+def with_interval(value: WithInterval | None, digits: int = 3, factor: float = 1.0) -> str:
+    """Write a number times `factor` as `value [low, high]`; an end that is not finite is open."""
+    if value is None or not math.isfinite(value.value):
         return "–"
-    return (
-        f"{number(value.value, digits)} [{number(value.low, digits)}, {number(value.high, digits)}]"
+    ends = (
+        number(factor * end, digits) if math.isfinite(end) else "…"
+        for end in (value.low, value.high)
     )
+    return f"{number(factor * value.value, digits)} [{', '.join(ends)}]"
+
+
+def in_fitting_digits(value: WithInterval) -> str:
+    """Write `value [low, high]` with decimals that suit the width of the interval."""
+    width = value.high - value.low
+    digits = 3 if not width > 0 else min(6, max(0, 1 - math.floor(math.log10(width / 2))))
+    return with_interval(value, digits)
 
 
 def number_cell(value: float, digits: int = 3) -> Cell:

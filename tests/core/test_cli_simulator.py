@@ -19,9 +19,10 @@ from geobench.charts import maps
 from geobench.cli import main
 from geobench.contracts.model import unwatched
 from geobench.describe import effort, film, measuring, pages, report, terminal
-from geobench.describe.section import section, sized, told
+from geobench.describe.section import section
 from geobench.registry import Registry
 from geobench.statistics.intervals import Interval
+from geobench.tables.numbers import in_fitting_digits, with_interval
 from geobench.testing import Decay
 
 EDDIES = """
@@ -252,10 +253,10 @@ def test_a_law_that_knows_less_is_wider(registry: Registry) -> None:
 
 
 def test_numbers_are_written_with_what_is_known() -> None:
-    assert told(Interval(1.23456, 1.2, float("inf"))) == "1.235 [1.200, …]"
-    assert told(Interval(-1.0, -2.0, -0.5), 1, 100) == "−100.0 [−200.0, −50.0]"
-    assert told(None) == told(Interval(float("nan"), 0, 0)) == "–"
-    assert sized(Interval(500.123, 497.0, 503.0)) == "500.1 [497.0, 503.0]"
+    assert with_interval(Interval(1.23456, 1.2, float("inf"))) == "1.235 [1.200, …]"
+    assert with_interval(Interval(-1.0, -2.0, -0.5), 1, 100) == "−100.0 [−200.0, −50.0]"
+    assert with_interval(None) == with_interval(Interval(float("nan"), 0, 0)) == "–"
+    assert in_fitting_digits(Interval(500.123, 497.0, 503.0)) == "500.1 [497.0, 503.0]"
 
 
 def test_tables_in_terminal_and_page() -> None:

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 from geobench import GeobenchError
 from geobench.cli import main
-from geobench.registry import Registry, merged, read_yaml
+from geobench.registry import Registry, merged
+from geobench.registry.plain_yaml import read_yaml
 from geobench_catalog import environment
 from geobench_plugins.models.aifs_crps import AIFSCRPS
 from geobench_plugins.models.fgn import FGN
