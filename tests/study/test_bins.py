@@ -89,11 +89,11 @@ def test_events_are_binned_by_their_true_probability(run: tuple[Path, Path]) -> 
     )
     counted = session.events(law).load()["ring_maximum_within"].isel(lead_time=-1)
     for each in bins.of("ring-maximum", session.engine, law):
-        p = counted.isel(init_time=each.places).max("ring_maximum_place")
+        p = counted.isel(init_time=each.indices).max("ring_maximum_place")
         own = p.isel(ring_maximum_quantile=-1 if "99.99" in each.title else slice(None))
-        assert own.sizes["init_time"] == len(each.places) >= 10
+        assert own.sizes["init_time"] == len(each.indices) >= 10
     places = np.concatenate(
-        [each.places for each in bins.of("predictability", session.engine, law)]
+        [each.indices for each in bins.of("predictability", session.engine, law)]
     )
     assert sorted(places.tolist()) == list(range(90))
 

@@ -173,7 +173,7 @@ def test_pieces_do_not_change_a_score(session: Session) -> None:
     forecasts = (small.forecast(drawn), [scorer], small.forecast(law))
     (again,) = statistics(small, *forecasts, silent)
     for name in whole.data_vars:
-        assert np.array_equal(whole[name], again[name])
+        assert np.array_equal(whole[name], again.cases[name])
 
 
 def test_thresholds_of_the_train_split_are_taken_only_if_that_is_said(session: Session) -> None:

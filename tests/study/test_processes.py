@@ -117,7 +117,7 @@ def test_what_fails_in_a_process_is_told_as_here(two: Path, tmp_path: Path) -> N
             e for e in Catalog(catalog).entries("forecast") if "fails" in str(e.reference)
         ] == []
     assert told[0] == told[1]
-    assert "members at init 0 failed" in told[0]
+    assert " of 6 members at init " in told[0]
 
 
 def test_a_process_that_is_ended_is_told() -> None:

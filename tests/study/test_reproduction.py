@@ -224,9 +224,9 @@ def test_events_are_told_at_their_first_and_last_lead(session: Session) -> None:
 
 
 def test_what_rounding_does_to_scores_is_told(session: Session) -> None:
-    words = ("forecast", "forecaster/small.few.s0@1", "--members", "3", "--keep-bits", "12")
+    words = ("forecast", "forecaster/small.few.s0@1", "--members", "5", "--keep-bits", "12")
     (reference, *lines) = _geobench(session.catalog, *words).stdout.splitlines()
-    assert reference == "forecast/small.few.s0@1"
+    assert reference == "forecast/small.few.s0@2"
     rounding = session.catalog.get(reference).record.summary["rounding"]
     (line,) = [line for line in lines if line.startswith("  CRPS  ")]
     largest = max(rounding["score_changes"]["CRPS"], key=abs)
