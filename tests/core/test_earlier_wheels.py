@@ -96,6 +96,7 @@ def test_every_offer_of_an_earlier_wheel_is_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("unpacked")
+@pytest.mark.slow
 def test_an_earlier_wheel_runs_in_a_study(tmp_path: Path) -> None:
     study, note = tmp_path / "study.yaml", tmp_path / "note.txt"
     note.write_text("a file that counts by its content")

@@ -47,6 +47,7 @@ def test_the_extras_are_not_required() -> None:
     assert "geobench-twin[all]" in extras["dev"]
 
 
+@pytest.mark.slow
 def test_without_extras_a_study_is_run_and_its_catalog_read(tmp_path: Path) -> None:
     """In a process of its own, in which they cannot be imported."""
     (tmp_path / "study.yaml").write_text(STUDY)

@@ -50,6 +50,7 @@ def _run(folder: str, barrier: Barrier, place: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_runs_that_start_together_do_each_step_once(
     tmp_path: Path, forkserver: ForkServerContext
 ) -> None:

@@ -635,6 +635,7 @@ def test_the_script_draws_bars_and_bands(page: Any, tmp_path: Path, kind: Any) -
     assert {"one", "two"} <= {*page.locator("#live .xtick").all_text_contents()}
 
 
+@pytest.mark.slow
 def test_the_study_in_one_file_works_as_the_site_does(
     page: Any, folder: Path, tmp_path: Path
 ) -> None:
