@@ -5,6 +5,8 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+import pytest
+
 from geobench.nodes.engine import Engine
 from geobench.registry import Registry
 from geobench.study import run as running
