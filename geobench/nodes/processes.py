@@ -122,11 +122,11 @@ def _begin(lifeline: Connection) -> None:
 
 
 def _end_with(lifeline: Connection) -> None:
-    """End this process once nobody holds the other end; what it holds of the system is let go."""
+    """End this process when the other end of the pipe is closed, and free its semaphores first."""
     from multiprocessing import util
 
     lifeline.poll(None)
-    # Else semaphores of the system stay, and that is told. It is no part of the public face:
-    # tests/core/test_private_doors.py says when it is gone.
+    # Otherwise semaphores stay in the system, and Python warns of them. This function is private:
+    # tests/core/test_private_doors.py fails when it is gone.
     util._run_finalizers(0)  # type: ignore[attr-defined]
     os._exit(1)

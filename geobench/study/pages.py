@@ -93,7 +93,7 @@ class SiteNode(Folder):
     kind: ClassVar[str] = "site"
 
     def name_of(self, parents: Mapping[str, Named]) -> str:
-        """Return what is told while it is built."""
+        """Return the title of the progress bar."""
         return "boards"
 
     @cached_property

@@ -36,7 +36,7 @@ class _Piece:
 
 
 class _Client:
-    """A client that is told how many workers there are, or who raises when it asks."""
+    """A client whose scheduler answers with numbers of workers, or with errors, in turn."""
 
     def __init__(self, *answers: object) -> None:
         self.scheduler, self.answers = SimpleNamespace(ncores="ncores"), list(answers)

@@ -61,6 +61,6 @@ def test_multiprocessing_still_runs_finalizers_before_a_process_ends_at_once() -
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stdout, done.returncode) == ("let go\n", 0), (
         "multiprocessing.util._run_finalizers is gone or does something else. `_end_with` of "
-        "geobench/nodes/processes.py calls it so that semaphores are let go before os._exit: find "
+        "geobench/nodes/processes.py calls it to free semaphores before os._exit: find "
         f"another way there. {done.stderr}"
     )

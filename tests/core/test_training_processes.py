@@ -15,7 +15,7 @@ from geobench.training import processes
 
 
 class Together:
-    """A Fabric that starts nothing: it knows what it was asked for, and tells what it is told."""
+    """A Fabric that starts no process: it keeps its arguments and returns given answers."""
 
     made: Any = None
 
