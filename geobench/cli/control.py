@@ -6,7 +6,6 @@ import click
 
 from geobench.cli.settings import COUNT, SEED, Settings, pass_settings
 from geobench.errors import GeobenchError
-from geobench_catalog import Entry
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.options import json_option, reference_argument
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from geobench.contracts.experiment import Event
     from geobench.session import Session
     from geobench.tables.table import Table
+    from geobench_catalog import Entry
 
 
 @click.command()
@@ -83,7 +83,7 @@ def _event(text: str) -> "Event":
     return validated(Event, fields, "--event")
 
 
-def _named(session: "Session", dataset: Entry) -> "list[Event]":
+def _named(session: "Session", dataset: "Entry") -> "list[Event]":
     from geobench.contracts.experiment import Event
 
     events = [Event.model_validate(event) for event in dataset.record.recipe["events"]]
@@ -96,7 +96,7 @@ def _named(session: "Session", dataset: Entry) -> "list[Event]":
     return events
 
 
-def _thresholds(event: "Event", made: Entry) -> "Table":
+def _thresholds(event: "Event", made: "Entry") -> "Table":
     """Threshold of each quantile, in the climate with the fewest separate exceedances."""
     from geobench.tables.numbers import count_cell
     from geobench.tables.table import Cell, Column, Row, Table

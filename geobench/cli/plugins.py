@@ -2,10 +2,9 @@
 
 import difflib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import BaseModel
 
 from geobench.cli.completion import offered
 from geobench.cli.settings import Settings, pass_settings
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _KINDS = ("simulator", "experiment", "assimilation", "model", "scorer")
+_WHOLE = 10_000  # columns where the list is piped: an offer is one line, for grep
 
 
 @click.group()
@@ -35,23 +35,35 @@ def list_plugins(settings: Settings, *, as_json: bool) -> None:
     offers = list(settings.registry.offers.values())
     aside = settings.registry.set_aside
     if as_json:
-        listed = [
-            {"kind": o.kind, "name": o.name, "plugin": o.plugin, "summary": o.summary}
-            for o in offers
-        ]
-        documents.show({"offers": listed, "set_aside": aside})
+        documents.show({"offers": [_listed(offer) for offer in offers], "set_aside": aside})
         return
-    width = max((len(offer.name) for offer in offers), default=0)
+    from geobench.tables import terminal
+    from geobench.tables.table import Table
+
+    listed = []
     for kind in _KINDS:
-        click.echo(click.style(f"{kind}s", bold=True))
-        for offer in offers:
-            if offer.kind == kind:
-                owner = "" if offer.plugin == "geobench-twin" else f" [{offer.plugin}]"
-                click.echo(f"  {offer.name:{width}}  {offer.summary}{owner}")
+        rows = [[o.name, o.summary, _owner(o.plugin)] for o in offers if o.kind == kind]
+        shown = 3 if any(owner for _, _, owner in rows) else 2
+        headings = [kind, "what it is", "from"][:shown]
+        listed.append(Table.of_texts(headings, [row[:shown] for row in rows], align="left"))
     if aside:
-        click.echo(click.style("set aside", bold=True))
-        for plugin, reason in aside.items():
-            click.echo(f"  {plugin}: {reason}")
+        rows = [[plugin, reason] for plugin, reason in aside.items()]
+        listed.append(Table.of_texts(["set aside", "why"], rows, align="left"))
+    click.echo(terminal.text(*listed, piped=_WHOLE), nl=False)
+
+
+def _listed(offer: "Offer") -> dict[str, str]:
+    return {
+        "kind": offer.kind,
+        "name": offer.name,
+        "plugin": offer.plugin,
+        "summary": offer.summary,
+    }
+
+
+def _owner(plugin: str) -> str:
+    """Who offers it, if it is not geobench itself."""
+    return "" if plugin == "geobench-twin" else plugin
 
 
 @plugins.command()
@@ -91,6 +103,8 @@ def _document(offer: "Offer") -> dict[str, Any]:
 def _show(offer: "Offer") -> None:
     import inspect
 
+    from geobench.registry.field_lists import field_lines
+
     click.echo(click.style(f"{offer.kind} {offer.name}", bold=True) + f"  ({offer.plugin})")
     if offer.kind == "experiment":
         click.echo(plain(offer.value.read_text("utf-8")))
@@ -100,7 +114,7 @@ def _show(offer: "Offer") -> None:
         click.echo("\n" + "\n".join(_declared(offer.value)))
     if offer.value.model_fields:
         click.echo("\nfields:")
-    for line in _fields(offer.value, None, "  "):
+    for line in field_lines(offer.value):
         click.echo(plain(line))
 
 
@@ -125,68 +139,3 @@ def _declared(scorer: "type[Scorer]") -> Iterator[str]:
     yield f"family: {plain(family)}"
     if scorer.headline:
         yield "used by studies that name no scorers"
-
-
-def _fields(cls: type[BaseModel], instance: BaseModel | None, indent: str) -> Iterator[str]:
-    """A line for each field, then those of a group's. Values: those of `instance`, or defaults."""
-    for key, field in cls.model_fields.items():
-        if _is_tag(field.annotation):
-            continue  # the line above has told it
-        value = field.default if instance is None else getattr(instance, key)
-        groups = _groups(field.annotation)
-        required = instance is None and field.is_required()
-        text = "required" if required else f"default {_text(value)}"
-        if isinstance(value, BaseModel):
-            text = _tagged(value)
-        kind = "" if groups else f"{_kind(field.annotation)}, "
-        about = f"  {field.description}" if field.description else ""
-        yield f"{indent}{key}: {kind}{text}{about}"
-        if isinstance(value, BaseModel):
-            yield from _fields(type(value), value, indent + "  ")
-        elif len(groups) == 1 or value is None:
-            for group in groups:
-                tag = _tagged(group.model_construct()) if len(groups) > 1 else ""
-                if tag:
-                    yield f"{indent}  {tag}"
-                yield from _fields(group, None, indent + ("    " if tag else "  "))
-
-
-def _groups(annotation: Any) -> list[type[BaseModel]]:
-    """The groups of fields that a field may hold."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [group for part in get_args(annotation) for group in _groups(part)]
-
-
-def _tagged(group: BaseModel) -> str:
-    """The keys that say which of several groups it is: `kind: resnet`."""
-    tags = [
-        f"{key}: {getattr(group, key)}"
-        for key, field in type(group).model_fields.items()
-        if _is_tag(field.annotation)
-    ]
-    return ", ".join(tags) or "a group"
-
-
-def _is_tag(annotation: Any) -> bool:
-    return get_origin(annotation) is Literal and len(get_args(annotation)) == 1
-
-
-def _kind(annotation: Any) -> str:
-    if get_origin(annotation) is Literal:
-        return " | ".join(str(choice) for choice in get_args(annotation))
-    kinds = get_args(annotation) or (annotation,)
-    named = (getattr(kind, "__name__", str(kind)) for kind in kinds)
-    return " | ".join(named).replace("NoneType", "None").replace("Ellipsis", "…")
-
-
-def _text(value: Any) -> str:
-    """A default as it would stand in YAML."""
-    if isinstance(value, BaseModel):
-        return "{" + ", ".join(f"{key}: {_text(child)}" for key, child in value) + "}"
-    if isinstance(value, tuple) and any(isinstance(child, BaseModel) for child in value):
-        return "[" + ", ".join(_text(child) for child in value) + "]"
-    return repr(value)
-
-
-__all__ = ["plugins"]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from geobench.errors import GeobenchError
 from geobench_catalog.commands import one_line
@@ -190,6 +189,8 @@ class Size(click.ParamType[int]):
         """Read a size."""
         if isinstance(value, int):
             return value
+        from pydantic import ByteSize, TypeAdapter, ValidationError
+
         text = str(value)
         # Alone it also takes bits, bytes without a unit, and whatever follows a size.
         if not (text.endswith("B") and ByteSize.byte_string_re.fullmatch(text)):

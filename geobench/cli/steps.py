@@ -1,7 +1,7 @@
 """geobench simulate, train, forecast, score, events: one step each; each prints what it made."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,11 +16,12 @@ from geobench.cli.settings import (
     pass_settings,
     set_option,
 )
-from geobench.entries.summaries import ForecastSummary, ScoreSummary
 from geobench.errors import GeobenchError
-from geobench_catalog import Entry
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.options import completes, json_option, reference_argument
+
+if TYPE_CHECKING:
+    from geobench_catalog import Entry
 
 
 @click.command()
@@ -63,7 +64,7 @@ def simulate(
         click.echo(animate.absolute().as_uri(), err=as_json)
 
 
-def _tell(made: Entry, *, as_json: bool) -> None:
+def _tell(made: "Entry", *, as_json: bool) -> None:
     if as_json:
         documents.show(documents.of_entry(made))
     else:
@@ -197,6 +198,8 @@ def forecast(
     _tell(made, as_json=as_json)
     if as_json:
         return
+    from geobench.entries.summaries import ForecastSummary
+
     rounding = ForecastSummary.of(made).rounding
     for column, changes in rounding.score_changes.items() if rounding else ():
         largest = max((change for change in changes if change is not None), key=abs, default=None)
@@ -270,8 +273,10 @@ def score(
         documents.show(shown)
 
 
-def _tell_score(made: Entry) -> None:
+def _tell_score(made: "Entry") -> None:
     click.echo(made.reference)
+    from geobench.entries.summaries import ScoreSummary
+
     summary = ScoreSummary.of(made)
     for column, values in summary.scores.items():
         by_lead = zip(summary.lead_hours, values, strict=True)
@@ -305,7 +310,7 @@ def events(settings: Settings, forecast: str, *, as_json: bool) -> None:
         click.echo(f"  {row['event']}  {100 * row['quantile']:g} %  {ends}")
 
 
-def _events(made: Entry) -> list[dict[str, Any]]:
+def _events(made: "Entry") -> list[dict[str, Any]]:
     """How probable each event is at each lead, averaged over init times and places, by area."""
     import numpy as np
 

@@ -2,16 +2,18 @@
 
 import difflib
 import inspect
+from typing import TYPE_CHECKING
 
 import click
 
-from geobench_catalog import expression as language
-from geobench_catalog.catalog import Catalog
 from geobench_catalog.commands import documents, tables
 from geobench_catalog.commands.one_line import tell
 from geobench_catalog.commands.options import here, json_option
 from geobench_catalog.errors import CatalogError
 from geobench_catalog.vocabulary import registered
+
+if TYPE_CHECKING:
+    from geobench_catalog.catalog import Catalog
 
 _ALWAYS = ("reference",)
 _SHORT = ("created", "size", "origin")
@@ -22,6 +24,8 @@ class _Documented(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Print the grammar as it is written, and what is registered beside it."""
+        from geobench_catalog import expression as language
+
         text = (inspect.getdoc(language) or "").partition("\n\n")[2].rstrip()
         guide = inspect.cleandoc(registered().guide)
         formatter.write("\n" + "\n\n".join(filter(None, (text, guide))) + "\n")
@@ -69,7 +73,7 @@ def query(
         click.echo(f"{len(rows)} {what}{'s' * (len(rows) != 1)}", err=True)
 
 
-def _hidden(catalog: Catalog, rows: list[tuple[object, ...]], index: int, name: str) -> bool:
+def _hidden(catalog: "Catalog", rows: list[tuple[object, ...]], index: int, name: str) -> bool:
     """Whether a table for people leaves a column out: the reference says it, or it is empty."""
     if name in ("kind", "name", "version", "id", "seconds"):
         return True
