@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from geobench.contracts.scorer import Context, Scorer
     from geobench.contracts.simulator import Simulator
     from geobench.contracts.state import Dimension, StateSpec, Variable
+    from geobench.lab import open  # geobench.open
     from geobench.training import Optimisation, Stage, optimise
     from geobench_catalog import Vocabulary
 
@@ -66,6 +67,7 @@ _HOME = {
     "Training": "contracts.model",
     "Variable": "contracts.state",
     "normal_lanes": "contracts.compiled_noise",
+    "open": "lab",
     "optimise": "training",
 }
 
@@ -104,6 +106,7 @@ __all__ = [
     "Variable",
     "hookimpl",
     "normal_lanes",
+    "open",
     "optimise",
 ]
 

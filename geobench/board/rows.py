@@ -98,8 +98,8 @@ def _seconds_per_member(run: Competitor) -> float:
 
 
 def _training_seconds(run: Competitor) -> float:
-    """Seconds of its training; NaN where a forecast or weights were imported: nobody knows."""
+    """Seconds of its training; NaN where it was not trained by geobench: nobody knows."""
     record = run.forecaster.record
-    if is_imported(record):
+    if is_imported(record) or record.summary.get("trained_elsewhere"):
         return float("nan")
     return float(record.summary.get("training_seconds", record.seconds))

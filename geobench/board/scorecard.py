@@ -74,7 +74,7 @@ def _card(comparison: Comparison, index: int, resampling: "Resampling") -> Score
     import numpy as np
 
     scorer = comparison.scorers[index]
-    scored = _scored(comparison, index)
+    scored = scores_of_cases(comparison, index)
     counts = [len(competitor.runs) for competitor in comparison.competitors]
     ends = np.cumsum(counts)[:-1]
     means, clear = [], []
@@ -86,7 +86,7 @@ def _card(comparison: Comparison, index: int, resampling: "Resampling") -> Score
     return Scorecard(scorer.name, list(scored), sign, means, clear)
 
 
-def _scored(comparison: Comparison, index: int) -> "dict[str, Draws]":
+def scores_of_cases(comparison: Comparison, index: int) -> "dict[str, Draws]":
     """Scores of every run and case, by column: `(run, case, lead)`.
 
     Where all have scores by the law form, they are the law's mean score against the outcome, plus

@@ -12,7 +12,6 @@ from geobench_catalog.commands.options import completes, json_option, reference_
 
 if TYPE_CHECKING:
     from geobench.diagnostics.planning import Plan
-    from geobench.tables.table import Table
 
 
 class Fraction(click.ParamType[float]):
@@ -126,35 +125,13 @@ def plan(
 
 
 def _tell(plan: "Plan") -> None:
+    from geobench.diagnostics.as_tables import needs_table
     from geobench.tables import terminal
 
-    click.echo(terminal.text(_needs(plan)), nl=False)
+    click.echo(terminal.text(needs_table(plan)), nl=False)
     click.echo(
         f"At hand: {plan.cases} cases, {plan.members} members, {plan.law_members} of the law. They "
         f"differ by {plan.seen:.2%} and notice {plan.noticed:.2%}."
     )
     worth = f"{plan.dependence:.2g} cases being worth an independent one"
     click.echo(f"From {plan.resampled}, {worth}.")
-
-
-def _needs(plan: "Plan") -> "Table":
-    """Cases that are needed, by members."""
-    from geobench.tables.numbers import count_cell
-    from geobench.tables.table import Cell, Column, Row, Table
-
-    columns = [
-        Column(heading)
-        for heading in ("members", "cases", "members x cases", "variance by members")
-    ]
-    rows = [
-        Row(
-            [
-                count_cell(need.members),
-                count_cell(need.cases),
-                count_cell(need.members * need.cases),
-                Cell(f"{need.member_share:.0%}", need.member_share),
-            ]
-        )
-        for need in plan.needs
-    ]
-    return Table(columns, rows)

@@ -1,6 +1,5 @@
 """geobench scorers: what scorers notice."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -13,10 +12,8 @@ from geobench_catalog.commands.options import json_option, reference_argument
 
 if TYPE_CHECKING:
     from geobench.contracts.scorer import Scorer
-    from geobench.diagnostics.defects import Power
     from geobench.forecasts.forecast import Forecast
     from geobench.registry import Registry
-    from geobench.tables.table import Table
 
 
 @click.group()
@@ -56,28 +53,15 @@ def power(
     if as_json:
         documents.show([asdict(power) for power in powers])
         return
+    from geobench.diagnostics.as_tables import power_table
     from geobench.tables import terminal
 
-    click.echo(terminal.text(_powers(powers)), nl=False)
+    click.echo(terminal.text(power_table(powers)), nl=False)
     click.echo(
         f"Fraction of {powers[0].pairs} pairs in which a test at 5 % notices the defect; "
         f"none: false alarms."
     )
     caution(draws)
-
-
-def _powers(powers: "Sequence[Power]") -> "Table":
-    """The power of each score, a column for each defect."""
-    from geobench.diagnostics.defects import DEFECTS
-    from geobench.tables.numbers import number_cell
-    from geobench.tables.table import Cell, Column, Row, Table
-
-    shares = {(power.score, power.defect): power.power for power in powers}
-    rows = [
-        Row([Cell(score), *(number_cell(shares[score, defect], 2) for defect in DEFECTS)])
-        for score in dict.fromkeys(power.score for power in powers)
-    ]
-    return Table([Column("score", "left"), *(Column(defect) for defect in DEFECTS)], rows)
 
 
 def chosen(registry: "Registry", names: tuple[str, ...]) -> "list[Scorer]":

@@ -1,8 +1,6 @@
 """geobench test: whether a forecast is drawn from the law."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import click
 
@@ -11,10 +9,6 @@ from geobench.cli.scorers import caution, chosen
 from geobench.cli.settings import Settings, pass_settings
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.options import completes, json_option, reference_argument
-
-if TYPE_CHECKING:
-    from geobench.diagnostics.exchange import Verdict
-    from geobench.tables.table import Table
 
 
 @click.command()
@@ -73,18 +67,9 @@ def test(
     if as_json:
         documents.show([asdict(verdict) for verdict in verdicts])
         return
+    from geobench.diagnostics.as_tables import verdict_table
     from geobench.tables import terminal
 
-    click.echo(terminal.text(_verdicts(verdicts)), nl=False)
+    click.echo(terminal.text(verdict_table(verdicts)), nl=False)
     click.echo(f"Means over lead times; {exchanges} exchanges of members with draws of the law.")
     caution(draws)
-
-
-def _verdicts(verdicts: "Sequence[Verdict]") -> "Table":
-    """The test of each score."""
-    from geobench.tables.table import Table
-
-    return Table.of_texts(
-        ["", "score", "the law", "p", "q"],
-        [[v.score, f"{v.value:.4g}", f"{v.law:.4g}", f"{v.p:.3f}", f"{v.q:.3f}"] for v in verdicts],
-    )

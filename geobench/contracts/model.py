@@ -243,6 +243,9 @@ class Forecaster(ABC):
     deterministic: bool = False
     """Whether all members are equal: then no spread is expected of them."""
 
+    trained_elsewhere: bool = False
+    """Whether geobench did not train it, and so does not know what its training cost."""
+
     @property
     def network(self) -> "nn.Module | None":
         """The network inside, if there is one: its parameters and evaluations are counted.

@@ -72,6 +72,8 @@ class ForecasterSummary(Summary):
     """Bytes by which the memory grew while it was trained."""
     device: str = "cpu"
     threads: int | None = None
+    trained_elsewhere: bool = False
+    """Whether a loop of the user's own trained it: nothing is known of what that cost."""
     trained_as: str | None = None
     """The forecaster whose weights it has, if it was not trained by itself."""
 

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 GROUP = "geobench"
 _BUILTIN = "geobench-twin"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
+_STAMP = re.compile(r"\+[0-9a-f]{12}$")
+SESSION = "this session"
+"""Who offers what was registered in Python."""
 _MOST = 10_000  # things that one plugin may offer by one hook
 
 
@@ -149,19 +152,9 @@ class Registry:
         return offers
 
     def _offered(self, owner: str) -> Iterable[Offer]:
-        from geobench.contracts.assimilation import Assimilation
-        from geobench.contracts.model import EnsembleModel
-        from geobench.contracts.scorer import Scorer
-        from geobench.contracts.simulator import Simulator
         from geobench.registry.plain_yaml import read_yaml
 
-        kinds: dict[str, type[Plugin]] = {
-            "simulator": Simulator,
-            "model": EnsembleModel,
-            "scorer": Scorer,
-            "assimilation": Assimilation,
-        }
-        for kind, base in kinds.items():
+        for kind, base in _bases().items():
             for value in self._ask(owner, f"geobench_{kind}s"):
                 yield Offer(kind, _checked(value, base, kind), owner, value)
         for path in self._ask(owner, "geobench_experiments"):
@@ -169,6 +162,31 @@ class Registry:
                 raise GeobenchError(f"its experiment {path} is no file")
             read_yaml(Path(path))  # a file that cannot be read is the plugin's failure
             yield Offer("experiment", Path(path).stem, owner, Path(path))
+
+    def register(self, plugin: "type[Plugin]", identity: str) -> Offer:
+        """Offer a class of this session; one that has its name from this session gives way.
+
+        `identity` becomes part of its version: whatever decides its numbers beside its fields.
+        """
+        kinds = [kind for kind, base in _bases().items() if issubclass(plugin, base)]
+        if not kinds:
+            named = ", ".join(base.__name__ for base in _bases().values())
+            raise GeobenchError(f"{plugin.__name__} is no plugin. Make it a subclass of: {named}.")
+        name = _checked(plugin, _bases()[kinds[0]], kinds[0])
+        other = self.offers.get((kinds[0], name))
+        if other and other.plugin != SESSION:
+            raise GeobenchError(
+                f"the {kinds[0]} '{name}' is offered by {other.plugin}. Choose another name."
+            )
+        plugin.version = f"{_STAMP.sub('', plugin.version)}+{identity}"
+        offer = Offer(kinds[0], name, SESSION, plugin)
+        self.offers[offer.kind, name] = offer
+        return offer
+
+    @property
+    def session(self) -> list[Offer]:
+        """What this session has registered; other processes do not have it."""
+        return [offer for offer in self.offers.values() if offer.plugin == SESSION]
 
     @cached_property
     def commands(self) -> dict[str, "click.Command"]:
@@ -286,6 +304,21 @@ def merged(start: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
             same = value.get("use", old.get("use")) == old.get("use")
             result[key] = merged(old, value) if same else value
     return result
+
+
+def _bases() -> "dict[str, type[Plugin]]":
+    """The class that plugins of each kind are made from."""
+    from geobench.contracts.assimilation import Assimilation
+    from geobench.contracts.model import EnsembleModel
+    from geobench.contracts.scorer import Scorer
+    from geobench.contracts.simulator import Simulator
+
+    return {
+        "simulator": Simulator,
+        "model": EnsembleModel,
+        "scorer": Scorer,
+        "assimilation": Assimilation,
+    }
 
 
 def _checked(value: object, base: type["Plugin"], kind: str) -> str:

@@ -35,8 +35,9 @@ def load(file: Path) -> tuple[ModuleType, str]:
         raise GeobenchError(f"there is no file {file}")
     if file.suffix != ".py":
         raise GeobenchError(f"{file} is not a Python file")
-    folder, sources = file.absolute().parent, _read(file)
-    digest = _digest(file, sources)
+    folder = file.absolute().parent
+    texts = sources(folder, file.name)
+    digest = _digest(file, texts)
     # Equal names for equal files in every process: objects of these modules can be pickled.
     identifier = hashlib.sha256(f"{file.absolute()} {digest}".encode()).hexdigest()[:16]
     package = f"geobench_file_{identifier}"
@@ -48,21 +49,23 @@ def load(file: Path) -> tuple[ModuleType, str]:
     root.__path__ = [str(folder)]
     sys.modules[package] = root
     main = file.stem.replace(".", "_")
-    _Finder.install().packages[package] = _Package(package, folder, main, file.name, sources)
+    _Finder.install().packages[package] = _Package(package, folder, main, file.name, texts)
     return importlib.import_module(f"{package}.{main}"), digest[:12]
 
 
-def _read(file: Path) -> _Sources:
-    """Text of the file and of all modules that it imports from its folder, at any depth."""
-    folder = file.absolute().parent
-    sources: _Sources = {}
-    waiting = [file.name]
+def sources(folder: Path, file: str) -> dict[str, bytes]:
+    """Text of a file and of all modules that it imports from a folder, at any depth.
+
+    By path under the folder.
+    """
+    texts: _Sources = {}
+    waiting = [file]
     while waiting:
         path = waiting.pop()
-        if path not in sources:
-            sources[path] = (folder / path).read_bytes()
-            waiting += _imported(folder, path, sources[path])
-    return sources
+        if path not in texts:
+            texts[path] = (folder / path).read_bytes()
+            waiting += _imported(folder, path, texts[path])
+    return texts
 
 
 def _digest(file: Path, sources: Mapping[str, bytes]) -> str:

@@ -113,9 +113,12 @@ def summary(forecaster: Forecaster, run: Run, step: StepCost) -> dict[str, float
     other; what was done and lost with a process that died is not counted.
     """
     network = forecaster.network
+    count = sum(p.numel() for p in network.parameters()) if network is not None else 0
+    if forecaster.trained_elsewhere:
+        return {"parameters": count, "trained_elsewhere": True, **step.summary()}
     passes = int(run.spent.get("sample_passes", 0)) or _logged(run)
     return {
-        "parameters": sum(p.numel() for p in network.parameters()) if network is not None else 0,
+        "parameters": count,
         "sample_passes": passes,
         "training_seconds": run.spent.get("seconds", 0.0),
         "flops_per_sample_pass": run.spent.get("flops", 0.0) / max(1, passes),

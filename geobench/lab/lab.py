@@ -1,0 +1,321 @@
+"""A lab: a catalog with plugins, and everything that the commands do, from Python."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geobench.contracts.experiment import Experiment
+from geobench.contracts.model import EnsembleModel
+from geobench.contracts.plugin import Plugin
+from geobench.contracts.scorer import Scorer
+from geobench.lab import finding, own_models, recipes, studies
+from geobench.lab.board import Board, Boards
+from geobench.lab.dataset import Dataset
+from geobench.lab.forecast import Forecast
+from geobench.lab.forecaster import Forecaster
+from geobench.lab.made import Made
+from geobench.lab.scores import Scores
+from geobench.nodes.engine import Engine
+from geobench.registry import Registry, own_code
+from geobench.session import Session
+from geobench_catalog import Catalog
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from geobench.describe.measuring import Description
+    from geobench.lab.views import View
+    from geobench.study.file import Study
+    from geobench.study.reproduction import Reproduction
+
+
+class Lab:
+    """A catalog with plugins. What is in the catalog is not made again, by whomever it was made.
+
+    A call makes what it names at once; data are read when they are used.
+
+        lab = geobench.open("my-catalog")
+        data = lab.simulate("lorenz95")
+        fgn = lab.train("fgn", data, passes=20_000)
+        board = lab.compare([fgn], members=16)
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.session = Session(engine)
+
+    @property
+    def engine(self) -> Engine:
+        """Finds and makes entries."""
+        return self.session.engine
+
+    @property
+    def catalog(self) -> Catalog:
+        """Where entries are kept."""
+        return self.engine.catalog
+
+    @property
+    def registry(self) -> Registry:
+        """The plugins."""
+        return self.engine.registry
+
+    # -- making
+
+    def simulate(
+        self, experiment: str | Mapping[str, Any] | Experiment, name: str = "", **changes: Any
+    ) -> Dataset:
+        """Realise an experiment: its trajectories, climatology and init times.
+
+        `experiment`: the name of one, a YAML file, its fields, or an `Experiment`. `changes`: its
+        fields and those of its simulator: `forcing=10`, `train={"trajectories": 200}`.
+        """
+        called, realised = recipes.experiment(self.registry, experiment, changes)
+        return Dataset(self, self.session.simulate(name or called, realised))
+
+    def train(
+        self,
+        model: str | Mapping[str, Any] | EnsembleModel,
+        data: Dataset,
+        *,
+        seed: int = 0,
+        label: str = "",
+        **fields: Any,
+    ) -> Forecaster:
+        """Fit a model to the train split of a dataset.
+
+        `model`: the name of one, `{use: name, …}`, or a model; `fields` are its fields, e.g.
+        `passes=20_000` or `conditioning={"noise": "local"}`. A class of this session is registered.
+        """
+        built = recipes.model(self.registry, model, fields)
+        self._offer(built)
+        return Forecaster(self, self.session.train(data.entry, built, seed=seed, label=label))
+
+    def forecaster(
+        self,
+        step: Any,
+        data: Dataset,
+        *,
+        label: str,
+        history: int = 1,
+        version: str | None = None,
+    ) -> Forecaster:
+        """Make a forecaster of a function of (history, noise), or of a torch module.
+
+        `step` is given `history` `(row, frame, channel, *grid)`, oldest frame first, and `noise`,
+        and returns the next state `(row, channel, *grid)` of each row. Rows are independent, and
+        all randomness comes from `noise.normal(*shape)` `(row, *shape)`. The networks that it
+        refers to are stored.
+
+        Its identity is its source with all that this refers to; of what has none, the error says
+        what to pass instead. `version`: a text of your own as identity, which you change whenever
+        the numbers change.
+        """
+        own = own_models.model_of(step, label, history, version)
+        self.registry.register(own, own_code.short(own.of))
+        return Forecaster(self, self.session.train(data.entry, own(), label=label))
+
+    def register(self, plugin: type[Plugin], version: str | None = None) -> type[Plugin]:
+        """Offer a class of a notebook as a plugin, and return it: it may stand as a decorator.
+
+        Simulators, models, scorers and assimilations. Its identity is its source with all that this
+        refers to; `version` takes its place, a text that you change whenever the numbers change.
+        """
+        identity = version or own_code.digest(plugin, plugin.__name__)
+        self.registry.register(plugin, own_code.short(identity))
+        return plugin
+
+    def forecast(
+        self,
+        forecaster: Forecaster,
+        *,
+        members: int = 16,
+        seed: int | None = None,
+        label: str = "",
+        keep_failures: bool = False,
+        keep_bits: int | None = None,
+        **cases: Any,
+    ) -> Forecast:
+        """Draw members for every init and lead time of the test split.
+
+        `seed` is that of the noise; default: the one of the training. `cases`: other ones, `split`
+        ("test" or "validation"), `inits` (first, stop), `every` and `leads`.
+        """
+        made = self.session.forecast(
+            forecaster.entry,
+            members=members,
+            seed=seed,
+            label=label,
+            keep_failures=keep_failures,
+            keep_bits=keep_bits,
+            cases=recipes.cases(cases),
+        )
+        return Forecast(self, made)
+
+    def score(
+        self,
+        forecast: Forecast,
+        *scorers: str | Mapping[str, Any] | Scorer,
+        law: Forecast | None = None,
+    ) -> list[Scores]:
+        """Apply scorers to every case of a forecast, which is read once.
+
+        `scorers`: names, `{use: name, …}`, or scorers; default: those of a study that names none.
+        `law`: draws of the true distribution, for scorers that compare with it; default: those with
+        which studies compare.
+        """
+        built = self.scorers_of(scorers) if scorers else self.registry.headline_scorers()
+        if law is None and any(scorer.needs_law for scorer in built):
+            law = forecast.true_distribution()
+        entries = self.session.scores(forecast.entry, built, law and law.entry)
+        return [Scores(self, entry) for entry in entries]
+
+    def scorers_of(self, scorers: Sequence[Any]) -> list[Scorer]:
+        """Return scorers by their names, recipes or as they are; none: all that are offered."""
+        names = [name for kind, name in self.registry.offers if kind == "scorer"]
+        built = [recipes.scorer(self.registry, scorer) for scorer in scorers or names]
+        for scorer in built:
+            self._offer(scorer)
+        return built
+
+    def _offer(self, plugin: Plugin) -> None:
+        """Register the class of a plugin, if it is one of this session and not registered yet."""
+        if not recipes.is_offered(self.registry, plugin):
+            self.register(type(plugin))
+
+    # -- comparing
+
+    def compare(
+        self,
+        models: "Iterable[Forecaster | Forecast] | Forecaster | Forecast",
+        data: Dataset | None = None,
+        *,
+        members: int = 16,
+        scorers: Sequence[str | Mapping[str, Any] | Scorer] | None = None,
+        by_model: bool = False,
+    ) -> Board:
+        """Compare models with the true distribution and with climatology, on one dataset.
+
+        Forecasters draw `members` first. `scorers`: the first one ranks; default: those of a study
+        that names none. `by_model`: a row is a model, the mean over its seeds.
+        """
+        return studies.compare(self, models, data, members, scorers, by_model=by_model)
+
+    def run(self, study: "Study | str | Path", **options: Any) -> Boards:
+        """Run a study: make what is missing, and compare; failures are told and leave the others.
+
+        `study`: a `Study`, a YAML file, or the name of a published one. `options`: `nfe`, numbers
+        of network evaluations that are compared, too.
+        """
+        return studies.run(self, study, **options)
+
+    def leaderboard(self, study: "Study | str | Path", **options: Any) -> Boards:
+        """Compare what is in the catalog; nothing of the study is made.
+
+        `options`: `guests` (forecasts that are not in the study), `by_model`, `nfe`, and `binned`
+        (a board for each third of the cases, e.g. by "predictability").
+        """
+        return studies.leaderboard(self, study, **options)
+
+    def steps(self, study: "Study | str | Path", **options: Any) -> "pd.DataFrame":
+        """Return the steps of a study, done or not; nothing is made."""
+        return studies.steps(self, study, **options)
+
+    def site(
+        self, study: "Mapping[str, Study] | Study | str | Path", folder: str | Path, **options: Any
+    ) -> Path:
+        """Build the site of one study or several in a folder; return the path of its first page.
+
+        `options`: `title`, `guests`, `by_model`, `imported` (show forecasts that were taken in) and
+        `exchanges` (of exact tests; slow).
+        """
+        return studies.site(self, study, Path(folder), **options)
+
+    # -- taking in
+
+    def take(
+        self, array: "xr.Dataset | xr.DataArray | Any", data: Dataset, label: str, **reading: Any
+    ) -> Forecast:
+        """Take in a forecast that is in memory, under the same checks as a file.
+
+        `array`: xarray `(init_time, lead_time, member, *grid)`, or numpy of this shape (with a
+        channel before the grid where there are several variables), in the dataset's units.
+        `reading`: see `geobench.foreign.adoption.Reading`.
+        """
+        from geobench.lab.taking import take
+
+        return take(self, array, data, label, **reading)
+
+    def import_forecast(
+        self, paths: str | Path | Sequence[str | Path], data: Dataset, label: str, **reading: Any
+    ) -> Forecast:
+        """Take in anyone's forecast from files, Zarr or netCDF."""
+        from geobench.foreign.adoption import Reading, adopt
+
+        how = Reading(**{"memory": self.engine.memory} | reading)
+        entry, _ = adopt(self.catalog, paths, data.entry, label, how)
+        return Forecast(self, entry)
+
+    def import_forecaster(
+        self,
+        weights: str | Path,
+        data: Dataset,
+        model: str | Mapping[str, Any] | EnsembleModel,
+        *,
+        seed: int = 0,
+        label: str = "",
+        **fields: Any,
+    ) -> Forecaster:
+        """Take in weights that were trained elsewhere, a .safetensors file."""
+        from geobench.nodes.imported import import_forecaster
+
+        built = recipes.model(self.registry, model, fields)
+        self._offer(built)
+        made = import_forecaster(
+            self.engine, Path(weights), data.entry, built, seed=seed, label=label
+        )
+        return Forecaster(self, made)
+
+    # -- finding
+
+    def get(self, reference: str) -> Any:
+        """Return an entry by its reference: a Dataset, Forecaster, Forecast, Scores, or `Made`."""
+        return finding.wrapped(self, self.catalog.get(reference))
+
+    def query(self, expression: str = "") -> "pd.DataFrame":
+        """Find entries by the query language of `geobench catalog query`."""
+        return self.catalog.query(expression)
+
+    def list(self, kind: str | None = None) -> "View":
+        """List entries, by kind and name."""
+        return finding.listed(self, kind)
+
+    def plugins(self, kind: str | None = None) -> "View":
+        """List what plugins offer, and the plugins that are set aside."""
+        return finding.plugins(self.registry, kind)
+
+    def fields(self, name: str) -> "View":
+        """Show the fields of a plugin: kinds, defaults, and what they mean."""
+        return finding.fields(self.registry, name)
+
+    def reproduce(self, made: Made, tolerance: float = 0.0) -> "Reproduction":
+        """Make an entry again in a scratch catalog, and compare."""
+        from geobench.study.reproduction import reproduce
+
+        return reproduce(self.engine, made.entry, tolerance)
+
+    def describe(self, name: str | Experiment, **options: Any) -> "Description":
+        """Measure a simulator or an experiment: climate, predictability, exponents, extremes.
+
+        `options`: `effort` ("quick", "normal", "long"), `seed`, `exponents`, `spin_up`, and
+        changes of fields.
+        """
+        from geobench.lab.describing import describe
+
+        return describe(self, name, **options)
+
+    def doctor(self) -> "View":
+        """Check the installation, its plugins and the catalog, quickly."""
+        return finding.doctor(self)
+
+    def __repr__(self) -> str:
+        return f"<Lab {self.catalog.url}>"

@@ -1,0 +1,139 @@
+"""Models that are a function or a network of one's own, trained in a loop of one's own."""
+
+import copy
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from geobench.contracts.model import EnsembleModel, Forecaster, Run, Task, Training
+from geobench.errors import GeobenchError
+from geobench.registry import own_code
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from geobench.contracts.noise import Noise
+
+
+class OwnForecaster(Forecaster):
+    """Draws the next state by a function of (history, noise)."""
+
+    trained_elsewhere = True
+
+    def __init__(self, step: Any, history: int) -> None:
+        self._step, self.history = step, history
+        self._networks = networks_of(step)
+
+    @property
+    def network(self) -> "nn.Module | None":
+        """The network that it calls; a list of them, if there are several."""
+        from torch import nn
+
+        networks = [*self._networks.values()]
+        return nn.ModuleList(networks) if len(networks) > 1 else (networks or [None])[0]
+
+    def weights(self) -> "dict[str, Tensor]":
+        """Parameters and buffers of the networks, with the names of the networks before theirs."""
+        return {
+            f"{name}.{key}".removeprefix("."): value
+            for name, network in self._networks.items()
+            for key, value in network.state_dict().items()
+        }
+
+    def step(self, history: "Tensor", noise: "Noise") -> "Tensor":
+        """Call the function, without gradients."""
+        import torch
+
+        with torch.no_grad():
+            return torch.as_tensor(self._step(history, noise), dtype=history.dtype)
+
+
+def model_of(step: Any, label: str, history: int, version: str | None) -> type[EnsembleModel]:
+    """Return a class of models, of which the only one forecasts by a function or a network.
+
+    A network is copied, and put in the mode for evaluation. Of a function nothing is copied: what
+    it refers to must be the same when a forecast is made, or that is an error.
+    """
+    from torch import nn
+
+    _check_arguments(step, label)
+    if isinstance(step, nn.Module):
+        step = copy.deepcopy(step).eval().requires_grad_(False)
+    identity = version or own_code.digest(step, label)
+
+    class Own(EnsembleModel):
+        name: ClassVar[str] = label
+        text: ClassVar[str] = own_code.source(type(step) if isinstance(step, nn.Module) else step)
+        of: ClassVar[str] = identity
+
+        def fit(self, training: Training, run: Run) -> Forecaster:
+            training.check(history, 1)
+            return OwnForecaster(step, history)
+
+        def restore(self, weights: "Mapping[str, Tensor]", task: Task) -> Forecaster:
+            if version is None and own_code.digest(step, label) != identity:
+                raise GeobenchError(
+                    f"what {label} refers to has changed since lab.forecaster was called. Call it "
+                    f"again with the function as it is now."
+                )
+            forecaster = OwnForecaster(step, history)
+            _check_weights(label, forecaster.weights(), weights)
+            return forecaster
+
+    Own.__doc__ = _summary(step, label)
+    return Own
+
+
+def networks_of(step: Any) -> "dict[str, nn.Module]":
+    """Return the networks that a function refers to by name; "": it is a network itself."""
+    from torch import nn
+
+    if isinstance(step, nn.Module):
+        return {"": step}
+    function = inspect.unwrap(getattr(step, "__func__", step))
+    if not inspect.isfunction(function):
+        return {}
+    values = inspect.getclosurevars(function)
+    referred = {**values.globals, **values.nonlocals}
+    bound = getattr(step, "__self__", None)
+    referred |= vars(bound) if hasattr(bound, "__dict__") else {}
+    return {name: value for name, value in referred.items() if isinstance(value, nn.Module)}
+
+
+def _summary(step: Any, label: str) -> str:
+    described = inspect.getdoc(step) if inspect.isroutine(step) else ""
+    return (described or f"{label}, made in a session.").partition("\n")[0]
+
+
+def _check_arguments(step: Any, label: str) -> None:
+    """Raise unless it can be called with history and noise."""
+    if not callable(step):
+        raise GeobenchError(
+            f"{label} is a {type(step).__name__}, and no function. Give a function of (history, "
+            f"noise) that returns the next state of each row."
+        )
+    called = getattr(step, "forward", step)
+    try:
+        inspect.signature(called).bind(None, None)
+    except TypeError as error:
+        raise GeobenchError(
+            f"{label} cannot be called with (history, noise): {error}. Give a function of both, "
+            f"such as lambda history, noise: net(history)."
+        ) from error
+    except ValueError:  # written in C: it has no signature
+        return
+
+
+def _check_weights(
+    label: str, mine: "Mapping[str, torch.Tensor]", stored: "Mapping[str, torch.Tensor]"
+) -> None:
+    import torch
+
+    same = mine.keys() == stored.keys() and all(
+        torch.equal(value.cpu(), stored[key]) for key, value in mine.items()
+    )
+    if not same:
+        raise GeobenchError(
+            f"the weights of {label} are not those that are stored. Call lab.forecaster again."
+        )
