@@ -1,7 +1,7 @@
 """Forecasts of a notebook beside the true distribution: exact tests, plans, the power of scores."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from geobench.diagnostics import against_law, as_tables
 from geobench.lab.views import View
@@ -38,7 +38,9 @@ def planned(
     law: "Forecast | None" = None,
     members: Sequence[int] = _MEMBERS,
     law_members: int | None = None,
-    **aim: Any,
+    mde: float = 0.01,
+    power: float = 0.8,
+    level: float = 0.05,
 ) -> View:
     """Return the cases and members that are needed, a table for each score of the scorer."""
     from geobench.diagnostics.planning import Aim
@@ -50,7 +52,7 @@ def planned(
         forecast.drawn,
         (law or forecast.true_distribution()).drawn,
         chosen,
-        Aim(**{"mde": 0.01, "power": 0.8, "level": 0.05} | aim),
+        Aim(mde, power, level),
         members,
         law_members=law_members,
     )

@@ -69,8 +69,13 @@ class Dataset(Made):
         opened = self.entry.open(_known(name))
         if name not in self._tensors:
             return opened
-        states = self.spec.dataset(self._tensors[name].numpy(), ("trajectory", "time"))
-        return opened.assign({key: variable.variable for key, variable in states.items()})
+        states = self._tensors[name].numpy()
+        views = {
+            variable.name: (opened[variable.name].dims, states[:, :, channel])
+            for channel, variable in enumerate(self.spec.variables)
+        }
+        attributes = {key: opened[key].attrs for key in views}
+        return opened.assign({key: (*view, attributes[key]) for key, view in views.items()})
 
     @cached_property
     def _tensors(self) -> "dict[str, Tensor]":

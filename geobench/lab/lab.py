@@ -1,6 +1,8 @@
 """A lab: a catalog with plugins, and everything that the commands do, from Python."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +113,7 @@ class Lab:
         the numbers change.
         """
         own = own_models.model_of(step, label, history, version)
-        self.registry.register(own, own_code.short(own.of))
+        self._register(own, own.of)
         return Forecaster(self, self.session.train(data.entry, own(), label=label))
 
     def register(self, plugin: type[Plugin], version: str | None = None) -> type[Plugin]:
@@ -120,9 +122,18 @@ class Lab:
         Simulators, models, scorers and assimilations. Its identity is its source with all that this
         refers to; `version` takes its place, a text that you change whenever the numbers change.
         """
-        identity = version or own_code.digest(plugin, plugin.__name__)
-        self.registry.register(plugin, own_code.short(identity))
+        self._register(plugin, version or own_code.digest(plugin, plugin.__name__))
         return plugin
+
+    def _register(self, plugin: type[Plugin], identity: str) -> None:
+        self.registry.register(plugin, own_code.short(identity))
+        if self.engine.processes > 1 or self.engine.scheduler:
+            warnings.warn(
+                f"other processes do not have {plugin.name}, which lives in this session: this "
+                f"process works alone from now on. In a file, named by plugins=[…], all have it.",
+                stacklevel=4,
+            )
+            self.session = Session(replace(self.engine, processes=1, scheduler=None))
 
     def forecast(
         self,

@@ -53,8 +53,8 @@ class Scores(Made):
 
         if not any(path.startswith(f"{GROUP}/") for path, _, _ in self.entry.contents()):
             raise GeobenchError(
-                f"{self.reference} holds no maps: {self.scorer.name} keeps none of single cells, "
-                f"or an earlier version wrote it. Scorers such as crps and bias have maps."
+                f"{self.reference} holds no maps. Ask for them: lab.score(forecast, {{'use': "
+                f"'{self.scorer.name}', 'maps': True}}), if the scorer has a value for each cell."
             )
         return self.to_xarray(GROUP)
 

@@ -76,5 +76,5 @@ def _value(cell: Cell) -> Any:
 def facts(title: str, lines: Mapping[str, Any]) -> View:
     """Return the view of named facts; those that are empty are left out."""
     rows = [Row([Cell(name), Cell(str(text))]) for name, text in lines.items() if text != ""]
-    columns = [Column("", "left"), Column("", "left", wrap=True)]
+    columns = [Column("", "left", key="fact"), Column("", "left", key="value", wrap=True)]
     return View([Table(columns, rows, title)])

@@ -261,8 +261,9 @@ class StudyGraph:
         if any(reference in cell.forecasts for cell in brought):
             return
         label, seed = forecast.record.labels["model"], int(forecast.record.recipe["seed"])
-        taken = {cell.label for cell in self.cells}
-        while label in taken:
+        taken = {(c.label, c.seed) for c in self.cells if isinstance(c, Brought) and c.guest}
+        study = {c.label for c in self.cells if not (isinstance(c, Brought) and c.guest)}
+        while label in study or (label, seed) in taken:
             label += " (guest)"
         self.cells.append(Brought(label, (reference,), seed, guest=True))
 
