@@ -147,7 +147,11 @@ class Board:
         return paired(self.comparison, first, second)
 
     def plot(self, kind: str = "skill_by_lead", **options: Any) -> Any:
-        """Draw it; return the axes. `kind`: skill_by_lead, skill_against_cost or pairwise."""
+        """Draw it; return the axes: see the functions of `geobench.plots`.
+
+        `kind`: skill_by_lead, excess_by_lead, skill_against_cost, pairwise, or a curve of the
+        board's scorers: rank_histogram, reliability, spectra. Options: `score`, `models`, `ax`.
+        """
         from geobench.lab.drawing import plot_board
 
         return plot_board(self, kind, **options)

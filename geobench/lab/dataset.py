@@ -148,7 +148,11 @@ class Dataset(Made):
         return [entry.load() for entry in entries]
 
     def plot(self, kind: str = "state", **options: Any) -> Any:
-        """Draw it with matplotlib; return the axes. `kind`: state, hovmoller or map."""
+        """Draw a trajectory with matplotlib; return the axes: see `geobench.plots.state`.
+
+        A Hovmöller diagram of one grid dim, a map of two. Options: `variable`, `split`,
+        `trajectory`, `time`, `ax`.
+        """
         from geobench.lab.drawing import plot_dataset
 
         return plot_dataset(self, kind, **options)

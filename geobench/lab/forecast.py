@@ -105,7 +105,11 @@ class Forecast(Made):
         self.lab.export(self, path, form)
 
     def plot(self, kind: str = "plume", **options: Any) -> Any:
-        """Draw it; return the axes. `kind`: plume, rank_histogram, reliability or spectra."""
+        """Draw it; return the axes: see the functions of `geobench.plots`.
+
+        `kind`: plume (a fan chart of a site; `init`, `site`, `law`), state (of one `member`),
+        rank_histogram, reliability or spectra, which are scored first.
+        """
         from geobench.lab.drawing import plot_forecast
 
         return plot_forecast(self, kind, **options)

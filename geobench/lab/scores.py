@@ -58,8 +58,12 @@ class Scores(Made):
             )
         return self.to_xarray(GROUP)
 
-    def plot(self, kind: str = "curve", **options: Any) -> Any:
-        """Draw them; return the axes. `kind`: curve (what the scorer shows), or score_map."""
+    def plot(self, kind: str | None = None, **options: Any) -> Any:
+        """Draw them; return the axes: see `geobench.plots.curve` and `geobench.plots.score_map`.
+
+        `kind`: the key of a curve that the scorer declares, or score_map, with `law` the same
+        scores of the true distribution. Default: a map if there is one, else the first curve.
+        """
         from geobench.lab.drawing import plot_scores
 
         return plot_scores(self, kind, **options)
