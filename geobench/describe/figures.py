@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geobench.charts import paper
-from geobench.charts.chart import Axis, Chart, Series, finite
-from geobench.charts.maps import panels, space_time
-from geobench.charts.styles import COLOURS, INK, MATPLOTLIB, Style
+from geobench.plots import paper
+from geobench.plots.chart import Axis, Chart, Series, finite
+from geobench.plots.maps import panels, space_time
+from geobench.plots.styles import COLOURS, INK, MATPLOTLIB, Style
 from geobench.describe.difficulty import CALLED, ENOUGH, RIVALS, SCORES
 from geobench.describe.film import PICTURE
 from geobench.describe.measuring import EDGES, HORIZONS, Description

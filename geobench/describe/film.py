@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geobench.charts.maps import (
+from geobench.plots.maps import (
     ABREAST,
     colours,
     draw_map,
@@ -22,7 +22,7 @@ from geobench.charts.maps import (
     scales,
     space_time,
 )
-from geobench.charts.styles import COLOURS, MATPLOTLIB
+from geobench.plots.styles import COLOURS, MATPLOTLIB
 from geobench.contracts.model import Watch, unwatched
 from geobench.contracts.simulator import Simulator
 from geobench.contracts.state import StateSpec, Variable

@@ -6,10 +6,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from geobench.charts import interactive, paper, svg
-from geobench.charts.chart import Axis, Chart, Figure, Kind, Series, finite, numbers
-from geobench.charts.shades import Shades
-from geobench.charts.styles import COLOURS, INK, Style, styles
+from geobench.plots import interactive, paper, svg
+from geobench.plots.chart import Axis, Chart, Figure, Kind, Series, finite, numbers
+from geobench.plots.shades import Shades
+from geobench.plots.styles import COLOURS, INK, Style, styles
 
 NAMES = ("<fgn> & _$x$", "gencast")
 STYLES = styles(NAMES, [0, 1], NAMES)

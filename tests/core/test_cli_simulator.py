@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from geobench import Dimension, GeobenchError, Law, Noise, StateSpec, Variable
-from geobench.charts import maps
+from geobench.plots import maps
 from geobench.cli import main
 from geobench.contracts.model import unwatched
 from geobench.describe import effort, film, measuring, pages, report, terminal
