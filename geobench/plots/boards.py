@@ -11,7 +11,7 @@ from geobench.board.text import lead_name, title
 from geobench.contracts.scorer import IDEALS
 from geobench.errors import GeobenchError
 from geobench.plots import times
-from geobench.plots.canvas import COLUMN, PAGE, canvas, plain
+from geobench.plots.canvas import COLUMN, PAGE, canvas, name_axes, plain
 from geobench.plots.chart import Chart
 from geobench.plots.drawing import ABOVE, UNDER, draw
 from geobench.plots.figures import COSTS, cost_chart, excess_chart, series_styles, skill_lines
@@ -96,7 +96,9 @@ def pairwise(
     import numpy as np
 
     board = source.board
-    cards = {column: (card, i) for card in scorecards(source) for i, column in enumerate(card.columns)}
+    cards = {
+        column: (card, i) for card in scorecards(source) for i, column in enumerate(card.columns)
+    }
     if score is not None and score not in cards:
         raise GeobenchError(f"no pairs of '{score}'. There are: {', '.join(cards) or 'none'}.")
     if not cards:
@@ -106,7 +108,10 @@ def pairwise(
     lead = times.place(np.array(board.lead_hours) * np.timedelta64(3600, "s"), lead_time)
     rows = range(len(board.rows))
     cells = [
-        [(card.change(column, other, row)[lead], card.clear[column][other][row][lead]) for other in rows]
+        [
+            (card.change(column, other, row)[lead], card.clear[column][other][row][lead])
+            for other in rows
+        ]
         for row in rows
     ]
     wide = len(board.rows) > _FEW
@@ -114,7 +119,7 @@ def pairwise(
     with canvas(ax, **size) as axes:
         _matrix(axes, cells, [title(board, row) for row in rows])
         axes.set_title(f"{name}, {lead_name(board, lead)}", loc="left")
-        axes.set_xlabel("how many per cent the row is better than this model")
+        name_axes(axes, "how many per cent the row is better than this model", "")
         return axes
 
 
@@ -154,7 +159,9 @@ def _column(board: Board, score: str | None) -> int:
     """Return the place of a score that has an excess."""
     names = [column.name for column in board.columns if column.better not in IDEALS]
     if score is not None and score not in names:
-        raise GeobenchError(f"there is no score '{score}' with skill. There are: {', '.join(names)}.")
+        raise GeobenchError(
+            f"there is no score '{score}' with skill. There are: {', '.join(names)}."
+        )
     name = score or board.columns[0].name
     return [column.name for column in board.columns].index(name)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from string import ascii_lowercase
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -15,15 +16,18 @@ if TYPE_CHECKING:
 COLUMN, PAGE = 85 / 25.4, 180 / 25.4
 """Widths of one column and of a whole page of a journal, inches."""
 _HEIGHT = 2.5  # inches, of a plot with a figure of its own
-_LETTERS = 15  # of an axis's name in an inch
+_LETTERS, _LINE = 16, 10  # letters of an axis's name in an inch; points from line to line
 _DPI = 160  # a column is then 535 pixels wide on a screen
 _BELOW = 30  # points from the axes down to a legend: room for ticks and the axis's name
-_LETTER, _SAMPLE = 0.055, 0.45  # inches, of a letter of a legend and of what stands before a name
+_LETTER, _SAMPLE = 0.047, 0.4  # inches, of a letter of a legend and of what stands before a name
+_WIDER = 1.4  # widths of its axes that a legend may take: there is room under their labels, too
 _LONGEST = 40  # letters of a name in a legend
 
 
 @contextmanager
-def canvas(ax: "Axes | None", *, width: float = COLUMN, height: float = _HEIGHT) -> "Iterator[Axes]":
+def canvas(
+    ax: "Axes | None", *, width: float = COLUMN, height: float = _HEIGHT
+) -> "Iterator[Axes]":
     """Yield the axes to draw on; without any, those of a new figure of pyplot.
 
     A new figure, not pyplot's current axes as xarray takes: two plots in one cell of a notebook do
@@ -44,7 +48,7 @@ def canvas(ax: "Axes | None", *, width: float = COLUMN, height: float = _HEIGHT)
 def name_axes(axes: "Axes", across: str, upwards: str) -> None:
     """Name both axes; a name that is longer than its axis takes several lines."""
     figure: Any = axes.get_figure(root=True)
-    box = axes.get_position()
+    box = axes.get_position(original=True)
     width, height = box.width * figure.get_figwidth(), box.height * figure.get_figheight()
     axes.set_xlabel(_wrapped(across, width))
     axes.set_ylabel(_wrapped(upwards, height))
@@ -56,7 +60,8 @@ def _wrapped(name: str, inches: float) -> str:
 
 def letter(axes: "Iterable[Axes]") -> None:
     """Put (a), (b), … before the titles of panels."""
-    for name, panel in zip(ascii_lowercase, axes, strict=False):
+    twice = (first + second for first in ascii_lowercase for second in ascii_lowercase)
+    for name, panel in zip(chain(ascii_lowercase, twice), axes, strict=False):
         title = panel.get_title(loc="left")
         panel.set_title(f"({name}) {title}".rstrip(), loc="left")
 
@@ -68,9 +73,10 @@ def legend_below(axes: "Axes", handles: "Sequence[Artist]") -> None:
     if not handles:
         return
     figure: Any = axes.get_figure(root=True)
-    down = ScaledTranslation(0, -_BELOW / 72, figure.dpi_scale_trans)
+    below = _BELOW + _LINE * axes.get_xlabel().count("\n")
+    down = ScaledTranslation(0, -below / 72, figure.dpi_scale_trans)
     longest = max(len(str(handle.get_label())) for handle in handles)
-    width = axes.get_position().width * figure.get_figwidth()
+    width = _WIDER * axes.get_position(original=True).width * figure.get_figwidth()
     axes.legend(
         handles=list(handles),
         loc="upper center",

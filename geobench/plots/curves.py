@@ -12,13 +12,13 @@ from geobench.board.comparison import Comparison
 from geobench.board.competitor import Competitor
 from geobench.board.families import section
 from geobench.board.model import Board
-from geobench.plots.lead_axis import lead_axis, leads
 from geobench.board.text import headline_leads, lead_name, title
-from geobench.plots.chart import Axis, Chart, Figure, Series, finite
 from geobench.contracts import presentation
 from geobench.contracts.presentation import Curve
 from geobench.contracts.scorer import Scorer
 from geobench.errors import GeobenchError
+from geobench.plots.chart import Axis, Chart, Figure, Series, finite
+from geobench.plots.lead_axis import lead_axis, leads
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,9 +60,7 @@ def over_runs(competitor: Competitor, index: int) -> "xr.Dataset":
     return total / len(runs)
 
 
-def _cells(
-    board: Board, curve: Curve, means: "xr.Dataset"
-) -> Iterator[tuple[str, dict[str, int]]]:
+def _cells(board: Board, curve: Curve, means: "xr.Dataset") -> Iterator[tuple[str, dict[str, int]]]:
     """What to choose: lead times that the ranking shows, by variables and events where several."""
     dims = [dim for dim in curve.over if dim in means.dims]
     for index in itertools.product(*(range(means.sizes[dim]) for dim in dims)):

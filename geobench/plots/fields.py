@@ -5,7 +5,7 @@ Colours are symmetric about a variable's middle. Cells without a value, such as 
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from geobench.contracts.state import TAKEN, Dimension
+from geobench.contracts.state import TAKEN, Dimension, StateSpec
 from geobench.errors import GeobenchError
 from geobench.plots import times
 from geobench.plots.canvas import canvas, name_axes
@@ -86,6 +86,16 @@ def _read(field: "xr.DataArray", source: Any) -> "xr.DataArray":
         loaded = field.load()
     spec = source.spec
     return loaded.where(xr.DataArray(spec.sea, dims=spec.grid_dims)) if spec.land else loaded
+
+
+def of_states(spec: StateSpec, states: Any, days: float) -> "xr.Dataset":
+    """Turn states `(time, channel, *grid)`, so many days apart, into fields; NaN on land."""
+    import numpy as np
+    import xarray as xr
+
+    steps = (np.arange(len(states)) * days * 86400e9).astype("timedelta64[ns]")
+    dataset = spec.dataset(states, ("time",), {"time": steps})
+    return dataset.where(xr.DataArray(spec.sea, dims=spec.grid_dims)) if spec.land else dataset
 
 
 def hovmoller(
@@ -172,7 +182,7 @@ def _image(
     axes.grid(visible=False)
     name_axes(axes, names[1], names[0])
     for axis, dim in zip((axes.yaxis, axes.xaxis), field.dims, strict=True):
-        if _numbers(field, dim)[2]:
+        if coordinates(field, dim)[2]:
             axis.axis_date()
     if colorbar:
         colour_bar(axes, shown, label(field), extend=_extend(values.compressed(), norm))
@@ -181,12 +191,12 @@ def _image(
 def colour_bar(axes: "Axes", shown: "ScalarMappable", name: str, *, extend: str = "both") -> None:
     """Put a colour bar beside axes, as tall as they are."""
     figure: Any = axes.get_figure(root=True)
-    width = axes.get_position().width * figure.get_figwidth()
+    width = axes.get_position(original=True).width * figure.get_figwidth()
     beside = axes.inset_axes((1 + _PAD / width, 0, _BAR / width, 1))
     figure.colorbar(shown, cax=beside, label=name, extend=extend)
 
 
-def _numbers(field: "xr.DataArray", dim: Any) -> tuple[Any, str, bool]:
+def coordinates(field: "xr.DataArray", dim: Any) -> tuple[Any, str, bool]:
     """Coordinates along a dim as numbers, their unit, and whether they are dates."""
     import numpy as np
 
@@ -207,7 +217,7 @@ def _ruler(field: "xr.DataArray", dim: Any) -> tuple[Any, str]:
     """Edges of the cells along a dim, and what to write at the axis."""
     import numpy as np
 
-    centres, unit, _ = _numbers(field, dim)
+    centres, unit, _ = coordinates(field, dim)
     half = np.diff(centres) / 2 if len(centres) > 1 else np.array([0.5])
     middles = centres[:-1] + half if len(centres) > 1 else centres[:0]
     edges = np.concatenate([[centres[0] - half[0]], middles, [centres[-1] + half[-1]]])
@@ -235,7 +245,7 @@ def _aspect(field: "xr.DataArray", down: Any, along: Any) -> float | Literal["au
     if _is_latitude(field, down):
         middle = float(np.abs(field[down].to_numpy()).mean())
         return float(1 / np.cos(np.deg2rad(min(middle, 80.0))))
-    units = [_numbers(field, dim)[1] for dim in (down, along)]
+    units = [coordinates(field, dim)[1] for dim in (down, along)]
     return 1.0 if units[0] == units[1] else "auto"
 
 

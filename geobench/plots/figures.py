@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from geobench.board.comparison import Comparison
-from geobench.plots.lead_axis import lead_axis, leads
 from geobench.board.model import Board, Row
 from geobench.board.text import title, units
-from geobench.plots.chart import Axis, Chart, Figure, Series, finite
-from geobench.plots.styles import Style, styles
 from geobench.contracts.scorer import IDEALS
 from geobench.plots import curves
+from geobench.plots.chart import Axis, Chart, Figure, Series, finite
+from geobench.plots.lead_axis import lead_axis, leads
+from geobench.plots.styles import Style, styles
 from geobench.statistics.estimates import Estimate
 
 RANKING, COST = "ranking", "cost"
@@ -64,6 +64,7 @@ def excess(board: Board) -> Figure | None:
 
 
 def excess_chart(board: Board, index: int) -> Chart:
+    """Excess of a column by lead time; where its interval reaches zero, only its upper end."""
     column, lines = board.columns[index], []
     for row, cells in enumerate(column.cells):
         values = [cell.excess for cell in cells]
@@ -169,6 +170,7 @@ def pareto(board: Board) -> Figure | None:
 
 
 def cost_chart(board: Board, axis: Axis, cost: Callable[[Row], float]) -> Chart:
+    """Mean excess of each row over its cost, for those that have such a cost."""
     points = []
     for index, row in enumerate(board.rows):
         x, excess = cost(row), row.excess

@@ -54,4 +54,3 @@ def save(chart: Chart, styles: Sequence[Style], path: Path, *, title: str = "") 
         axes.patch.set_alpha(0)
         draw(chart, styles, ax=axes, title=title)
         figure.savefig(path, metadata=undated)
-

@@ -1,4 +1,4 @@
-"""Maps of scores: where on the grid is a model bad?"""
+"""Maps of scores: they show where on the grid a model is bad."""
 
 from typing import TYPE_CHECKING, Any
 

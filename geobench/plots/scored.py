@@ -70,8 +70,8 @@ def curve(
 ) -> "Axes":
     """Draw a curve that a scorer declares, by its key; return the axes.
 
-    `lead_time`: such as "3D" or "6h", or a place; default: the middle one. `variable` and other dims
-    of the statistics (`quantile=0.9`) by their labels; default: the first.
+    `lead_time`: such as "3D" or "6h", or a place; default: the middle one. `variable` and other
+    dims of the statistics (`quantile=0.9`) by their labels; default: the first.
     """
     models = _models(source, key)
     declared = models.curve

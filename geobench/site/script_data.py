@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from geobench.board import families
-from geobench.plots.figures import series_styles
-from geobench.plots.lead_axis import leads
 from geobench.board.model import Board, ScoreCell
 from geobench.board.scorecard import Scorecard
 from geobench.board.text import decimals, lead_names
 from geobench.plots import interactive
 from geobench.plots.chart import Figure
+from geobench.plots.figures import series_styles
+from geobench.plots.lead_axis import leads
 from geobench.statistics.estimates import Estimate
 
 

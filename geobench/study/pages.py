@@ -185,4 +185,6 @@ def paper_figures(outcome: compare.Outcome, folder: Path) -> list[Path]:
     """Write figures for papers of all boards into a folder; return the files."""
     from geobench.plots import paper
 
-    return [file for comparison in outcome.comparisons for file in paper.save_all(comparison, folder)]
+    return [
+        file for comparison in outcome.comparisons for file in paper.save_all(comparison, folder)
+    ]

@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from geobench import Dimension, GeobenchError, Law, Noise, StateSpec, Variable
-from geobench.plots import maps
 from geobench.cli import main
 from geobench.contracts.model import unwatched
 from geobench.describe import effort, film, measuring, pages, report, terminal
 from geobench.describe.section import section
+from geobench.plots import maps
 from geobench.registry import Registry
 from geobench.statistics.intervals import Interval
 from geobench.tables.numbers import in_fitting_digits, with_interval
