@@ -50,7 +50,7 @@ def state(
     over = next((dim for dim in ("lead_time", "time", "init_time") if dim in field.dims), "")
     if len(grid) not in (1, 2) or not (over or len(grid) == 2):
         raise GeobenchError(
-            f"a state with the dims {', '.join(map(str, field.dims))} cannot be drawn. Give one or "
+            f"a state with the dims {_names(field)} cannot be drawn. Give one or "
             f"two grid dims; with one, also a dim of time."
         )
     fixed = {dim: i for dim, i in chosen.items() if dim in field.dims and dim != over}
@@ -74,6 +74,10 @@ def _field(
     if variable is not None and variable not in names:
         raise GeobenchError(f"there is no variable '{variable}'. There are: {', '.join(names)}.")
     return opened[variable or names[0]]
+
+
+def _names(field: "xr.DataArray") -> str:
+    return ", ".join(str(dim) for dim in field.dims) or "no dims"
 
 
 def _read(field: "xr.DataArray", source: Any) -> "xr.DataArray":
@@ -117,7 +121,7 @@ def hovmoller(
     if field.ndim != 2 or time is None:
         raise GeobenchError(
             f"a Hovmöller diagram needs one of {', '.join(_TIMES)} and one grid dim; this field "
-            f"has {', '.join(map(str, field.dims)) or 'no dims'}. Select one case with isel."
+            f"has {_names(field)}. Select one case with isel."
         )
     (site,) = (dim for dim in field.dims if dim != time)
     order = (time, site) if time_axis == "y" else (site, time)
@@ -144,8 +148,7 @@ def map(
     """
     if field.ndim != 2:
         raise GeobenchError(
-            f"a map needs two grid dims; this field has "
-            f"{', '.join(str(dim) for dim in field.dims) or 'no dims'}. Select one case with isel."
+            f"a map needs two grid dims; this field has {_names(field)}. Select one case with isel."
         )
     down, along = field.dims
     if _is_latitude(field, along):

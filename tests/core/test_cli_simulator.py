@@ -19,7 +19,7 @@ from geobench.cli import main
 from geobench.contracts.model import unwatched
 from geobench.describe import effort, film, measuring, pages, report, terminal
 from geobench.describe.section import section
-from geobench.plots import maps
+from geobench.plots.fields import norm_of
 from geobench.registry import Registry
 from geobench.statistics.intervals import Interval
 from geobench.tables.numbers import in_fitting_digits, with_interval
@@ -371,12 +371,16 @@ def test_a_strip_of_maps_has_variables_down_and_times_along(
     shown = _square(11)
     film.save(shown, tmp_path / "strip.png")
     (figure,) = figures
-    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
-    assert titles == [f"day {day}" for day in (0, 4, 8, 12, 16, 20)]
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    days = [
+        f"({name}) day {day}" for name, day in zip("abcdef", (0, 4, 8, 12, 16, 20), strict=True)
+    ]
+    assert titles == [*days, *(f"({name})" for name in "ghijkl")]
     times = [(time, channel) for channel in range(2) for time in (0, 2, 4, 6, 8, 10)]
     for image, place in zip(_images(figure), times, strict=True):
         assert np.array_equal(image.compressed(), shown.fields[place].ravel()[:3])  # not the land
-    assert "thickness (h), m" in [axes.get_ylabel() for axes in figure.axes]
+    bars = [bar.get_ylabel() for axes in figure.axes for bar in axes.child_axes]
+    assert bars == ["thickness (h), m", "u"]
 
 
 def test_a_film_of_maps_shows_every_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -395,8 +399,7 @@ def test_a_film_of_maps_shows_every_state(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_colours_are_symmetric_about_zero_or_the_middle() -> None:
-    sea = np.ones(4, dtype=bool)
-    signed, positive = maps.scales(np.array([[[-1, 0, 1, 3], [498, 500, 500, 506]]], "f4"), sea)
+    signed, positive = norm_of([-1.0, 0.0, 1.0, 3.0]), norm_of([498.0, 500.0, 500.0, 506.0])
     assert signed.vmin == -signed.vmax
     assert (positive.vmin + positive.vmax) / 2 == pytest.approx(500)
 
