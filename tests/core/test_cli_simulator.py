@@ -19,6 +19,7 @@ from geobench.cli import main
 from geobench.contracts.model import unwatched
 from geobench.describe import effort, film, measuring, pages, report, terminal
 from geobench.describe.section import section
+from geobench.plots import drawing
 from geobench.plots.fields import norm_of
 from geobench.registry import Registry
 from geobench.statistics.intervals import Interval
@@ -134,12 +135,23 @@ def test_a_report_is_the_same_again(eddies: Path) -> None:
     assert first.stdout == again.stdout != ""
 
 
-def test_a_page_and_a_picture_of_a_file_with_its_own_events(eddies: Path) -> None:
+def test_a_page_and_a_picture_of_a_file_with_its_own_events(
+    eddies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+
+    def spy(chart: Any, *looks: Any, **options: Any) -> Any:
+        drawn.append(options["title"])
+        return draw(chart, *looks, **options)
+
+    draw = drawing.draw  # which figures for papers are drawn with, too
+    monkeypatch.setattr(drawing, "draw", spy)
     page, picture = eddies / "page.md", eddies / "picture.png"
     words = ("simulator", "describe", eddies / "eddies.yaml", "--set", "leads=2")
     html = eddies / "page.html"
     done = _run(eddies, *words, "--plot", picture, "--markdown", page, "--html", html)
     assert done.exit_code == 0, done.output
+    assert drawn[:2] == ["Climatological density", "Autocorrelation"]
     text = page.read_text()
     assert text.startswith("# Eddies | a test\n")
     told_of = f"{eddies}/plugin.py simulator describe {eddies}/eddies.yaml --set leads=2 --plot"
