@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 COLUMN, PAGE = 85 / 25.4, 180 / 25.4
 """Widths of one column and of a whole page of a journal, inches."""
 _HEIGHT = 2.5  # inches, of a plot with a figure of its own
-_LETTERS, _LINE = 16, 10  # letters of an axis's name in an inch; points from line to line
+_LETTERS, _LINE = 17, 10  # letters of an axis's name in an inch; points from line to line
 _DPI = 160  # a column is then 535 pixels wide on a screen
 _BELOW = 30  # points from the axes down to a legend: room for ticks and the axis's name
 _LETTER, _SAMPLE = 0.047, 0.4  # inches, of a letter of a legend and of what stands before a name
+_OVER, _WITHIN = 1.15, 0.85  # lengths of its axis that a name may take, across and upwards
 _WIDER = 1.4  # widths of its axes that a legend may take: there is room under their labels, too
 _LONGEST = 40  # letters of a name in a legend
 
@@ -50,8 +51,8 @@ def name_axes(axes: "Axes", across: str, upwards: str) -> None:
     figure: Any = axes.get_figure(root=True)
     box = axes.get_position(original=True)
     width, height = box.width * figure.get_figwidth(), box.height * figure.get_figheight()
-    axes.set_xlabel(_wrapped(across, width))
-    axes.set_ylabel(_wrapped(upwards, height))
+    axes.set_xlabel(_wrapped(across, _OVER * width))
+    axes.set_ylabel(_wrapped(upwards, _WITHIN * height))
 
 
 def _wrapped(name: str, inches: float) -> str:

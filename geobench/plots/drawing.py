@@ -77,9 +77,9 @@ def _scale(axis: "AxisOfAxes", declared: Axis) -> None:
         def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
             return ticks(vmin, vmax, log=True) if vmin > 0 else []
 
-    (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)(
-        "log" if declared.log else "linear"
-    )
+    axes = axis.axes
+    scale = "log" if declared.log else "linear"
+    (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)(scale)
     if declared.log:
         axis.set_major_locator(Round())
         axis.set_major_formatter(FuncFormatter(lambda value, _: labels([value])[0]))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _WIDE, _NARROW = (0.05, 0.95), (0.25, 0.75)
 _BANDS = ("#e2e4e7", "#c3c7cc")  # of the true distribution: 90 % and 50 %
+_TICKS = 8  # lead times that are written, at most
 _MODEL = Style("", COLOURS[0], "")
 
 
@@ -58,6 +59,8 @@ def plume(
         unit = _leads(drawn)[1]
         name_axes(axes, f"lead time, {unit}" if unit else "lead time", label(drawn))
         axes.margins(x=0.02)
+        ticks = _leads(drawn)[0]
+        axes.set_xticks(ticks[:: -(-len(ticks) // _TICKS)])
         legend_below(axes, handles)
         return axes
 

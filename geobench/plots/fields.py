@@ -3,12 +3,14 @@
 Colours are symmetric about a variable's middle. Cells without a value, such as land, are grey.
 """
 
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from geobench.contracts.state import TAKEN, Dimension, StateSpec
 from geobench.errors import GeobenchError
 from geobench.plots import times
 from geobench.plots.canvas import canvas, name_axes
+from geobench.plots.scales import RAISED
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -209,7 +211,7 @@ def coordinates(field: "xr.DataArray", dim: Any) -> tuple[Any, str, bool]:
     if values.dtype.kind == "M":
         from matplotlib.dates import date2num
 
-        return date2num(values), "", True
+        return date2num(values), "", True  # type: ignore[no-untyped-call]
     unit = unit or str(field[dim].attrs.get("units", ""))
     if unit == "m" and np.ptp(values) > _FAR:
         return values / 1000, "km", False
@@ -237,8 +239,11 @@ def _even(edges: Any) -> bool:
 
 def _is_latitude(field: "xr.DataArray", dim: Any) -> bool:
     attributes = field[dim].attrs if dim in field.coords else {}
-    known = {key: str(attributes.get(key, "")) for key in ("units", "standard_name")}
-    return Dimension.model_construct(name=str(dim), **known).is_latitude
+    units, standard_name = (str(attributes.get(key, "")) for key in ("units", "standard_name"))
+    like = Dimension.model_construct(
+        name=str(dim), size=1, units=units, standard_name=standard_name
+    )
+    return like.is_latitude
 
 
 def _aspect(field: "xr.DataArray", down: Any, along: Any) -> float | Literal["auto"]:
@@ -307,4 +312,9 @@ def label(field: "xr.DataArray") -> str:
     units = str(field.attrs.get("units", ""))
     if long_name and long_name != name:
         name = f"{long_name} ({name})" if len(long_name) < 24 and name else name or long_name
-    return name if units in ("", "1") else f"{name}, {units}"
+    return name if units in ("", "1") else f"{name}, {_raised(units)}"
+
+
+def _raised(units: str) -> str:
+    """Write powers of units raised: m s-1 as m s⁻¹."""
+    return re.sub(r"(?<=[A-Za-z])-?\d\b", lambda power: power[0].translate(RAISED), units)

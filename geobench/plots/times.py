@@ -72,8 +72,8 @@ def place(lead_times: Any, wanted: Any) -> int:
         duration = pd.Timedelta(wanted).to_timedelta64()
     except ValueError:
         duration = None
-    matching = np.flatnonzero(known == duration) if duration is not None else []
-    if not len(matching):
+    matching = [] if duration is None else np.flatnonzero(known == duration).tolist()
+    if not matching:
         raise GeobenchError(
             f"there is no lead time '{wanted}'. There are: "
             f"{', '.join(f'{hour:g}h' for hour in hours(known))}."
