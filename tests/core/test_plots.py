@@ -1,6 +1,8 @@
 """What plots draw is what they were given: checked on the axes."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -363,3 +365,15 @@ def test_a_score_map_of_a_ring_shows_all_lead_times() -> None:
 def test_scores_without_maps_say_how_to_have_them() -> None:
     with pytest.raises(GeobenchError, match=r"no value for each cell. Score with maps: true"):
         plots.score_map(_ranks("fgn", [0.5, 0.5]))
+
+
+def test_the_page_on_plots_runs_and_lists_every_plot() -> None:
+    page = (Path(__file__).parents[2] / "docs/plots.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.S)
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, "docs/plots.md", "exec"), names)
+    assert len(plt.get_fignums()) == 3  # the last draws on the axes that pyplot has
+    listed = set(re.findall(r"^\| `(\w+)` \|", page, re.M))
+    assert listed == set(plots.__all__) - {"Scored", "draw", "letter", "plottable"}
+    assert names["axes"].get_xlabel() == "site, °E"
