@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from geobench.board.model import Board, Row
 from geobench.board.text import (
-    days,
     headline_leads,
+    in_days,
+    lead_name,
     models,
     placing,
     rank,
@@ -38,7 +39,7 @@ def ranking(board: Board) -> Table:
             ),
             (Column("excess", interval=True), [excess_cell(row) for row in board.rows]),
             *(
-                (Column(f"day {days(board.lead_hours[lead])}"), skill_cells(board, lead))
+                (Column(lead_name(board, lead)), skill_cells(board, lead))
                 for lead in headline_leads(board)
             ),
             (Column("parameters"), [count_cell(row.parameters) for row in board.rows]),
@@ -65,8 +66,9 @@ def for_papers(board: Board) -> Table:
 
 
 def _days(board: Board) -> str:
+    named = "day N" if in_days(board.lead_hours) else "N h"
     return (
-        f"day N: skill in {board.columns[0].name}, 0 is {board.baseline}, 1 is the true "
+        f"{named}: skill in {board.columns[0].name}, 0 is {board.baseline}, 1 is the true "
         f"distribution."
     )
 

@@ -14,9 +14,9 @@ from geobench.board import excess
 from geobench.board.comparison import Comparison
 from geobench.board.model import Board
 from geobench.board.sampling import resampled
-from geobench.charts.chart import finite
 from geobench.contracts.scorer import IDEALS
 from geobench.statistics.estimates import LEVEL
+from geobench_catalog.json_values import json_values
 
 if TYPE_CHECKING:
     from geobench.statistics.estimates import Draws
@@ -80,7 +80,7 @@ def _card(comparison: Comparison, index: int, resampling: "Resampling") -> Score
     means, clear = [], []
     for values in scored.values():
         cases = np.stack([part.mean(0) for part in np.split(values, ends)])  # (row, case, lead)
-        means.append([finite(row, digits=7) for row in cases.mean(1)])
+        means.append([json_values(list(row), 7) for row in cases.mean(1)])
         clear.append(_clear(cases, resampling).tolist())
     sign = 1 if scorer.better == "higher" else -1
     return Scorecard(scorer.name, list(scored), sign, means, clear)

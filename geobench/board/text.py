@@ -61,9 +61,20 @@ def units(column: ScoreColumn) -> str:
     return f"units {column.units}" if column.units.startswith("of ") else column.units
 
 
-def days(hours: float) -> str:
-    """Write a lead time in days."""
-    return f"{hours / 24:g}"
+def in_days(hours: Sequence[float]) -> bool:
+    """Whether lead times are written in days: all are whole days."""
+    return all(each % 24 == 0 for each in hours)
+
+
+def lead_names(hours: Sequence[float]) -> list[str]:
+    """Write lead times for headings: day 1, day 3; or 6 h, 12 h where not all are whole days."""
+    whole = in_days(hours)
+    return [f"day {each / 24:g}" if whole else f"{each:g} h" for each in hours]
+
+
+def lead_name(board: Board, lead: int) -> str:
+    """Write a lead time of a board for a heading."""
+    return lead_names(board.lead_hours)[lead]
 
 
 def placing(board: Board) -> str:

@@ -275,12 +275,13 @@ def score(
 
 def _tell_score(made: "Entry") -> None:
     click.echo(made.reference)
+    from geobench.board.text import lead_names
     from geobench.entries.summaries import ScoreSummary
 
     summary = ScoreSummary.of(made)
     for column, values in summary.scores.items():
-        by_lead = zip(summary.lead_hours, values, strict=True)
-        line = "  ".join(f"day {h / 24:g}: {_number(value)}" for h, value in by_lead)
+        by_lead = zip(lead_names(summary.lead_hours), values, strict=True)
+        line = "  ".join(f"{name}: {_number(value)}" for name, value in by_lead)
         click.echo(f"  {column}  {line}")
 
 

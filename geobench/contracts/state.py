@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from torch import Tensor
 
-_TAKEN = ("init_time", "lead_time", "member", "trajectory", "time", "variable", "quantile")
+TAKEN = ("init_time", "lead_time", "member", "trajectory", "time", "variable", "quantile")
+"""Names of dims that are no grid dims."""
 _NORTH = {"degrees_north", "degree_north", "degrees_n", "degree_n", "degreesn", "degreen"}  # CF
 AREA = "cell_area"
 """Name of the coordinate that holds cell areas in a stored dataset, where they are not equal."""
@@ -81,7 +82,7 @@ class StateSpec(Fields):
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         names = [v.name for v in self.variables] + [dim.name for dim in self.dims]
-        taken = _TAKEN if self.areas == "equal" else (*_TAKEN, AREA)
+        taken = TAKEN if self.areas == "equal" else (*TAKEN, AREA)
         if len({*names, *taken}) != len(names) + len(taken):
             raise ValueError(f"names of variables and dims must differ, also from {taken}: {names}")
         cells = math.prod(dim.size for dim in self.dims)

@@ -6,24 +6,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geobench.charts import paper
-from geobench.charts.chart import Axis, Chart, Series, finite
-from geobench.charts.maps import panels, space_time
-from geobench.charts.styles import COLOURS, INK, MATPLOTLIB, Style
+from geobench import plots
 from geobench.describe.difficulty import CALLED, ENOUGH, RIVALS, SCORES
-from geobench.describe.film import PICTURE
+from geobench.describe.film import PICTURE, Shots, draw_maps
 from geobench.describe.measuring import EDGES, HORIZONS, Description
 from geobench.errors import GeobenchError
+from geobench.plots.canvas import PAGE
+from geobench.plots.chart import Axis, Chart, Series, finite
+from geobench.plots.styles import COLOURS, INK, MATPLOTLIB, Style
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import SubFigure
 
 _CALLED = {"gaussian": "Gaussian", "shuffled": "shuffled"}
-_ACROSS = 3  # charts in a row
-_MOST = 4  # series that a legend within the axes has room for
+_ACROSS = 2  # charts in a row
+_CHART, _SAMPLE = 2.4, 2.3  # inches, height of a row of charts and of the sample
 _LINES = [Style("", colour, "") for colour in COLOURS]
-_STD = "climatological std"
+_STD = "climate's sd"
 
 
 def check(path: Path) -> None:
@@ -47,26 +46,19 @@ def picture(description: Description, path: Path | io.BytesIO) -> None:
     drawn = charts(description)
     rows = -(-len(drawn) // _ACROSS)
     with mpl.rc_context(MATPLOTLIB):
-        figure = Figure(figsize=(12.5, 4 + 3.5 * rows), layout="constrained", dpi=110)
-        figure.suptitle(description.title or description.name, x=0.01, ha="left", fontweight="bold")
-        heights = (0.875 * rows, 1)
-        upper, lower = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)[:, 0]
-        for number, (title, chart, styles) in enumerate(drawn, 1):
-            axes = upper.add_subplot(rows, _ACROSS, number)
-            paper.draw(axes, chart, styles, title)
-            _legend(axes, chart)
-        _sample(lower, description)
-        figure.savefig(path)
-
-
-def _legend(axes: "Axes", chart: Chart) -> None:
-    """Name the series, where there are several: within the axes, or below where they are many."""
-    if len(chart.series) > _MOST:
-        axes.legend(
-            frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.45, -0.16)
+        height = _CHART * rows + _SAMPLE
+        figure = Figure(figsize=(PAGE, height), layout="constrained", dpi=160)
+        figure.suptitle(
+            description.title or description.name, x=0.01, ha="left", fontweight="bold", fontsize=9
         )
-    elif len(chart.series) > 1:
-        axes.legend(frameon=False)
+        heights = (_CHART * rows, _SAMPLE)
+        upper, lower = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)[:, 0]
+        panels = upper.subplots(rows, _ACROSS)
+        for axes, (title, chart, styles) in zip(panels.flat, drawn, strict=True):
+            plots.draw(chart, styles, ax=axes, title=title)
+        _sample(lower, description)
+        plots.letter([*panels.flat, *(axes for axes in lower.axes if axes.axison)])
+        figure.savefig(path)
 
 
 def charts(description: Description) -> list[tuple[str, Chart, list[Style]]]:
@@ -74,7 +66,7 @@ def charts(description: Description) -> list[tuple[str, Chart, list[Style]]]:
     return [
         ("Climatological density", _density(description), _LINES),
         ("Autocorrelation", _autocorrelation(description), _LINES),
-        ("Spread of the law (band: 80 % of inits)", _spread(description), _LINES),
+        ("Spread (band: 80 % of inits)", _spread(description), _LINES),
         ("Small errors, same noise", _growth(description), [_LINES[1], Style("", INK, "", "--")]),
         ("Lyapunov exponents", _exponents(description), [Style("", COLOURS[2])]),
         ("What part of the law is missed", _difficulty(description), _rivals()),
@@ -89,7 +81,7 @@ def _density(description: Description) -> Chart:
         lines.append(Series(variable.name, index % len(COLOURS), centres.tolist(), finite(seen)))
     normal = np.exp(-(centres**2) / 2) / np.sqrt(2 * np.pi)
     lines.append(Series("normal", None, centres.tolist(), finite(normal)))
-    x, y = Axis("anomaly", "standard deviations"), Axis("", log=True, low=1e-6, high=1)
+    x, y = Axis("anomaly", "standard deviations"), Axis("density", log=True, low=1e-6, high=1)
     return Chart(x, y, lines)
 
 
@@ -101,7 +93,9 @@ def _autocorrelation(description: Description) -> Chart:
         )
         for index, variable in enumerate(description.spec.variables)
     ]
-    return Chart(Axis("lag", "days"), Axis(""), lines, guides=[(float(np.exp(-1)), "1/e")])
+    return Chart(
+        Axis("lag", "days"), Axis("autocorrelation"), lines, guides=[(float(np.exp(-1)), "1/e")]
+    )
 
 
 def _spread(description: Description) -> Chart:
@@ -117,7 +111,9 @@ def _spread(description: Description) -> Chart:
             f"{100 * share:g} % on day {reached.value * description.days:.3g}" if reached else ""
         )
         guides.append((share, words))
-    return Chart(Axis("lead", "days", low=0), Axis(_STD, low=0), [line], guides=guides)
+    return Chart(
+        Axis("lead time", "days", low=0), Axis("spread", _STD, low=0), [line], guides=guides
+    )
 
 
 def _growth(description: Description) -> Chart:
@@ -137,7 +133,7 @@ def _growth(description: Description) -> Chart:
         steps = np.array([first, last])
         line = typical[first] * np.exp(rate * (steps - first))
         lines.append(Series("rate measured", 1, (steps * description.days).tolist(), finite(line)))
-    y = Axis(_STD, log=True, low=max(1e-12, float(typical.min()) / 3), high=3)
+    y = Axis("error", _STD, log=True, low=max(1e-12, float(typical.min()) / 3), high=3)
     return Chart(Axis("time", "days"), y, lines)
 
 
@@ -146,7 +142,7 @@ def _exponents(description: Description) -> Chart:
     numbers = list(range(1, len(values) + 1))
     line = Series("", 0, numbers, finite(values), finite(values - errors), finite(values + errors))
     x = Axis("number", ticks=numbers[:: -(-len(numbers) // 10)])
-    return Chart(x, Axis("exponent", "per day"), [line], guides=[(0.0, "")])
+    return Chart(x, Axis("Lyapunov exponent", "per day"), [line], guides=[(0.0, "")])
 
 
 def _rivals() -> list[Style]:
@@ -171,17 +167,16 @@ def _difficulty(description: Description) -> Chart:
             lines.append(Series(name, style, days, values, low, high))
     guides = [(0.0, ""), (100 * ENOUGH, "")]
     y = Axis("loss", "% of the truth's score")
-    return Chart(Axis("lead", "days", ticks=days), y, lines, guides=guides)
+    return Chart(Axis("lead time", "days", ticks=days), y, lines, guides=guides)
 
 
-def _sample(figure: "Figure", description: Description) -> None:
-    if len(description.spec.dims) == 1:
-        space_time(
-            figure,
-            description.sample.numpy(),
-            description.spec,
-            description.days,
-            "A sample of the climate",
-        )
-    else:
-        panels(figure, description.sample.numpy(), description.spec, "A state of the climate")
+def _sample(figure: "SubFigure", description: Description) -> None:
+    """Draw a trajectory of one grid dim, or a state of two."""
+    spec, days = description.spec, description.days
+    shown = Shots(description.sample.numpy(), spec, days, "")
+    if len(spec.dims) == 2:
+        draw_maps(figure, shown, -1)
+        return
+    panels = figure.subplots(1, len(spec.variables), squeeze=False)[0]
+    for axes, field in zip(panels, shown.by_variable(), strict=True):
+        plots.hovmoller(field, ax=axes, time_axis="x", title="A sample of the climate")

@@ -6,36 +6,32 @@ same in every frame.
 
 import math
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geobench.charts.maps import (
-    ABREAST,
-    colours,
-    draw_map,
-    label,
-    panels,
-    ruler,
-    scales,
-    space_time,
-)
-from geobench.charts.styles import COLOURS, MATPLOTLIB
+from geobench import plots
 from geobench.contracts.model import Watch, unwatched
 from geobench.contracts.simulator import Simulator
 from geobench.contracts.state import StateSpec, Variable
 from geobench.errors import GeobenchError
+from geobench.plots.canvas import COLUMN, PAGE
+from geobench.plots.fields import coordinates, label, norm_of, of_states
+from geobench.plots.styles import COLOURS, MATPLOTLIB
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, FigureBase
 
     from geobench.twin.dataset import Dataset
 
     Fields = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
+ABREAST = 3  # maps side by side
 _STRIP = 6  # maps in a strip of pictures
 FILM, PICTURE = (".gif", ".mp4"), (".png", ".svg", ".pdf")
 
@@ -50,6 +46,10 @@ class Shots:
     title: str
     frames: int = 120
     rate: int = 10
+
+    def by_variable(self) -> "list[xr.DataArray]":
+        """Fields `(time, *grid)` of each variable; NaN on land."""
+        return list(of_states(self.spec, self.fields, self.days).data_vars.values())
 
 
 def shots(test: "xr.Dataset", simulator: Simulator, title: str) -> Shots:
@@ -130,39 +130,59 @@ def save(shown: Shots, path: Path) -> None:
 def _figure(width: float, height: float) -> "Figure":
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained", dpi=110)
+    return Figure(figsize=(width, height), layout="constrained", dpi=160)
 
 
 def _strip(shown: Shots, path: Path) -> None:
+    """Hovmöller diagrams of one grid dim, side by side; or maps, variables down and times along."""
     if len(shown.spec.dims) == 1:
-        wide = min(16.0, 5 + len(shown.fields) / 20)
-        figure = _figure(wide * len(shown.spec.variables) ** 0.5, 3.8)
-        space_time(figure, shown.fields, shown.spec, shown.days, shown.title)
+        count = len(shown.spec.variables)
+        figure = _figure(min(2 * PAGE, max(COLUMN * count, 3 + len(shown.fields) / 40)), 2.6)
+        panels = figure.subplots(1, count, squeeze=False)[0]
+        for axes, field in zip(panels, shown.by_variable(), strict=True):
+            plots.hovmoller(field, ax=axes, time_axis="x")
+        _head(figure, shown.title, panels)
     else:
         figure = _map_strip(shown)
     figure.savefig(path)
 
 
 def _map_strip(shown: Shots) -> "Figure":
-    """Variables down, times along."""
     count = len(shown.spec.variables)
     times = np.unique(np.linspace(0, len(shown.fields) - 1, _STRIP).round().astype(int))
-    norms = scales(shown.fields, shown.spec.sea)
-    figure = _figure(2.5 * len(times) + 1.2, 2.5 * count + 0.6)
+    size = _panel(shown.spec, 1.4)
+    figure = _figure(1.4 * len(times) + 1.1, (size + 0.3) * count + 0.6)
     grid = figure.subplots(count, len(times), squeeze=False)
-    for channel, variable in enumerate(shown.spec.variables):
+    for row, field in enumerate(shown.by_variable()):
+        norm = norm_of(field.to_numpy()[np.isfinite(field)])
         for column, time in enumerate(times):
-            field = shown.fields[time, channel]
-            axes = grid[channel, column]
-            image = draw_map(axes, field, shown.spec, norms[channel], first=column == 0)
-            if channel < count - 1:
+            axes = grid[row, column]
+            last = column == len(times) - 1
+            plots.map(
+                field[time], ax=axes, norm=norm, colorbar=last, title=None if row == 0 else ""
+            )
+            if row < count - 1:
                 axes.set_xlabel("")
                 axes.tick_params(labelbottom=False)
-            if channel == 0:
-                axes.set_title(f"day {time * shown.days:g}", fontsize=10)
-        figure.colorbar(image, ax=grid[channel], label=label(variable), extend="both", pad=0.01)
-    figure.suptitle(shown.title, x=0.01, ha="left", fontweight="bold", fontsize=11)
+            if column:
+                axes.set_ylabel("")
+                axes.tick_params(labelleft=False)
+    _head(figure, shown.title, grid.flat)
     return figure
+
+
+def _panel(spec: StateSpec, width: float) -> float:
+    """Height of a map that is so wide, inches."""
+    high, wide = (dim.size * dim.spacing for dim in spec.dims)
+    return width * min(3.0, max(1 / 3, high / wide))
+
+
+def _head(figure: "Figure", title: str, panels: "Iterable[Axes]") -> None:
+    """Write the title; give letters to several panels."""
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=9)
+    several = list(panels)
+    if len(several) > 1:
+        plots.letter(several)
 
 
 def _film(shown: Shots, path: Path) -> None:
@@ -178,57 +198,68 @@ def _film(shown: Shots, path: Path) -> None:
 
 def _line_film(shown: Shots) -> "tuple[Figure, Any]":
     """The state as a line, above the diagram that it draws."""
-    count, dim = len(shown.spec.variables), shown.spec.dims[0]
-    norms = scales(shown.fields, shown.spec.sea)
-    figure = _figure(6.4 * count**0.5, 6.4)
-    grid = figure.subplots(2, count, squeeze=False, height_ratios=(1, 1.4), sharex="col")
-    name, spacing = ruler(dim)
-    positions = np.arange(dim.size) * spacing
+    count, fields = len(shown.spec.variables), shown.by_variable()
+    figure = _figure(COLUMN * count, 4.4)
+    grid = figure.subplots(2, count, squeeze=False, height_ratios=(1, 1.6), sharex="col")
     lines, images = [], []
-    for channel, variable in enumerate(shown.spec.variables):
-        above, below = grid[:, channel]
-        (line,) = above.plot(positions, shown.fields[0, channel], color=COLOURS[0], marker=".")
-        above.set_ylim(norms[channel].vmin, norms[channel].vmax)
-        above.set_ylabel(label(variable))
-        image = below.imshow(
-            np.full((len(shown.fields), dim.size), np.nan),
-            cmap=colours(norms[channel]),
-            norm=norms[channel],
-            aspect="auto",
-            interpolation="nearest",
-            extent=(-0.5 * spacing, (dim.size - 0.5) * spacing, len(shown.fields) * shown.days, 0),
+    for (above, below), field in zip(grid.T, fields, strict=True):
+        norm = norm_of(field.to_numpy())
+        (line,) = above.plot(
+            coordinates(field, field.dims[1])[0], field[0], color=COLOURS[0], marker="."
         )
-        below.grid(visible=False)
-        below.set_xlabel(name)
-        below.set_ylabel("time, days")
-        figure.colorbar(image, ax=below, label=label(variable), extend="both", pad=0.01)
+        above.set_ylim(norm.vmin, norm.vmax)
+        above.set_ylabel(label(field))
+        plots.hovmoller(field, ax=below, norm=norm)
         lines.append(line)
-        images.append(image)
+        images.append(below.get_images()[0])
 
     def update(time: int) -> None:
-        _head(figure, shown, time)
+        _at(figure, shown, time)
         so_far = np.arange(len(shown.fields))[:, None] <= time
-        for channel, (line, image) in enumerate(zip(lines, images, strict=True)):
-            line.set_ydata(shown.fields[time, channel])
-            image.set_data(np.where(so_far, shown.fields[:, channel], np.nan))
+        for line, image, field in zip(lines, images, fields, strict=True):
+            line.set_ydata(field[time])
+            image.set_data(np.where(so_far, field, np.nan))
 
     return figure, update
 
 
 def _map_film(shown: Shots) -> "tuple[Figure, Any]":
-    count = len(shown.spec.variables)
-    width, height = min(count, ABREAST), -(-count // ABREAST)
-    figure = _figure(4.1 * width + 0.3, 3.5 * height + 0.4)
-    images = panels(figure, shown.fields, shown.spec, "")
+    """Maps of all variables, side by side."""
+    fields = shown.by_variable()
+    figure = maps(shown, 0)
+    images = [axes.get_images()[0] for axes in figure.axes if axes.get_images()]
 
     def update(time: int) -> None:
-        _head(figure, shown, time)
-        for channel, image in enumerate(images):
-            image.set_data(np.where(shown.spec.sea, shown.fields[time, channel], np.nan))
+        _at(figure, shown, time)
+        for image, field in zip(images, fields, strict=True):
+            image.set_data(np.ma.masked_invalid(field[time]))
 
     return figure, update
 
 
-def _head(figure: "Figure", shown: Shots, time: int) -> None:
+def maps(shown: Shots, time: int) -> "Figure":
+    """Draw a map of each variable at one time, in the colours of all times."""
+    count = len(shown.spec.variables)
+    width, height = min(count, ABREAST), -(-count // ABREAST)
+    figure = _figure(2.5 * width, (_panel(shown.spec, 1.6) + 0.7) * height + 0.3)
+    draw_maps(figure, shown, time)
+    plots.letter(figure.axes[:count])
+    return figure
+
+
+def draw_maps(figure: "FigureBase", shown: Shots, time: int) -> None:
+    """Draw them into a figure, or a part of one."""
+    count = len(shown.spec.variables)
+    grid = figure.subplots(-(-count // ABREAST), min(count, ABREAST), squeeze=False)
+    for axes, field in zip(grid.flat, shown.by_variable(), strict=False):
+        norm = norm_of(field.to_numpy()[np.isfinite(field)])
+        plots.map(field[time], ax=axes, norm=norm, title="")
+    for axes in grid.flat[count:]:
+        axes.set_axis_off()
+    for axes in grid[:, 1:].flat:
+        axes.set_ylabel("")
+
+
+def _at(figure: "Figure", shown: Shots, time: int) -> None:
     text = f"{shown.title}, day {time * shown.days:g}"
-    figure.suptitle(text, x=0.01, ha="left", fontweight="bold", fontsize=11)
+    figure.suptitle(text, x=0.01, ha="left", fontweight="bold", fontsize=9)

@@ -12,13 +12,13 @@ from typing import Any
 
 from geobench.board import families, scorecard
 from geobench.board.comparison import Comparison
-from geobench.board.figures import figures, series_styles
 from geobench.board.model import Board
 from geobench.board.slugs import slug
 from geobench.board.soundness import all_sound
 from geobench.board.text import seeds
-from geobench.charts import svg
-from geobench.charts.chart import Figure, numbers
+from geobench.plots import svg
+from geobench.plots.chart import Figure, numbers
+from geobench.plots.figures import figures, series_styles
 from geobench.site import lineage, overview, ranking_tables, score_tables
 from geobench.site.member_pictures import Picture, Scene, scenes
 from geobench.site.overview import Overview

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from geobench.board.comparison import Comparison
-from geobench.board.text import title
+from geobench.board.text import lead_name, lead_names, title
 from geobench.twin.cases import member_counts
 
 if TYPE_CHECKING:
@@ -98,9 +98,9 @@ def _of_init(
             truth = outcome[variable.name].isel(at).expand_dims("member")
             cases: list[tuple[str, int | None, xr.DataArray]] = [("truth", None, truth)]
             cases += [(name, row, data[variable.name].isel(at)) for name, row, data in sources]
-            day = "" if lead is None else f", day {comparison.board.lead_hours[lead] / 24:g}"
+            when = "" if lead is None else f", {lead_name(comparison.board, lead)}"
             yield _scene(
-                comparison, variable, f"init {init + 1}{day}", f"{init}-{lead or 0}", cases
+                comparison, variable, f"init {init + 1}{when}", f"{init}-{lead or 0}", cases
             )
 
 
@@ -135,12 +135,11 @@ def _scene(
     bar = Picture(
         f"{key}-{channel}-scale.png", _png([np.linspace(*norm, 128)[None]], norm), "colour scale"
     )
-    last = comparison.board.lead_hours[-1] / 24
-    first_day = comparison.board.lead_hours[0] / 24
+    names = lead_names(comparison.board.lead_hours)
     return Scene(
         when if len(comparison.spec.variables) == 1 else f"{name}{when}",
         f"{dims[-1].name} →",
-        f"day {first_day:g} to {last:g} ↓" if hovmoeller else f"{dims[0].name} ↑",
+        f"{names[0]} to {names[-1]} ↓" if hovmoeller else f"{dims[0].name} ↑",
         f"{norm[0]:.3g}".replace("-", "−"),
         f"{norm[1]:.3g}".replace("-", "−"),
         f"{variable.name}{'' if variable.units in ('', '1') else f', {variable.units}'}",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from geobench.board.model import Board, Row
 from geobench.board.ranking import excess_cell, member_cell, rank_range_cell, skill_cells
-from geobench.board.text import days, headline_leads, rank, remarks, seed_sd, seeds
+from geobench.board.text import headline_leads, lead_name, rank, remarks, seed_sd, seeds
 from geobench.site.page import Links
 from geobench.site.rendering import LogScale, p_value, render
 from geobench.statistics.seeds import Summary
@@ -35,7 +35,7 @@ def ranking(board: Board, entries: Sequence[str], links: Links) -> Table:
     first, scale = board.columns[0].name, LogScale(board)
     skills = [
         (
-            Column("Skill", note=f"{first}, day {days(board.lead_hours[lead])}"),
+            Column("Skill", note=f"{first}, {lead_name(board, lead)}"),
             _without_marks(skill_cells(board, lead)),
         )
         for lead in headline_leads(board)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from geobench.board.model import Board
 from geobench.board.slugs import slug
-from geobench.board.text import days, rank_range, remarks, seeds
+from geobench.board.text import lead_names, rank_range, remarks, seeds
 from geobench.tables.numbers import number, with_interval
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def environment() -> Any:
         "rank_range": rank_range,
         "remarks": remarks,
         "seeds": seeds,
-        "days": days,
+        "lead_names": lead_names,
         "slug": slug,
         "with_code": with_code,
     }

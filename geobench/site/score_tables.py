@@ -6,7 +6,7 @@ from dataclasses import replace
 from geobench.board.families import Group, best
 from geobench.board.model import Board, ScoreCell, ScoreColumn
 from geobench.board.scorecard import Scorecard
-from geobench.board.text import days, decimals, title, units
+from geobench.board.text import decimals, lead_name, lead_names, title, units
 from geobench.site.ranking_tables import short_name, with_rows
 from geobench.tables.numbers import interval_cell, number
 from geobench.tables.table import Cell, Column, Mark, Row, Table
@@ -43,10 +43,10 @@ def of_group(
         )
     names = [short_name(board, index, always=False) for index in range(len(board.rows))]
     caption = Markup(
-        "{} at <span data-lead-name>day {}</span>: <span data-view-name>score</span>, with 95 % "
+        "{} at <span data-lead-name>{}</span>: <span data-view-name>score</span>, with 95 % "
         "interval. Bold: the best value of a model, whether or not it differs significantly from "
         "others. * knows the true distribution."
-    ).format(group.title, days(board.lead_hours[lead]))
+    ).format(group.title, lead_name(board, lead))
     table = Table.of_columns([(Column("Model", "left"), names), *columns], caption)
     return with_rows(table, range(len(board.rows)), board)
 
@@ -96,7 +96,7 @@ def scorecard(board: Board, card: Scorecard, reference: int) -> Table:
     caption = Markup(
         "<span data-card-score>{}</span> against <bdi data-card-reference>{}</bdi>, per cent"
     ).format(", ".join(card.columns), title(board, reference))
-    leads = [Column(f"day {days(hours)}") for hours in board.lead_hours]
+    leads = [Column(name) for name in lead_names(board.lead_hours)]
     return Table([Column("Model", "left"), Column("Score", "left"), *leads], rows, caption)
 
 
@@ -124,7 +124,7 @@ def every_lead(board: Board, column: ScoreColumn) -> Table:
         )
         for index, cells in enumerate(column.cells)
     ]
-    leads = [Column(f"day {days(hours)}") for hours in board.lead_hours]
+    leads = [Column(name) for name in lead_names(board.lead_hours)]
     columns = [Column("Model", "left"), Column("Shown", "left"), *leads]
     return Table(columns, rows, f"{column.name} by lead time")
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from geobench.board import families
-from geobench.board.figures import series_styles
-from geobench.board.lead_axis import lead_days
 from geobench.board.model import Board, ScoreCell
 from geobench.board.scorecard import Scorecard
-from geobench.board.text import decimals
-from geobench.charts import interactive
-from geobench.charts.chart import Figure
+from geobench.board.text import decimals, lead_names
+from geobench.plots import interactive
+from geobench.plots.chart import Figure
+from geobench.plots.figures import series_styles
+from geobench.plots.lead_axis import leads
 from geobench.statistics.estimates import Estimate
 
 
@@ -21,7 +21,8 @@ def data(board: Board, figures: Sequence[Figure], cards: Sequence[Scorecard]) ->
     return {
         "styles": [interactive.style(style) for style in styles],
         "rows": [{"label": row.label, "seed": row.seed} for row in board.rows],
-        "days": lead_days(board),
+        "leads": leads(board.lead_hours),
+        "leadNames": lead_names(board.lead_hours),
         "figures": {figure.key: interactive.figure(figure, styles) for figure in figures},
         "cards": [_card(card) for card in cards],
         "columns": [_column(board, index) for index in range(len(board.columns))],

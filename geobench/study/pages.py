@@ -183,6 +183,8 @@ def in_one_file(outcome: compare.Outcome, name: str, title: str) -> str:
 
 def paper_figures(outcome: compare.Outcome, folder: Path) -> list[Path]:
     """Write figures for papers of all boards into a folder; return the files."""
-    from geobench.board import paper_figures as figures
+    from geobench.plots import paper
 
-    return [file for comparison in outcome.comparisons for file in figures.save(comparison, folder)]
+    return [
+        file for comparison in outcome.comparisons for file in paper.save_all(comparison, folder)
+    ]

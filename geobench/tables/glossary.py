@@ -13,6 +13,7 @@ SOURCE = Path(__file__).parent / "glossary.md"
 
 _OTHER_HEADINGS = {
     "day": "lead time",
+    "h": "lead time",
     "log scale": "excess",
     "ms/member": "member",
     "now": "change",
@@ -65,5 +66,5 @@ def anchor(word: str) -> str:
 
 def word_of(heading: str) -> str:
     """Return the word of the glossary that a heading of a table stands for."""
-    word = re.sub(r" ?\(.*|,.*| \d.*", "", heading).lower()
+    word = re.sub(r" ?\(.*|,.*| \d.*|^[\d.]+ (?=h$)", "", heading).lower()
     return _OTHER_HEADINGS.get(word, word)

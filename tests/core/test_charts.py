@@ -6,10 +6,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from geobench.charts import interactive, paper, svg
-from geobench.charts.chart import Axis, Chart, Figure, Kind, Series, finite, numbers
-from geobench.charts.shades import Shades
-from geobench.charts.styles import COLOURS, INK, Style, styles
+from geobench.plots import interactive, paper, svg
+from geobench.plots.chart import Axis, Chart, Figure, Kind, Series, finite, numbers
+from geobench.plots.shades import Shades
+from geobench.plots.styles import COLOURS, INK, Style, styles
 
 NAMES = ("<fgn> & _$x$", "gencast")
 STYLES = styles(NAMES, [0, 1], NAMES)
@@ -138,8 +138,8 @@ def test_models_have_colours_and_markers_and_seeds_have_lines() -> None:
     own = styles(["a", "a", "b"], [0, 1, 0], ["a0", "a1", "b0"])
     assert own[0].colour == own[1].colour != own[2].colour
     assert own[0].dash == own[2].dash != own[1].dash
-    many = styles([str(n) for n in range(2 * len(COLOURS))], [0] * 14, [""] * 14)
-    assert len({(style.colour, style.marker, style.dash) for style in many}) == 14
+    many = styles([str(n) for n in range(2 * len(COLOURS))], [0] * 12, [""] * 12)
+    assert len({(style.colour, style.marker, style.dash) for style in many}) == 12
 
 
 def test_the_numbers_of_a_chart_are_a_table() -> None:

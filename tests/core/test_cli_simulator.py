@@ -15,11 +15,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from geobench import Dimension, GeobenchError, Law, Noise, StateSpec, Variable
-from geobench.charts import maps
 from geobench.cli import main
 from geobench.contracts.model import unwatched
 from geobench.describe import effort, film, measuring, pages, report, terminal
 from geobench.describe.section import section
+from geobench.plots import drawing
+from geobench.plots.fields import norm_of
 from geobench.registry import Registry
 from geobench.statistics.intervals import Interval
 from geobench.tables.numbers import in_fitting_digits, with_interval
@@ -134,12 +135,23 @@ def test_a_report_is_the_same_again(eddies: Path) -> None:
     assert first.stdout == again.stdout != ""
 
 
-def test_a_page_and_a_picture_of_a_file_with_its_own_events(eddies: Path) -> None:
+def test_a_page_and_a_picture_of_a_file_with_its_own_events(
+    eddies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+
+    def spy(chart: Any, *looks: Any, **options: Any) -> Any:
+        drawn.append(options["title"])
+        return draw(chart, *looks, **options)
+
+    draw = drawing.draw  # which figures for papers are drawn with, too
+    monkeypatch.setattr(drawing, "draw", spy)
     page, picture = eddies / "page.md", eddies / "picture.png"
     words = ("simulator", "describe", eddies / "eddies.yaml", "--set", "leads=2")
     html = eddies / "page.html"
     done = _run(eddies, *words, "--plot", picture, "--markdown", page, "--html", html)
     assert done.exit_code == 0, done.output
+    assert drawn[:2] == ["Climatological density", "Autocorrelation"]
     text = page.read_text()
     assert text.startswith("# Eddies | a test\n")
     told_of = f"{eddies}/plugin.py simulator describe {eddies}/eddies.yaml --set leads=2 --plot"
@@ -371,12 +383,16 @@ def test_a_strip_of_maps_has_variables_down_and_times_along(
     shown = _square(11)
     film.save(shown, tmp_path / "strip.png")
     (figure,) = figures
-    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
-    assert titles == [f"day {day}" for day in (0, 4, 8, 12, 16, 20)]
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    days = [
+        f"({name}) day {day}" for name, day in zip("abcdef", (0, 4, 8, 12, 16, 20), strict=True)
+    ]
+    assert titles == [*days, *(f"({name})" for name in "ghijkl")]
     times = [(time, channel) for channel in range(2) for time in (0, 2, 4, 6, 8, 10)]
     for image, place in zip(_images(figure), times, strict=True):
         assert np.array_equal(image.compressed(), shown.fields[place].ravel()[:3])  # not the land
-    assert "thickness (h), m" in [axes.get_ylabel() for axes in figure.axes]
+    bars = [bar.get_ylabel() for axes in figure.axes for bar in axes.child_axes]
+    assert bars == ["thickness (h), m", "u"]
 
 
 def test_a_film_of_maps_shows_every_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -395,8 +411,7 @@ def test_a_film_of_maps_shows_every_state(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_colours_are_symmetric_about_zero_or_the_middle() -> None:
-    sea = np.ones(4, dtype=bool)
-    signed, positive = maps.scales(np.array([[[-1, 0, 1, 3], [498, 500, 500, 506]]], "f4"), sea)
+    signed, positive = norm_of([-1.0, 0.0, 1.0, 3.0]), norm_of([498.0, 500.0, 500.0, 506.0])
     assert signed.vmin == -signed.vmax
     assert (positive.vmin + positive.vmax) / 2 == pytest.approx(500)
 

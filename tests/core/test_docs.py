@@ -24,6 +24,7 @@ PAGES = {
         "docs/leaderboard.md",
         "docs/models.md",
         "docs/training.md",
+        "docs/plots.md",
     )
 }
 

@@ -10,11 +10,12 @@ import pytest
 import xarray as xr
 
 from geobench import scoring
-from geobench.board import figures, model, notes, placing, sampling, score_columns
+from geobench.board import model, notes, placing, sampling, score_columns
 from geobench.board.ranking import ranking
-from geobench.charts.chart import Axis, Chart, Figure, Series
 from geobench.contracts import scorer
 from geobench.contracts.scorer import Orientation
+from geobench.plots import figures
+from geobench.plots.chart import Axis, Chart, Figure, Series
 from geobench.registry import Registry
 from geobench.site import ranking_tables
 from geobench.site.board_pages import Shown, board_pages

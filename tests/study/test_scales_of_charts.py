@@ -2,7 +2,7 @@
 
 import pytest
 
-from geobench.charts.scales import Scale, labels, limits, ticks
+from geobench.plots.scales import Scale, labels, limits, ticks
 
 
 def test_numbers_are_at_their_places() -> None:

@@ -608,9 +608,9 @@ def test_the_skill_is_a_heat_map_that_says_its_numbers(page: Any, site: Path) ->
 
 @pytest.mark.parametrize("kind", ["lines", "bars"])
 def test_the_script_draws_bars_and_bands(page: Any, tmp_path: Path, kind: Any) -> None:
-    from geobench.charts import interactive
-    from geobench.charts.chart import Axis, Chart, Series
-    from geobench.charts.styles import styles
+    from geobench.plots import interactive
+    from geobench.plots.chart import Axis, Chart, Series
+    from geobench.plots.styles import styles
     from geobench.site.build import ASSETS
     from geobench.tables.json import in_page
 

@@ -20,11 +20,11 @@ const start = (root) => {
     if (what === "skill") return { row, y: each.map(([value]) => value) };
     const clear = ([, low]) => what === "score" || (low !== null && low > 0);
     const drawn = (end) => each.map((own) => (clear(own) ? own[end] : null));
-    const most = each.flatMap((own, lead) => (!clear(own) && own[1] !== null && own[2] > 0 ? [[data.days[lead], own[2]]] : []));
+    const most = each.flatMap((own, lead) => (!clear(own) && own[1] !== null && own[2] > 0 ? [[data.leads[lead], own[2]]] : []));
     return { row, y: drawn(0), low: drawn(1), high: drawn(2), most };
   });
   for (const { variants } of Object.values(data.figures)) for (const { chart } of variants) {
-    if (chart.cells) Object.assign(chart, { series: ofCells(chart.cells), along: data.days });
+    if (chart.cells) Object.assign(chart, { series: ofCells(chart.cells), along: data.leads });
     geobenchCharts.unpack(chart, data.styles);
   }
 
@@ -108,7 +108,7 @@ const start = (root) => {
   // -- what tables of scores show
   const fill = () => {
     const lead = Number(one("lead").value), view = Number(one("view").value);
-    const name = `day ${data.days[lead]}`;
+    const name = data.leadNames[lead];
     all("[data-lead-name]").forEach((each) => { each.textContent = name; });
     all("[data-view-name]").forEach((each) => { each.textContent = one("view").selectedOptions[0].textContent; });
     for (const cell of all("td[data-column]")) {
@@ -139,7 +139,7 @@ const start = (root) => {
       const means = chosen.means[column], other = means[reference];
       means[place].forEach((mean, lead) => {
         const value = mean === null || !other[lead] ? null : chosen.sign * 100 * (mean - other[lead]) / Math.abs(other[lead]);
-        const clear = value !== null && chosen.clear[column][reference][place * data.days.length + lead] === "1";
+        const clear = value !== null && chosen.clear[column][reference][place * data.leads.length + lead] === "1";
         const mark = clear ? (value > 0 ? "▲ " : "▼ ") : "";
         const cell = element("td", mark + number(value, 1));
         if (clear) { cell.className = value > 0 ? "better" : "worse"; cell.style.setProperty("--depth", Math.min(1, Math.abs(value) / 20)); }

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _label(value: float) -> str:
     if size and not 1e-4 < size < 1e6:
         power = math.floor(math.log10(size) + 1e-9)
         ahead = f"{value / 10.0**power:g}"
-        raised = f"10{str(power).translate(_RAISED)}"
+        raised = f"10{str(power).translate(RAISED)}"
         return raised if ahead == "1" else f"{ahead}·{raised}".replace("-", "−")
     return f"{round(value, 10):g}".replace("-", "−")
 

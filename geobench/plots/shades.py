@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from geobench.charts.chart import Chart
+from geobench.plots.chart import Chart
 from geobench.tables.numbers import number
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from geobench.charts.chart import Chart, Number, Series
-from geobench.charts.scales import Scale
-from geobench.charts.styles import INK, Style
+from geobench.plots.chart import Chart, Number, Series
+from geobench.plots.scales import Scale
+from geobench.plots.styles import INK, Style
 
 _MOST_MARKS = 16  # of a line
 _BARS = 0.8  # share of the room between two positions that bars take

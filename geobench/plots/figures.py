@@ -8,19 +8,19 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from geobench.board import curves
 from geobench.board.comparison import Comparison
-from geobench.board.lead_axis import lead_axis, lead_days
 from geobench.board.model import Board, Row
 from geobench.board.text import title, units
-from geobench.charts.chart import Axis, Chart, Figure, Series, finite
-from geobench.charts.styles import Style, styles
 from geobench.contracts.scorer import IDEALS
+from geobench.plots import curves
+from geobench.plots.chart import Axis, Chart, Figure, Series, finite
+from geobench.plots.lead_axis import lead_axis, leads
+from geobench.plots.styles import Style, styles
 from geobench.statistics.estimates import Estimate
 
 RANKING, COST = "ranking", "cost"
 """Sections of a page that are not those of a family of scores."""
-_COSTS: Sequence[tuple[str, Axis, Callable[[Row], float]]] = (
+COSTS: Sequence[tuple[str, Axis, Callable[[Row], float]]] = (
     ("time per member", Axis("time per member", "ms"), lambda row: 1e3 * row.seconds_per_member),
     ("network evaluations", Axis("network evaluations per step"), lambda row: row.evaluations),
     ("parameters", Axis("parameters of the network"), lambda row: float(row.parameters or 0)),
@@ -36,8 +36,13 @@ def figures(board: Board, comparison: Comparison | None = None) -> list[Figure]:
 
 def series_styles(board: Board) -> list[Style]:
     """Return the style of each row: colour and marker by model, line by seed."""
-    names = [title(board, index) for index in range(len(board.rows))]
-    return styles([row.label for row in board.rows], [row.seed for row in board.rows], names)
+    return styles(
+        [row.label for row in board.rows],
+        [row.seed for row in board.rows],
+        [title(board, index) for index in range(len(board.rows))],
+        law={row.label for row in board.rows if row.knows_law},
+        baseline=board.baseline,
+    )
 
 
 def excess(board: Board) -> Figure | None:
@@ -49,7 +54,7 @@ def excess(board: Board) -> Figure | None:
         "The scale is logarithmic: where an interval reaches zero, a triangle stands at its upper "
         "end and says “at most this”.",
         [
-            (column.name, _excess(board, index))
+            (column.name, excess_chart(board, index))
             for index, column in enumerate(board.columns)
             if column.better not in IDEALS
         ],
@@ -58,18 +63,19 @@ def excess(board: Board) -> Figure | None:
     )
 
 
-def _excess(board: Board, index: int) -> Chart:
+def excess_chart(board: Board, index: int) -> Chart:
+    """Excess of a column by lead time; where its interval reaches zero, only its upper end."""
     column, lines = board.columns[index], []
     for row, cells in enumerate(column.cells):
         values = [cell.excess for cell in cells]
         most = [
             (day, value.high)
-            for day, value in zip(lead_days(board), values, strict=True)
+            for day, value in zip(leads(board.lead_hours), values, strict=True)
             if value.low <= 0 < value.high
         ]
         lines.append(_line(board, row, values, [value.low > 0 for value in values], most))
     y = Axis(f"excess {column.name}", units(column), log=True)
-    return Chart(lead_axis(board), y, lines, cells=(index, "excess"))
+    return Chart(lead_axis(board.lead_hours), y, lines, cells=(index, "excess"))
 
 
 def skill(board: Board) -> Figure | None:
@@ -90,18 +96,31 @@ def skill(board: Board) -> Figure | None:
 
 
 def _skill(board: Board, index: int) -> Chart:
-    column, days = board.columns[index], lead_days(board)
+    column, places = board.columns[index], leads(board.lead_hours)
     rows = [
         Series(
             title(board, row),
             row,
-            days,
+            places,
             finite(cell.skill.value if cell.skill else math.nan for cell in cells),
         )
         for row, cells in enumerate(column.cells)
     ]
-    x = Axis("lead time", "days", ticks=days)
+    x = replace(lead_axis(board.lead_hours), ticks=places)
     return Chart(x, Axis(f"skill in {column.name}"), rows, kind="heat", cells=(index, "skill"))
+
+
+def skill_lines(board: Board, index: int) -> Chart:
+    """Skill of a column by lead time, with intervals; what is far below the baseline is cut off."""
+    column = board.columns[index]
+    rows = [
+        _line(board, row, [cell.skill or _UNKNOWN for cell in cells], [True] * len(cells))
+        for row, cells in enumerate(column.cells)
+    ]
+    least = min((y for series in rows for y in series.y if y is not None), default=0.0)
+    y = Axis(f"skill in {column.name}", low=_WORST if least < _WORST else None)
+    guides = [(0.0, ""), (1.0, "")]
+    return Chart(lead_axis(board.lead_hours), y, rows, guides=guides)
 
 
 def ideals(board: Board) -> Figure | None:
@@ -127,7 +146,7 @@ def _values(board: Board, index: int) -> Chart:
         for row, cells in enumerate(column.cells)
     ]
     return Chart(
-        lead_axis(board),
+        lead_axis(board.lead_hours),
         Axis(column.name, units(column)),
         lines,
         guides=[(float(IDEALS[column.better]), "")],
@@ -144,13 +163,14 @@ def pareto(board: Board) -> Figure | None:
         f"costs: lower left is better. The simulator itself, the numerical ensemble, is on the "
         f"same axes; where an interval reaches zero a triangle says “at most this”. Models without "
         f"such a cost are not shown. Times are those of the machine that drew the members.",
-        [(name, _pareto(board, replace(axis, log=True), cost)) for name, axis, cost in _COSTS],
+        [(name, cost_chart(board, replace(axis, log=True), cost)) for name, axis, cost in COSTS],
         COST,
         "Cost",
     )
 
 
-def _pareto(board: Board, axis: Axis, cost: Callable[[Row], float]) -> Chart:
+def cost_chart(board: Board, axis: Axis, cost: Callable[[Row], float]) -> Chart:
+    """Mean excess of each row over its cost, for those that have such a cost."""
     points = []
     for index, row in enumerate(board.rows):
         x, excess = cost(row), row.excess
@@ -182,7 +202,7 @@ def _line(
     return Series(
         title(board, row),
         row,
-        lead_days(board),
+        leads(board.lead_hours),
         finite(value.value for value in known),
         finite(value.low for value in known),
         finite(value.high for value in known),
@@ -203,5 +223,6 @@ def _figure(
     return Figure(key, title, caption, seen, section, choice=choice) if seen else None
 
 
+_WORST = -0.5  # skill, down to which lines are shown
 _UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 _FIGURES = (excess, skill, ideals, pareto)

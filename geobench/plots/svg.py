@@ -7,12 +7,12 @@ times the bytes.
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from geobench.charts import svg_series
-from geobench.charts.chart import Axis, Chart, Series
-from geobench.charts.scales import Scale, labels, limits, ticks
-from geobench.charts.shades import Shades
-from geobench.charts.styles import Style
-from geobench.charts.svg_series import filled, place, stroked
+from geobench.plots import svg_series
+from geobench.plots.chart import Axis, Chart, Series
+from geobench.plots.scales import Scale, labels, limits, ticks
+from geobench.plots.shades import Shades
+from geobench.plots.styles import Style
+from geobench.plots.svg_series import filled, place, stroked
 
 _WIDTH, _PLOT = 640, 300  # of all, and height of what is within the axes
 _TOP, _RIGHT, _BELOW, _ROW = 10, 14, 46, 18

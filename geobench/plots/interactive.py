@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from geobench.charts.chart import Axis, Chart, Figure, Series
-from geobench.charts.styles import INK, Style
+from geobench.plots.chart import Axis, Chart, Figure, Series
+from geobench.plots.styles import INK, Style
 
 _DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
 _SYMBOLS = {

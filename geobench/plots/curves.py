@@ -4,20 +4,21 @@ All are of means over cases, as the scores are. What a study does not score is n
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from geobench.board.comparison import Comparison
 from geobench.board.competitor import Competitor
 from geobench.board.families import section
-from geobench.board.lead_axis import lead_axis, lead_days
-from geobench.board.text import days, headline_leads, title
-from geobench.charts.chart import Axis, Chart, Figure, Series, finite
+from geobench.board.model import Board
+from geobench.board.text import headline_leads, lead_name, title
 from geobench.contracts import presentation
 from geobench.contracts.presentation import Curve
 from geobench.contracts.scorer import Scorer
 from geobench.errors import GeobenchError
+from geobench.plots.chart import Axis, Chart, Figure, Series, finite
+from geobench.plots.lead_axis import lead_axis, leads
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,19 +37,15 @@ def figures(comparison: Comparison) -> list[Figure]:
 
 
 def _figure(comparison: Comparison, scorer: Scorer, curve: Curve) -> Figure | None:
+    board = comparison.board
     index = comparison.scorers.index(scorer)
-    means = [_over_runs(competitor, index) for competitor in comparison.competitors]
-    try:
-        variants = [
-            (name, chart)
-            for name, cell in _cells(comparison, curve, means[0])
-            if not (chart := _chart(comparison, curve, [m.isel(cell) for m in means])).empty
-        ]
-    except Exception as error:
-        raise GeobenchError(
-            f"the scorer {scorer.name}: its curve '{curve.key}' failed with "
-            f"{type(error).__name__}: {' '.join(str(error).split())}."
-        ) from error
+    means = [over_runs(competitor, index) for competitor in comparison.competitors]
+    names = [title(board, row) for row in range(len(means))]
+    variants = [
+        (name, chart)
+        for name, cell in _cells(board, curve, means[0])
+        if not (chart := chart_of(scorer, curve, means, names, board.lead_hours, cell)).empty
+    ]
     if not variants:
         return None
     chosen = min(1, len(variants) - 1) if curve.leads == "each" else 0
@@ -56,18 +53,15 @@ def _figure(comparison: Comparison, scorer: Scorer, curve: Curve) -> Figure | No
     return Figure(curve.key, curve.title, curve.caption, variants, family, chosen)
 
 
-def _over_runs(competitor: Competitor, index: int) -> "xr.Dataset":
+def over_runs(competitor: Competitor, index: int) -> "xr.Dataset":
     """Mean statistics over cases, and over the seeds of a competitor."""
     runs = [run.statistics(index).mean("init_time", skipna=False) for run in competitor.runs]
     total: xr.Dataset = sum(runs[1:], start=runs[0])
     return total / len(runs)
 
 
-def _cells(
-    comparison: Comparison, curve: Curve, means: "xr.Dataset"
-) -> Iterator[tuple[str, dict[str, int]]]:
+def _cells(board: Board, curve: Curve, means: "xr.Dataset") -> Iterator[tuple[str, dict[str, int]]]:
     """What to choose: lead times that the ranking shows, by variables and events where several."""
-    board = comparison.board
     dims = [dim for dim in curve.over if dim in means.dims]
     for index in itertools.product(*(range(means.sizes[dim]) for dim in dims)):
         cell = dict(zip(dims, index, strict=True))
@@ -76,8 +70,7 @@ def _cells(
             yield ", ".join(words), cell
             continue
         for lead in headline_leads(board):
-            day = f"day {days(board.lead_hours[lead])}"
-            yield ", ".join([*words, day]), {**cell, "lead_time": lead}
+            yield ", ".join([*words, lead_name(board, lead)]), {**cell, "lead_time": lead}
 
 
 def _called(means: "xr.Dataset", dim: str, index: int) -> str:
@@ -85,16 +78,33 @@ def _called(means: "xr.Dataset", dim: str, index: int) -> str:
     return f"above the {100 * value:g} % quantile" if dim == "quantile" else str(value)
 
 
-def _chart(comparison: Comparison, curve: Curve, means: "Sequence[xr.Dataset]") -> Chart:
-    board = comparison.board
-    series = list(_series(curve.against(means[0]), None, "")) if curve.against else []
-    for row, mean in enumerate(means):
-        series += _series(curve.series(mean), row, title(board, row))
+def chart_of(
+    scorer: Scorer,
+    curve: Curve,
+    means: "Sequence[xr.Dataset]",
+    names: Sequence[str],
+    hours: Sequence[float],
+    cell: Mapping[str, int],
+) -> Chart:
+    """Return the chart of one curve of a scorer, from the mean statistics of named models.
+
+    `hours`: the lead times. `cell`: place along the dims that the curve does not show.
+    """
+    chosen = [mean.isel(cell) for mean in means]
+    try:
+        series = list(_series(curve.against(chosen[0]), None, "")) if curve.against else []
+        for row, (mean, name) in enumerate(zip(chosen, names, strict=True)):
+            series += _series(curve.series(mean), row, name)
+    except Exception as error:
+        raise GeobenchError(
+            f"the scorer {scorer.name}: its curve '{curve.key}' failed with "
+            f"{type(error).__name__}: {' '.join(str(error).split())}."
+        ) from error
     few = curve.x_log and len(series[-1].x) <= _FEW
     x = Axis(curve.x, log=curve.x_log, ticks=series[-1].x if few else ())
     if curve.leads == "axis":
-        x = replace(lead_axis(board), log=curve.x_log)
-        series = [Series(s.name, s.row, lead_days(board), s.y, second=s.second) for s in series]
+        x = replace(lead_axis(hours), log=curve.x_log)
+        series = [Series(s.name, s.row, leads(hours), s.y, second=s.second) for s in series]
     return Chart(
         x,
         Axis(curve.y, log=curve.y_log),

@@ -1,1 +1,0 @@
-"""One chart, and a writer for each place that shows it."""
