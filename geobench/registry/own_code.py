@@ -264,7 +264,7 @@ def _source_of_class(cls: type) -> str:
 
 
 def _class_text(text: str, name: str, line: int | None) -> str:
-    """The last class of a name in a text; `line`: that holds it."""
+    """The last class of a name in a text, without its decorators; `line`: one within it."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
@@ -274,7 +274,7 @@ def _class_text(text: str, name: str, line: int | None) -> str:
         if isinstance(node, ast.ClassDef) and node.name == name:
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             if line is None or first <= line <= (node.end_lineno or first):
-                return textwrap.dedent("\n".join(lines[first - 1 : node.end_lineno]))
+                return textwrap.dedent("\n".join(lines[node.lineno - 1 : node.end_lineno]))
     return ""
 
 
