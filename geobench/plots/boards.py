@@ -158,14 +158,18 @@ def _board(source: Board | Comparison) -> Board:
 
 
 def _column(board: Board, score: str | None) -> int:
-    """Return the place of a score that has an excess."""
-    names = [column.name for column in board.columns if column.better not in IDEALS]
-    if score is not None and score not in names:
-        raise GeobenchError(
-            f"there is no score '{score}' with skill. There are: {', '.join(names)}."
-        )
-    name = score or board.columns[0].name
-    return [column.name for column in board.columns].index(name)
+    """Return the place of a score that has an excess; default: the first."""
+    places = {
+        column.name: place
+        for place, column in enumerate(board.columns)
+        if column.better not in IDEALS
+    }
+    if score is not None and score not in places:
+        known = ", ".join(places)
+        raise GeobenchError(f"there is no score '{score}' with skill. There are: {known}.")
+    if not places:
+        raise GeobenchError("no score of this board has a skill. Score with crps, for example.")
+    return places[score] if score else next(iter(places.values()))
 
 
 def _shown(board: Board, chart: Chart, models: Sequence[str] | None) -> tuple[Chart, list[Style]]:
