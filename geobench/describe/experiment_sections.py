@@ -1,7 +1,9 @@
 """What was measured of an experiment: how hard it is, and its extremes, in words and tables."""
 
 import math
+from collections.abc import Sequence
 
+from geobench.board.text import lead_names
 from geobench.describe.difficulty import CALLED, ENOUGH, RIVALS, SCORES, Difficulty
 from geobench.describe.measuring import Description, Extreme, card_leads
 from geobench.describe.section import section, units_of
@@ -80,7 +82,13 @@ def difficulty(description: Description) -> Table:
 
 
 def _day(card: Difficulty, description: Description) -> str:
-    return f"day {card.lead * description.days:g}"
+    leads = [known.lead for known in description.cards]
+    return _days(leads, description)[leads.index(card.lead)]
+
+
+def _days(leads: Sequence[int], description: Description) -> list[str]:
+    """Write lead times, given in steps: day 3, or 6 h where not all are whole days."""
+    return lead_names([round(24 * lead * description.days, 6) for lead in leads])
 
 
 def events(description: Description) -> Table:
@@ -101,7 +109,7 @@ def events(description: Description) -> Table:
     notes = [_EVENTS]
     if not description.named_events:
         notes.append("The experiment names no events; these are for a first impression.")
-    days = [f"day {lead * description.days:g}" for lead in leads]
+    days = _days(leads, description)
     headers = ("event", "quantile", "threshold", "seen", *days, f"by {days[-1]}")
     return section("Events", headers, rows, notes)
 

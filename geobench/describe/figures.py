@@ -13,6 +13,7 @@ from geobench.describe.measuring import EDGES, HORIZONS, Description
 from geobench.errors import GeobenchError
 from geobench.plots.canvas import PAGE
 from geobench.plots.chart import Axis, Chart, Series, finite
+from geobench.plots.lead_axis import lead_axis, leads
 from geobench.plots.styles import COLOURS, INK, MATPLOTLIB, Style
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _rivals() -> list[Style]:
 
 
 def _difficulty(description: Description) -> Chart:
-    days = [card.lead * description.days for card in description.cards]
+    hours = [round(24 * card.lead * description.days, 6) for card in description.cards]
     lines = []
     for row, rival in enumerate(RIVALS):
         for column, score in enumerate(SCORES):
@@ -164,10 +165,10 @@ def _difficulty(description: Description) -> Chart:
             losses = [card.excess[rival][score].times(100) for card in description.cards]
             values, low, high = (finite(numbers) for numbers in zip(*losses, strict=True))
             name, style = f"{_CALLED[rival]}: {CALLED[score]}", row * len(SCORES) + column
-            lines.append(Series(name, style, days, values, low, high))
+            lines.append(Series(name, style, leads(hours), values, low, high))
     guides = [(0.0, ""), (100 * ENOUGH, "")]
     y = Axis("loss", "% of the truth's score")
-    return Chart(Axis("lead time", "days", ticks=days), y, lines, guides=guides)
+    return Chart(lead_axis(hours), y, lines, guides=guides)
 
 
 def _sample(figure: "SubFigure", description: Description) -> None:

@@ -8,12 +8,14 @@ import math
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geobench import plots
+from geobench.board.text import lead_names
 from geobench.contracts.model import Watch, unwatched
 from geobench.contracts.simulator import Simulator
 from geobench.contracts.state import StateSpec, Variable
@@ -46,6 +48,11 @@ class Shots:
     title: str
     frames: int = 120
     rate: int = 10
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Each time in words: day 3, or 6 h where not all are whole days."""
+        return lead_names([round(24 * self.days * step, 6) for step in range(len(self.fields))])
 
     def by_variable(self) -> "list[xr.DataArray]":
         """Fields `(time, *grid)` of each variable; NaN on land."""
@@ -158,9 +165,8 @@ def _map_strip(shown: Shots) -> "Figure":
         for column, time in enumerate(times):
             axes = grid[row, column]
             last = column == len(times) - 1
-            plots.map(
-                field[time], ax=axes, norm=norm, colorbar=last, title=None if row == 0 else ""
-            )
+            when = "" if row else shown.names[time]
+            plots.map(field[time], ax=axes, norm=norm, colorbar=last, title=when)
             if row < count - 1:
                 axes.set_xlabel("")
                 axes.tick_params(labelbottom=False)
@@ -261,5 +267,5 @@ def draw_maps(figure: "FigureBase", shown: Shots, time: int) -> None:
 
 
 def _at(figure: "Figure", shown: Shots, time: int) -> None:
-    text = f"{shown.title}, day {time * shown.days:g}"
+    text = f"{shown.title}, {shown.names[time]}"
     figure.suptitle(text, x=0.01, ha="left", fontweight="bold", fontsize=9)

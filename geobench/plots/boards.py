@@ -15,12 +15,14 @@ from geobench.plots.canvas import COLUMN, PAGE, canvas, name_axes, plain
 from geobench.plots.chart import Chart
 from geobench.plots.drawing import ABOVE, UNDER, draw
 from geobench.plots.figures import COSTS, cost_chart, excess_chart, series_styles, skill_lines
+from geobench.plots.styles import Style
 from geobench.tables.numbers import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_FEW = 6  # models that a column of a journal has room for
+_FEW = 6  # models that stand out, and that a column of a journal has room for
+_OTHER = "#c9ced4"  # of models that do not stand out
 _STRONG = 20.0  # per cent, from which on a cell has the full colour
 
 
@@ -35,11 +37,11 @@ def skill_by_lead(
     """Draw the skill of each model against lead time, with 95 % intervals; return the axes.
 
     0 is the baseline, 1 the true distribution. `score`: a column of the board; default: the one
-    that ranks. `models`: labels of those to draw; default: all.
+    that ranks. `models`: labels of those to draw; default: all, the first six in colours.
     """
     board = _board(source)
     chart = skill_lines(board, _column(board, score))
-    return draw(_of(board, chart, models), series_styles(board), ax=ax, legend=legend)
+    return draw(*_shown(board, chart, models), ax=ax, legend=legend)
 
 
 def excess_by_lead(
@@ -56,7 +58,7 @@ def excess_by_lead(
     """
     board = _board(source)
     chart = excess_chart(board, _column(board, score))
-    return draw(_of(board, chart, models), series_styles(board), ax=ax, legend=legend)
+    return draw(*_shown(board, chart, models), ax=ax, legend=legend)
 
 
 def skill_against_cost(
@@ -77,7 +79,7 @@ def skill_against_cost(
         raise GeobenchError(f"there is no cost '{cost}'. There are: {', '.join(known)}.")
     axis, value = known[cost]
     chart = cost_chart(board, replace(axis, log=True), value)
-    return draw(_of(board, chart, models), series_styles(board), ax=ax, legend=legend)
+    return draw(*_shown(board, chart, models), ax=ax, legend=legend)
 
 
 def pairwise(
@@ -156,24 +158,39 @@ def _board(source: Board | Comparison) -> Board:
 
 
 def _column(board: Board, score: str | None) -> int:
-    """Return the place of a score that has an excess."""
-    names = [column.name for column in board.columns if column.better not in IDEALS]
-    if score is not None and score not in names:
-        raise GeobenchError(
-            f"there is no score '{score}' with skill. There are: {', '.join(names)}."
-        )
-    name = score or board.columns[0].name
-    return [column.name for column in board.columns].index(name)
+    """Return the place of a score that has an excess; default: the first."""
+    places = {
+        column.name: place
+        for place, column in enumerate(board.columns)
+        if column.better not in IDEALS
+    }
+    if score is not None and score not in places:
+        known = ", ".join(places)
+        raise GeobenchError(f"there is no score '{score}' with skill. There are: {known}.")
+    if not places:
+        raise GeobenchError("no score of this board has a skill. Score with crps, for example.")
+    return places[score] if score else next(iter(places.values()))
 
 
-def _of(board: Board, chart: Chart, models: Sequence[str] | None) -> Chart:
-    """Keep the series of some models."""
-    if models is None:
-        return chart
+def _shown(board: Board, chart: Chart, models: Sequence[str] | None) -> tuple[Chart, list[Style]]:
+    """Keep the series of some models, in their looks; of many, the first stand out from grey."""
+    looks = series_styles(board)
     labels = [row.label for row in board.rows]
-    unknown = [label for label in models if label not in labels]
+    unknown = [label for label in models or () if label not in labels]
     if unknown:
         known = ", ".join(dict.fromkeys(labels))
         raise GeobenchError(f"the board has no model '{unknown[0]}'. It has: {known}.")
-    kept = [s for s in chart.series if s.row is None or labels[s.row] in models]
-    return replace(chart, series=kept)
+    if models is not None:
+        kept = [s for s in chart.series if s.row is None or labels[s.row] in models]
+        return replace(chart, series=kept), looks
+    candidates = dict.fromkeys(
+        row.label for row in board.rows if not row.knows_law and row.label != board.baseline
+    )
+    others = {*list(candidates)[_FEW:]}
+    grey = [s for s in chart.series if s.row is not None and labels[s.row] in others]
+    unnamed = [replace(s, name="", low=(), high=(), most=()) for s in grey]
+    unnamed[:1] = [replace(s, name="other models") for s in unnamed[:1]]
+    other = Style("", _OTHER, "o" if chart.kind == "points" else "")
+    looks = [other if label in others else look for label, look in zip(labels, looks, strict=True)]
+    first = [series for series in chart.series if series not in grey]
+    return replace(chart, series=[*unnamed, *first]), looks

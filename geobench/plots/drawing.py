@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ABOVE, UNDER = "#0b5cad", "#c25500"  # cells of a heat map, on either side of zero
 _BARS = 0.8  # share of the room between two positions that bars take
-_HEIGHT, _ROW = 2.3, 0.14  # inches, without the legend, and of a row of it
+_HEIGHT, _ROW = 2.3, 0.16  # inches, without the legend, and of a row of it
 _CELL = 0.2  # inches, height of a line of a heat map
 _FEW = 5  # columns of a heat map that a column of a journal has room for
 _MANY = 12  # points of a line, beyond which not each has a marker
@@ -63,7 +63,7 @@ def size(chart: Chart) -> tuple[float, float]:
     if chart.kind == "heat":
         wide = len(chart.positions()) > _FEW
         return PAGE if wide else COLUMN, 0.9 + _CELL * len(chart.series)
-    return COLUMN, _HEIGHT + _ROW * len(chart.named) / 2
+    return COLUMN, _HEIGHT + _ROW * sum(bool(series.name) for series in chart.named) / 2
 
 
 def _scale(axis: "AxisOfAxes", declared: Axis) -> None:

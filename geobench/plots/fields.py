@@ -37,14 +37,14 @@ def state(
     trajectory: int = 0,
     init: int = 0,
     member: int = 0,
-    time: int = -1,
+    time: Any = -1,
     **options: Any,
 ) -> "Axes":
     """Draw a trajectory: a Hovmöller diagram of one grid dim, or a map of two.
 
-    `source`: a dataset, of which a `split` is drawn, or xarray. `trajectory`, `init`, `member` and,
-    of maps, `time` are places along these dims, where there are such. Default: the first variable.
-    Further options are those of `hovmoller` and `map`.
+    `source`: a dataset, of which a `split` is drawn, or xarray. `trajectory`, `init`, `member`:
+    places along these dims, where there are such. `time`, of maps: a place, or such as "20D".
+    Default: the first variable. Further options are those of `hovmoller` and `map`.
     """
     field = _field(source, variable, split)
     chosen = {"trajectory": trajectory, "init_time": init, "member": member}
@@ -59,7 +59,7 @@ def state(
     field = field.isel(fixed)
     if len(grid) == 1:
         return hovmoller(_read(field, source), ax=ax, **options)
-    when = {over: time} if over else {}
+    when = {over: times.place(field[over], time)} if over else {}
     return map(_read(field.isel(when), source), ax=ax, **options)
 
 

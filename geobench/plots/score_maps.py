@@ -21,6 +21,7 @@ def score_map(
     variable: str | None = None,
     lead_time: Any = None,
     score: str | None = None,
+    quantile: float | None = None,
     **options: Any,
 ) -> "Axes":
     """Draw a score of every cell of the grid: where is a model bad? Return the axes.
@@ -33,12 +34,12 @@ def score_map(
     if law is not None:
         better = scored.scorer.orientation(name)
         values, name = excess(better, values, _scores(law, score)[0]), f"excess {name}"
-    others = {dim: 0 for dim in values.dims if dim == "quantile"}
-    chosen = 0
-    if "variable" in values.dims:
-        chosen = place(values.to_dataset(name="score"), "variable", variable)
-        others["variable"] = chosen
-    drawn = _placed(values.isel(others), scored, chosen).rename(None)
+    cell = {
+        dim: place(values.to_dataset(name="score"), dim, label)
+        for dim, label in (("variable", variable), ("quantile", quantile))
+        if dim in values.dims
+    }
+    drawn = _placed(values.isel(cell), scored, cell.get("variable", 0)).rename(None)
     drawn.attrs["long_name"] = name
     options = {"norm": _norm(drawn, signed=law is not None), **options}
     if drawn.ndim == 2:

@@ -69,10 +69,12 @@ def styles(
 
 
 def _style(name: str, model: int, seed: int) -> Style:
-    turn = model // len(COLOURS)  # a second round has other markers and lines
+    turn = model // len(
+        COLOURS
+    )  # a second round has other lines; markers are one more than colours
     return Style(
         name,
         COLOURS[model % len(COLOURS)],
-        MARKERS[(model + turn) % len(MARKERS)],
+        MARKERS[model % len(MARKERS)],
         DASHES[(seed + turn) % len(DASHES)],
     )

@@ -7,6 +7,7 @@ from geobench.errors import GeobenchError
 if TYPE_CHECKING:
     import xarray as xr
 
+_FEW = 12  # times that a message lists
 _MANY_HOURS = 240.0
 """Beyond, an axis is written in days even if its times are not whole days."""
 
@@ -56,17 +57,23 @@ def hours(lead_times: Any) -> list[float]:
     return exact
 
 
-def place(lead_times: Any, wanted: Any) -> int:
-    """Return the place of a lead time, given as a place or as a duration; None: the middle one."""
+def _listed(hours: list[float]) -> str:
+    """Write times for a message; of many the first and the last."""
+    names = [f"{hour:g}h" for hour in hours]
+    return ", ".join(names if len(names) <= _FEW else [*names[:3], "…", names[-1]])
+
+
+def place(known_times: Any, wanted: Any) -> int:
+    """Return the place of a time, given as a place or as a duration; None: the middle one."""
     import numpy as np
     import pandas as pd
 
-    known = np.asarray(lead_times)
+    known = np.asarray(known_times)
     if wanted is None:
         return (len(known) - 1) // 2
     if isinstance(wanted, int):
         if not -len(known) <= wanted < len(known):
-            raise GeobenchError(f"there is no lead time {wanted}; there are {len(known)}.")
+            raise GeobenchError(f"there is no time at place {wanted}; there are {len(known)}.")
         return wanted % len(known)
     try:
         duration = pd.Timedelta(wanted).to_timedelta64()
@@ -74,8 +81,5 @@ def place(lead_times: Any, wanted: Any) -> int:
         duration = None
     matching = [] if duration is None else np.flatnonzero(known == duration).tolist()
     if not matching:
-        raise GeobenchError(
-            f"there is no lead time '{wanted}'. There are: "
-            f"{', '.join(f'{hour:g}h' for hour in hours(known))}."
-        )
+        raise GeobenchError(f"there is no time '{wanted}'. There are: {_listed(hours(known))}.")
     return int(matching[0])

@@ -155,8 +155,9 @@ def test_a_state_is_a_hovmoller_diagram_or_a_map_by_its_grid() -> None:
     ring = xr.concat([_ring(), _ring() + 1], "trajectory").to_dataset(name="q")
     drawn = plots.state(ring, ax=_axes(), trajectory=1).get_images()[0].get_array()
     assert np.array_equal(drawn, _ring() + 1)
-    drawn = plots.state(_sea(), "h", ax=_axes(), time=0).get_images()[0].get_array()
-    assert drawn[2, 2] == 8
+    for time in (0, "0D", np.timedelta64(0, "D")):
+        drawn = plots.state(_sea(), "h", ax=_axes(), time=time).get_images()[0].get_array()
+        assert drawn[2, 2] == 8
     with pytest.raises(GeobenchError, match=r"no variable 'u'. There are: h"):
         plots.state(_sea(), "u")
     with pytest.raises(GeobenchError, match=r"cannot be drawn. Give one or two grid dims"):
@@ -310,7 +311,7 @@ def test_a_curve_that_is_not_there_names_those_that_are() -> None:
         GeobenchError, match=r"rank-histogram keeps the curve 'spectra'. They keep: r"
     ):
         plots.spectra(score)
-    with pytest.raises(GeobenchError, match=r"no lead time '5D'. There are: 24h, 48h"):
+    with pytest.raises(GeobenchError, match=r"no time '5D'. There are: 24h, 48h"):
         plots.rank_histogram(score, lead_time="5D")
     with pytest.raises(GeobenchError, match=r"no variable 'u'. There are: q"):
         plots.rank_histogram(score, variable="u")

@@ -42,6 +42,7 @@ def test_every_built_in_scorer_has_a_family_that_geobench_knows() -> None:
 
 
 OTHERWISE = {
+    ("__init__.py", "reliability"): "a plot",
     ("defects.py", "bias"): "a defect",
     ("difficulty.py", "crps"): "a key of its cards",
     ("difficulty.py", "energy"): "a key of its cards",
@@ -49,6 +50,7 @@ OTHERWISE = {
     ("lyapunov.py", "spectrum"): "of exponents",
     ("notes.py", "rmse"): "how good analyses are",
     ("realising.py", "rmse"): "how good analyses are",
+    ("scored.py", "reliability"): "a key of a curve, which any scorer may keep",
     ("vocabulary.py", "xskillscore"): "the library, of which records say the version",
 }
 """What has the name of a scorer in the core, and means something else."""

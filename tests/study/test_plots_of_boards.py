@@ -1,5 +1,6 @@
 """Plots of a board show its numbers; papers, descriptions and notebooks share one drawing."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -181,3 +182,23 @@ def test_leads_of_hours_are_headed_in_hours(comparison: Comparison) -> None:
     axes = plots.skill_by_lead(board, ax=_axes())
     assert axes.get_xlabel() == "lead time, hours"
     assert [label.get_text() for label in axes.get_xticklabels()] == ["6", "12", "18"]
+
+
+def test_of_many_models_six_stand_out_from_grey_ones(comparison: Comparison) -> None:
+    board = comparison.board
+    first = next(index for index, row in enumerate(board.rows) if row.label == "fgn")
+    for number in range(8):
+        board.rows.append(dataclasses.replace(board.rows[first], label=f"model-{number}"))
+        for column in board.columns:
+            column.cells.append(column.cells[first])
+    axes = plots.skill_by_lead(board, ax=_axes())
+    legend = axes.get_legend()
+    assert legend
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "other models", "oracle", *(row.label for row in board.rows[1:4]),
+        "model-0", "model-1", "model-2", "model-3",
+    ]  # fmt: skip
+    colours = [drawn[0].get_color() for drawn in axes.containers]  # type: ignore[index]
+    assert colours[:4] == ["#c9ced4"] * 4
+    assert "#c9ced4" not in colours[4:]
+    assert len(set(_lines(plots.skill_by_lead(board, ax=_axes(), models=["model-7"])))) == 1
