@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from geobench.errors import GeobenchError
 from geobench.lab.made import Made, count
+from geobench.plots import plottable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -64,9 +65,10 @@ class Dataset(Made):
     def split(self, name: str) -> "xr.Dataset":
         """Return a split `(trajectory, time, *grid)`, read from the catalog when it is used.
 
-        Where `tensor(name)` has read it, the variables are views of that tensor: the same memory.
+        `time` is in days or hours, as its attribute `units` says: matplotlib draws no
+        `timedelta64`. `to_xarray(name)` has the times as they are stored. Where `tensor(name)` has read it, the variables are views of that tensor: the same memory.
         """
-        opened = self.entry.open(_known(name))
+        opened = plottable(self.entry.open(_known(name)))
         if name not in self._tensors:
             return opened
         states = self._tensors[name].numpy()

@@ -76,13 +76,13 @@ def _placed(values: "xr.DataArray", scored: Scored, variable: int) -> "xr.DataAr
 
 
 def _norm(values: "xr.DataArray", *, signed: bool) -> "Normalize":
-    """Range of colours: symmetric about zero for what is signed."""
+    """Range of colours: symmetric about zero for what is signed, from zero for what is not."""
     import numpy as np
     from matplotlib.colors import Normalize
 
     numbers = values.to_numpy()
     finite = numbers[np.isfinite(numbers)]
-    if not signed:
-        return fields.norm_of(finite)
     most = float(np.quantile(abs(finite), 0.999)) if finite.size else 1.0
+    if not signed and finite.size:
+        return Normalize(0, most or 1.0) if finite.min() >= 0 else fields.norm_of(finite)
     return Normalize(-most or -1.0, most or 1.0)

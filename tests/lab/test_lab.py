@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from matplotlib.figure import Figure
 from torch import nn
 
 import geobench as gb
@@ -69,7 +70,16 @@ def test_splits_are_xarray_and_tensors_in_the_same_memory(data: Dataset) -> None
     assert np.shares_memory(data.train["q"].to_numpy(), states.numpy())
     np.testing.assert_array_equal(data.train["q"].to_numpy(), before)
     np.testing.assert_array_equal(states[:, :, 0].numpy(), before)
-    assert data.train["time"].equals(data.entry.open("train")["time"])
+    assert data.to_xarray("train")["time"].dtype == "timedelta64[s]"
+
+
+def test_the_first_plot_of_a_dataset_works(data: Dataset) -> None:
+    figure = Figure()
+    image = data.train["q"][0].plot(ax=figure.subplots())
+    assert image.get_array().shape == (30, 40)
+    assert data.train["time"].attrs["units"] == "days"
+    axes = data.plot(ax=figure.subplots())
+    assert axes.get_ylabel().startswith("time")
 
 
 def test_windows_are_runs_of_the_train_split_and_the_same_for_a_seed(data: Dataset) -> None:
