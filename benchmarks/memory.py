@@ -64,8 +64,8 @@ def memory(kind: str) -> int:
 def made(folder: Path, trajectories: int, trained: int) -> dict[str, str]:
     """Make a catalog with a data set and two forecasts of the law; what stands for its entries."""
     from geobench.nodes.engine import Engine
+    from geobench.nodes.session import Session
     from geobench.registry import Registry
-    from geobench.session import Session
     from geobench_catalog import Catalog
 
     registry = Registry()

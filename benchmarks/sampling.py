@@ -22,8 +22,8 @@ from geobench import Forecaster, Noise
 from geobench.forecasts.rollout import TILE
 from geobench.nodes.engine import Engine
 from geobench.nodes.forecaster import forecaster_of
+from geobench.nodes.session import Session
 from geobench.registry import Registry
-from geobench.session import Session
 from geobench_catalog import Catalog
 
 TURNS = 3

@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 from geobench.nodes.engine import Engine
+from geobench.nodes.session import Session
 from geobench.registry import Registry
-from geobench.session import Session
 from geobench_catalog import Catalog
 
 QUICK = ("crps", "rmse", "spread-skill", "brier")

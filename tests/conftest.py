@@ -24,8 +24,8 @@ from filelock import FileLock  # noqa: E402
 from numba.core.dispatcher import Dispatcher  # noqa: E402
 
 from geobench.nodes.engine import Engine  # noqa: E402
+from geobench.nodes.session import Session  # noqa: E402
 from geobench.registry import Registry  # noqa: E402
-from geobench.session import Session  # noqa: E402
 from geobench_catalog import Catalog  # noqa: E402
 
 pytest.register_assert_rewrite("shown_scorer")  # its asserts tell what they compare

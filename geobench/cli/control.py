@@ -11,7 +11,7 @@ from geobench_catalog.commands.options import json_option, reference_argument
 
 if TYPE_CHECKING:
     from geobench.contracts.experiment import Event
-    from geobench.session import Session
+    from geobench.nodes.session import Session
     from geobench.tables.table import Table
     from geobench_catalog import Entry
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from geobench.contracts.law import Law
     from geobench.contracts.model import Progress, Watch
     from geobench.nodes.engine import Engine
+    from geobench.nodes.session import Session
     from geobench.registry import Registry
-    from geobench.session import Session
     from geobench_catalog import Catalog
 
 EXIT_CODES = (
@@ -133,7 +133,7 @@ class Settings:
 
     def session(self, *, create: bool = False) -> "Session":
         """What the commands of single steps use."""
-        from geobench.session import Session
+        from geobench.nodes.session import Session
 
         return Session(self.engine(create=create))
 

@@ -66,9 +66,10 @@ class Dataset(Made):
         """Return a split `(trajectory, time, *grid)`, read from the catalog when it is used.
 
         `time` is in days or hours, as its attribute `units` says: matplotlib draws no
-        `timedelta64`. `to_xarray(name)` has the times as they are stored. Where `tensor(name)` has read it, the variables are views of that tensor: the same memory.
+        `timedelta64`. `to_xarray(name)` has the times as they are stored. Where `tensor(name)` has
+        read the split, the variables are views of that tensor: the same memory.
         """
-        opened = plottable(self.entry.open(_known(name)))
+        opened: xr.Dataset = plottable(self.entry.open(_known(name)))
         if name not in self._tensors:
             return opened
         states = self._tensors[name].numpy()

@@ -62,7 +62,7 @@ def plot_scores(
         kind = keys[0] if keys and not scores.scorer.maps else "score_map"
     _check(kind, ("score_map", *keys))
     if kind == "score_map":
-        return plots.score_map(_scored(scores), law and _scored(law), **options)
+        return plots.score_map(_scored(scores), _scored(law) if law else None, **options)
     return plots.curve(_scored(scores), kind, **options)
 
 
@@ -87,11 +87,11 @@ def plot_loss(forecaster: "Forecaster", ax: Any = None) -> Any:
 
 def _scored(scores: "Scores") -> Scored:
     spec, maker = scores.forecast.dataset.spec, scores.forecast.forecaster
-    return Scored.of(
-        scores.entry, scores.scorer, maker.label, spec, knows_law=maker.cost.knows_law
-    )
+    return Scored.of(scores.entry, scores.scorer, maker.label, spec, knows_law=maker.cost.knows_law)
 
 
 def _check(kind: str, known: tuple[str, ...]) -> None:
     if kind not in known:
-        raise GeobenchError(f"there is no plot '{kind}' of this. Choose one of: {', '.join(known)}.")
+        raise GeobenchError(
+            f"there is no plot '{kind}' of this. Choose one of: {', '.join(known)}."
+        )

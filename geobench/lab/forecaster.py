@@ -56,6 +56,13 @@ class Forecaster(Made):
         passes = log["passes"].to_numpy() if "passes" in log else range(log.sizes[dim])
         return log["loss"].rename({dim: "passes"}).assign_coords(passes=passes)
 
+    @property
+    def source(self) -> str:
+        """Text of the function or class that it was made of in a session; "" of other models."""
+        from geobench.nodes.forecaster import SOURCE
+
+        return self.entry.content(SOURCE).decode() if SOURCE in self.entry.manifest else ""
+
     def restore(self) -> "model.Forecaster":
         """Return the fitted model itself: `.step(history, noise)`, `.network`."""
         from geobench.nodes.forecaster import forecaster_of

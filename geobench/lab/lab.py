@@ -18,8 +18,8 @@ from geobench.lab.forecaster import Forecaster
 from geobench.lab.made import Made
 from geobench.lab.scores import Scores
 from geobench.nodes.engine import Engine
+from geobench.nodes.session import Session
 from geobench.registry import Registry, own_code
-from geobench.session import Session
 from geobench_catalog import Catalog
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ class Lab:
         what to pass instead. `version`: a text of your own as identity, which you change whenever
         the numbers change.
         """
-        own = own_models.model_of(step, label, history, version)
-        self._register(own, own.of)
+        own, identity = own_models.model_of(step, label, history, version)
+        self._register(own, identity, own_models.source(step))
         return Forecaster(self, self.session.train(data.entry, own(), label=label))
 
     def register(self, plugin: type[Plugin], version: str | None = None) -> type[Plugin]:
@@ -122,11 +122,12 @@ class Lab:
         Simulators, models, scorers and assimilations. Its identity is its source with all that this
         refers to; `version` takes its place, a text that you change whenever the numbers change.
         """
-        self._register(plugin, version or own_code.digest(plugin, plugin.__name__))
+        identity = version or own_code.digest(plugin, plugin.__name__)
+        self._register(plugin, identity, own_code.source(plugin))
         return plugin
 
-    def _register(self, plugin: type[Plugin], identity: str) -> None:
-        self.registry.register(plugin, own_code.short(identity))
+    def _register(self, plugin: type[Plugin], identity: str, source: str) -> None:
+        self.registry.register(plugin, own_code.short(identity), source)
         if self.engine.processes > 1 or self.engine.scheduler:
             warnings.warn(
                 f"other processes do not have {plugin.name}, which lives in this session: this "
@@ -177,7 +178,8 @@ class Lab:
         built = self.scorers_of(scorers) if scorers else self.registry.headline_scorers()
         if law is None and any(scorer.needs_law for scorer in built):
             law = forecast.true_distribution()
-        entries = self.session.scores(forecast.entry, built, law and law.entry)
+        draws = law.entry if law else None
+        entries = self.session.scores(forecast.entry, built, draws)
         return [Scores(self, entry) for entry in entries]
 
     def scorers_of(self, scorers: Sequence[Any]) -> list[Scorer]:

@@ -31,7 +31,9 @@ class OwnForecaster(Forecaster):
         from torch import nn
 
         networks = [*self._networks.values()]
-        return nn.ModuleList(networks) if len(networks) > 1 else (networks or [None])[0]
+        if len(networks) > 1:
+            return nn.ModuleList(networks)
+        return networks[0] if networks else None
 
     def weights(self) -> "dict[str, Tensor]":
         """Parameters and buffers of the networks, with the names of the networks before theirs."""
@@ -49,8 +51,10 @@ class OwnForecaster(Forecaster):
             return torch.as_tensor(self._step(history, noise), dtype=history.dtype)
 
 
-def model_of(step: Any, label: str, history: int, version: str | None) -> type[EnsembleModel]:
-    """Return a class of models, of which the only one forecasts by a function or a network.
+def model_of(
+    step: Any, label: str, history: int, version: str | None
+) -> tuple[type[EnsembleModel], str]:
+    """Return a class of models, of which the only one forecasts by a function, and its identity.
 
     A network is copied, and put in the mode for evaluation. Of a function nothing is copied: what
     it refers to must be the same when a forecast is made, or that is an error.
@@ -64,8 +68,6 @@ def model_of(step: Any, label: str, history: int, version: str | None) -> type[E
 
     class Own(EnsembleModel):
         name: ClassVar[str] = label
-        text: ClassVar[str] = own_code.source(type(step) if isinstance(step, nn.Module) else step)
-        of: ClassVar[str] = identity
 
         def fit(self, training: Training, run: Run) -> Forecaster:
             training.check(history, 1)
@@ -82,7 +84,14 @@ def model_of(step: Any, label: str, history: int, version: str | None) -> type[E
             return forecaster
 
     Own.__doc__ = _summary(step, label)
-    return Own
+    return Own, identity
+
+
+def source(step: Any) -> str:
+    """Return the text of a function, or of the class of a network; "" if nobody knows it."""
+    from torch import nn
+
+    return own_code.source(type(step) if isinstance(step, nn.Module) else step)
 
 
 def networks_of(step: Any) -> "dict[str, nn.Module]":

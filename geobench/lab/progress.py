@@ -32,7 +32,8 @@ def _in_cell(title: str) -> "Iterator[Progress]":
     from IPython.display import display
 
     began, last = time.perf_counter(), 0.0
-    handle: Any = display({"text/plain": title}, raw=True, display_id=True)
+    show_in_cell: Any = display
+    handle = show_in_cell({"text/plain": title}, raw=True, display_id=True)
 
     def show(text: str, share: float | None) -> None:
         bar = "" if share is None else f"<progress value='{share:.3f}'></progress> "

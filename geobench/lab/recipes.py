@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from geobench.contracts.experiment import Experiment
 from geobench.contracts.model import EnsembleModel
@@ -71,18 +71,18 @@ def _built(
     kind: str,
     given: Any,
     fields: Mapping[str, Any],
-    base: type[_Own],
+    base: Any,
     build: "Callable[[object], _Own]",
 ) -> _Own:
     if isinstance(given, base) and not fields:
-        return given
+        return cast("_Own", given)
     if isinstance(given, type) and issubclass(given, base):
         given = given()
     if isinstance(given, base):
         keys = short_keys.tree(type(given))
         placed = short_keys.placed(fields, keys, given.name)
         kept = {key: getattr(given, key) for key in given.model_fields_set}
-        return type(given).configured(merged(kept, placed))
+        return cast("_Own", type(given).configured(merged(kept, placed)))
     recipe = {"use": given} if isinstance(given, str) else given
     if not (isinstance(recipe, Mapping) and isinstance(recipe.get("use"), str)):
         raise GeobenchError(

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from geobench.twin.dataset import Dataset
 
 
+SOURCE = "source.py"
+"""Text of a model that lives in a session; it is kept to be read, and never run."""
+
+
 @dataclass(frozen=True, eq=False)
 class ForecasterNode(Computed):
     """A model, fitted to the train and validation splits of a dataset with a seed.
@@ -125,6 +129,9 @@ class ForecasterNode(Computed):
                 content = stored(self.model, forecaster, training.task)
                 step = cost.StepCost.of(forecaster, training.train[:1, : training.task.history])
             draft.write_file(WEIGHTS, content)
+            offer = engine.registry.offers.get(("model", self.model.name))
+            if offer and offer.source:
+                draft.write_file(SOURCE, offer.source.encode())
             for path in sorted(folder.glob("*training")) + sorted(folder.glob("*.csv")):
                 draft.write_file(path.name, path.read_bytes())
             draft.write(training_log(run))

@@ -51,6 +51,8 @@ class Offer:
     name: str
     plugin: str
     value: Any
+    source: str = ""
+    """Text of one that was registered in a session, which is stored with what it makes."""
 
     @property
     def summary(self) -> str:
@@ -163,7 +165,7 @@ class Registry:
             read_yaml(Path(path))  # a file that cannot be read is the plugin's failure
             yield Offer("experiment", Path(path).stem, owner, Path(path))
 
-    def register(self, plugin: "type[Plugin]", identity: str) -> Offer:
+    def register(self, plugin: "type[Plugin]", identity: str, source: str = "") -> Offer:
         """Offer a class of this session; one that has its name from this session gives way.
 
         `identity` becomes part of its version: whatever decides its numbers beside its fields.
@@ -179,7 +181,7 @@ class Registry:
                 f"the {kinds[0]} '{name}' is offered by {other.plugin}. Choose another name."
             )
         plugin.version = f"{_STAMP.sub('', plugin.version)}+{identity}"
-        offer = Offer(kinds[0], name, SESSION, plugin)
+        offer = Offer(kinds[0], name, SESSION, plugin, source)
         self.offers[offer.kind, name] = offer
         return offer
 

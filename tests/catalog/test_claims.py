@@ -14,8 +14,8 @@ import pytest
 from geobench.errors import BusyError
 from geobench.nodes.dataset import DatasetNode
 from geobench.nodes.engine import Engine
+from geobench.nodes.session import Session
 from geobench.registry import Registry
-from geobench.session import Session
 from geobench_catalog import Catalog, claims
 from geobench_catalog.claims import Claims
 from geobench_catalog.removal import collect

@@ -114,6 +114,7 @@ def test_a_network_of_ones_own_forecasts_with_the_weights_it_had(lab: Lab, data:
     mine = lab.forecaster(net, data, label="mine")
     assert mine.cost.parameters == 40 * 41
     assert mine.cost.trained_elsewhere
+    assert mine.source.startswith("class Net(nn.Module):")
     first = mine.forecast(members=3)
     state = data.test["q"].isel(trajectory=0, time=1).to_numpy()
     drawn = first.members["q"].isel(init_time=0, lead_time=0).to_numpy()

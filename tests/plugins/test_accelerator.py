@@ -12,8 +12,8 @@ from geobench import Noise, Simulator
 from geobench.contracts.model import silent
 from geobench.nodes.engine import Engine
 from geobench.nodes.forecaster import forecaster_of, run_of, training_of
+from geobench.nodes.session import Session
 from geobench.registry import Registry
-from geobench.session import Session
 from geobench_catalog import Catalog, Entry
 from geobench_plugins.simulators.lorenz95 import Lorenz95
 from geobench_plugins.simulators.ou import OrnsteinUhlenbeck

@@ -24,8 +24,8 @@ from geobench import (
     StateSpec,
     Variable,
 )
+from geobench.nodes.session import Session
 from geobench.registry import Registry
-from geobench.session import Session
 from geobench.testing import small_case
 from geobench.twin import events
 from geobench_catalog import Entry

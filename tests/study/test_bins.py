@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from geobench.cli import main
 from geobench.diagnostics import bins
 from geobench.nodes.engine import Engine
+from geobench.nodes.session import Session
 from geobench.registry import Registry
-from geobench.session import Session
 from geobench_catalog import Catalog
 
 

@@ -12,7 +12,7 @@ LIMIT = 2**24  # bytes
 CODE = """
 import json, sys
 from geobench.registry import Registry
-from geobench.session import Session
+from geobench.nodes.session import Session
 from geobench.nodes.engine import Engine
 from geobench_catalog import Catalog
 

@@ -18,7 +18,7 @@ import json, sys
 from pathlib import Path
 from geobench.diagnostics.planning import Aim
 from geobench.registry import Registry
-from geobench.session import Session
+from geobench.nodes.session import Session
 from geobench.nodes.engine import Engine
 from geobench_catalog import Catalog
 from geobench_catalog.archive import bring_in, export

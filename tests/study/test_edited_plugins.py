@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from geobench.nodes.engine import Engine
+from geobench.nodes.session import Session
 from geobench.registry import Registry
-from geobench.session import Session
 from geobench_catalog import Catalog
 
 WOB = """

@@ -16,8 +16,8 @@ from geobench.contracts.model import silent
 from geobench.errors import GeobenchError
 from geobench.nodes.engine import Engine
 from geobench.nodes.scores import statistics
+from geobench.nodes.session import Session
 from geobench.registry import Registry
-from geobench.session import Session
 from geobench.study import compare
 from geobench.study import run as running
 from geobench.study.file import Study, read_study

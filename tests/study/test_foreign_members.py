@@ -13,8 +13,8 @@ from geobench.cli import main
 from geobench.contracts.model import silent
 from geobench.nodes.engine import Engine
 from geobench.nodes.scores import statistics
+from geobench.nodes.session import Session
 from geobench.registry import Registry
-from geobench.session import Session
 from geobench_catalog import Catalog, Entry
 
 ISLAND = """

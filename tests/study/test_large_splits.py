@@ -12,8 +12,8 @@ from geobench.contracts.model import Training
 from geobench.contracts.room import Room
 from geobench.nodes.engine import Engine
 from geobench.nodes.forecaster import training_of
+from geobench.nodes.session import Session
 from geobench.registry import Registry
-from geobench.session import Session
 from geobench.twin import realising as twins
 from geobench.twin import simulating
 from geobench_catalog import Catalog, Entry

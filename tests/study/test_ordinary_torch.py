@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from geobench import EnsembleModel, Forecaster, GeobenchError, Noise, Run, Task, Training, hookimpl
 from geobench.nodes.engine import Engine
+from geobench.nodes.session import Session
 from geobench.registry import Registry
-from geobench.session import Session
 from geobench.testing import ModelConformance
 from geobench_catalog import Catalog, Entry
 

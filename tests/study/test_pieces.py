@@ -21,10 +21,10 @@ from geobench.contracts.model import silent
 from geobench.nodes.engine import Engine
 from geobench.nodes.scores import ScoreNode
 from geobench.nodes.scores import statistics as all_statistics
+from geobench.nodes.session import Session
 from geobench.nodes.stored import Stored
 from geobench.registry import Registry
 from geobench.scoring import Piece, pieces, statistics
-from geobench.session import Session
 from geobench.testing import small_case
 from geobench_catalog import Catalog, Entry
 

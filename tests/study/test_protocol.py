@@ -9,9 +9,9 @@ import xarray as xr
 
 from geobench import Experiment, Scorer
 from geobench.nodes.engine import Engine
+from geobench.nodes.session import Session
 from geobench.registry import Registry
 from geobench.scoring import scores
-from geobench.session import Session
 from geobench.statistics.resampling import Resampling
 from geobench.study import run as running
 from geobench.study.file import Study

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 
 from geobench.cli import main
 from geobench.nodes.engine import Engine
+from geobench.nodes.session import Session
 from geobench.registry import Registry
-from geobench.session import Session
 from geobench.study import reproduction
 from geobench.study.reproduction import reproduce
 from geobench.training import numerics

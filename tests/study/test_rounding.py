@@ -7,9 +7,9 @@ import xarray as xr
 from geobench.forecasts.rounding import bits_of
 from geobench.nodes.engine import Engine
 from geobench.nodes.forecast import ForecastNode
+from geobench.nodes.session import Session
 from geobench.nodes.stored import Stored
 from geobench.registry import Registry
-from geobench.session import Session
 from geobench_catalog import Entry
 
 FIELDS = {

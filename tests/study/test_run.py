@@ -419,8 +419,8 @@ def test_two_variables_on_a_plane_with_two_seeds_and_two_experiments(tmp_path: P
     assert "oracle (seed 1)" in page.read_text("utf-8")
     # The island does not count: whatever stands there, the scores are the same.
     from geobench.nodes.engine import Engine
+    from geobench.nodes.session import Session
     from geobench.registry import Registry
-    from geobench.session import Session
 
     session = Session(Engine(Catalog(catalog), Registry([plugin])))
     context = session.engine.context(session.engine.dataset(Catalog(catalog).get("dataset/one@1")))

@@ -11,9 +11,9 @@ from geobench import GeobenchError
 from geobench.cli import main
 from geobench.nodes.engine import Engine
 from geobench.nodes.forecaster import ForecasterNode
+from geobench.nodes.session import Session
 from geobench.nodes.stored import Stored
 from geobench.registry import Registry
-from geobench.session import Session
 from geobench_catalog import Catalog, Entry
 
 AIFS = {

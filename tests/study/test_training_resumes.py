@@ -18,8 +18,8 @@ from geobench import Forecaster, GeobenchError, Noise, Optimisation, Run, Traini
 from geobench.cli import main
 from geobench.contracts.model import Progress
 from geobench.nodes.engine import Engine
+from geobench.nodes.session import Session
 from geobench.registry import Registry
-from geobench.session import Session
 from geobench.training.numerics import settled
 from geobench_catalog import Catalog, CatalogError, Entry
 from geobench_catalog.removal import collect

@@ -16,8 +16,8 @@ from geobench import GeobenchError, Law, Noise
 from geobench.cli.settings import Settings
 from geobench.contracts.experiment import Event
 from geobench.nodes.engine import Engine
+from geobench.nodes.session import Session
 from geobench.registry import Registry
-from geobench.session import Session
 from geobench.study import run as running
 from geobench.study.file import Study
 from geobench.study.graph import StudyGraph
