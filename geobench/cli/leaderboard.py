@@ -9,6 +9,7 @@ from geobench.cli.settings import EXIT_CODES, Settings, finish, nfe_option, pass
 from geobench.errors import GeobenchError
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.options import json_option
+from geobench_catalog.commands.shared_options import DefaultGroup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,15 +19,15 @@ if TYPE_CHECKING:
 FORMATS = ("table", "markdown", "latex", "csv", "json")
 
 
-class _Default(click.Group):
+class _Default(DefaultGroup):
     """A group whose first word may be a study: then it is shown."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        names = {*self.commands, *ctx.help_option_names}
-        return super().parse_args(ctx, args if not args or args[0] in names else ["show", *args])
+    default = "show"
 
 
-@click.group(cls=_Default, name="leaderboard")
+@click.group(
+    cls=_Default, name="leaderboard", short_help="Show the boards of a study, or build its site."
+)
 def leaderboard() -> None:
     """Compare the models of a study with the truth: in the terminal, as a page, or as a site.
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from geobench_catalog import Entry
 
 
-@click.command(epilog=EXIT_CODES)
+@click.command(
+    epilog=EXIT_CODES, short_help="Run a study: simulate, train, forecast, score, compare."
+)
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Only show which steps are done and which are to do.")
 @nfe_option

@@ -1,10 +1,10 @@
-"""What the options before the command say, and the objects that follow from them."""
+"""What the options of every command say, and the objects that follow from them."""
 
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from geobench.errors import GeobenchError
+from geobench.registry.project import Project
 from geobench_catalog.commands import one_line
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _WORTH_A_LINE = 10.0  # seconds, for the many and quick scores
 
 @dataclass
 class Settings:
-    """The options before the command."""
+    """The options of every command."""
 
     catalog_url: str = "geobench-catalog"
     plugin_files: tuple[Path, ...] = ()
@@ -46,6 +47,7 @@ class Settings:
     processes: int | None = None
     quiet: bool = False
     debug: bool = False
+    project: Project = field(default_factory=Project)
 
     @cached_property
     def registry(self) -> "Registry":
@@ -189,19 +191,12 @@ class Size(click.ParamType[int]):
         """Read a size."""
         if isinstance(value, int):
             return value
-        from pydantic import ByteSize, TypeAdapter, ValidationError
+        from geobench.registry.sizes import read_size
 
-        text = str(value)
-        # Alone it also takes bits, bytes without a unit, and whatever follows a size.
-        if not (text.endswith("B") and ByteSize.byte_string_re.fullmatch(text)):
-            self.fail(f"'{value}' is no size; write 512MB or 2GiB.", param, ctx)
         try:
-            size = TypeAdapter(ByteSize).validate_python(text)
-        except ValidationError:
-            self.fail(f"'{value}' is no size; write 512MB or 2GiB.", param, ctx)
-        if size < 2**20:
-            self.fail(f"{value} is too little; give 1MiB or more.", param, ctx)
-        return size
+            return read_size(str(value))
+        except GeobenchError as error:
+            self.fail(str(error), param, ctx)
 
 
 SEED = click.IntRange(0, 2**63 - 1)

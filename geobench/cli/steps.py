@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from geobench_catalog import Entry
 
 
-@click.command()
+@click.command(short_help="Make the dataset of an experiment.")
 @click.argument("experiment", shell_complete=offered("experiment", files=True))
 @click.option(
     "--name", metavar="NAME", help="Name of the dataset; default: the name of the experiment."
@@ -71,7 +71,7 @@ def _tell(made: "Entry", *, as_json: bool) -> None:
         click.echo(made.reference)
 
 
-@click.command()
+@click.command(short_help="Fit a model to a dataset.")
 @click.argument("model", shell_complete=offered("model"))
 @click.option(
     "--dataset",
@@ -115,7 +115,7 @@ def train(
     _tell(made, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Draw members of a forecaster.")
 @reference_argument("forecaster", "forecaster")
 @click.option(
     "--members",
@@ -206,7 +206,7 @@ def forecast(
         click.echo(f"  {column}  rounding changes it by {_number(largest)} at most")
 
 
-@click.command()
+@click.command(short_help="Score forecasts.")
 @reference_argument("forecasts", "forecast", nargs=-1)
 @click.option(
     "--query",
@@ -288,7 +288,7 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
 
 
-@click.command()
+@click.command(short_help="Tell how probable extreme events are in a forecast.")
 @reference_argument("forecast", "forecast")
 @json_option
 @pass_settings

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from geobench.tables.table import Table
 
 
-@click.command()
+@click.command(short_help="Test whether a forecast is drawn from the law.")
 @reference_argument("forecast", "forecast")
 @click.option(
     "--law",

@@ -84,7 +84,7 @@ def _devices(device: str) -> Iterator[Check]:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         detail = f"'{device}' cannot be used: {str(error).partition(chr(10))[0]}"
-        cure = f"--device (before the command) takes one of: {', '.join(there)}"
+        cure = f"--device takes one of: {', '.join(there)}"
         yield Check("device", "fail", detail, cure)
     else:
         yield Check("device", "ok", f"torch can use {', '.join(there)}; networks run on {device}")
