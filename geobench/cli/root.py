@@ -89,7 +89,7 @@ def _project(ctx: click.Context) -> Project:
 
 def with_project(project: Project, files: Sequence[Path]) -> tuple[Path, ...]:
     """Return the plugin files of the project and those that were named, each once."""
-    named = {file.absolute(): file for file in (*project.plugins, *files)}
+    named = {file.resolve(): file for file in (*project.plugins, *files)}
     return tuple(named.values())
 
 

@@ -104,7 +104,7 @@ def _text(file: Path, key: str, value: object) -> str:
 def _address(file: Path, key: str, value: object) -> str:
     """Read a URL, or a path beside the file."""
     text = _text(file, key, value)
-    return text if "://" in text else str(file.parent / Path(text).expanduser())
+    return text if "://" in text else str((file.parent / Path(text).expanduser()).resolve())
 
 
 def _files(file: Path, key: str, value: object) -> tuple[Path, ...]:
