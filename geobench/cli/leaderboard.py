@@ -68,10 +68,8 @@ by_model_option = click.option(
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    default="table",
-    show_default=True,
-    help="Format of the output. csv holds every number, with its interval and units; latex needs "
-    "the package booktabs.",
+    help="Format of the output; default: table. csv holds every number, with its interval and units; "
+    "latex needs the package booktabs.",
 )
 @click.option(
     "--figures",
@@ -88,7 +86,7 @@ def show(
     study: Path,
     html: Path | None,
     binned: str | None,
-    form: str,
+    form: str | None,
     *,
     figures: Path | None,
     by_model: bool,
@@ -106,13 +104,15 @@ def show(
 
     if figures and binned:
         raise GeobenchError("--figures are of all cases. Leave --bin out.")
+    if as_json and form not in (None, "json"):
+        raise GeobenchError(f"give --json or --format {form}, not both.")
+    form = "json" if as_json else form or "table"
     read = read_study(study, nfe)
     graph, engine = StudyGraph(read, settings.plugins), settings.engine()
     graph.invite(engine, guests)
     outcome = compare.boards(graph, engine, binned, by_model=by_model)
     for failure in outcome.failures:
         settings.tell(failure)
-    form = "json" if as_json else form
     if html:
         _write(html, pages.in_one_file(outcome, study.stem, read.title or study.stem))
         click.echo(html.absolute().as_uri(), err=form != "table")

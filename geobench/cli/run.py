@@ -16,8 +16,30 @@ if TYPE_CHECKING:
     from geobench_catalog import Entry
 
 
+class _OfStudy(click.Command):
+    """A command on a study file: what only the file sets is no option, and the message says so."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            from geobench.study.file import Study
+
+            key = error.option_name.lstrip("-").replace("-", "_")
+            if key not in Study.model_fields:
+                raise
+            raise click.UsageError(
+                f"'{error.option_name}' is no option: the study file sets it. Write "
+                f"'{key}: …' in the file.",
+                ctx,
+            ) from error
+
+
 @click.command(
-    epilog=EXIT_CODES, short_help="Run a study: simulate, train, forecast, score, compare."
+    cls=_OfStudy,
+    epilog=EXIT_CODES,
+    short_help="Run a study: simulate, train, forecast, score, compare.",
 )
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Only show which steps are done and which are to do.")
