@@ -235,7 +235,13 @@ class Fields:
         columns = {column.name: _OF_COLUMNS[column.type] for column in known.vocabulary.columns}
         named = known.vocabulary.names
         kinds = dict.fromkeys((*named, *known.kinds)) if named else ()
-        self.own = _OWN | {"kind": partial(_kind, kinds=kinds)} | columns | {"created": partial(_created, now=now)} | _OWN_LAST
+        self.own = (
+            _OWN
+            | {"kind": partial(_kind, kinds=kinds)}
+            | columns
+            | {"created": partial(_created, now=now)}
+            | _OWN_LAST
+        )
 
     def called(self, word: str) -> Field:
         """What `word` means; `UnclearError` if that is nothing, or more than one thing."""

@@ -68,8 +68,8 @@ by_model_option = click.option(
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="Format of the output; default: table. csv holds every number, with its interval and units; "
-    "latex needs the package booktabs.",
+    help="Format of the output; default: table. csv holds every number, with its interval and "
+    "units; latex needs the package booktabs.",
 )
 @click.option(
     "--figures",
@@ -136,7 +136,7 @@ def _print(boards: "list[Board]", form: str) -> None:
         documents.write(csv.text(every_number(boards)))
     elif form == "table":
         for board in boards:
-            click.echo(terminal.text(*rankings(board)))
+            click.echo(terminal.text(*rankings(board), others="--format csv"))
     else:
         write = {"markdown": markdown.text, "latex": latex.text}[form]
         for board in boards:

@@ -1,9 +1,6 @@
 """What the options of every command say, and the objects that follow from them."""
 
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from geobench.cli import watching
 from geobench.errors import GeobenchError
 from geobench.registry.project import Project
 from geobench_catalog.commands import one_line
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from geobench.board.model import Board
     from geobench.contracts.experiment import Experiment
     from geobench.contracts.law import Law
-    from geobench.contracts.model import Progress, Watch
+    from geobench.contracts.model import Watch
     from geobench.nodes.engine import Engine
     from geobench.registry import Registry
     from geobench.session import Session
@@ -32,7 +30,6 @@ EXIT_CODES = (
     "be read, which is named; 3 if all is there, but a row is incomplete or degenerate: members "
     "failed, a seed is missing, or members are copies of one another."
 )
-_WORTH_A_LINE = 10.0  # seconds, for the many and quick scores
 
 
 @dataclass
@@ -110,7 +107,7 @@ class Settings:
         """Who is told how far a step is."""
         from geobench.contracts.model import unwatched
 
-        return unwatched if self.quiet else _watch
+        return unwatched if self.quiet else watching.watch
 
     @property
     def every_process(self) -> int:
@@ -145,39 +142,6 @@ class Settings:
 
         folder = opened(self.catalog_url).folder
         return None if folder is not None and not folder.exists() else self.engine()
-
-
-@contextmanager
-def _watch(title: str) -> Iterator["Progress"]:
-    """Show a progress bar on stderr while it lasts, and a line when it took a while."""
-    from rich import progress
-    from rich.console import Console
-    from rich.table import Column
-
-    console = Console(stderr=True, highlight=False)
-    columns = (
-        progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(bar_width=max(4, min(24, console.width - 76))),
-        # On a narrow terminal words are cut, not these.
-        progress.TaskProgressColumn(table_column=Column(no_wrap=True, min_width=4)),
-        progress.TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
-        progress.TextColumn("{task.fields[text]}", markup=False),
-    )
-    began, last = time.perf_counter(), ""
-    with progress.Progress(
-        *columns, console=console, transient=True, disable=not sys.stderr.isatty()
-    ) as bar:
-        task = bar.add_task(title, text="", total=None)
-
-        def report(done: int, total: int, text: str) -> None:
-            nonlocal last
-            last = text
-            bar.update(task, completed=done, total=total, text=text)
-
-        yield report
-    seconds = time.perf_counter() - began
-    if seconds > _WORTH_A_LINE or not title.startswith("score"):
-        console.print(f"{title}  {seconds:.0f} s  {last}".rstrip(), markup=False, soft_wrap=True)
 
 
 class Size(click.ParamType[int]):

@@ -104,9 +104,7 @@ def test_a_folder_without_a_file_has_no_settings(tmp_path: Path) -> None:
         ("a = '\xff'", "is not TOML"),
     ],
 )
-def test_mistakes_name_the_file_and_stop_every_command(
-    folder: Path, text: str, told: str
-) -> None:
+def test_mistakes_name_the_file_and_stop_every_command(folder: Path, text: str, told: str) -> None:
     (folder / NAME).write_text(text, "latin-1")
     result = _geobench("catalog", "list")
     assert result.exit_code == 2

@@ -27,9 +27,7 @@ class DefaultGroup(click.Group):
 def shared(root: click.Context) -> dict[str, click.Option]:
     """Return the options of the program by their names; `--version` and `--help` are none."""
     return {
-        name: option
-        for name, option in _options(root.command, root).items()
-        if option.expose_value
+        name: option for name, option in _options(root.command, root).items() if option.expose_value
     }
 
 
