@@ -70,6 +70,9 @@ class Catalog:
         self.mark = content or b""  # no other catalog has it, not even a later one at this URL
         self._schema = mark.schema(self.url, self.mark)
 
+    def __repr__(self) -> str:
+        return f"<Catalog {self.url}>"
+
     @property
     def vocabulary(self) -> Vocabulary:
         """What its entries mean."""

@@ -1,5 +1,6 @@
 """What the options of every command say, and the objects that follow from them."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from geobench.cli import watching
 from geobench.errors import GeobenchError
@@ -231,6 +233,23 @@ def check_folder(path: Path | None) -> None:
     """Raise unless the folder is there that a file shall be written to."""
     if path and not path.absolute().parent.is_dir():
         raise GeobenchError(f"there is no folder {path.parent} for {path.name}. Make it first.")
+
+
+def shared_words(*words: str) -> str:
+    """Return words of a command with the options of the program that were given with it.
+
+    What the environment or the project file says need not be repeated.
+    """
+    root = click.get_current_context().find_root()
+    given = list(words)
+    for option in root.command.params:
+        key = option.name or ""
+        is_given = root.get_parameter_source(key) is ParameterSource.COMMANDLINE
+        if key in ("catalog_url", "plugin") and is_given:
+            value = root.params[key]
+            values = value if isinstance(value, tuple) else (value,)
+            given += [f"{option.opts[0]} {shlex.quote(str(part))}" for part in values]
+    return " ".join(given)
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)

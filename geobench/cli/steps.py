@@ -59,9 +59,20 @@ def simulate(
     session = settings.session(create=True)
     made = session.simulate(name or experiment_name, realised)
     _tell(made, as_json=as_json)
+    if name and made.record.name != name:
+        _tell_name(made, f"--name {name}")
     if animate:
         film.draw(session.engine.dataset(made), animate, settings.watch)
         click.echo(animate.absolute().as_uri(), err=as_json)
+
+
+def _tell_name(made: "Entry", option: str) -> None:
+    """Say that an entry keeps the name under which it was made before."""
+    click.echo(
+        f"geobench: note: this was made before, as {made.reference}, and keeps that name; "
+        f"{option} is not used.",
+        err=True,
+    )
 
 
 def _tell(made: "Entry", *, as_json: bool) -> None:
@@ -113,6 +124,8 @@ def train(
         session.catalog.get(dataset, "dataset"), built, seed=seed, label=label or built.name
     )
     _tell(made, as_json=as_json)
+    if label and made.record.labels.get("model") != label:
+        _tell_name(made, f"--label {label}")
 
 
 @click.command(short_help="Draw members of a forecaster.")

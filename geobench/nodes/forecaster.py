@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from geobench.twin.dataset import Dataset
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ForecasterNode(Computed):
     """A model, fitted to the train and validation splits of a dataset with a seed.
 
