@@ -17,6 +17,7 @@ from geobench.cli.plugins import plugins
 from geobench.cli.reproduce import reproduce
 from geobench.cli.root import Root, check_plugins, with_project
 from geobench.cli.run import run
+from geobench.cli.schema import schema
 from geobench.cli.scorers import scorers
 from geobench.cli.settings import COUNT, Settings, Size
 from geobench.cli.simulator import simulator
@@ -99,7 +100,7 @@ _GROUPS = {
     "Compare": (leaderboard, test, plan, reproduce),
     "Catalog": (catalog,),
     "Plugins": (plugins, scorers, simulator),
-    "Help": (doctor, completion),
+    "Help": (doctor, schema, completion),
 }
 main.groups = {title: [str(command.name) for command in part] for title, part in _GROUPS.items()}
 for _part in _GROUPS.values():

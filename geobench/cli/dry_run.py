@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from geobench.cli.watching import duration
-from geobench.registry.sizes import size_text
 from geobench_catalog.commands import documents
+from geobench_catalog.commands.tables import size
 
 if TYPE_CHECKING:
     from geobench.nodes.engine import Engine
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from geobench.study.estimates import Estimate
     from geobench.study.graph import StudyGraph
     from geobench_catalog import Entry
+
+
+_UNKNOWN = "–"
 
 
 class _Step(NamedTuple):
@@ -37,11 +40,22 @@ class _Step(NamedTuple):
             "bytes": self.cost.disk,
         }
 
-    def line(self) -> str:
-        """What a terminal shows of it."""
+    def line(self, *, costs: bool) -> str:
+        """What a terminal shows of it; `costs`: with a column for each cost."""
+        name = str(self.entry.reference) if self.entry else self.node.name
+        state = "done " if self.entry else "to do"
+        middle = "".join(f"{text:>9}" for text in self._costs()) if costs else ""
+        return f"{state}  {self.node.kind:10}{middle}  {name}"
+
+    def _costs(self) -> tuple[str, str, str]:
         if self.entry:
-            return f"done   {self.node.kind:10}  {self.entry.reference}"
-        return f"to do  {self.node.kind:10}  {self.node.name}  {_cost(self.cost)}"
+            return "", "", ""
+        seconds, memory, disk = self.cost
+        return (
+            _UNKNOWN if seconds is None else duration(seconds),
+            _UNKNOWN if memory is None else size(memory),
+            _UNKNOWN if disk is None else size(disk),
+        )
 
 
 def show_plan(graph: "StudyGraph", engine: "Engine | None", *, as_json: bool) -> None:
@@ -57,22 +71,15 @@ def show_plan(graph: "StudyGraph", engine: "Engine | None", *, as_json: bool) ->
     if as_json:
         documents.show([step.document() for step in steps])
         return
+    costs = any(step.cost != Estimate() for step in steps)
+    if costs:
+        heads = "".join(f"{text:>9}" for text in ("time", "memory", "disk"))
+        click.echo(click.style(f"{'':5}  {'kind':10}{heads}  name", bold=True))
     for step in steps:
-        click.echo(step.line())
+        click.echo(step.line(costs=costs))
     click.echo(_left(steps))
     if any(step.entry is None for step in steps):
         click.echo(_total(steps))
-
-
-def _cost(cost: "Estimate") -> str:
-    if cost.seconds is None and cost.disk is None:
-        return "cost unknown"
-    parts = ["time unknown" if cost.seconds is None else f"about {duration(cost.seconds)}"]
-    if cost.memory is not None:
-        parts.append(f"{size_text(cost.memory)} of memory")
-    if cost.disk is not None:
-        parts.append(f"{size_text(cost.disk)} of disk")
-    return ", ".join(parts)
 
 
 def _left(steps: Sequence[_Step]) -> str:
@@ -91,10 +98,11 @@ def _total(steps: Sequence[_Step]) -> str:
     memory = max((cost.memory for cost in costs if cost.memory is not None), default=None)
     if not (seconds or disk):
         return "Costs are unknown: no step like these was recorded in this catalog."
-    peak = f", {size_text(memory)} of memory in the largest training" if memory else ""
+    peak = f", {size(memory)} of memory in the largest training" if memory else ""
+    text = (
+        f"Estimated from recorded costs: {duration(sum(seconds))} one step after another, "
+        f"{size(sum(disk))} of disk{peak}."
+    )
     unknown = len(costs) - len(seconds)
-    return (
-        f"Estimated from recorded costs, one step after another: {duration(sum(seconds))}, "
-        f"{size_text(sum(disk))} of disk{peak}. "
-        + (f"The time of {unknown:,} of {len(costs):,} steps is unknown." if unknown else "")
-    ).rstrip()
+    more = f" The time of {unknown:,} of {len(costs):,} steps is unknown." if unknown else ""
+    return click.wrap_text(f"{text}{more} {_UNKNOWN}: not recorded.", 80)

@@ -156,7 +156,7 @@ def _work_of(node: Node, registry: Registry) -> _Work | None:
 
 def _recorded(engine: Engine) -> Iterator[_Cost]:
     """Go through the catalog: what each entry took, newest first."""
-    _, rows = engine.catalog.index.sql("SELECT id, record FROM entries ORDER BY created DESC")
+    _, rows = engine.catalog.index.sql("SELECT id, record FROM entries ORDER BY created DESC LIMIT 10000")
     records: dict[str, _Record] = {entry_id: json.loads(text) for entry_id, text in rows if text}
     data: dict[str, _Data] = {}
     for record in records.values():
