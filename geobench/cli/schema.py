@@ -1,5 +1,6 @@
 """geobench schema: the form of what a command prints with --json."""
 
+import difflib
 import json
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
@@ -34,8 +35,11 @@ def schema_of(command: str) -> dict[str, Any]:
     known = schemas()
     file = known.get(command.replace(" ", "-"))
     if file is None:
+        close = difflib.get_close_matches(command.replace(" ", "-"), known, n=1)
+        hint = f" Did you mean '{close[0].replace('-', ' ', 1)}'?" if close else ""
         raise GeobenchError(
-            f"no schema describes '{command}'. 'geobench schema' lists the commands that have one."
+            f"no schema describes '{command}'.{hint} 'geobench schema' lists the commands that "
+            f"have one."
         )
     document: dict[str, Any] = json.loads(file.read_text("utf-8"))
     shared: dict[str, Any] = {}

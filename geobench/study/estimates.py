@@ -25,6 +25,7 @@ from geobench.registry import Registry
 from geobench.twin import control, simulating
 from geobench_catalog import CatalogError
 
+_MOST = 10_000  # entries that are compared with, the newest ones
 _Record = Mapping[str, Any]
 
 
@@ -156,7 +157,8 @@ def _work_of(node: Node, registry: Registry) -> _Work | None:
 
 def _recorded(engine: Engine) -> Iterator[_Cost]:
     """Go through the catalog: what each entry took, newest first."""
-    _, rows = engine.catalog.index.sql("SELECT id, record FROM entries ORDER BY created DESC LIMIT 10000")
+    newest = f"SELECT id, record FROM entries ORDER BY created DESC LIMIT {_MOST}"  # noqa: S608
+    _, rows = engine.catalog.index.sql(newest)
     records: dict[str, _Record] = {entry_id: json.loads(text) for entry_id, text in rows if text}
     data: dict[str, _Data] = {}
     for record in records.values():
