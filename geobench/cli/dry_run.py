@@ -78,7 +78,7 @@ def show_plan(graph: "StudyGraph", engine: "Engine | None", *, as_json: bool) ->
     for step in steps:
         click.echo(step.line(costs=costs))
     click.echo(_left(steps))
-    if any(step.entry is None for step in steps):
+    if estimates and any(step.entry is None for step in steps):
         click.echo(_total(steps))
 
 

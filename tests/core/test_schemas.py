@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from geobench.cli import main
 from geobench.cli.schema import schema_of, schemas
+from geobench.describe import effort
 from geobench_catalog import Catalog
 
 STUDY = """
@@ -80,7 +81,11 @@ class _Runner:
         return document
 
 
-def test_every_command_prints_what_its_schema_describes(folder: Path) -> None:
+def test_every_command_prints_what_its_schema_describes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(effort._NUMBERS, "quick", 2e4)  # so few that it takes a second
+    monkeypatch.setitem(effort._RESAMPLES, "quick", 2)
     run = _Runner(folder / "catalog")
     for part in (_make, _compare, _describe, _bring, _keep):
         part(run, folder)
@@ -157,7 +162,7 @@ def _keep(run: _Runner, folder: Path) -> None:
     run("catalog tag", dataset, "good")
     run("catalog alias", dataset, "paper")
     run("catalog alias", "dataset/small@paper", "--remove")
-    run("catalog trust", "forecast/small.somebody.s0@1")
+    run("catalog trust", "forecast/small.somebody@1")
     run("catalog export", dataset, "--to", folder / "x.tar")
     other = _Runner(folder / "other")
     other("catalog import", folder / "x.tar")
