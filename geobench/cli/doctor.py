@@ -74,7 +74,7 @@ def _source(parameter: str) -> str:
     """Say where the value of an option comes from."""
     root = click.get_current_context().find_root()
     (option,) = (param for param in root.command.params if param.name == parameter)
-    sources = {
+    sources: dict[ParameterSource | None, str] = {
         ParameterSource.COMMANDLINE: option.opts[0],
         ParameterSource.ENVIRONMENT: f"environment variable {option.envvar}",
         ParameterSource.DEFAULT_MAP: "geobench.toml",

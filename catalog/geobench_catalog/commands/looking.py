@@ -57,8 +57,8 @@ def list_entries(kind: str | None, *, as_json: bool) -> None:
     shown: tuple[str, ...] = _LISTED
     if any(entry["origin"] != "own" for entry in entries):
         shown += ("origin",)
-    rows = [[entry[name] or "" for name in shown] for entry in entries]
-    tables.show(shown, rows, minor=_MINOR)
+    cells = [[entry[name] or "" for name in shown] for entry in entries]
+    tables.show(shown, cells, minor=_MINOR)
 
 
 @click.command()
