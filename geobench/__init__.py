@@ -12,6 +12,7 @@ from geobench.errors import GeobenchError
 from geobench_catalog import register as _register
 
 if TYPE_CHECKING:
+    __version__: str
     from geobench.contracts.assimilation import Assimilation, Filter, Network
     from geobench.contracts.compiled_noise import LANES, normal_lanes
     from geobench.contracts.experiment import (
@@ -122,6 +123,10 @@ _register(_vocabulary)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("geobench-twin")
     if name in _HOME:
         return getattr(import_module(f"geobench.{_HOME[name]}"), name)
     raise AttributeError(f"module 'geobench' has no attribute '{name}'")

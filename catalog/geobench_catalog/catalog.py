@@ -70,6 +70,9 @@ class Catalog:
         self.mark = content or b""  # no other catalog has it, not even a later one at this URL
         self._schema = mark.schema(self.url, self.mark)
 
+    def __repr__(self) -> str:
+        return f"<Catalog {self.url}>"
+
     @property
     def vocabulary(self) -> Vocabulary:
         """What its entries mean."""
@@ -141,7 +144,10 @@ class Catalog:
 
     def resolve(self, text: str) -> Reference:
         """Return the reference that `kind/name@…` means: a version, `latest`, or an alias."""
-        kind, name, version = split(text)
+        try:
+            kind, name, version = split(text)
+        except CatalogError as error:
+            raise CatalogError(self._meant(text) or str(error)) from None
         if version == "latest":
             return Reference(kind, name, max(1, self.names.newest(kind, name)))
         alias = alias_of(text)
@@ -335,6 +341,20 @@ class Catalog:
 
         columns, rows = self.index.query(expression)
         return pd.DataFrame(rows, columns=columns)
+
+    def _meant(self, text: str) -> str:
+        """Say which entries have a name that was written without kind or version; '' if none."""
+        names = self.names
+        meant = [
+            f"{kind}/{name}@{names.newest(kind, name)}"
+            for kind, name in dict.fromkeys(reference[:2] for reference in names.references())
+            if text in (name, f"{kind}/{name}")
+        ]
+        if not meant:
+            return ""
+        if "/" in text:
+            return f"'{text}' has no version. The newest is {meant[0]}."
+        return f"'{text}' has no kind and no version. Did you mean {' or '.join(meant[:3])}?"
 
     def _similar(self, reference: str) -> str:
         import difflib

@@ -1,5 +1,6 @@
 """A published entry: its record, its files, its data."""
 
+import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -150,7 +151,29 @@ class Entry:
         from geobench_catalog import zarr_data
 
         self.check()
-        return zarr_data.read(self.store(), str(self.reference), group)
+        try:
+            opened = zarr_data.read(self.store(), str(self.reference), group)
+        except CatalogError as error:
+            raise self._no_group(group) or error from error.__cause__
+        missing = None if opened.variables else self._no_group(group)
+        if missing:
+            raise missing
+        return opened
+
+    def _no_group(self, group: str | None) -> CatalogError | None:
+        """Say which groups there are, if data were asked for and lie in other groups."""
+        groups = list(dict.fromkeys(path.rpartition("/")[0] for path, _, _ in self.contents()))
+        if (group or "") in groups or not groups:
+            return None
+        if not group:
+            names = ", ".join(groups)
+            return CatalogError(
+                f"{self.reference} holds groups: {names}. Name one, such as '{groups[0]}'."
+            )
+        close = difflib.get_close_matches(group, groups, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        names = ", ".join(name or "the root (leave the group out)" for name in groups)
+        return CatalogError(f"{self.reference} holds no group '{group}'.{hint} It holds: {names}.")
 
     def load(self, group: str | None = None) -> "xr.Dataset":
         """Return a group of the entry's data in memory; `CatalogError` if any of it is damaged."""
@@ -241,7 +264,7 @@ class Entry:
         return content
 
     def __repr__(self) -> str:
-        return f"<{self.reference} {self.id[:12]}>"
+        return f"<Entry {self.reference} {self.id[:12]}>"
 
 
 def _chunk(opened: "xr.Dataset", dim: str) -> int:

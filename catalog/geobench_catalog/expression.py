@@ -186,6 +186,8 @@ class _Reader:
         return _joined(tests, " OR ")
 
     def compared(self, field: "Field", operator: str) -> Sql:
+        if operator == "=" and self.token.form == "symbol" and self.token.text == "=":
+            raise self.wrong("write '=' once: it compares")
         form = "quoted" if self.token.form == "quoted" else "word"
         value = self.take(form, "a value is missing; quote one that is a keyword or a symbol")
         try:

@@ -86,6 +86,14 @@ def _text(column: str, operator: str, value: Token) -> Sql:
     return Sql(f"{column} {operator} ?", (value.text,))
 
 
+def _kind(column: str, operator: str, value: Token, *, kinds: Collection[str]) -> Sql:
+    if operator in ("=", "!=") and kinds and value.text not in kinds:
+        close = difflib.get_close_matches(value.text, kinds, n=1)
+        cure = f"did you mean '{close[0]}'?" if close else f"kinds are {', '.join(kinds)}"
+        raise UnclearError(f"there is no kind '{value.text:.60}'; {cure}")
+    return _text(column, operator, value)
+
+
 def _identity(column: str, operator: str, value: Token) -> Sql:
     if operator not in ("=", "!="):
         return _text(column, operator, value)
@@ -205,11 +213,15 @@ _OWN_LAST: dict[str, _Comparison] = {
 
 
 class Known(NamedTuple):
-    """What can be asked for in one catalog: columns, keys of configuration, names of measures."""
+    """What can be asked for in one catalog: columns, keys of configuration, names of measures.
+
+    `kinds`: those of its entries, beside the kinds of the vocabulary.
+    """
 
     vocabulary: Vocabulary
     keys: Collection[str] = ()
     measures: Collection[str] = ()
+    kinds: Collection[str] = ()
 
 
 class Fields:
@@ -221,7 +233,15 @@ class Fields:
         self.derived, self.former = known.vocabulary.derived, known.vocabulary.former
         self._measure = _measure_pattern([*self.derived, *self.former])
         columns = {column.name: _OF_COLUMNS[column.type] for column in known.vocabulary.columns}
-        self.own = _OWN | columns | {"created": partial(_created, now=now)} | _OWN_LAST
+        named = known.vocabulary.names
+        kinds = dict.fromkeys((*named, *known.kinds)) if named else ()
+        self.own = (
+            _OWN
+            | {"kind": partial(_kind, kinds=kinds)}
+            | columns
+            | {"created": partial(_created, now=now)}
+            | _OWN_LAST
+        )
 
     def called(self, word: str) -> Field:
         """What `word` means; `UnclearError` if that is nothing, or more than one thing."""

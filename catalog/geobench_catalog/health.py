@@ -54,7 +54,7 @@ def examine(url: str) -> Iterator[Check]:
 def _open(url: str, catalogs: list[Catalog]) -> Iterator[Check]:
     folder = opened(url).folder
     if folder is not None and not folder.exists():
-        cure = "--catalog (before the command) names another"
+        cure = "--catalog names another"
         if hint := registered().hint:
             cure = f"{hint} makes one; {cure}"
         yield Check("catalog", "warn", f"there is none at {url}", cure)

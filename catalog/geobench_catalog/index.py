@@ -85,6 +85,7 @@ class Index:
             self._vocabulary,
             distinct(connection, "fields", "key"),
             distinct(connection, "measures", "name"),
+            distinct(connection, "entries", "kind"),
         )
         wanted, shown = compiled(expression, known), self._shown
         extra = {name: sql for name, sql in wanted.columns.items() if name not in shown}

@@ -88,7 +88,15 @@ def check_label(label: str, what: str) -> str:
     return label
 
 
+def without_version(text: str) -> bool:
+    """Whether `text` names an entry, and no version of it."""
+    kind, _, name = text.partition("/")
+    return is_kind(kind) and bool(_NAME.fullmatch(name))
+
+
 def _no_reference(text: str) -> CatalogError:
+    if without_version(text):
+        return CatalogError(f"'{text}' has no version. Write {text}@1, or {text}@latest.")
     return CatalogError(
         f"'{text}' is not a reference. Write kind/name@version, with a number, 'latest' or an "
         f"alias for the version."

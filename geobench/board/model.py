@@ -111,6 +111,10 @@ class Board:
     draws: int = 0
     """Draws of the bootstrap."""
 
+    def __repr__(self) -> str:
+        rows = ", ".join(dict.fromkeys(row.label for row in self.rows))
+        return f"<Board {self.name}: {self.ranked_by}, {self.cases} cases; {rows}>"
+
     @property
     def seeds(self) -> list[int]:
         """Seeds of which every row is the mean; none where rows have one, or not all the same."""

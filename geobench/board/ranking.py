@@ -29,9 +29,11 @@ _BOLD = "Bold: models that may be the best, and the largest skill of a column."
 
 def ranking(board: Board) -> Table:
     """Rank range, excess, skill at some lead times, and cost."""
+    leads = headline_leads(board)
+    between = leads[1:-1]
     return Table.of_columns(
         [
-            (Column("rank"), [Cell(rank(row), row.rank) for row in board.rows]),
+            (Column("rank", minor=3), [Cell(rank(row), row.rank) for row in board.rows]),
             (Column("rank range"), [rank_range_cell(row) for row in board.rows]),
             (
                 Column("model", "left", names_rows=True),
@@ -39,12 +41,15 @@ def ranking(board: Board) -> Table:
             ),
             (Column("excess", interval=True), [excess_cell(row) for row in board.rows]),
             *(
-                (Column(lead_name(board, lead)), skill_cells(board, lead))
-                for lead in headline_leads(board)
+                (
+                    Column(lead_name(board, lead), minor=2 if lead in between else 1),
+                    skill_cells(board, lead),
+                )
+                for lead in leads
             ),
-            (Column("parameters"), [count_cell(row.parameters) for row in board.rows]),
-            (Column("evaluations"), [evaluations_cell(row) for row in board.rows]),
-            (Column("ms/member"), [member_cell(row) for row in board.rows]),
+            (Column("parameters", minor=5), [count_cell(row.parameters) for row in board.rows]),
+            (Column("evaluations", minor=5), [evaluations_cell(row) for row in board.rows]),
+            (Column("ms/member", minor=4), [member_cell(row) for row in board.rows]),
         ],
         f"{board.name}: {board.ranked_by}, {board.cases} cases",
         [f"{placing(board)} {_days(board)}", *board.notes],

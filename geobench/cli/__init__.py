@@ -15,41 +15,25 @@ from geobench.cli.leaderboard import leaderboard
 from geobench.cli.plan import plan
 from geobench.cli.plugins import plugins
 from geobench.cli.reproduce import reproduce
+from geobench.cli.root import Root, check_plugins, with_project
 from geobench.cli.run import run
+from geobench.cli.schema import schema
 from geobench.cli.scorers import scorers
 from geobench.cli.settings import COUNT, Settings, Size
 from geobench.cli.simulator import simulator
 from geobench.cli.steps import events, forecast, score, simulate, train
 from geobench.cli.test import test
-from geobench_catalog.commands.one_line import OneLine
 from geobench_catalog.commands.options import catalog_option
 
 
-class _Geobench(OneLine):
-    """The built-in commands, and those that plugins add."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*self.commands, *sorted(_added(ctx))]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        # A plugin adds commands; it does not replace ours, and costs nothing while they run.
-        return self.commands.get(cmd_name) or _added(ctx).get(cmd_name)
-
-
-def _added(ctx: click.Context) -> dict[str, click.Command]:
-    commands = ctx.find_object(Settings) or Settings(plugin_files=ctx.params.get("plugin", ()))
-    builtin = set(main.commands)
-    return {k: v for k, v in commands.registry.commands.items() if k not in builtin}
-
-
-@click.group(cls=_Geobench, commands=None, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="geobench-twin", prog_name="geobench")
 @catalog_option
 @click.option(
     "--plugin",
     type=click.Path(path_type=Path),
     multiple=True,
-    is_eager=True,  # known when --help lists commands
+    callback=check_plugins,
     help="A Python file with your plugin. geobench runs it.",
 )
 @click.option(
@@ -94,13 +78,31 @@ def main(
 ) -> None:
     """Judge probabilistic forecast models against the known law of a twin experiment.
 
-    Write these options before the command: geobench --quiet run STUDY.
+    The options below may stand before the command or after it. A file geobench.toml in your folder,
+    or in one above it, can set them.
     """
+    project = ctx.ensure_object(Settings).project
     ctx.obj = Settings(
-        catalog_url, plugin, device, memory, scheduler, processes, quiet=quiet, debug=debug
+        catalog_url,
+        with_project(project, plugin),
+        device,
+        memory,
+        scheduler,
+        processes,
+        quiet=quiet,
+        debug=debug,
+        project=project,
     )
 
 
-_STEPS = (run, leaderboard, simulate, train, forecast, score, test, plan, events, control)
-for _command in (*_STEPS, catalog, plugins, scorers, simulator, reproduce, doctor, completion):
-    main.add_command(_command)
+_GROUPS = {
+    "Make": (run, simulate, train, forecast, score, events, control),
+    "Compare": (leaderboard, test, plan, reproduce),
+    "Catalog": (catalog,),
+    "Plugins": (plugins, scorers, simulator),
+    "Help": (doctor, schema, completion),
+}
+main.groups = {title: [str(command.name) for command in part] for title, part in _GROUPS.items()}
+for _part in _GROUPS.values():
+    for _command in _part:
+        main.add_command(_command)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _VARIABLE = "_GEOBENCH_COMPLETE"
 
 
-@click.command()
+@click.command(short_help="Print the script that completes words in your shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the script by which SHELL completes commands, references and names of plugins.
@@ -39,8 +39,7 @@ def offered(*kinds: str, files: bool = False) -> "Completing":
     ) -> "list[CompletionItem]":
         from click.shell_completion import CompletionItem
 
-        plugins = ctx.find_root().params.get("plugin") or ()
-        offers = Settings(plugin_files=plugins).registry.offers
+        offers = ctx.ensure_object(Settings).registry.offers
         names = {name: offer for (kind, name), offer in offers.items() if kind in kinds}
         completions = [
             CompletionItem(name, help=offer.summary)

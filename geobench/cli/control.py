@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from geobench_catalog import Entry
 
 
-@click.command()
+@click.command(short_help="Count events in a long free run of a simulator.")
 @reference_argument("dataset", "dataset")
 @click.option(
     "--states",

@@ -9,6 +9,7 @@ from geobench.cli.settings import EXIT_CODES, Settings, finish, nfe_option, pass
 from geobench.errors import GeobenchError
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.options import json_option
+from geobench_catalog.commands.shared_options import DefaultGroup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,15 +19,15 @@ if TYPE_CHECKING:
 FORMATS = ("table", "markdown", "latex", "csv", "json")
 
 
-class _Default(click.Group):
+class _Default(DefaultGroup):
     """A group whose first word may be a study: then it is shown."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        names = {*self.commands, *ctx.help_option_names}
-        return super().parse_args(ctx, args if not args or args[0] in names else ["show", *args])
+    default = "show"
 
 
-@click.group(cls=_Default, name="leaderboard")
+@click.group(
+    cls=_Default, name="leaderboard", short_help="Show the boards of a study, or build its site."
+)
 def leaderboard() -> None:
     """Compare the models of a study with the truth: in the terminal, as a page, or as a site.
 
@@ -67,10 +68,8 @@ by_model_option = click.option(
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    default="table",
-    show_default=True,
-    help="Format of the output. csv holds every number, with its interval and units; latex needs "
-    "the package booktabs.",
+    help="Format of the output; default: table. csv holds every number, with its interval and "
+    "units; latex needs the package booktabs.",
 )
 @click.option(
     "--figures",
@@ -87,7 +86,7 @@ def show(
     study: Path,
     html: Path | None,
     binned: str | None,
-    form: str,
+    form: str | None,
     *,
     figures: Path | None,
     by_model: bool,
@@ -105,13 +104,15 @@ def show(
 
     if figures and binned:
         raise GeobenchError("--figures are of all cases. Leave --bin out.")
+    if as_json and form not in (None, "json"):
+        raise GeobenchError(f"give --json or --format {form}, not both.")
+    form = "json" if as_json else form or "table"
     read = read_study(study, nfe)
     graph, engine = StudyGraph(read, settings.plugins), settings.engine()
     graph.invite(engine, guests)
     outcome = compare.boards(graph, engine, binned, by_model=by_model)
     for failure in outcome.failures:
         settings.tell(failure)
-    form = "json" if as_json else form
     if html:
         _write(html, pages.in_one_file(outcome, study.stem, read.title or study.stem))
         click.echo(html.absolute().as_uri(), err=form != "table")
@@ -135,7 +136,7 @@ def _print(boards: "list[Board]", form: str) -> None:
         documents.write(csv.text(every_number(boards)))
     elif form == "table":
         for board in boards:
-            click.echo(terminal.text(*rankings(board)))
+            click.echo(terminal.text(*rankings(board), others="--format csv"))
     else:
         write = {"markdown": markdown.text, "latex": latex.text}[form]
         for board in boards:

@@ -33,7 +33,7 @@ class Fraction(click.ParamType[float]):
         return fraction
 
 
-@click.command()
+@click.command(short_help="Tell how many cases and members notice a difference.")
 @reference_argument("forecast", "forecast")
 @click.option(
     "--law",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-@click.command()
+@click.command(short_help="Make an entry again from its recipe, and compare.")
 @reference_argument("reference")
 @click.option(
     "--tolerance",

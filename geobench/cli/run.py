@@ -1,22 +1,48 @@
 """geobench run: a whole study."""
 
-from collections import Counter
-from collections.abc import Sequence
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from geobench.cli.settings import EXIT_CODES, Settings, finish, nfe_option, pass_settings
+from geobench.cli.dry_run import show_plan
+from geobench.cli.settings import (
+    EXIT_CODES,
+    Settings,
+    finish,
+    nfe_option,
+    pass_settings,
+    shared_words,
+)
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.options import json_option
 
-if TYPE_CHECKING:
-    from geobench.nodes.node import Node
-    from geobench_catalog import Entry
+
+class _OfStudy(click.Command):
+    """A command on a study file: what only the file sets is no option, and the message says so."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            from geobench.study.file import Study
+
+            key = error.option_name.lstrip("-").replace("-", "_")
+            if key not in Study.model_fields:
+                raise
+            raise click.UsageError(
+                f"'{error.option_name}' is no option: the study file sets it. Write "
+                f"'{key}: …' in the file.",
+                ctx,
+            ) from error
 
 
-@click.command(epilog=EXIT_CODES)
+@click.command(
+    cls=_OfStudy,
+    epilog=EXIT_CODES,
+    short_help="Run a study: simulate, train, forecast, score, compare.",
+)
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Only show which steps are done and which are to do.")
 @nfe_option
@@ -39,14 +65,7 @@ def run(
 
     graph = StudyGraph(read_study(study, nfe), settings.plugins)
     if dry_run:
-        planned = list(running.plan(graph, settings.engine_if_there()))
-        if as_json:
-            documents.show([_planned(*step) for step in planned])
-            return
-        for node, entry in planned:
-            done, what = ("done ", str(entry.reference)) if entry else ("to do", node.name)
-            click.echo(f"{done}  {node.kind:10}  {what}")
-        click.echo(_left([(node.kind, entry is not None) for node, entry in planned]))
+        show_plan(graph, settings.engine_if_there(), as_json=as_json)
         return
     outcome = running.run(graph, settings.engine(create=True))
     if as_json:
@@ -56,17 +75,24 @@ def run(
             click.echo(terminal.text(*rankings(board)))
     for failure in outcome.failures:
         settings.tell(failure)
+    if not as_json and not settings.quiet:
+        click.echo(_next(study, nfe, failed=bool(outcome.failures)), err=True)
     finish(bool(outcome.failures), outcome.boards)
 
 
-def _left(steps: Sequence[tuple[str, bool]]) -> str:
-    """How many steps are done, and what is to do, in one line."""
-    left = Counter(kind for kind, done in steps if not done)
-    counts = [f"{count:,} {kind}{'s' * (count > 1)}" for kind, count in left.items()]
-    done = f"{len(steps) - left.total():,} of {len(steps):,} steps are done"
-    return f"{done}; to do: {', '.join(counts)}" if counts else done
-
-
-def _planned(node: "Node", entry: "Entry | None") -> dict[str, str | None]:
-    reference = str(entry.reference) if entry else None
-    return {"kind": node.kind, "name": node.name, "reference": reference}
+def _next(study: Path, nfe: tuple[int, ...], *, failed: bool) -> str:
+    """Say what can be done now, in commands to copy."""
+    command = shared_words("geobench")
+    name = shlex.quote(str(study))
+    rows = f" --nfe {','.join(map(str, nfe))}" if nfe else ""
+    if failed:
+        return (
+            f"Mend what failed and run it again; finished steps are kept:\n"
+            f"  {command} run {name}{rows}"
+        )
+    return (
+        f"Next:\n"
+        f"  {command} leaderboard {name}{rows}  # the boards again\n"
+        f"  {command} leaderboard build {name}{rows} --out site  # pages to look at and send\n"
+        f"  {command} catalog list  # all that was made"
+    )

@@ -1,17 +1,18 @@
-"""What the options before the command say, and the objects that follow from them."""
+"""What the options of every command say, and the objects that follow from them."""
 
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from geobench.cli import watching
 from geobench.errors import GeobenchError
+from geobench.registry.project import Project
 from geobench_catalog.commands import one_line
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from geobench.board.model import Board
     from geobench.contracts.experiment import Experiment
     from geobench.contracts.law import Law
-    from geobench.contracts.model import Progress, Watch
+    from geobench.contracts.model import Watch
     from geobench.nodes.engine import Engine
     from geobench.nodes.session import Session
     from geobench.registry import Registry
@@ -31,12 +32,11 @@ EXIT_CODES = (
     "be read, which is named; 3 if all is there, but a row is incomplete or degenerate: members "
     "failed, a seed is missing, or members are copies of one another."
 )
-_WORTH_A_LINE = 10.0  # seconds, for the many and quick scores
 
 
 @dataclass
 class Settings:
-    """The options before the command."""
+    """The options of every command."""
 
     catalog_url: str = "geobench-catalog"
     plugin_files: tuple[Path, ...] = ()
@@ -46,6 +46,7 @@ class Settings:
     processes: int | None = None
     quiet: bool = False
     debug: bool = False
+    project: Project = field(default_factory=Project)
 
     @cached_property
     def registry(self) -> "Registry":
@@ -108,7 +109,7 @@ class Settings:
         """Who is told how far a step is."""
         from geobench.contracts.model import unwatched
 
-        return unwatched if self.quiet else _watch
+        return unwatched if self.quiet else watching.watch
 
     @property
     def every_process(self) -> int:
@@ -145,39 +146,6 @@ class Settings:
         return None if folder is not None and not folder.exists() else self.engine()
 
 
-@contextmanager
-def _watch(title: str) -> Iterator["Progress"]:
-    """Show a progress bar on stderr while it lasts, and a line when it took a while."""
-    from rich import progress
-    from rich.console import Console
-    from rich.table import Column
-
-    console = Console(stderr=True, highlight=False)
-    columns = (
-        progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(bar_width=max(4, min(24, console.width - 76))),
-        # On a narrow terminal words are cut, not these.
-        progress.TaskProgressColumn(table_column=Column(no_wrap=True, min_width=4)),
-        progress.TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
-        progress.TextColumn("{task.fields[text]}", markup=False),
-    )
-    began, last = time.perf_counter(), ""
-    with progress.Progress(
-        *columns, console=console, transient=True, disable=not sys.stderr.isatty()
-    ) as bar:
-        task = bar.add_task(title, text="", total=None)
-
-        def report(done: int, total: int, text: str) -> None:
-            nonlocal last
-            last = text
-            bar.update(task, completed=done, total=total, text=text)
-
-        yield report
-    seconds = time.perf_counter() - began
-    if seconds > _WORTH_A_LINE or not title.startswith("score"):
-        console.print(f"{title}  {seconds:.0f} s  {last}".rstrip(), markup=False, soft_wrap=True)
-
-
 class Size(click.ParamType[int]):
     """Bytes, written with a unit: 512MB, 2GiB."""
 
@@ -189,19 +157,12 @@ class Size(click.ParamType[int]):
         """Read a size."""
         if isinstance(value, int):
             return value
-        from pydantic import ByteSize, TypeAdapter, ValidationError
+        from geobench.registry.sizes import read_size
 
-        text = str(value)
-        # Alone it also takes bits, bytes without a unit, and whatever follows a size.
-        if not (text.endswith("B") and ByteSize.byte_string_re.fullmatch(text)):
-            self.fail(f"'{value}' is no size; write 512MB or 2GiB.", param, ctx)
         try:
-            size = TypeAdapter(ByteSize).validate_python(text)
-        except ValidationError:
-            self.fail(f"'{value}' is no size; write 512MB or 2GiB.", param, ctx)
-        if size < 2**20:
-            self.fail(f"{value} is too little; give 1MiB or more.", param, ctx)
-        return size
+            return read_size(str(value))
+        except GeobenchError as error:
+            self.fail(str(error), param, ctx)
 
 
 SEED = click.IntRange(0, 2**63 - 1)
@@ -272,6 +233,23 @@ def check_folder(path: Path | None) -> None:
     """Raise unless the folder is there that a file shall be written to."""
     if path and not path.absolute().parent.is_dir():
         raise GeobenchError(f"there is no folder {path.parent} for {path.name}. Make it first.")
+
+
+def shared_words(*words: str) -> str:
+    """Return words of a command with the options of the program that were given with it.
+
+    What the environment or the project file says need not be repeated.
+    """
+    root = click.get_current_context().find_root()
+    given = list(words)
+    for option in root.command.params:
+        key = option.name or ""
+        is_given = root.get_parameter_source(key) is ParameterSource.COMMANDLINE
+        if key in ("catalog_url", "plugin") and is_given:
+            value = root.params[key]
+            values = value if isinstance(value, tuple) else (value,)
+            given += [f"{option.opts[0]} {shlex.quote(str(part))}" for part in values]
+    return " ".join(given)
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)

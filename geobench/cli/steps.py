@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from geobench_catalog import Entry
 
 
-@click.command()
+@click.command(short_help="Make the dataset of an experiment.")
 @click.argument("experiment", shell_complete=offered("experiment", files=True))
 @click.option(
     "--name", metavar="NAME", help="Name of the dataset; default: the name of the experiment."
@@ -59,9 +59,20 @@ def simulate(
     session = settings.session(create=True)
     made = session.simulate(name or experiment_name, realised)
     _tell(made, as_json=as_json)
+    if name and made.record.name != name:
+        _tell_name(made, f"--name {name}")
     if animate:
         film.draw(session.engine.dataset(made), animate, settings.watch)
         click.echo(animate.absolute().as_uri(), err=as_json)
+
+
+def _tell_name(made: "Entry", option: str) -> None:
+    """Say that an entry keeps the name under which it was made before."""
+    click.echo(
+        f"geobench: note: this was made before, as {made.reference}, and keeps that name; "
+        f"{option} is not used.",
+        err=True,
+    )
 
 
 def _tell(made: "Entry", *, as_json: bool) -> None:
@@ -71,7 +82,7 @@ def _tell(made: "Entry", *, as_json: bool) -> None:
         click.echo(made.reference)
 
 
-@click.command()
+@click.command(short_help="Fit a model to a dataset.")
 @click.argument("model", shell_complete=offered("model"))
 @click.option(
     "--dataset",
@@ -113,9 +124,11 @@ def train(
         session.catalog.get(dataset, "dataset"), built, seed=seed, label=label or built.name
     )
     _tell(made, as_json=as_json)
+    if label and made.record.labels.get("model") != label:
+        _tell_name(made, f"--label {label}")
 
 
-@click.command()
+@click.command(short_help="Draw members of a forecaster.")
 @reference_argument("forecaster", "forecaster")
 @click.option(
     "--members",
@@ -206,7 +219,7 @@ def forecast(
         click.echo(f"  {column}  rounding changes it by {_number(largest)} at most")
 
 
-@click.command()
+@click.command(short_help="Score forecasts.")
 @reference_argument("forecasts", "forecast", nargs=-1)
 @click.option(
     "--query",
@@ -289,7 +302,7 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
 
 
-@click.command()
+@click.command(short_help="Tell how probable extreme events are in a forecast.")
 @reference_argument("forecast", "forecast")
 @json_option
 @pass_settings

@@ -11,7 +11,7 @@ from geobench_catalog.commands import documents
 from geobench_catalog.commands.options import completes, json_option, reference_argument
 
 
-@click.command()
+@click.command(short_help="Test whether a forecast is drawn from the law.")
 @reference_argument("forecast", "forecast")
 @click.option(
     "--law",

@@ -1,6 +1,5 @@
 """A plugin is its configuration: a frozen, closed pydantic model."""
 
-import difflib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -25,9 +24,8 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
-from geobench.contracts import files
+from geobench.contracts import files, mistakes
 from geobench.errors import GeobenchError
 
 
@@ -46,7 +44,7 @@ class Fields(BaseModel):
             kinds = _kinds(annotation)
             for scalar in _scalars(value):
                 if wrong := _misfit(scalar, kinds):
-                    raise ValueError(f"{key} = {_short(value)}: {wrong}")
+                    raise ValueError(f"{key} = {mistakes.shortened(value)}: {wrong}")
         return given
 
     @model_validator(mode="before")
@@ -163,7 +161,9 @@ def _misfit(given: bool | int | str, kinds: frozenset[Any]) -> str:
         return ""
     if known == {bool}:
         return "write true or false"
-    return "write a number" if isinstance(given, bool | str) else ""
+    if isinstance(given, str):
+        return f"write a number{mistakes.number_meant(given)}"
+    return "write a number" if isinstance(given, bool) else ""
 
 
 def _completed(given: Any, default: Any) -> Any:
@@ -185,8 +185,6 @@ def _completed(given: Any, default: Any) -> Any:
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
-_SHOWN = 10  # mistakes in one message
-_LONGEST = 200  # characters of a value in a message
 
 
 def validated(cls: type[_Model], fields: Mapping[str, Any], owner: str) -> _Model:
@@ -194,41 +192,4 @@ def validated(cls: type[_Model], fields: Mapping[str, Any], owner: str) -> _Mode
     try:
         return cls.model_validate(dict(fields))
     except ValidationError as error:
-        mistakes = error.errors()
-        message = "; ".join(_tell(mistake, cls) for mistake in mistakes[:_SHOWN])
-        more = f"; and {len(mistakes) - _SHOWN:,} more" if len(mistakes) > _SHOWN else ""
-        raise GeobenchError(f"{owner}: {message}{more}") from error
-
-
-def _tell(error: ErrorDetails, cls: type[BaseModel]) -> str:
-    key = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        known = _keys(cls, error["loc"][:-1])
-        close = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
-        hint = f"Did you mean '{close[0]}'?" if close else f"Keys: {', '.join(known) or 'none'}."
-        return f"there is no key '{key}'. {hint}"
-    if error["type"] == "missing":
-        return f"the key '{key}' is missing"
-    message = error["msg"].removeprefix("Value error, ")
-    about_parts = error["type"] == "value_error" and isinstance(error["input"], Mapping)
-    if not key or about_parts:
-        return f"{key}: {message}".removeprefix(": ")
-    return f"{key} = {_short(error['input'])}: {message}"
-
-
-def _short(given: object) -> str:
-    """Show what was given, but no more of it than fits on a line."""
-    if isinstance(given, int) and not isinstance(given, bool) and abs(given) >= 10**30:
-        return "a number of more than 30 digits"
-    text = repr(given)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-
-
-def _keys(cls: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    for part in path:
-        field = cls.model_fields.get(str(part))
-        kind = field.annotation if field else None
-        if not (inspect.isclass(kind) and issubclass(kind, BaseModel)):
-            return []
-        cls = kind
-    return list(cls.model_fields)
+        raise GeobenchError(f"{owner}: {mistakes.message(error, cls)}") from error

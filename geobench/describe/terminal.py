@@ -19,9 +19,10 @@ def report(title: str, sections: Sequence[Table]) -> str:
         for section in sections:
             console.print()
             console.print(Text(section.title, style="bold"))
-            if section.rows:
-                drawn = terminal.drawing(replace(section, title="", notes=()))
+            shown = terminal.narrowed(section, width) if section.rows else section
+            if shown.rows:
+                drawn = terminal.drawing(replace(shown, title="", notes=()))
                 console.print(drawn, width=max(width, console.measure(drawn).minimum))
-            for note in section.notes:
+            for note in shown.notes:
                 console.print(Text(note, style="dim"), width=width)
     return terminal.lines_of(captured.get())

@@ -115,6 +115,8 @@ class ScoreSummary(Summary):
     lead_hours: list[float] = Field(default_factory=list)
     scores: dict[str, list[float | None]] = Field(default_factory=dict)
     """Mean over the cases by column, at each of the lead times; None where there is none."""
+    scoring_seconds: float | None = None
+    """Its share of the time in which the forecast was scored, by all scorers together."""
 
 
 class EventsSummary(Summary):

@@ -27,6 +27,13 @@ class Forecast:
     def __init__(self, entry: Entry, forecaster: Entry, dataset: Dataset) -> None:
         self.entry, self.forecaster, self.dataset = entry, forecaster, dataset
 
+    def __repr__(self) -> str:
+        members = self.entry.record.recipe.get("members")
+        return (
+            f"<Forecast {self.entry.reference}: {members} members of {self.forecaster.reference} "
+            f"on {self.dataset.entry.reference}>"
+        )
+
     @cached_property
     def cases(self) -> Cases:
         """Inits and lead times that it is of."""

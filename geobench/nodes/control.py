@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from geobench.nodes.engine import Engine
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ControlNode(Computed):
     """Counts of what an event measures in a control run; thresholds at any quantile follow."""
 

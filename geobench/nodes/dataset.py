@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from geobench_catalog.draft import Draft
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DatasetNode(Computed):
     """An experiment's trajectories, climatology and init times, called `title`."""
 

@@ -66,6 +66,11 @@ class Engine:
         if self.device != "cpu":
             numerics.check_device(self.device)
 
+    def __repr__(self) -> str:
+        address = f", scheduler {self.scheduler}" if self.scheduler else ""
+        count = f", {self.processes} processes" if self.processes > 1 else ""
+        return f"<Engine on {self.catalog.url}: device {self.device}{count}{address}>"
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Send addresses to another process, which opens the catalog and loads the plugins there.
 
@@ -207,6 +212,7 @@ class Engine:
                 yield result
 
         with self.watch(node.name) as progress:
+            progress(0, len(parts), parts[0].name if parts else "")
             return node.write(folder, watched())
 
     def _part(self, part: Part) -> Any:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from geobench.nodes.engine import Engine
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EventsNode(Computed):
     """Probabilities of the experiment's events in a forecast, for each init and lead time.
 

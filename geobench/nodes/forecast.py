@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from geobench_catalog.region import Regions
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ForecastNode(Computed):
     """`members` members for every init and lead time of `cases`; default: the test split.
 

@@ -28,7 +28,7 @@ SOURCE = "source.py"
 """Text of a model that lives in a session; it is kept to be read, and never run."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ForecasterNode(Computed):
     """A model, fitted to the train and validation splits of a dataset with a seed.
 

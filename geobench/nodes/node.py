@@ -37,6 +37,9 @@ class Node(ABC):
 
     kind: ClassVar[str]
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.kind}/{self.name}>"
+
     @abstractmethod
     def parents(self) -> Mapping[str, "Node"]:
         """Return what it is made from, by role."""

@@ -49,7 +49,7 @@ def spread(
         close()
         raise GeobenchError(
             f"one of {processes} processes was ended from outside, perhaps for want of memory. "
-            f"Give fewer (--processes, before the command), or less --memory to each."
+            f"Give fewer (--processes), or less --memory to each."
         ) from error
     except BaseException:
         close()  # whatever they are at

@@ -1,5 +1,6 @@
 """The node of a score: statistics of every case of a forecast, by one scorer."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from geobench.nodes.engine import Engine
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ScoreNode(Computed):
     """A forecast's score by a scorer; `law`: a forecast of the true distribution, if it needs one.
 
@@ -86,18 +87,19 @@ class ScoreNode(Computed):
         law = engine.forecast(next(iter(laws.values()))) if laws else None
         if law and law.entry.id != forecast.entry.id:
             forecast.check_against(law)
-        made = []
+        made, began, seconds = list[Entry](), time.perf_counter(), 0.0
         with (
             engine.settled(shared=True),
             engine.watch(f"score {forecast.entry.record.name}") as progress,
         ):
             all_statistics = statistics(engine, forecast, scorers, law, progress)
             for scorer, job, cases in zip(scorers, jobs, all_statistics, strict=True):
+                seconds = seconds or (time.perf_counter() - began) / len(scorers)  # at the first
                 with blaming(f"the scorer {scorer.name}"):
                     scorer.check_files()
                 if scorer.needs_law and law and law.entry.id == forecast.entry.id:
                     cases = cases.nothing()  # lies between the law and itself
-                made.append(_publish(engine, job, scorer, cases))
+                made.append(_publish(engine, job, scorer, cases, seconds))
         return made
 
 
@@ -113,7 +115,9 @@ class Statistics:
         return Statistics(self.cases * 0, None if self.cells is None else self.cells * 0)
 
 
-def _publish(engine: "Engine", job: Job[Any], scorer: Scorer, whole: Statistics) -> Entry:
+def _publish(
+    engine: "Engine", job: Job[Any], scorer: Scorer, whole: Statistics, seconds: float
+) -> Entry:
     import numpy as np
 
     statistics = whole.cases
@@ -128,6 +132,7 @@ def _publish(engine: "Engine", job: Job[Any], scorer: Scorer, whole: Statistics)
                 "better": scorer.better,
                 "lead_hours": leads.tolist(),
                 "scores": overall(scorer, statistics),
+                "scoring_seconds": seconds,
             }
         )
 

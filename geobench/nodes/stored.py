@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from geobench.nodes.engine import Engine
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Stored(Given):
     """An entry of a catalog as a node."""
 

@@ -80,6 +80,10 @@ class Registry:
         for file in named:
             self._register(str(file), partial(self._load, file))
 
+    def __repr__(self) -> str:
+        aside = f"; set aside: {', '.join(self.set_aside)}" if self.set_aside else ""
+        return f"<Registry of {', '.join(self.plugins) or 'no plugin'}{aside}>"
+
     def _load(self, file: Path) -> ModuleType:
         module, self._digests[str(file)] = plugin_files.load(file)
         return module

@@ -5,6 +5,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
+from geobench.contracts.mistakes import groups_of
+
 
 def field_lines(plugin: type[BaseModel]) -> Iterator[str]:
     """A line for each field of a plugin, those of groups indented below theirs."""
@@ -17,7 +19,7 @@ def _lines(cls: type[BaseModel], instance: BaseModel | None, indent: str) -> Ite
         if _is_tag(field.annotation):
             continue  # the line above has told it
         value = field.default if instance is None else getattr(instance, key)
-        groups = _groups(field.annotation)
+        groups = groups_of(field.annotation)
         required = instance is None and field.is_required()
         text = "required" if required else f"default {_text(value)}"
         if isinstance(value, BaseModel):
@@ -33,13 +35,6 @@ def _lines(cls: type[BaseModel], instance: BaseModel | None, indent: str) -> Ite
                 if tag:
                     yield f"{indent}  {tag}"
                 yield from _lines(group, None, indent + ("    " if tag else "  "))
-
-
-def _groups(annotation: Any) -> list[type[BaseModel]]:
-    """The groups of fields that a field may hold."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [group for part in get_args(annotation) for group in _groups(part)]
 
 
 def _tagged(group: BaseModel) -> str:

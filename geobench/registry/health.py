@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from geobench.registry import devices
 from geobench_catalog.health import Check, examined
 
 _OURS = "geobench-twin"
@@ -71,23 +72,14 @@ def _unmet() -> Iterator[tuple[str, str]]:
 def _devices(device: str) -> Iterator[Check]:
     import torch
 
-    there = ["cpu"]
-    if torch.cuda.is_available():
-        count = torch.cuda.device_count()
-        there += [f"cuda:{n} ({torch.cuda.get_device_name(n)})" for n in range(count)]
-    elif torch.version.cuda is None and _NVIDIA.exists():
+    if torch.version.cuda is None and _NVIDIA.exists():
         detail = f"there is an NVIDIA driver, and torch {torch.__version__} has no CUDA"
         yield Check("device", "warn", detail, "to use the GPU, install a build of torch with CUDA")
-    if torch.backends.mps.is_available():
-        there.append("mps")
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        detail = f"'{device}' cannot be used: {str(error).partition(chr(10))[0]}"
-        cure = f"--device (before the command) takes one of: {', '.join(there)}"
-        yield Check("device", "fail", detail, cure)
+    if problem := devices.refusal(device):
+        yield Check("device", "fail", problem, "--device takes one of them")
     else:
-        yield Check("device", "ok", f"torch can use {', '.join(there)}; networks run on {device}")
+        found = ", ".join(devices.usable())
+        yield Check("device", "ok", f"torch can use {found}; networks run on {device}")
 
 
 def _threads() -> Iterator[Check]:

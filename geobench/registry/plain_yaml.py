@@ -101,7 +101,7 @@ def load(text: str, owner: str) -> Any:
     try:
         value = yaml.load(text, _Loader)  # noqa: S506 # a SafeLoader
     except (yaml.YAMLError, ValueError, KeyError) as error:  # the last two: `!!int x`, `!!bool x`
-        raise GeobenchError(f"{owner} is not YAML: {_told(error)}.") from error
+        raise GeobenchError(f"{owner} is not YAML: {_told(error, text)}.") from error
     if (size := _size(value, {})) > _MOST:
         raise GeobenchError(
             f"{owner} holds {size:,} values, and {_MOST:,} are the most that is read. Aliases "
@@ -120,7 +120,10 @@ def _size(value: Any, known: dict[int, int]) -> int:
     return known[id(value)]
 
 
-def _told(error: Exception) -> str:
+def _told(error: Exception, text: str) -> str:
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return f"a character that text cannot hold (line {line})"
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem is None:
         return " ".join(str(error).split())
     mark = error.problem_mark or error.context_mark
@@ -146,8 +149,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = load(text.decode("utf-8"), str(path))
     except FileNotFoundError:
         raise GeobenchError(f"there is no file {path}. Check the path.") from None
+    except IsADirectoryError:
+        raise GeobenchError(f"'{path}' is a folder. {_files_in(path)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise GeobenchError(f"{path} cannot be read ({error}).") from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise GeobenchError(f"{path} holds no mapping of keys to values.")
     return content
+
+
+def _files_in(folder: Path) -> str:
+    """Say which YAML files a folder holds."""
+    files = sorted(file for file in folder.iterdir() if file.suffix in (".yaml", ".yml"))
+    if not files:
+        return "Name a YAML file; this folder holds none."
+    more = f" and {len(files) - 5} more" if len(files) > 5 else ""
+    return f"Name a YAML file in it: {', '.join(map(str, files[:5]))}{more}."

@@ -53,7 +53,7 @@ class Brought:
     guest: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BroughtNode(Given):
     """The forecast of a dataset among those that somebody brought."""
 

@@ -81,7 +81,7 @@ class Site:
     """Whether no row is incomplete or degenerate."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SiteNode(Folder):
     """The site of some studies: a folder of pages."""
 
@@ -94,7 +94,8 @@ class SiteNode(Folder):
 
     def name_of(self, parents: Mapping[str, Named]) -> str:
         """Return the title of the progress bar."""
-        return "boards"
+        count = sum(len(graph.experiments) for _, graph in self.studies)
+        return f"pages of {count} board{'' if count == 1 else 's'}"
 
     @cached_property
     def _parents(self) -> dict[str, Node]:

@@ -5,7 +5,7 @@ line, a page puts the interval and the small print below the number, CSV and JSO
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Mark = Literal["best", "significant", "better", "worse"]
@@ -69,6 +69,9 @@ class Column:
     """Whether a cell on one line shows its interval, too."""
     wrap: bool | None = None
     """Whether long cells go on in the next line; default: those of left-aligned columns."""
+    minor: int = 0
+    """How readily a narrow terminal leaves it out: the largest number goes first, then the
+    rightmost column."""
     names_rows: bool = False
     """Whether its cells name the rows; default: the first column does."""
     code: bool = False
@@ -131,6 +134,12 @@ class Table:
     def headed(self) -> bool:
         """Whether any column has a heading."""
         return any(column.heading for column in self.columns)
+
+    def only(self, places: Sequence[int], note: str = "") -> "Table":
+        """Return the table with the columns at these places, and one more note."""
+        columns = [self.columns[place] for place in places]
+        rows = [replace(row, cells=[row.cells[place] for place in places]) for row in self.rows]
+        return replace(self, columns=columns, rows=rows, notes=[*self.notes, *filter(None, [note])])
 
     @property
     def naming(self) -> int:

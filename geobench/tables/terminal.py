@@ -3,10 +3,12 @@
 import io
 import shutil
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from geobench.tables import table as tables
 from geobench.tables.table import Table
+from geobench_catalog.narrow_tables import left_out, shown_columns
 from geobench_catalog.plain_text import plain
 
 if TYPE_CHECKING:
@@ -17,19 +19,34 @@ _WIDE = 10_000  # columns: what a table needs is measured there
 _PIPED = 160  # columns of a table that is piped somewhere: its lines stay whole
 
 
-def text(*shown: Table, piped: int = _PIPED) -> str:
+def text(*shown: Table, piped: int = _PIPED, others: str = "--json") -> str:
     """Write tables one below another, all as wide as the terminal, or as the widest needs.
 
-    `piped`: width where there is no terminal.
+    `piped`: width where there is no terminal. `others`: options that print columns which a narrow
+    terminal leaves out.
     """
     console = new_console()
     width = width_of(piped)
-    drawn = [drawing(table) for table in shown]
+    drawn = [drawing(narrowed(table, width, others)) for table in shown]
     needed = max(console.measure(table).minimum for table in drawn)
     with console.capture() as captured:
         for table in drawn:
             console.print(table, width=max(width, needed))
     return lines_of(captured.get())
+
+
+def narrowed(table: Table, width: int, others: str = "--json") -> Table:
+    """Return the table with as many columns as a terminal has room for; a pipe has for all."""
+    if not sys.stdout.isatty():
+        return table
+    console = new_console()
+
+    def fits(places: Sequence[int]) -> bool:
+        return console.measure(drawing(table.only(places))).minimum <= width
+
+    places = shown_columns([column.minor for column in table.columns], table.naming, fits)
+    hidden = [c.line for place, c in enumerate(table.columns) if place not in places]
+    return table.only(places, left_out(hidden, width, others)) if hidden else table
 
 
 def new_console() -> "Console":

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from geobench.errors import GeobenchError
+from geobench.registry import devices
 
 
 @contextmanager
@@ -92,10 +93,7 @@ def check_device(device: str) -> None:
     """Raise unless torch can use a device."""
     import torch
 
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise GeobenchError(f"the device '{device}' cannot be used: {reason}") from error
+    if problem := devices.refusal(device):
+        raise GeobenchError(f"the device {problem}")
     # On a GPU convolutions would round to 10 bits (TF32): float32 is what it is on a CPU.
     torch.backends.cudnn.allow_tf32 = False

@@ -38,6 +38,11 @@ class Dataset:
         self.ends: tuple[float | None, float | None] | None = None
         """Scores of the climate and of the law on the validation windows, once they are known."""
 
+    def __repr__(self) -> str:
+        recipe = self.entry.record.recipe
+        simulator = recipe.get("simulator", {}).get("use")
+        return f"<Dataset {self.entry.reference}: {simulator}, {recipe.get('leads')} lead times>"
+
     @cached_property
     def simulator(self) -> "Simulator":
         """The simulator that made it; `GeobenchError` if it is not here."""

@@ -178,7 +178,7 @@ def test_a_flipped_bit_in_a_chunk_is_an_error(catalog: Catalog) -> None:
     ("text", "told"),
     [
         ("a@1", "'a@1' is not a reference. Write kind/name@version"),
-        ("dataset/a", "not a reference"),
+        ("dataset/a", "'dataset/a' has no version. The newest is dataset/a@1."),
         ("dataset/a@0", "not a reference"),
         ("dataset/a@one", "there is no dataset/a@one"),
         ("dataset/a@One", "not a reference"),

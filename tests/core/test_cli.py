@@ -135,7 +135,10 @@ def test_mistakes_are_told_on_one_line(tmp_path: Path, arguments: list[str], tol
     [
         (["train", "fgm", "--dataset", "dataset/small@1"], "Did you mean 'fgn'?"),
         (["train", "fgn", "--dataset", "dataset/smal@1"], "Did you mean dataset/small@1?"),
-        (["train", "fgn", "--dataset", "small"], "'small' is not a reference"),
+        (
+            ["train", "fgn", "--dataset", "small"],
+            "'small' has no kind and no version. Did you mean dataset/small@1?",
+        ),
         (
             ["train", "fgn", "--dataset", "dataset/small@1", "-s", "frames=7"],
             "looks at 7 past frames",

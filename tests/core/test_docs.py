@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -21,6 +22,7 @@ PAGES = {
         "README.md",
         "docs/plugins.md",
         "docs/catalog.md",
+        "docs/commands.md",
         "docs/leaderboard.md",
         "docs/models.md",
         "docs/training.md",
@@ -118,3 +120,26 @@ def test_every_command_of_the_catalog_is_in_its_page() -> None:
         words = shown.split("#")[0].split()
         options = {option for each in names[words[0]].params for option in each.opts}
         assert {word for word in words if word.startswith("--")} <= options
+
+
+def test_the_project_file_that_is_shown_is_read(tmp_path: Path) -> None:
+    from geobench.registry.project import NAME, read_project
+
+    (block,) = re.findall(r"```toml\n(.*?)```", PAGES["docs/commands.md"], re.S)
+    (tmp_path / NAME).write_text(block)
+    (tmp_path / "mine.py").touch()
+    project = read_project(tmp_path)
+    assert project.catalog == str(tmp_path / "results")
+    assert set(project.settings()) | {"plugins"} == {
+        line.partition(" ")[0] for line in block.splitlines()
+    }
+    assert project.plugins == (tmp_path / "mine.py",)
+
+
+def test_commands_that_the_page_of_commands_shows_can_be_read() -> None:
+    from geobench_catalog.commands.shared_options import in_front
+
+    (block,) = re.findall(r"```\n(geobench --catalog.*?)```", PAGES["docs/commands.md"], re.S)
+    orders = [line.partition("#")[0].split()[1:] for line in block.splitlines()]
+    first, second = (set(in_front(click.Context(main), words)[:3]) for words in orders)
+    assert first == second == {"--catalog", "demo/catalog", "--quiet"}

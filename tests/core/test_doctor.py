@@ -59,7 +59,7 @@ def test_all_is_well(catalog: Path) -> None:
     assert "geobench-twin" in result.stdout
     _, found = _checks(catalog)
     assert list(found) == [
-        "python", "packages", "device", "threads", "plugin",
+        "project", "setting", "python", "packages", "device", "threads", "plugin",
         "catalog", "writing", "references", "lineage", "index", "leftovers", "space",
     ]  # fmt: skip
     assert list((catalog / "tmp").iterdir()) == []  # it leaves nothing behind

@@ -11,7 +11,10 @@ from click.testing import CliRunner, Result
 
 from geobench.cli import main
 
-WITHOUT = {"completion": "its result is a script for a shell"}
+WITHOUT = {
+    "completion": "its result is a script for a shell",
+    "schema": "its result is a JSON schema, or a list of the commands that have one",
+}
 
 
 def _commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:

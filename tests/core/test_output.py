@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from geobench import GeobenchError
-from geobench.cli import settings
+from geobench.cli import settings, watching
 from geobench_catalog import Catalog
 from geobench_catalog.commands import tables
 from geobench_catalog.plain_text import csv_cell, plain
@@ -277,7 +277,7 @@ def test_a_terminal_shows_how_far_a_step_is_and_keeps_a_line(
 def test_a_file_gets_one_line_of_each_step(
     monkeypatch: pytest.MonkeyPatch, title: str, least: float, line: str
 ) -> None:
-    monkeypatch.setattr(settings, "_WORTH_A_LINE", least)
+    monkeypatch.setattr(watching, "_WORTH_A_LINE", least)
     assert _watched(monkeypatch, io.StringIO(), title) == line
 
 

@@ -114,7 +114,7 @@ class _Inner(Fields):
         ({"whether": "yes"}, "whether = 'yes': write true or false"),
         ({"whether": 1}, "whether = 1: write true or false"),
         ({"counts": [1, True]}, "counts = .1, True.: write a number"),
-        ({"inner": {"count": "3"}}, "inner: count = '3': write a number"),
+        ({"inner": {"count": "3"}}, "inner.count = '3': write a number: 3"),
     ],
 )
 def test_no_field_takes_one_kind_for_another(fields: dict[str, Any], told: str) -> None:

@@ -239,7 +239,7 @@ def test_of_two_plugins_with_one_name_the_first_keeps_it_and_both_are_named(plug
         ({"use": "fgn", "frames": "many"}, "fgn: frames = 'many': write a number"),
         (
             {"use": "fgn", "training": {"pases": 3}},
-            "there is no key 'training.pases'. Did you mean 'passes'?",
+            "there is no key 'training.pases'. Did you mean 'training.passes'?",
         ),
         ({"use": "fgn", "frames": 0, "seeds": -1}, "frames = 0.*; seeds = -1"),
         ({"frames": 3}, "a model is named by its plugin"),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from geobench_catalog.entry import Entry
 
 _LISTED = ("reference", "size", "created", "seconds", "tags")
+_MINOR = {"seconds": 3, "created": 2, "size": 1}
 
 
 @click.command("list")
@@ -56,7 +57,8 @@ def list_entries(kind: str | None, *, as_json: bool) -> None:
     shown: tuple[str, ...] = _LISTED
     if any(entry["origin"] != "own" for entry in entries):
         shown += ("origin",)
-    tables.show(shown, [[entry[name] or "" for name in shown] for entry in entries])
+    cells = [[entry[name] or "" for name in shown] for entry in entries]
+    tables.show(shown, cells, minor=_MINOR)
 
 
 @click.command()
@@ -195,4 +197,5 @@ def usage(*, as_json: bool) -> None:
     rows.append(("debris", *none, len(debris), sum(size for _, size in debris)))
     rows.append(("all", *none, sum(row[-2] for row in rows), sum(row[-1] for row in rows)))
     form = "json" if as_json else "table"
-    tables.show(("kind", *of, "entries", "bytes"), rows, form=form)
+    minor = {name: place for place, name in enumerate(of, 1)}
+    tables.show(("kind", *of, "entries", "bytes"), rows, form=form, minor=minor)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from geobench_catalog.commands import documents
+from geobench_catalog.commands import documents, shared_options
 from geobench_catalog.errors import GeobenchError
 from geobench_catalog.plain_text import plain
 
@@ -24,23 +24,39 @@ def tell(error: Exception) -> None:
     click.echo(f"geobench: {_told[-1]}", err=True)
 
 
-def _refuse_repeats(command: click.Command) -> None:
-    """Make an option that takes one value an error if it is given twice; click takes the last."""
+def prepare(command: click.Command) -> None:
+    """Give a command, and those in it, what all commands of a program have.
+
+    An option that takes one value is an error if it is given twice; click takes the last. The help
+    names the options of the program.
+    """
     if "make_parser" in vars(command):  # done before
         return
-    make_parser = command.make_parser
-
-    def strict(ctx: click.Context) -> Any:
-        parser = make_parser(ctx)
-        options = {*parser._long_opt.values(), *parser._short_opt.values()}
-        for option in options:
-            if option.action == "store":
-                option.process = partial(_once, option.obj, option.process, ctx)  # type: ignore[method-assign]
-        return parser
-
-    command.make_parser = strict  # type: ignore[method-assign]
+    command.make_parser = partial(_strict, command.make_parser)  # type: ignore[method-assign]
+    command.format_epilog = partial(_hinting, command.format_epilog)  # type: ignore[method-assign]
     for part in command.commands.values() if isinstance(command, click.Group) else ():
-        _refuse_repeats(part)
+        prepare(part)
+
+
+def _strict(make_parser: Callable[[click.Context], Any], ctx: click.Context) -> Any:
+    parser = make_parser(ctx)
+    options = {*parser._long_opt.values(), *parser._short_opt.values()}
+    for option in options:
+        if option.action == "store":
+            option.process = partial(_once, option.obj, option.process, ctx)
+    return parser
+
+
+def _hinting(
+    format_epilog: Callable[[click.Context, click.HelpFormatter], None],
+    ctx: click.Context,
+    formatter: click.HelpFormatter,
+) -> None:
+    format_epilog(ctx, formatter)
+    if ctx.parent is not None and shared_options.shared(ctx.find_root()):
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(shared_options.hint(ctx))
 
 
 def _once(
@@ -75,7 +91,7 @@ class OneLine(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
-        _refuse_repeats(self)
+        prepare(self)
         _told.clear()
         words = args[0] if args else how.get("args")
         with documents.alone(sys.argv[1:] if words is None else words):
@@ -87,16 +103,23 @@ class OneLine(click.Group):
                 raise
 
     def make_context(self, *args: Any, **how: Any) -> click.Context:
-        """Read the options before the command; what is wrong with them is one line, too."""
+        """Read the options of the program; what is wrong with them is one line, too."""
         try:
             ctx = super().make_context(*args, **how)
         except click.exceptions.NoArgsIsHelpError:
             raise
         except click.UsageError as error:
             _end(error)
+        except GeobenchError as error:
+            tell(error)
+            sys.exit(2)
         if os.environ.get("FORCE_COLOR") and not os.environ.get("NO_COLOR"):
             ctx.color = True
         return ctx
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options of the program, wherever they stand."""
+        return super().parse_args(ctx, shared_options.in_front(ctx, args))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; with `--debug`, where there is such an option, errors are raised."""
@@ -117,7 +140,7 @@ class OneLine(click.Group):
                 raise
             message = f"{error.filename}: " if error.filename else ""
             message += f"{error.strerror or error}. Look at permissions and free space; --debug "
-            tell(GeobenchError(f"{message}(before the command) shows where it came from."))
+            tell(GeobenchError(f"{message}shows where it came from."))
             sys.exit(2)
         except MemoryError as error:
             if ctx.params.get("debug"):

@@ -25,7 +25,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 
 def here(*, create: bool = False) -> "Catalog":
-    """Open the catalog that `--catalog`, before the command, names."""
+    """Open the catalog that `--catalog` names."""
     from geobench_catalog.catalog import Catalog
 
     root = click.get_current_context().find_root()

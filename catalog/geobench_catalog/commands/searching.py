@@ -67,10 +67,22 @@ def query(
         tell(CatalogError(reason))
     if columns is not None:
         names, rows = _select(names, rows, [name.strip() for name in columns.split(",")])
-    tables.show(names, rows, form=form)
+    tables.show(
+        names,
+        rows,
+        form=form,
+        minor=None if columns is not None else _minor(catalog),
+        others="--columns, --csv or --json",
+    )
     if form == "table":
         what = "row" if sql is not None else "entry" if len(rows) == 1 else "entrie"
         click.echo(f"{len(rows)} {what}{'s' * (len(rows) != 1)}", err=True)
+
+
+def _minor(catalog: "Catalog") -> dict[str, int]:
+    """What a narrow terminal leaves out first; what was asked for comes last."""
+    columns = [column.name for column in catalog.vocabulary.columns]
+    return dict.fromkeys(columns, 1) | {"created": 2, "size": 3, "origin": 2}
 
 
 def _hidden(catalog: "Catalog", rows: list[tuple[object, ...]], index: int, name: str) -> bool:

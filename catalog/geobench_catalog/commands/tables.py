@@ -2,17 +2,31 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from geobench_catalog.commands import documents
+from geobench_catalog.narrow_tables import left_out, shown_columns
 from geobench_catalog.plain_text import csv_cell, plain
 
 
-def show(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, form: str = "table") -> None:
-    """Print rows; `form` is table, json or csv."""
+def show(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    form: str = "table",
+    minor: Mapping[str, int] | None = None,
+    others: str = "--json",
+) -> None:
+    """Print rows; `form` is table, json or csv.
+
+    A narrow terminal shows fewer columns: those with the largest number in `minor` are left out
+    first, `others` are the options that print them. None: all are shown.
+    """
     if form == "json":
         documents.show([dict(zip(columns, row, strict=True)) for row in rows])
     elif form == "csv":
@@ -22,12 +36,35 @@ def show(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, form: str = "
         writer.writerows([csv_cell(value) for value in row] for row in rows)
         documents.write(text.getvalue())
     else:
-        _table(columns, [[_cell(name, value) for name, value in zip(columns, row, strict=True)]
-                         for row in rows])  # fmt: skip
+        cells = [
+            [_cell(name, value) for name, value in zip(columns, row, strict=True)] for row in rows
+        ]
+        _table(*_fitting(columns, cells, minor, others))
 
 
-def _table(columns: Sequence[str], rows: list[list[str]]) -> None:
-    widths = [max(map(len, texts)) for texts in zip(columns, *rows, strict=True)]
+def _fitting(
+    columns: Sequence[str], rows: list[list[str]], minor: Mapping[str, int] | None, others: str
+) -> tuple[Sequence[str], list[list[str]], str]:
+    """Return columns and rows as far as there is room, and a line about those left out."""
+    if minor is None or not sys.stdout.isatty() or not columns:
+        return columns, rows, ""
+    widths, width = _widths(columns, rows), shutil.get_terminal_size().columns
+    empty = [all(row[place] in ("", "–") for row in rows) for place in range(len(columns))]
+    order = [100 if empty[place] else minor.get(name, 0) for place, name in enumerate(columns)]
+    kept = shown_columns(
+        order, 0, lambda places: sum(widths[place] + 2 for place in places) - 2 <= width
+    )
+    hidden = [name for place, name in enumerate(columns) if place not in kept and not empty[place]]
+    note = left_out(hidden, width, others) if hidden else ""
+    return [columns[place] for place in kept], [[row[p] for p in kept] for row in rows], note
+
+
+def _widths(columns: Sequence[str], rows: list[list[str]]) -> list[int]:
+    return [max(map(len, texts)) for texts in zip(columns, *rows, strict=True)]
+
+
+def _table(columns: Sequence[str], rows: list[list[str]], note: str) -> None:
+    widths = _widths(columns, rows)
     numeric = [
         bool(rows) and all(_is_number(row[column]) for row in rows)
         for column in range(len(columns))
@@ -39,6 +76,8 @@ def _table(columns: Sequence[str], rows: list[list[str]]) -> None:
         ]
         line = "  ".join(cells).rstrip()
         click.echo(click.style(line, bold=True) if index == 0 else line)
+    if note:
+        click.echo(click.wrap_text(note, shutil.get_terminal_size().columns))
 
 
 def _is_number(text: str) -> bool:
