@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from geobench.cli.watching import duration
+from geobench.lab.watching import duration
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.tables import size
 

@@ -15,7 +15,7 @@ from geobench_catalog.plain_text import plain
 
 if TYPE_CHECKING:
     from geobench.contracts.scorer import Scorer
-    from geobench.registry import Offer
+    from geobench.registry.offers import Offer
 
 
 _KINDS = ("simulator", "experiment", "assimilation", "model", "scorer")

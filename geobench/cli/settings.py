@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from geobench.cli import watching
 from geobench.errors import GeobenchError
+from geobench.lab import watching
 from geobench.registry.project import Project
 from geobench_catalog.commands import one_line
 
@@ -92,17 +92,13 @@ class Settings:
         """Return where the law starts at each init, if only a dataset tells and it is there."""
         if not experiment.inexact_law:
             return None
-        from geobench.nodes.dataset import DatasetNode
+        from geobench.lab.describing import known
 
         try:
             engine = self.engine()
         except GeobenchError:
             return None  # there is no catalog
-        entry = engine.find(DatasetNode("", experiment))
-        if entry is None:
-            return None
-        dataset = engine.dataset(entry)
-        return dataset.law, dataset.histories(1)[:, 0]
+        return known(engine, experiment)
 
     @property
     def watch(self) -> "Watch":

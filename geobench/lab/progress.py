@@ -16,9 +16,9 @@ _EVERY = 0.2
 
 def watcher() -> "Watch":
     """Return who watches: a notebook's cell, or a terminal."""
-    from geobench.contracts.model import unwatched
+    from geobench.lab.watching import watch
 
-    return _in_cell if _is_notebook() else unwatched
+    return _in_cell if _is_notebook() else watch
 
 
 def _is_notebook() -> bool:

@@ -7,11 +7,9 @@ rest works.
 
 import difflib
 import importlib.metadata
-import inspect
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +20,7 @@ import pluggy
 from geobench.contracts import hookspecs
 from geobench.errors import GeobenchError
 from geobench.registry import plugin_files
+from geobench.registry.offers import NAME, SESSION, Offer, bases, checked
 from geobench_catalog.plain_text import plain
 
 if TYPE_CHECKING:
@@ -36,32 +35,8 @@ if TYPE_CHECKING:
 
 GROUP = "geobench"
 _BUILTIN = "geobench-twin"
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
 _STAMP = re.compile(r"\+[0-9a-f]{12}$")
-SESSION = "this session"
-"""Who offers what was registered in Python."""
 _MOST = 10_000  # things that one plugin may offer by one hook
-
-
-@dataclass(frozen=True)
-class Offer:
-    """One thing that a plugin offers."""
-
-    kind: str
-    name: str
-    plugin: str
-    value: Any
-    source: str = ""
-    """Text of one that was registered in a session, which is stored with what it makes."""
-
-    @property
-    def summary(self) -> str:
-        """One line about it."""
-        if self.kind == "experiment":
-            from geobench.registry.plain_yaml import read_yaml
-
-            return plain(str(read_yaml(self.value).get("title", "")))
-        return plain(str(self.value.summary()))
 
 
 class Registry:
@@ -160,9 +135,9 @@ class Registry:
     def _offered(self, owner: str) -> Iterable[Offer]:
         from geobench.registry.plain_yaml import read_yaml
 
-        for kind, base in _bases().items():
+        for kind, base in bases().items():
             for value in self._ask(owner, f"geobench_{kind}s"):
-                yield Offer(kind, _checked(value, base, kind), owner, value)
+                yield Offer(kind, checked(value, base, kind), owner, value)
         for path in self._ask(owner, "geobench_experiments"):
             if Path(path).exists() and not Path(path).is_file():
                 raise GeobenchError(f"its experiment {path} is no file")
@@ -174,11 +149,11 @@ class Registry:
 
         `identity` becomes part of its version: whatever decides its numbers beside its fields.
         """
-        kinds = [kind for kind, base in _bases().items() if issubclass(plugin, base)]
+        kinds = [kind for kind, base in bases().items() if issubclass(plugin, base)]
         if not kinds:
-            named = ", ".join(base.__name__ for base in _bases().values())
+            named = ", ".join(base.__name__ for base in bases().values())
             raise GeobenchError(f"{plugin.__name__} is no plugin. Make it a subclass of: {named}.")
-        name = _checked(plugin, _bases()[kinds[0]], kinds[0])
+        name = checked(plugin, bases()[kinds[0]], kinds[0])
         other = self.offers.get((kinds[0], name))
         if other and other.plugin != SESSION:
             raise GeobenchError(
@@ -202,7 +177,7 @@ class Registry:
         commands: dict[str, click.Command] = {}
         for owner in self.plugins:
             for command in self._ask(owner, "geobench_commands"):
-                if not isinstance(command, click.Command) or not _NAME.fullmatch(str(command.name)):
+                if not isinstance(command, click.Command) or not NAME.fullmatch(str(command.name)):
                     message = (
                         f"its command {command!r} is no click command, or has no name like ours"
                     )
@@ -310,35 +285,6 @@ def merged(start: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
             same = value.get("use", old.get("use")) == old.get("use")
             result[key] = merged(old, value) if same else value
     return result
-
-
-def _bases() -> "dict[str, type[Plugin]]":
-    """The class that plugins of each kind are made from."""
-    from geobench.contracts.assimilation import Assimilation
-    from geobench.contracts.model import EnsembleModel
-    from geobench.contracts.scorer import Scorer
-    from geobench.contracts.simulator import Simulator
-
-    return {
-        "simulator": Simulator,
-        "model": EnsembleModel,
-        "scorer": Scorer,
-        "assimilation": Assimilation,
-    }
-
-
-def _checked(value: object, base: type["Plugin"], kind: str) -> str:
-    if not (inspect.isclass(value) and issubclass(value, base)):
-        raise GeobenchError(f"offers {value!r} as a {kind}; offer a subclass of {base.__name__}")
-    if inspect.isabstract(value):
-        missing = ", ".join(sorted(value.__abstractmethods__))
-        raise GeobenchError(f"the {kind} {value.__name__} does not implement {missing}")
-    if not _NAME.fullmatch(value.name):
-        raise GeobenchError(
-            f"the {kind} {value.__name__} has the name {value.name!r}; write name = '…' in it, in "
-            f"lower-case letters, digits and '-'"
-        )
-    return value.name
 
 
 def _stamp(digest: str | None, offers: Iterable[Offer]) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from geobench import GeobenchError
-from geobench.cli import settings, watching
+from geobench.cli import settings
+from geobench.lab import watching
 from geobench_catalog import Catalog
 from geobench_catalog.commands import tables
 from geobench_catalog.plain_text import csv_cell, plain

@@ -7,8 +7,8 @@ import time
 import pytest
 from rich.console import Console
 
-from geobench.cli import watching
-from geobench.cli.watching import duration, shortened, watch, whole_parts
+from geobench.lab import watching
+from geobench.lab.watching import duration, shortened, watch, whole_parts
 
 TITLE = "train lorenz95-multiplicative.archesweather-gen.s0"
 TEXT = "loss 0.7188  CRPS 0.6734  gap closed -21.6 %"
