@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from geobench.contracts.scorer import Context, Scorer
     from geobench.contracts.simulator import Simulator
     from geobench.contracts.state import Dimension, StateSpec, Variable
+    from geobench.study.file import Study
     from geobench.training import Optimisation, Stage, optimise
     from geobench_catalog import Vocabulary
 
@@ -61,6 +62,7 @@ _HOME = {
     "Split": "contracts.experiment",
     "Stage": "training",
     "StateSpec": "contracts.state",
+    "Study": "study.file",
     "Task": "contracts.model",
     "TestSplit": "contracts.experiment",
     "Training": "contracts.model",
@@ -98,6 +100,7 @@ __all__ = [
     "Split",
     "Stage",
     "StateSpec",
+    "Study",
     "Task",
     "TestSplit",
     "Training",

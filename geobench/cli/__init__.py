@@ -20,6 +20,7 @@ from geobench.cli.scorers import scorers
 from geobench.cli.settings import COUNT, Settings, Size
 from geobench.cli.simulator import simulator
 from geobench.cli.steps import events, forecast, score, simulate, train
+from geobench.cli.study import study
 from geobench.cli.test import test
 from geobench_catalog.commands.one_line import OneLine
 from geobench_catalog.commands.options import catalog_option
@@ -102,5 +103,15 @@ def main(
 
 
 _STEPS = (run, leaderboard, simulate, train, forecast, score, test, plan, events, control)
-for _command in (*_STEPS, catalog, plugins, scorers, simulator, reproduce, doctor, completion):
+for _command in (
+    *_STEPS,
+    study,
+    catalog,
+    plugins,
+    scorers,
+    simulator,
+    reproduce,
+    doctor,
+    completion,
+):
     main.add_command(_command)

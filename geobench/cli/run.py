@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from geobench.cli.settings import EXIT_CODES, Settings, finish, nfe_option, pass_settings
+from geobench.cli.study_argument import StudyFile, read, vary_option
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.options import json_option
 
@@ -17,27 +18,34 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog=EXIT_CODES)
-@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("study", type=StudyFile())
 @click.option("--dry-run", is_flag=True, help="Only show which steps are done and which are to do.")
 @nfe_option
+@vary_option
 @json_option
 @pass_settings
 def run(
-    settings: Settings, study: Path, *, nfe: tuple[int, ...], dry_run: bool, as_json: bool
+    settings: Settings,
+    study: Path,
+    *,
+    nfe: tuple[int, ...],
+    varied: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
-    """Run STUDY, a YAML file: simulate, train, forecast, score, compare.
+    """Run STUDY: simulate, train, forecast, score, compare.
 
-    Stop it whenever you like; run it again and it resumes.
+    STUDY is a YAML file, or the name of a published study: see 'geobench study list'. Stop it
+    whenever you like; run it again and it resumes.
 
-    For example: geobench --catalog demo/catalog run studies/quick.yaml
+    For example: geobench --catalog demo/catalog run quick
     """
     from geobench.board.ranking import rankings
     from geobench.study import run as running
-    from geobench.study.file import read_study
     from geobench.study.graph import StudyGraph
     from geobench.tables import terminal
 
-    graph = StudyGraph(read_study(study, nfe), settings.plugins)
+    graph = StudyGraph(read(settings, study, nfe, varied), settings.plugins)
     if dry_run:
         planned = list(running.plan(graph, settings.engine_if_there()))
         if as_json:
