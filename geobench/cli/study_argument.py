@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StudyFile(click.ParamType[Path]):
-    """A study file, or the name of a published study; both complete in the shell."""
+    """A study file, or the name of a published study."""
 
     name = "study"
 
@@ -31,13 +31,13 @@ class StudyFile(click.ParamType[Path]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> "list[CompletionItem]":
-        """Complete names of published studies, and files."""
+        """Complete names of published studies; files where none begins so."""
         from click.shell_completion import CompletionItem
 
         from geobench.study.published import published
 
         names = [CompletionItem(name) for name in published() if name.startswith(incomplete)]
-        return [*names, CompletionItem(incomplete, type="file")]
+        return names or [CompletionItem(incomplete, type="file")]
 
 
 vary_option = click.option(

@@ -25,7 +25,7 @@ class Study(Fields):
     """Experiments, models, seeds and scorers that are compared: a study file as an object.
 
     Experiments, models and scorers are written as in a file, or as plugins:
-    `Study(experiments=["lorenz95"], models={"small": FGN(hidden=16), "oracle": "oracle"})`. A list
+    `Study(experiments=["lorenz95"], models={"small": FGN(members=4), "oracle": "oracle"})`. A list
     labels each one with its own name.
     """
 

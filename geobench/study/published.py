@@ -3,10 +3,9 @@
 import difflib
 from pathlib import Path
 
-import geobench
 from geobench.errors import GeobenchError
 
-_PACKAGE = Path(geobench.__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 _FOLDERS = (_PACKAGE / "study/published", _PACKAGE.parent / "studies")
 """In the wheel, and in the repository, from which the wheel takes them."""
 
@@ -25,9 +24,12 @@ def study_file(named: str | Path) -> Path:
         return path
     if text in known:
         return known[text]
-    close = difflib.get_close_matches(path.stem, known, n=1)
+    if path.suffix or len(path.parts) > 1:
+        hint = f" The published study is called '{path.stem}'." if path.stem in known else ""
+        raise GeobenchError(f"there is no file {path}. Check the path.{hint}")
+    close = difflib.get_close_matches(text, known, n=1)
     hint = f"Did you mean '{close[0]}'? " if close else ""
     raise GeobenchError(
-        f"there is no study file '{text}', and no published study of that name. {hint}Published "
-        f"studies: {', '.join(known)}. To write one: geobench study new NAME."
+        f"there is no study '{text}': neither a file nor a published study is called so. {hint}"
+        f"Published studies: {', '.join(known)}. To write one: geobench study new NAME."
     )
