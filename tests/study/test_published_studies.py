@@ -37,7 +37,10 @@ def test_a_file_comes_before_a_published_study(
     [
         ("quik", "Did you mean 'quick'? Published studies: ablations, "),
         ("mine", "To write one: geobench study new NAME."),
-        ("quick.yaml", "there is no file quick.yaml. Check the path. The published study is called"),
+        (
+            "quick.yaml",
+            "there is no file quick.yaml. Check the path. The published study is called",
+        ),
         ("some/mine.yaml", "there is no file some/mine.yaml. Check the path."),
     ],
 )

@@ -40,7 +40,9 @@ def test_a_study_that_is_written_is_read_back_equal(name: str, tmp_path: Path) -
     assert Study.read(tmp_path / "copy.yaml") == study
 
 
-@pytest.mark.parametrize("text", ["yes", "1e3", "010", "1:30", "2026-01-01", "null", "~", "a: b", ""])
+@pytest.mark.parametrize(
+    "text", ["yes", "1e3", "010", "1:30", "2026-01-01", "null", "~", "a: b", ""]
+)
 def test_text_that_looks_like_something_else_is_read_back_as_text(text: str) -> None:
     assert plain_yaml.load(plain_yaml.dump({"title": text}), "it") == {"title": text}
 
