@@ -205,7 +205,7 @@ _FORMS = ("archive", "weatherbench", "netcdf")
 @json_option
 @pass_settings
 def export(
-    settings: Settings, references: tuple[str, ...], path: Path, form: "Form", *, as_json: bool
+    settings: Settings, references: tuple[str, ...], path: Path, form: str, *, as_json: bool
 ) -> None:
     """Write entries and their lineage into one file, or forecasts as other software reads them.
 
@@ -223,7 +223,8 @@ def export(
 
     engine = settings.engine()
     entries = [engine.catalog.get(reference) for reference in references]
-    files = exporting.export(entries, form, path, engine.forecast, settings.memory)
+    shape: Form = "netcdf" if form == "netcdf" else "weatherbench"
+    files = exporting.export(entries, shape, path, engine.forecast, settings.memory)
     if as_json:
         names = [str(entry.reference) for entry in entries]
         documents.show({"folder": str(path), "entries": names, "files": list(map(str, files))})
