@@ -191,7 +191,7 @@ _FORMS = ("archive", "weatherbench", "netcdf")
     "path",
     type=click.Path(path_type=Path),
     required=True,
-    help="The .tar file to write; of weatherbench and netcdf the folder.",
+    help="File (.tar) to write; as weatherbench or netcdf a folder.",
 )
 @click.option(
     "--as",
@@ -199,8 +199,8 @@ _FORMS = ("archive", "weatherbench", "netcdf")
     type=click.Choice(_FORMS),
     default="archive",
     show_default=True,
-    help="archive: one file for another catalog. weatherbench: forecasts and their truth as Zarr, "
-    "with the names of WeatherBench 2. netcdf: netCDF 4 by the conventions of CF.",
+    help="Form of the files: an archive for another catalog, forecasts and their truth as Zarr with "
+    "the names of WeatherBench 2, or netCDF 4 by the conventions of CF.",
 )
 @json_option
 @pass_settings

@@ -108,7 +108,10 @@ class Study(Fields):
         recipe of an earlier model finds that model's entries. The baseline stays beside its
         variants. `registry`: the plugins that fields are checked against; default: those installed.
         """
-        sections = {"experiments": self.experiments, "models": self.models}
+        sections: dict[str, Mapping[str, Any]] = {
+            "experiments": self.experiments,
+            "models": self.models,
+        }
         registry = registry or Registry()
         changed = variants.varied(sections, key, values, registry, kept=self.baseline)
         given = {name: getattr(self, name) for name in self.model_fields_set}
