@@ -199,8 +199,8 @@ _FORMS = ("archive", "weatherbench", "netcdf")
     type=click.Choice(_FORMS),
     default="archive",
     show_default=True,
-    help="Form of the files: an archive for another catalog, forecasts and their truth as Zarr with "
-    "the names of WeatherBench 2, or netCDF 4 by the conventions of CF.",
+    help="Form of the files: an archive for another catalog, forecasts and their truth as Zarr "
+    "with the names of WeatherBench 2, or netCDF 4 by the conventions of CF.",
 )
 @json_option
 @pass_settings
