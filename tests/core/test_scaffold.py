@@ -98,6 +98,15 @@ def test_a_project_holds_what_a_package_needs(tmp_path: Path) -> None:
     assert marks == []
 
 
+@pytest.mark.parametrize("kinds", [[kind] for kind in KINDS] + [list(KINDS)])
+def test_the_code_is_tidy(kinds: list[str], tmp_path: Path) -> None:
+    project = _generated(tmp_path, *kinds)
+    for words in (("check", "--select", "E,F,I,B,UP"), ("format", "--check")):
+        ruff = [sys.executable, "-m", "ruff", *words, "--no-cache", "--line-length", "100", "."]
+        done = subprocess.run(ruff, cwd=project, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+
 def test_the_files_are_listed(tmp_path: Path) -> None:
     result = _geobench("plugins", "new", "one", "--out", tmp_path / "one", "--json")
     told = json.loads(result.stdout)
