@@ -99,6 +99,9 @@ class Study(Fields):
                 ) from error
         return text
 
+    def __str__(self) -> str:
+        return self.to_yaml()
+
     def vary(self, key: str, values: Sequence[Any], registry: Registry | None = None) -> Self:
         """Return the study with a variant for each value of a field, in place of the original.
 

@@ -87,10 +87,14 @@ def _changed(recipe: Any, path: Sequence[str], value: Any, key: str) -> dict[str
 
 def _check(registry: Registry, section: str, name: str, recipe: dict[str, Any]) -> None:
     """Raise if a field does not exist or does not take the value; unknown plugins come later."""
-    what = f"{_SECTIONS[section]} {name}"
+    what, offers = f"{_SECTIONS[section]} {name}", registry.offers
     if section == "experiments":
-        registry.experiment(recipe, what)
-    elif ("model", recipe.get("use")) in registry.offers:
+        simulator = recipe.get("simulator")
+        used = simulator.get("use") if isinstance(simulator, Mapping) else None
+        named = [("experiment", recipe.get("use")), ("simulator", used)]
+        if all(key in offers for key in named if key[1] is not None):
+            registry.experiment(recipe, what)
+    elif ("model", recipe.get("use")) in offers:
         try:
             registry.model(recipe)
         except GeobenchError as error:

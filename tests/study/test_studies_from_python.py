@@ -135,6 +135,19 @@ def test_experiments_are_varied_and_the_baseline_stays(registry: Registry) -> No
     assert list(kept.models) == ["analog", "analog--neighbours-5"]
 
 
+def test_plugins_that_are_not_installed_may_be_varied(registry: Registry) -> None:
+    """They may be registered where the study runs, as those of a notebook are."""
+    study = Study(experiments={"mine": {**SMALL, "simulator": {"use": "mine"}}}, models=["mine"])
+    models = study.vary("models.mine.width", [1, 2], registry).models
+    assert models["mine--width-2"] == {"use": "mine", "width": 2}
+    varied = study.vary("experiments.mine.simulator.forcing", [1], registry).experiments
+    assert varied["mine--forcing-1"]["simulator"] == {"use": "mine", "forcing": 1}
+
+
+def test_a_study_is_printed_as_its_file() -> None:
+    assert str(Study.read("quick")) == Study.read("quick").to_yaml()
+
+
 def test_labels_are_legal_and_differ_whatever_the_values_are(registry: Registry) -> None:
     study = Study(experiments={"small": SMALL}, models=["fgn"])
     stages = [[{"leads": 1, "share": 0.5}, {"leads": n, "share": 0.5}] for n in (1, 2)]
