@@ -6,7 +6,7 @@ from pathlib import Path
 from geobench.errors import GeobenchError
 
 _PACKAGE = Path(__file__).parents[1]
-_FOLDERS = (_PACKAGE / "study/published", _PACKAGE.parent / "studies")
+_FOLDERS = (_PACKAGE / "study/published_files", _PACKAGE.parent / "studies")
 """In the wheel, and in the repository, from which the wheel takes them."""
 
 
