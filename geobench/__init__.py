@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from geobench.contracts.simulator import Simulator
     from geobench.contracts.state import Dimension, StateSpec, Variable
     from geobench.lab import open  # geobench.open
+    from geobench.study.file import Study
     from geobench.training import Optimisation, Stage, optimise
     from geobench_catalog import Vocabulary
 
@@ -63,6 +64,7 @@ _HOME = {
     "Split": "contracts.experiment",
     "Stage": "training",
     "StateSpec": "contracts.state",
+    "Study": "study.file",
     "Task": "contracts.model",
     "TestSplit": "contracts.experiment",
     "Training": "contracts.model",
@@ -101,6 +103,7 @@ __all__ = [
     "Split",
     "Stage",
     "StateSpec",
+    "Study",
     "Task",
     "TestSplit",
     "Training",

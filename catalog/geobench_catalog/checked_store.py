@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zarr.abc.store import ByteRequest, Store
-from zarr.storage import LocalStore, WrapperStore
+from zarr.storage import LocalStore
 
 from geobench_catalog.errors import CatalogError, cure
 from geobench_catalog.manifest import Manifest, digest, measure_file
+from geobench_catalog.one_door import OneDoor
 
 if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer, BufferPrototype
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _LARGE = 1 << 18  # bytes, from which on hashing is worth a thread
 
 
-class CheckedStore(WrapperStore[Store]):
+class CheckedStore(OneDoor[Store]):
     """A store that holds exactly the `files` of a manifest; anything else is damage.
 
     Whole files are held to their SHA-256. In a folder, so is a file of which a part is read (a
@@ -73,14 +74,6 @@ class CheckedStore(WrapperStore[Store]):
             raise self._damaged(f"{key} is not what was published (its size or checksum differs)")
         self._proven.add(key)
 
-    async def get_partial_values(
-        self,
-        prototype: "BufferPrototype",
-        key_ranges: Iterable[tuple[str, ByteRequest | None]],
-    ) -> "list[Buffer | None]":
-        """Return parts of files."""
-        return [await self.get(key, prototype, part) for key, part in key_ranges]
-
     def _damaged(self, evidence: str) -> CatalogError:
         return CatalogError(
             f"{self._owner}: its data cannot be read ({evidence}). {cure(self._where)}"
@@ -107,7 +100,7 @@ class CheckedStore(WrapperStore[Store]):
             yield name
 
 
-class MeasuringStore(WrapperStore[LocalStore]):
+class MeasuringStore(OneDoor[LocalStore]):
     """A folder that is written: size and SHA-256 of each file go into `files`."""
 
     def __init__(

@@ -60,12 +60,22 @@ def statements(vocabulary: Vocabulary) -> list[str]:
     return [statement.strip() for statement in text.split(";") if statement.strip()]
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that is closed when its thread or its index goes; Python 3.13 asks for that."""
+
+    def __del__(self) -> None:
+        with suppress(sqlite3.Error):  # the garbage of another thread
+            self.close()
+
+
 def connect(file: Path | None, vocabulary: Vocabulary) -> sqlite3.Connection:
     """Open the index, with its tables; in memory without a file, which must be ours.
 
     One that was made by another version of this code, or with another vocabulary, is emptied.
     """
-    connection = sqlite3.connect(file or ":memory:", timeout=60, isolation_level=None)
+    connection = sqlite3.connect(
+        file or ":memory:", timeout=60, isolation_level=None, factory=_Connection
+    )
     connection.execute("PRAGMA synchronous = OFF")  # after a power cut it is made anew
     wanted = statements(vocabulary)
     version = 1000 * _VERSION + vocabulary.version

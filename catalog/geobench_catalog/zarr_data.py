@@ -32,9 +32,9 @@ Shape = Mapping[str, int]
 
 def codecs() -> tuple[Any, ...]:
     """What numbers are compressed and guarded with."""
-    from zarr.codecs import BloscCodec, BloscShuffle, Crc32cCodec
+    from zarr.codecs import BloscCodec, Crc32cCodec
 
-    return BloscCodec(cname="zstd", clevel=3, shuffle=BloscShuffle.shuffle), Crc32cCodec()
+    return BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"), Crc32cCodec()
 
 
 def encoding(dataset: "xr.Dataset", chunks: Shape, shards: Shape | None = None) -> dict[str, Any]:

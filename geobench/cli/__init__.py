@@ -22,6 +22,7 @@ from geobench.cli.scorers import scorers
 from geobench.cli.settings import COUNT, Settings, Size
 from geobench.cli.simulator import simulator
 from geobench.cli.steps import events, forecast, score, simulate, train
+from geobench.cli.study import study
 from geobench.cli.test import test
 from geobench_catalog.commands.options import catalog_option
 
@@ -96,7 +97,7 @@ def main(
 
 
 _GROUPS = {
-    "Make": (run, simulate, train, forecast, score, events, control),
+    "Make": (run, study, simulate, train, forecast, score, events, control),
     "Compare": (leaderboard, test, plan, reproduce),
     "Catalog": (catalog,),
     "Plugins": (plugins, scorers, simulator),

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from geobench.cli.completion import offered
 from geobench.cli.settings import Settings, assignments, pass_settings, set_option
 from geobench.errors import GeobenchError
-from geobench_catalog.commands import COMMANDS, documents
-from geobench_catalog.commands.options import completes, json_option
+from geobench_catalog.commands import COMMANDS, documents, moving
+from geobench_catalog.commands.options import completes, json_option, reference_argument
+
+if TYPE_CHECKING:
+    from geobench.foreign.exporting import Form
 
 
 @click.command("import-forecaster")
@@ -177,7 +181,64 @@ def _renames(texts: Iterable[str]) -> dict[str, str]:
     return rename
 
 
-_COMMANDS = (*COMMANDS, import_forecast, import_forecaster)
+_FORMS = ("archive", "weatherbench", "netcdf")
+
+
+@click.command()
+@reference_argument("references", nargs=-1, required=True)
+@click.option(
+    "--to",
+    "path",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="File (.tar) to write; as weatherbench or netcdf a folder.",
+)
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(_FORMS),
+    default="archive",
+    show_default=True,
+    help="Form of the files: an archive for another catalog, forecasts and their truth as Zarr "
+    "with the names of WeatherBench 2, or netCDF 4 by the conventions of CF.",
+)
+@json_option
+@pass_settings
+def export(
+    settings: Settings, references: tuple[str, ...], path: Path, form: str, *, as_json: bool
+) -> None:
+    """Write entries and their lineage into one file, or forecasts as other software reads them.
+
+    As weatherbench or netcdf every forecast is written with its truth beside it; as netcdf also
+    datasets and scores. 'catalog import-forecast' takes such a forecast in again.
+
+    For example: geobench catalog export forecast/a@1 --as weatherbench --to folder
+    """
+    if form == "archive":
+        click.get_current_context().invoke(
+            moving.export, references=references, path=path, as_json=as_json
+        )
+        return
+    from geobench.foreign import exporting
+
+    engine = settings.engine()
+    entries = [engine.catalog.get(reference) for reference in references]
+    shape: Form = "netcdf" if form == "netcdf" else "weatherbench"
+    files = exporting.export(entries, shape, path, engine.forecast, settings.memory)
+    if as_json:
+        names = [str(entry.reference) for entry in entries]
+        documents.show({"folder": str(path), "entries": names, "files": list(map(str, files))})
+        return
+    for file in files:
+        click.echo(file)
+
+
+_OURS = {"export": export}
+_COMMANDS = (
+    *(_OURS.get(str(command.name), command) for command in COMMANDS),
+    import_forecast,
+    import_forecaster,
+)
 
 
 @click.group(commands={str(command.name): command for command in _COMMANDS})

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from geobench.cli.settings import EXIT_CODES, Settings, finish, nfe_option, pass_settings
+from geobench.cli.study_argument import StudyFile, read, vary_option
 from geobench.errors import GeobenchError
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.options import json_option
@@ -51,7 +52,7 @@ by_model_option = click.option(
 
 
 @leaderboard.command(epilog=EXIT_CODES)
-@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("study", type=StudyFile())
 @click.option(
     "--html",
     type=click.Path(path_type=Path),
@@ -80,6 +81,7 @@ by_model_option = click.option(
 @guests_option
 @json_option
 @nfe_option
+@vary_option
 @pass_settings
 def show(
     settings: Settings,
@@ -92,14 +94,14 @@ def show(
     by_model: bool,
     guests: tuple[str, ...],
     nfe: tuple[int, ...],
+    varied: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Compare the models of STUDY with the truth, from what is in the catalog.
 
-    For example: geobench leaderboard studies/quick.yaml --html board.html
+    For example: geobench leaderboard quick --html board.html
     """
     from geobench.study import compare, pages
-    from geobench.study.file import read_study
     from geobench.study.graph import StudyGraph
 
     if figures and binned:
@@ -107,14 +109,14 @@ def show(
     if as_json and form not in (None, "json"):
         raise GeobenchError(f"give --json or --format {form}, not both.")
     form = "json" if as_json else form or "table"
-    read = read_study(study, nfe)
-    graph, engine = StudyGraph(read, settings.plugins), settings.engine()
+    compared = read(settings, study, nfe, varied)
+    graph, engine = StudyGraph(compared, settings.plugins), settings.engine()
     graph.invite(engine, guests)
     outcome = compare.boards(graph, engine, binned, by_model=by_model)
     for failure in outcome.failures:
         settings.tell(failure)
     if html:
-        _write(html, pages.in_one_file(outcome, study.stem, read.title or study.stem))
+        _write(html, pages.in_one_file(outcome, study.stem, compared.title or study.stem))
         click.echo(html.absolute().as_uri(), err=form != "table")
     if figures:
         count = len(pages.paper_figures(outcome, figures))
@@ -144,7 +146,7 @@ def _print(boards: "list[Board]", form: str) -> None:
 
 
 @leaderboard.command(epilog=EXIT_CODES)
-@click.argument("studies", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("studies", nargs=-1, required=True, type=StudyFile())
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder to write the site into."
 )
@@ -167,6 +169,7 @@ def _print(boards: "list[Board]", form: str) -> None:
 @guests_option
 @json_option
 @nfe_option
+@vary_option
 @pass_settings
 def build(
     settings: Settings,
@@ -179,6 +182,7 @@ def build(
     by_model: bool,
     guests: tuple[str, ...],
     nfe: tuple[int, ...],
+    varied: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Build a site of the boards of STUDIES, from what is in the catalog, in a folder.
@@ -186,13 +190,12 @@ def build(
     The site opens from the folder, without a server or a network. A further build into the same
     folder lists what changed. Scores of imported forecasts are computed if needed.
 
-    For example: geobench leaderboard build studies/quick.yaml --out site
+    For example: geobench leaderboard build quick --out site
     """
     from geobench.study import pages
-    from geobench.study.file import read_study
 
     engine = settings.engine(processes=settings.every_process)
-    named = [(study.stem, read_study(study, nfe)) for study in studies]
+    named = [(study.stem, read(settings, study, nfe, varied)) for study in studies]
     rows = pages.Rows(guests, exchanges, by_model=by_model)
     node = pages.site_node(engine, named, rows, imported=imported, title=title)
     site = engine.build(node, out)

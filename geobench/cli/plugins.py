@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -139,3 +140,45 @@ def _declared(scorer: "type[Scorer]") -> Iterator[str]:
     yield f"family: {plain(family)}"
     if scorer.headline:
         yield "used by studies that name no scorers"
+
+
+@plugins.command()
+@click.argument("name")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(["model", "simulator", "scorer", "assimilation", "experiment"]),
+    default=("model",),
+    show_default=True,
+    help="What the project shall offer. Can be repeated.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder to write; default: NAME in the working folder.",
+)
+@json_option
+@pass_settings
+def new(
+    settings: Settings, name: str, kinds: tuple[str, ...], out: Path | None, *, as_json: bool
+) -> None:
+    """Write a project for a plugin of your own, with tests that pass.
+
+    It holds a small plugin that works, tests from the conformance kit, a study that uses it, a
+    README and a CI file. Change the plugin, and keep the tests passing.
+
+    For example: geobench plugins new wavy --kind model --kind scorer
+    """
+    from geobench.registry.scaffold import new_project
+
+    chosen = list(dict.fromkeys(kinds))
+    files = new_project(name, chosen, out or Path(name), settings.registry)
+    folder = out or Path(name)
+    steps = [f"cd {folder}", "pip install -e '.[test]'", "pytest", "geobench run study.yaml"]
+    if as_json:
+        documents.show({"folder": str(folder), "files": list(map(str, files)), "next": steps})
+        return
+    for file in files:
+        click.echo(file)
+    click.echo(f"Next: {'; '.join(steps)}", err=True)

@@ -14,6 +14,7 @@ from geobench.cli.settings import (
     pass_settings,
     shared_words,
 )
+from geobench.cli.study_argument import StudyFile, read, vary_option
 from geobench_catalog.commands import documents
 from geobench_catalog.commands.options import json_option
 
@@ -43,27 +44,34 @@ class _OfStudy(click.Command):
     epilog=EXIT_CODES,
     short_help="Run a study: simulate, train, forecast, score, compare.",
 )
-@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("study", type=StudyFile())
 @click.option("--dry-run", is_flag=True, help="Only show which steps are done and which are to do.")
 @nfe_option
+@vary_option
 @json_option
 @pass_settings
 def run(
-    settings: Settings, study: Path, *, nfe: tuple[int, ...], dry_run: bool, as_json: bool
+    settings: Settings,
+    study: Path,
+    *,
+    nfe: tuple[int, ...],
+    varied: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
-    """Run STUDY, a YAML file: simulate, train, forecast, score, compare.
+    """Run STUDY: simulate, train, forecast, score, compare.
 
-    Stop it whenever you like; run it again and it resumes.
+    STUDY is a YAML file, or the name of a published study: see 'geobench study list'. Stop it
+    whenever you like; run it again and it resumes.
 
-    For example: geobench --catalog demo/catalog run studies/quick.yaml
+    For example: geobench --catalog demo/catalog run quick
     """
     from geobench.board.ranking import rankings
     from geobench.study import run as running
-    from geobench.study.file import read_study
     from geobench.study.graph import StudyGraph
     from geobench.tables import terminal
 
-    graph = StudyGraph(read_study(study, nfe), settings.plugins)
+    graph = StudyGraph(read(settings, study, nfe, varied), settings.plugins)
     if dry_run:
         show_plan(graph, settings.engine_if_there(), as_json=as_json)
         return
@@ -76,15 +84,19 @@ def run(
     for failure in outcome.failures:
         settings.tell(failure)
     if not as_json and not settings.quiet:
-        click.echo(_next(study, nfe, failed=bool(outcome.failures)), err=True)
+        click.echo(_next(study, nfe, varied, failed=bool(outcome.failures)), err=True)
     finish(bool(outcome.failures), outcome.boards)
 
 
-def _next(study: Path, nfe: tuple[int, ...], *, failed: bool) -> str:
+def _next(study: Path, nfe: tuple[int, ...], varied: tuple[str, ...], *, failed: bool) -> str:
     """Say what can be done now, in commands to copy."""
+    from geobench.study.published import published
+
     command = shared_words("geobench")
-    name = shlex.quote(str(study))
+    named = study.stem if study in published().values() else str(study)
+    name = shlex.quote(named)
     rows = f" --nfe {','.join(map(str, nfe))}" if nfe else ""
+    rows += "".join(f" --vary {shlex.quote(text)}" for text in varied)
     if failed:
         return (
             f"Mend what failed and run it again; finished steps are kept:\n"

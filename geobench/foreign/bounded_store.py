@@ -1,18 +1,18 @@
 """A stranger's Zarr store, whose chunks are given only if they unpack to what is declared."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from zarr.abc.store import ByteRequest, Store, SuffixByteRequest
-from zarr.storage import WrapperStore
 
 from geobench_catalog.chunk_sizes import arrays_of, check_chunk, check_chunks, owner_of
+from geobench_catalog.one_door import OneDoor
 
 if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer, BufferPrototype
 
 
-class BoundedStore(WrapperStore[Store]):
+class BoundedStore(OneDoor[Store]):
     """A stranger's store: a chunk is given only if it unpacks to no more than is declared."""
 
     def __init__(self, store: Store, metadata: Mapping[str, bytes]) -> None:
@@ -41,11 +41,3 @@ class BoundedStore(WrapperStore[Store]):
         ):
             check_chunk(chunks, data, key)
         return value
-
-    async def get_partial_values(
-        self,
-        prototype: "BufferPrototype",
-        key_ranges: Iterable[tuple[str, ByteRequest | None]],
-    ) -> "list[Buffer | None]":
-        """Return parts of files."""
-        return [await self.get(key, prototype, part) for key, part in key_ranges]

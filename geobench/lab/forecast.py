@@ -100,10 +100,6 @@ class Forecast(Made):
 
         return powers(self, scorers, members)
 
-    def export(self, path: str, form: str = "weatherbench") -> None:
-        """Write it for other software: `weatherbench` (Zarr) or `netcdf`."""
-        self.lab.export(self, path, form)
-
     def plot(self, kind: str = "plume", **options: Any) -> Any:
         """Draw it; return the axes: see the functions of `geobench.plots`.
 

@@ -1,6 +1,7 @@
 """What a lab has made or found: an entry of the catalog as an object of a notebook."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from geobench.lab.views import View, facts
@@ -9,6 +10,7 @@ from geobench_catalog import Entry
 if TYPE_CHECKING:
     import xarray as xr
 
+    from geobench.foreign.exporting import Form
     from geobench.lab.lab import Lab
 
 
@@ -41,6 +43,17 @@ class Made:
     def to_xarray(self, group: str | None = None) -> "xr.Dataset":
         """Return its data, which are read from the catalog when they are used."""
         return self.entry.open(group)
+
+    def export(self, folder: str | Path, form: "Form" = "netcdf") -> list[Path]:
+        """Write it into a folder for other software, a forecast with the truth beside it.
+
+        `form`: netcdf (with CF attributes), or of forecasts weatherbench (Zarr, as WeatherBench 2
+        names it). Return the files.
+        """
+        from geobench.foreign.exporting import export
+
+        engine = self.lab.engine
+        return export([self.entry], form, Path(folder), engine.forecast, engine.memory)
 
     @property
     def provenance(self) -> View:

@@ -14,6 +14,7 @@ from geobench.study import pages
 from geobench.study import run as running
 from geobench.study.file import Study, read_study
 from geobench.study.graph import StudyGraph
+from geobench.study.published import study_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,9 +102,9 @@ def _check_labels(forecasts: Sequence[Forecast]) -> None:
 def read(study: "Study | str | Path", nfe: Sequence[int] = ()) -> tuple[str, Study]:
     """Return a study and what to call it: a file, a published name, or itself."""
     if isinstance(study, Study):
-        changed = study.model_copy(update={"nfe": tuple(nfe)}) if nfe else study
-        return "study", changed
-    return Path(study).stem, read_study(Path(study), tuple(nfe))
+        return "study", study.model_copy(update={"nfe": tuple(nfe)}) if nfe else study
+    file = study_file(study)
+    return file.stem, read_study(file, tuple(nfe))
 
 
 def run(lab: "Lab", study: "Study | str | Path", *, nfe: Sequence[int] = ()) -> Boards:

@@ -91,6 +91,34 @@ _Loader.add_constructor(_TAG + "int", _Loader.number)
 _Loader.add_constructor(_TAG + "map", _Loader.mapping)
 
 
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's safe dumper; text that any reader could take for something else is quoted."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {  # noqa: RUF012 # both readers' rules
+        first: [*rules, *_Loader.yaml_implicit_resolvers.get(first, ())]
+        for first, rules in {
+            **dict.fromkeys(_Loader.yaml_implicit_resolvers, ()),
+            **yaml.SafeDumper.yaml_implicit_resolvers,
+        }.items()
+    }
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write equal values out."""
+        return True
+
+
+def dump(value: Any) -> str:
+    """Write plain values so that `load` gives them back; short lists and mappings on one line."""
+    return yaml.dump(
+        value,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=None,
+        width=100,
+    )
+
+
 def load(text: str, owner: str) -> Any:
     """Read a YAML text; every way in which it can fail is one line, after the owner's name."""
     if len(text) > LONGEST:

@@ -14,7 +14,10 @@ SOURCE = Path(__file__).parent / "glossary.md"
 _OTHER_HEADINGS = {
     "day": "lead time",
     "h": "lead time",
+    "experiments": "experiment",
     "log scale": "excess",
+    "million passes": "training",
+    "models": "model",
     "ms/member": "member",
     "now": "change",
     "sd": "between seeds",
@@ -22,6 +25,8 @@ _OTHER_HEADINGS = {
     "the law": "true distribution",
     "then": "change",
     "this entry": "entry",
+    "title": "study",
+    "trainings": "training",
     "what": "entry",
 }
 """Headings that stand for another word of the glossary."""

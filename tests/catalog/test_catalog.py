@@ -32,7 +32,10 @@ def test_loading_like_another_entry_gives_what_loading_gives(catalog: Catalog) -
     loaded = first.load()
     xr.testing.assert_identical(second.load_like(first, loaded), second.load())
     other = data(3.5)
-    moved = other.assign_coords({dim: other[dim] + 1 for dim in other.coords})
+    day = np.timedelta64(1, "D")
+    moved = other.assign_coords(
+        {dim: other[dim] + (day if other[dim].dtype.kind in "mM" else 1) for dim in other.coords}
+    )
     with catalog.draft("dataset", "a", recipe={"value": 3.5}) as draft:
         draft.write(moved)
         third = draft.publish()

@@ -4,6 +4,7 @@ import random
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -384,7 +385,8 @@ def test_the_whole_key_is_meant_where_it_ends_another() -> None:
         _entry("dataset/b@1", "2026-01-01T00:00:00+00:00", fields={"dataset.label.width": 1}),
     ]
     keys = ["label.width", "dataset.label.width"]
-    assert _picked(_database(entries), "label.width = 1", keys) == {"dataset/a@1"}
+    with closing(_database(entries)) as database:
+        assert _picked(database, "label.width = 1", keys) == {"dataset/a@1"}
 
 
 SHOWN: dict[tuple[str, str], Any] = {
@@ -575,7 +577,8 @@ def test_a_hostile_column_is_only_a_column(database: sqlite3.Connection, field: 
 def test_a_hostile_key_is_only_a_key() -> None:
     key = "label.'); DROP TABLE fields; -- {} ?.width"
     entry = _entry("dataset/a@1", "2026-01-01T00:00:00+00:00", fields={key: 3})
-    assert _picked(_database([entry]), "width = 3", [key]) == {"dataset/a@1"}
+    with closing(_database([entry])) as database:
+        assert _picked(database, "width = 3", [key]) == {"dataset/a@1"}
 
 
 def test_any_text_is_an_error_or_a_query(database: sqlite3.Connection) -> None:
@@ -752,4 +755,5 @@ def test_random_expressions_pick_what_a_plain_evaluator_picks(seed: int) -> None
         expected = {e["reference"] for e in entries if _holds(condition, e, entries)}
         assert _picked(database, _written(condition), DRAWN_KEYS) == expected, _written(condition)
         sizes.append(len(expected))
+    database.close()
     assert sum(0 < size < len(entries) for size in sizes) > 100  # most tell entries apart

@@ -148,6 +148,7 @@ def test_an_index_of_the_first_form_is_ours(catalog: Catalog) -> None:
     (number,) = connection.execute("PRAGMA application_id").fetchone()
     assert number == index_tables.APPLICATION
     assert connection.execute("SELECT count(*) FROM entries").fetchone() == (4,)
+    connection.close()
 
 
 def test_an_index_for_which_there_is_no_room_is_in_memory(

@@ -65,6 +65,25 @@ def test_the_plugins_in_the_docs_run(tmp_path: Path) -> None:
         assert label in result.stdout
 
 
+def test_the_study_in_the_docs_is_built_as_shown(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from geobench.study.file import Study
+    from geobench.study.graph import StudyGraph
+
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(
+        r"```python\n(from geobench import Study\n.*?)```", PAGES["docs/plugins.md"], re.S
+    )
+    names: dict[str, Any] = {}
+    exec(block, names)
+    varied = Study.read("mine.yaml")
+    assert {"fgn--noise-global", "fgn--noise-local"} <= set(varied.models)
+    assert {cell.label for cell in StudyGraph(names["study"], registry).cells} == {
+        "reference", "climatology", "small", "analog",
+    }  # fmt: skip
+
+
 def test_every_builtin_hook_and_key_is_in_the_docs(registry: Registry) -> None:
     from geobench.study.file import Study
 

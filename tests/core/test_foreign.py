@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from packaging.version import Version
 
 from geobench.foreign.conforming import conform
 from geobench.foreign.sources import open_foreign
@@ -393,7 +394,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
         r"init_time cannot be read as init_time: it holds int64, 0 … 3 \(4 points\)\. .*CF dates",
     ),
     "an init that is none": (
-        lambda d: d.assign_coords(init_time=[*INITS[:3], np.datetime64("NaT")]),
+        lambda d: d.assign_coords(init_time=[*INITS[:3], np.datetime64("NaT", "ns")]),
         r"init_time cannot be read .*none missing",
     ),
     "inits without coordinate": (
@@ -610,6 +611,8 @@ def test_a_pickle_in_a_store_is_refused_and_does_not_run(
     (array / "0").write_bytes(f"cos\nmkdir\n(S'{made}'\ntR.".encode())
     _open_fails(array.parent, r"u/\.zarray uses the codec 'pickle', which may run code")
     assert not made.exists()
+    if Version(zarr.__version__) >= Version("3.4"):  # it refuses by itself
+        return
     # Without the check, opening would have run it: the payload is live.
     monkeypatch.setattr("geobench.foreign.zarr_stores.check_node", lambda node, where: None)
     with contextlib.suppress(CatalogError):

@@ -33,6 +33,9 @@ def test_the_wheel_holds_three_packages(tmp_path: Path) -> None:
     assert "geobench/site/templates/board.html" in names
     assert "geobench/site/assets/site.js" in names
     assert "geobench_plugins/experiments/lorenz95.yaml" in names
+    assert "geobench/study/new.yaml" in names
+    published = {name for name in names if name.startswith("geobench/study/published_files/")}
+    assert {Path(name).name for name in published} == {p.name for p in ROOT.glob("studies/*.yaml")}
     assert all(f"{package}/py.typed" in names for package in top if "." not in package)
 
 
@@ -66,6 +69,7 @@ OF_GEOBENCH = (
     "geobench",
     "plugins/geobench_plugins",
     "catalog/geobench_catalog",
+    "studies",
 )
 """What geobench's own wheel is built from."""
 
@@ -126,7 +130,7 @@ def _run(environment: Path, *words: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", OF_GEOBENCH[3:])
+@pytest.mark.parametrize("source", OF_GEOBENCH[3:6])
 def test_what_runs_is_the_wheel_of_these_sources(environment: Path, source: str) -> None:
     package = Path(source).name
     done = _python(environment, "-c", f"import {package}; print({package}.__file__)")
@@ -144,12 +148,19 @@ def test_an_installed_plugin_is_listed_and_broken_ones_are_set_aside(environment
     done = _run(environment, "plugins", "list")
     assert done.returncode == 0
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.startswith("  ")}
-    assert "[geobench-drift]" in lines["drift"]
-    assert "No module named 'a_package_that_nobody_has'" in lines["geobench-broken-import:"]
-    assert "favourite_colour" in lines["geobench-broken-signature:"]
-    told = lines["geobench-broken-duplicate:"]
+    assert lines["drift"].endswith("  geobench-drift")
+    assert "No module named 'a_package_that_nobody_has'" in lines["geobench-broken-import"]
+    assert "favourite_colour" in lines["geobench-broken-signature"]
+    told = lines["geobench-broken-duplicate"]
     assert "offers the model 'fgn', which geobench-twin already offers" in told
     assert "Functional generative network" in lines["fgn"]
+
+
+@pytest.mark.slow
+def test_a_published_study_comes_with_the_wheel(environment: Path, tmp_path: Path) -> None:
+    done = _run(environment, "--catalog", tmp_path / "none", "run", "quick", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("to do  dataset")
 
 
 @pytest.mark.slow
@@ -175,5 +186,5 @@ def test_a_scorer_in_a_wheel_has_a_column_a_family_and_a_figure(
         return done.stdout
 
     (line,) = (line for line in run("plugins", "list").splitlines() if line.startswith("  gap "))
-    assert line.endswith("[geobench-gap]")
+    assert line.endswith("  geobench-gap")
     shown_scorer.check_that_gap_is_shown(tmp_path, run)
