@@ -12,16 +12,18 @@ from geobench.cli import main
 from geobench.lab.dataset import Dataset
 from geobench.lab.forecast import Forecast
 from geobench.lab.lab import Lab
+from geobench.study.file import Study
 from geobench_catalog import Catalog
 from geobench_catalog.index import Index
 
 PAGE = Path(__file__).parents[2] / "docs/python.md"
 ROWS = dict(re.findall(r"^\| `([a-z -]+)` \| `([\w.]+)` \|$", PAGE.read_text("utf-8"), re.M))
-FOR_SHELLS = {"completion"}
+FOR_SHELLS = {"completion", "schema"}
 OBJECTS: dict[str, Any] = {
     "lab.catalog.index": Index,
     "lab.catalog": Catalog,
     "lab": Lab,
+    "geobench.Study": Study,
     "data": Dataset,
     "forecast": Forecast,
 }

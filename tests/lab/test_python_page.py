@@ -34,8 +34,9 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def test_the_blocks_of_the_page_run_one_after_the_other(results: list[Any]) -> None:
-    board, compared, still, scores = results
+    board, compared, still, names, scores = results
     assert "persistence" in repr(board)
     assert "mine" in repr(compared)
     assert still.label == "still"
+    assert names == ["small--forcing-8", "small--forcing-9"]
     assert list(scores.columns) == ["CRPS"]
