@@ -53,7 +53,11 @@ def new_console() -> "Console":
     """Return a console that keeps what is printed, in colours if a terminal will show it."""
     from rich.console import Console
 
-    return Console(file=io.StringIO(), width=_WIDE, force_terminal=sys.stdout.isatty() or None)
+    in_terminal = sys.stdout.isatty() or None
+    # Within a notebook rich would show what is printed a second time.
+    return Console(
+        file=io.StringIO(), width=_WIDE, force_terminal=in_terminal, force_jupyter=False
+    )
 
 
 def width_of(piped: int) -> int:
