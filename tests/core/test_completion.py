@@ -35,7 +35,7 @@ def catalog(tmp_path: Path) -> Catalog:
 
 
 def test_commands_and_options_complete() -> None:
-    assert _completed("", "s") == ["simulate", "score", "scorers", "simulator"]
+    assert _completed("", "s") == ["simulate", "score", "scorers", "simulator", "schema"]
     assert _completed("catalog", "re") == ["reindex"]
     assert "--tolerance" in _completed("reproduce", "--")
     assert _completed("completion", "") == ["bash", "zsh", "fish"]
