@@ -20,9 +20,9 @@ def shown_columns(
 
 def left_out(headings: Sequence[str], width: int, others: str) -> str:
     """Say which columns are not shown; `others` are the options that print them."""
-    names = ", ".join(heading for heading in headings if heading)
-    what, them = ("column is", "it") if len(headings) == 1 else ("columns are", "them")
+    names = [heading or "remarks" for heading in headings]
+    what, them = ("column is", "it") if len(names) == 1 else ("columns are", "them")
     return (
-        f"{len(headings)} {what} left out in {width} characters: {names}. A wider terminal shows "
-        f"{them}, and so does {others}."
+        f"{len(names)} {what} left out in {width} characters: {', '.join(names)}. A wider "
+        f"terminal shows {them}, and so does {others}."
     )

@@ -128,10 +128,10 @@ def _thresholds(event: "Event", made: "Entry") -> "Table":
     columns = [
         Column("event", "left", key="event"),
         Column("quantile", key="quantile"),
-        Column("side", "left", key="side"),
+        Column("side", "left", key="side", minor=2),
         Column("threshold", end_keys=("lowest_threshold", "highest_threshold")),
-        Column("values", key="values"),
-        Column("beyond it", key="exceedances"),
+        Column("values", key="values", minor=3),
+        Column("beyond it", key="exceedances", minor=1),
         Column("separate exceedances", key="separate"),
         Column("", "left", key="enough"),
     ]

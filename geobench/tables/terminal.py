@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 _WIDE = 10_000  # columns: what a table needs is measured there
+_LONGEST_WORD = 40  # characters of a word that are never cut
 _PIPED = 160  # columns of a table that is piped somewhere: its lines stay whole
 
 
@@ -87,8 +88,11 @@ def drawing(table: Table) -> "RichTable":
     )
     for index, column in enumerate(table.columns):
         texts = [plain(tables.line(column, row.cells[index])) for row in table.rows]
-        # rich would cut numbers in a narrow terminal
-        least = None if column.wraps else max(map(cell_len, [column.line, *texts]))
+        # rich would cut numbers and words in a narrow terminal
+        least = max(map(cell_len, [column.line, *texts]))
+        if column.wraps:
+            words = [word for text in (column.line, *texts) for word in text.split()]
+            least = min(_LONGEST_WORD, max(map(cell_len, words), default=0))
         drawn.add_column(
             Text(plain(column.line)),
             justify=column.align,

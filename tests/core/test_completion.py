@@ -35,7 +35,9 @@ def catalog(tmp_path: Path) -> Catalog:
 
 
 def test_commands_and_options_complete() -> None:
-    assert _completed("", "s") == ["simulate", "score", "study", "scorers", "simulator"]
+    assert _completed("", "s") == [
+        "study", "simulate", "score", "scorers", "simulator", "schema",
+    ]  # fmt: skip
     assert _completed("run", "quic") == ["quick"]
     assert _completed("catalog", "re") == ["reindex"]
     assert "--tolerance" in _completed("reproduce", "--")

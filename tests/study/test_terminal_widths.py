@@ -87,7 +87,9 @@ def test_the_least_important_column_goes_first(
 
 
 def test_one_column_is_named_in_the_singular() -> None:
-    assert left_out(["", "a"], 80, "--json").startswith("2 columns are left out in 80")
+    assert left_out(["", "a"], 80, "--json").startswith(
+        "2 columns are left out in 80 characters: remarks, a. A wider terminal shows them, and"
+    )
     assert left_out(["a"], 80, "--json") == (
         "1 column is left out in 80 characters: a. A wider terminal shows it, and so does --json."
     )
