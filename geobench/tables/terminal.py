@@ -56,9 +56,7 @@ def new_console() -> "Console":
 
     in_terminal = sys.stdout.isatty() or None
     # Within a notebook rich would show what is printed a second time.
-    return Console(
-        file=io.StringIO(), width=_WIDE, force_terminal=in_terminal, force_jupyter=False
-    )
+    return Console(file=io.StringIO(), width=_WIDE, force_terminal=in_terminal, force_jupyter=False)
 
 
 def width_of(piped: int) -> int:
