@@ -1,7 +1,36 @@
 """geobench: probabilistic forecast models judged against the known law of a twin experiment.
 
-The names below are all that a plugin needs. They are imported when they are first used, so that
-`import geobench` costs next to nothing.
+From a notebook or a script:
+
+    import geobench as gb
+
+    lab = gb.open("my-catalog")                      # a folder; it is made if it is not there
+    lab.plugins()                                    # experiments, models, scorers, simulators
+    data = lab.simulate("lorenz95", leads=5)         # a Dataset: data.train, data.plot()
+    fgn = lab.train("fgn", data, passes=20_000)      # a Forecaster
+    lab.fields("fgn")                                # the fields of a model, and what they mean
+
+A model of your own, trained as you like, is a function of (history, noise) or a torch module:
+
+    def step(history, noise):                        # history: (row, frame, channel, *grid)
+        now = history[:, -1]                         # the state now, (row, channel, *grid)
+        return 0.9 * now + noise.normal(*now.shape[1:])
+
+    mine = lab.forecaster(step, data, label="mine")
+    for history, future in data.windows(64, passes=20_000):
+        ...                                          # batches for a training loop
+
+Compare it with the true distribution and with climatology:
+
+    board = lab.compare([fgn, mine], members=16)     # prints as a table
+    board.compare("mine", "fgn")                     # paired differences, with intervals
+    board.plot("skill_by_lead")                      # matplotlib axes
+    board.site("site")                               # pages to send to colleagues
+
+`help(lab)`, `help(data)` and `help(board)` say what else there is. The command `geobench` does the
+same from a shell, and finds the same entries. A plugin is a class: subclass `EnsembleModel`,
+`Simulator`, `Scorer` or `Assimilation`. All names below are imported when they are first used, so
+that `import geobench` costs next to nothing.
 """
 
 from importlib import import_module
