@@ -22,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geobench_catalog import index_file, lineage, mark, room
+from geobench_catalog import index_file, lineage, mark, room, suggestions
 from geobench_catalog.claims import Claims
 from geobench_catalog.draft import Draft
 from geobench_catalog.entry import Entry
@@ -147,7 +147,7 @@ class Catalog:
         try:
             kind, name, version = split(text)
         except CatalogError as error:
-            raise CatalogError(self._meant(text) or str(error)) from None
+            raise suggestions.unreadable(self.names, text, error) from None
         if version == "latest":
             return Reference(kind, name, max(1, self.names.newest(kind, name)))
         alias = alias_of(text)
@@ -155,7 +155,7 @@ class Catalog:
             return Reference.parse(text)
         reference = self.names.aimed(alias)
         if reference is None:
-            raise CatalogError(f"there is no {text} in {self.url}. {self._similar(text)}")
+            raise suggestions.missing(self.names, text, self.url)
         return reference
 
     def get(self, reference: str, wanted: str | None = None) -> Entry:
@@ -167,7 +167,7 @@ class Catalog:
         entry_id = self.names.id(resolved)
         if entry_id is None:
             self.vocabulary.check_kind(resolved.kind)
-            raise CatalogError(f"there is no {reference} in {self.url}. {self._similar(reference)}")
+            raise suggestions.missing(self.names, reference, self.url)
         if wanted and resolved.kind != wanted:
             raise CatalogError(f"{reference} is a {resolved.kind}; name a {wanted}.")
         return self._load(resolved, entry_id)
@@ -341,29 +341,6 @@ class Catalog:
 
         columns, rows = self.index.query(expression)
         return pd.DataFrame(rows, columns=columns)
-
-    def _meant(self, text: str) -> str:
-        """Say which entries have a name that was written without kind or version; '' if none."""
-        names = self.names
-        meant = [
-            f"{kind}/{name}@{names.newest(kind, name)}"
-            for kind, name in dict.fromkeys(reference[:2] for reference in names.references())
-            if text in (name, f"{kind}/{name}")
-        ]
-        if not meant:
-            return ""
-        if "/" in text:
-            return f"'{text}' has no version. The newest is {meant[0]}."
-        return f"'{text}' has no kind and no version. Did you mean {' or '.join(meant[:3])}?"
-
-    def _similar(self, reference: str) -> str:
-        import difflib
-
-        known = [*map(str, self.names.references()), *map(str, self.names.aliases())]
-        close = difflib.get_close_matches(reference, known, n=3)
-        if close:
-            return f"Did you mean {' or '.join(close)}?"
-        return "'geobench catalog list' shows what is there."
 
 
 def _key(kind: str, recipe: Mapping[str, Any], parents: Mapping[str, Entry]) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 _WIDE = 10_000  # columns: what a table needs is measured there
-_LONGEST_WORD = 40  # characters of a word that are never cut
+_LONGEST_WORD = 40  # characters of a word of a name that are never cut
 _PIPED = 160  # columns of a table that is piped somewhere: its lines stay whole
 
 
@@ -38,7 +38,7 @@ def text(*shown: Table, piped: int = _PIPED, others: str = "--json") -> str:
 
 def narrowed(table: Table, width: int, others: str = "--json") -> Table:
     """Return the table with as many columns as a terminal has room for; a pipe has for all."""
-    if not sys.stdout.isatty():
+    if not in_terminal():
         return table
     console = new_console()
 
@@ -61,7 +61,12 @@ def new_console() -> "Console":
 
 def width_of(piped: int) -> int:
     """Return the width of the terminal; `piped` where there is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else piped
+    return shutil.get_terminal_size().columns if in_terminal() else piped
+
+
+def in_terminal() -> bool:
+    """Whether people look at what is printed, and no pipe takes it."""
+    return sys.stdout.isatty()
 
 
 def lines_of(printed: str) -> str:
@@ -86,10 +91,10 @@ def drawing(table: Table) -> "RichTable":
     )
     for index, column in enumerate(table.columns):
         texts = [plain(tables.line(column, row.cells[index])) for row in table.rows]
-        # rich would cut numbers and words in a narrow terminal
-        least = max(map(cell_len, [column.line, *texts]))
-        if column.wraps:
-            words = [word for text in (column.line, *texts) for word in text.split()]
+        # rich would cut numbers and names in a narrow terminal
+        least = None if column.wraps else max(map(cell_len, [column.line, *texts]))
+        if column.wraps and index == table.naming and in_terminal():
+            words = [word for text in texts for word in text.split()]
             least = min(_LONGEST_WORD, max(map(cell_len, words), default=0))
         drawn.add_column(
             Text(plain(column.line)),
