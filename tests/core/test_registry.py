@@ -213,7 +213,7 @@ def test_a_package_that_attacks_is_set_aside_and_ours_stay_ours(
         assert "\x1b[2J" not in result.output
         assert "\x1b[31m" not in result.output
         told = CliRunner().invoke(main, ["run", "--help"])
-        assert "Run STUDY:" in told.output
+        assert "Run STUDY: simulate" in told.output
         assert "\x1b[2J" not in CliRunner().invoke(main, ["--help"], color=True).output
         doctor = CliRunner().invoke(main, ["--catalog", str(tmp_path / "c"), "doctor"])
         assert doctor.exit_code in (0, 1)
