@@ -61,10 +61,13 @@ def schemas() -> dict[str, Traversable]:
 
 
 def _folders() -> dict[str, Traversable]:
-    """Folders of schemas, by what their commands begin with."""
+    """Folders of schemas, by what their commands begin with; those of the core come last.
+
+    The core gives some commands of the catalog more than they have by themselves.
+    """
     return {
-        "": files("geobench.cli") / "schemas",
         _CATALOG: files("geobench_catalog.commands") / "schemas",
+        "": files("geobench.cli") / "schemas",
     }
 
 

@@ -12,22 +12,29 @@ from pathlib import Path
 SOURCE = Path(__file__).parent / "glossary.md"
 
 _OTHER_HEADINGS = {
+    "created": "made",
     "day": "lead time",
-    "h": "lead time",
     "experiments": "experiment",
+    "found": "check",
+    "h": "lead time",
     "log scale": "excess",
     "million passes": "training",
     "models": "model",
     "ms/member": "member",
+    "name": "plugin",
     "now": "change",
     "sd": "between seeds",
     "seconds": "made",
+    "size": "entry",
     "the law": "true distribution",
     "then": "change",
     "this entry": "entry",
     "title": "study",
     "trainings": "training",
     "what": "entry",
+    "what helps": "check",
+    "what it is": "plugin",
+    "why": "set aside",
 }
 """Headings that stand for another word of the glossary."""
 

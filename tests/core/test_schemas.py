@@ -127,6 +127,10 @@ def _describe(run: _Runner, folder: Path) -> None:
     run("doctor")
     run("plugins list")
     run("plugins show", "lorenz95")
+    run("plugins new", "wavy-schemas", "--out", folder / "wavy")
+    run("study list")
+    run("study show", "quick")
+    run("study new", "mine", "--out", folder / "mine.yaml")
     words = (
         "--bare",
         "--effort",
@@ -164,6 +168,7 @@ def _keep(run: _Runner, folder: Path) -> None:
     run("catalog alias", "dataset/small@paper", "--remove")
     run("catalog trust", "forecast/small.somebody@1")
     run("catalog export", dataset, "--to", folder / "x.tar")
+    run("catalog export", forecast, "--as", "netcdf", "--to", folder / "netcdf")
     other = _Runner(folder / "other")
     other("catalog import", folder / "x.tar")
     other("catalog push", dataset, folder / "third")
