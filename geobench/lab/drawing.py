@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from geobench import plots
+from geobench.contracts.scorer import Scorer
 from geobench.errors import GeobenchError
 from geobench.plots import Scored
 
@@ -12,14 +13,15 @@ if TYPE_CHECKING:
     from geobench.lab.dataset import Dataset
     from geobench.lab.forecast import Forecast
     from geobench.lab.forecaster import Forecaster
+    from geobench.lab.lab import Lab
     from geobench.lab.scores import Scores
 
 _CURVES: Mapping[str, tuple[str, Any]] = {
-    "rank_histogram": ("rank-histogram", plots.rank_histogram),
+    "rank_histogram": ("ranks", plots.rank_histogram),
     "reliability": ("reliability", plots.reliability),
-    "spectra": ("spectrum", plots.spectra),
+    "spectra": ("spectra", plots.spectra),
 }
-"""Scorer and plot of each curve of a forecast."""
+"""Key of the curve and plot, of each kind of picture that a scorer's curve makes."""
 _BOARDS: Mapping[str, Any] = {
     "skill_by_lead": plots.skill_by_lead,
     "excess_by_lead": plots.excess_by_lead,
@@ -49,8 +51,8 @@ def plot_forecast(
     if kind == "plume":
         draws = law or forecast.true_distribution(members=256)
         return plots.plume(forecast.drawn, draws.drawn, **{"name": forecast.label, **options})
-    scorer, draw = _CURVES[kind]
-    return draw(_scored(forecast.lab.score(forecast, scorer)[0]), **options)
+    key, draw = _CURVES[kind]
+    return draw(_scored(forecast.lab.score(forecast, _with_curve(forecast.lab, key))[0]), **options)
 
 
 def plot_scores(
@@ -88,6 +90,16 @@ def plot_loss(forecaster: "Forecaster", ax: Any = None) -> Any:
 def _scored(scores: "Scores") -> Scored:
     spec, maker = scores.forecast.dataset.spec, scores.forecast.forecaster
     return Scored.of(scores.entry, scores.scorer, maker.label, spec, knows_law=maker.cost.knows_law)
+
+
+def _with_curve(lab: "Lab", key: str) -> Scorer:
+    """Return the first scorer whose first curve has this key, and that needs no law."""
+    for offer in lab.registry.offers.values():
+        if offer.kind == "scorer" and not offer.value.needs_law:
+            scorer = lab.registry.scorer(offer.name)
+            if [curve.key for curve in scorer.curves()][:1] == [key]:
+                return scorer
+    raise GeobenchError(f"no scorer has a curve '{key}'. Install the plugin that offers it.")
 
 
 def _check(kind: str, known: tuple[str, ...]) -> None:

@@ -15,7 +15,6 @@ import inspect
 import linecache
 import re
 import sys
-import sysconfig
 import textwrap
 from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
@@ -25,8 +24,7 @@ from typing import Any
 
 from geobench.errors import GeobenchError
 from geobench.registry import own_values, plugin_files
-
-_OURS = ("geobench", "geobench_plugins", "geobench_catalog")
+from geobench.registry.libraries import is_library
 
 
 def digest(thing: object, name: str) -> str:
@@ -158,26 +156,6 @@ class _Walk:
             f"numbers, arrays, tensors, networks or functions instead, or pass version='…', a text "
             f"that you change whenever the numbers change."
         )
-
-
-def is_library(module: ModuleType) -> bool:
-    """Whether a module is geobench's, Python's or installed, and no code of one's own."""
-    first = module.__name__.partition(".")[0]
-    file = getattr(module, "__file__", None)
-    if first in _OURS or first in sys.stdlib_module_names - {"__main__"}:
-        return True
-    if file is None:
-        return module.__name__ != "__main__"
-    return any(Path(file).resolve().is_relative_to(folder) for folder in _installed())
-
-
-@functools.cache
-def _installed() -> tuple[Path, ...]:
-    import site
-
-    folders = [sysconfig.get_path(key) for key in ("purelib", "platlib", "stdlib")]
-    folders += [*site.getsitepackages(), site.getusersitepackages()]
-    return tuple(dict.fromkeys(Path(folder).resolve() for folder in folders))
 
 
 def _wrapped(thing: Any) -> Any:

@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import hashlib
+import sys
 from collections.abc import Iterator, Mapping, Set
 from pathlib import PurePath
 from types import GenericAlias, UnionType
@@ -11,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from geobench.errors import GeobenchError
+from geobench.registry.libraries import is_library
 
 
 def plain(value: Any) -> str | None:
@@ -102,10 +104,6 @@ _PLAIN = {"torch", "builtins"}
 
 
 def _libraries(network: Any) -> Iterator[type]:
-    import sys
-
-    from geobench.registry.own_code import is_library
-
     for base in type(network).__mro__:
         home = sys.modules.get(base.__module__)
         if home is not None and is_library(home):

@@ -23,6 +23,8 @@ KNOWN = {
     # xarray's guide ("How to add a new backend") tells authors of backends to use it.
     ("foreign/reading.py", "xarray.core.indexing"),
     # click's reference documents it under this name.
+    ("cli/doctor.py", "click.core.ParameterSource"),
+    ("cli/settings.py", "click.core.ParameterSource"),
     ("cli/simulator.py", "click.core.ParameterSource"),
 }
 

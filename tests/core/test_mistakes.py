@@ -87,7 +87,7 @@ TRAIN = ["train", "fgn", "--dataset", "dataset/small@1"]
         (["run", "quick.yaml", "--colour", "4"], "No such option '--colour'"),
         (["quick.yaml"], "Did you mean 'geobench run quick.yaml'?"),
         (
-            ["leaderboard", "quick.yaml", "--json", "--format", "csv"],
+            ["leaderboard", "quick", "--json", "--format", "csv"],
             "give --json or --format csv, not both.",
         ),
         (["--plugin", "FOLDER/nowhere.py", "plugins", "list"], "there is no file FOLDER/nowhere"),
