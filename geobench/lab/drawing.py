@@ -93,13 +93,16 @@ def _scored(scores: "Scores") -> Scored:
 
 
 def _with_curve(lab: "Lab", key: str) -> Scorer:
-    """Return the first scorer whose first curve has this key, and that needs no law."""
-    for offer in lab.registry.offers.values():
-        if offer.kind == "scorer" and not offer.value.needs_law:
-            scorer = lab.registry.scorer(offer.name)
-            if [curve.key for curve in scorer.curves()][:1] == [key]:
-                return scorer
-    raise GeobenchError(f"no scorer has a curve '{key}'. Install the plugin that offers it.")
+    """Return the scorer with a curve of this key that needs no law, and has the fewest others."""
+    built = [
+        lab.registry.scorer(offer.name)
+        for offer in lab.registry.offers.values()
+        if offer.kind == "scorer" and not offer.value.needs_law
+    ]
+    able = [scorer for scorer in built if key in [curve.key for curve in scorer.curves()]]
+    if not able:
+        raise GeobenchError(f"no scorer has a curve '{key}'. Install a plugin that has one.")
+    return min(able, key=lambda scorer: len(scorer.curves()))
 
 
 def _check(kind: str, known: tuple[str, ...]) -> None:

@@ -45,6 +45,7 @@ OTHERWISE = {
     ("__init__.py", "reliability"): "a plot",
     ("defects.py", "bias"): "a defect",
     ("difficulty.py", "crps"): "a key of its cards",
+    ("drawing.py", "reliability"): "a key of a curve, which any scorer may keep",
     ("difficulty.py", "energy"): "a key of its cards",
     ("figures.py", "crps"): "a key of its cards",
     ("lyapunov.py", "spectrum"): "of exponents",
