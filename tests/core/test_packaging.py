@@ -1,5 +1,6 @@
 """What is installed is what is meant to be, and strangers' plugins install beside it."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,8 +9,11 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
+import nbclient
+import nbformat
 import pytest
 import shown_scorer
+from jupyter_client import AsyncKernelManager
 
 ROOT = Path(__file__).parents[2]
 
@@ -188,3 +192,28 @@ def test_a_scorer_in_a_wheel_has_a_column_a_family_and_a_figure(
     (line,) = (line for line in run("plugins", "list").splitlines() if line.startswith("  gap "))
     assert line.endswith("  geobench-gap")
     shown_scorer.check_that_gap_is_shown(tmp_path, run)
+
+
+NOTEBOOK = ROOT / "docs/notebooks/first_steps.ipynb"
+
+
+@pytest.mark.slow
+def test_the_first_notebook_runs_in_an_empty_folder_with_the_wheel_alone(
+    environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setenv("PATH", str(environment / "bin"), prepend=os.pathsep)
+    kernel = [environment / "bin/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    manager = AsyncKernelManager(kernel_cmd=list(map(str, kernel)))
+    notebook = nbformat.read(NOTEBOOK, 4)
+    first = nbformat.v4.new_code_cell("import geobench; print(geobench.__file__)")
+    notebook.cells.insert(0, first)
+    client = nbclient.NotebookClient(
+        notebook, km=manager, timeout=900, resources={"metadata": {"path": str(tmp_path)}}
+    )
+    client.execute()  # raises if a cell does
+    assert first["outputs"][0]["text"].startswith(str(environment / "lib"))
+    assert (tmp_path / "site/index.html").exists()
+    done = _run(environment, "--catalog", tmp_path / "catalog", "catalog", "list", "--json")
+    listed = {entry["reference"] for entry in json.loads(done.stdout)}
+    assert {"forecaster/lorenz95.fgn.s0@1", "forecaster/lorenz95.mine.s0@1"} <= listed
