@@ -17,8 +17,9 @@ A model of your own, trained as you like, is a function of (history, noise) or a
         return 0.9 * now + noise.normal(*now.shape[1:])
 
     mine = lab.forecaster(step, data, label="mine")
-    for history, future in data.windows(64, passes=20_000):
-        ...                                          # batches for a training loop
+    for batch, (history, future) in enumerate(data.windows(64, passes=20_000)):
+        noise = gb.Noise.rows(0, "training", len(history), lead=batch)
+        ...                                          # a training loop of your own
 
 Compare it with the true distribution and with climatology:
 

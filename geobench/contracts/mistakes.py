@@ -107,11 +107,14 @@ def _cure(parts: list[str], groups: list[type[BaseModel]], cls: type[BaseModel])
     beside = list(dict.fromkeys(key for group in groups for key in group.model_fields))
     paths = dict.fromkeys(".".join(path) for path in _paths(cls))
     same = [path for path in paths if path.rpartition(".")[2] == last]
+    names = [path.rpartition(".")[2] for path in paths]
+    typed = difflib.get_close_matches(last, names, n=1, cutoff=0.85)
     close = difflib.get_close_matches(last, beside, n=1)
+    if not same and typed and typed[0] not in beside:
+        same = [path for path in paths if path.rpartition(".")[2] == typed[0]]
     if not same and close:
         same = [".".join([*before, close[0]])]
     if not same:
-        names = [path.rpartition(".")[2] for path in paths]
         near = difflib.get_close_matches(last, names, n=1, cutoff=0.8)
         same = [path for path in paths if near and path.rpartition(".")[2] == near[0]]
     if same:

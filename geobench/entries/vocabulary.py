@@ -20,6 +20,7 @@ Scores are measures, and their columns are its parts. The time is the lead time.
 
     crps@5d < 2                 score at a lead time: 5d, 120h, 1.5d
     crps.skill@5d > 0.8         its skill: 0 is climatology, 1 the true distribution
+    law-crps.skill@5d > 0.8     the same by draws of the true distribution, as boards show it
     brier[90%]@3d < 0.1         in a column with '90%' in its name
     brier[90%].skill@3d > 0.5
 
@@ -90,6 +91,7 @@ VOCABULARY = Vocabulary(
     derive=skill.work_out,
     doors={"forecast": "as a forecast", "forecaster": "as a forecaster"},
     packages=("geobench-twin", "torch", "xskillscore"),
+    version=2,
     plugins="geobench",
     hint="'geobench simulate'",
     guide=_GUIDE,

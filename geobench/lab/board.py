@@ -135,6 +135,25 @@ class Board:
         """The numbers of the ranking: a row for each model."""
         return self.view.frame
 
+    @property
+    def study(self) -> "Study":
+        """The board as a study: `board.study.to_yaml("mine.yaml")`, then `geobench leaderboard`.
+
+        Forecasts that were compared are named by their references; of several seeds each has a
+        label of its own.
+        """
+        boards, lab = self.boards, self.boards.lab
+        forecasts = [lab.get(reference) for reference in boards.rows.guests]
+        labels = [forecast.label for forecast in forecasts]
+        named = {
+            label if labels.count(label) == 1 else f"{label}-s{forecast.seed}": {
+                "forecast": forecast.reference
+            }
+            for label, forecast in zip(labels, forecasts, strict=True)
+        }
+        models = {**boards.study.models, **named}
+        return boards.study.model_copy(update={"models": models})
+
     def compare(self, first: str, second: str) -> "pd.DataFrame":
         """Return paired differences of two models, by score and lead time.
 

@@ -116,7 +116,8 @@ class Dataset(Made):
 
         Each has `rows` windows, drawn at random from the train split: `history` `(row, frame,
         channel, *grid)`, oldest frame first, and `future` `(row, lead, channel, *grid)`. `passes`:
-        windows in all. The same seed gives the same batches.
+        windows in all. The same seed gives the same batches. Noise for a loss of several members:
+        `geobench.Noise.rows(seed, "training", len(history), lead=number_of_the_batch)`.
         """
         self._training.check(frames, leads)
         return Windows(self._training, rows, passes, frames, leads, seed)

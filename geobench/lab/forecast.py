@@ -45,6 +45,11 @@ class Forecast(Made):
         return str(self.entry.record.labels.get("model", ""))
 
     @property
+    def seed(self) -> int:
+        """Seed of its noise; by default that of the training."""
+        return int(self.entry.record.recipe["seed"])
+
+    @property
     def members(self) -> "xr.Dataset":
         """Its members `(init_time, lead_time, member, *grid)`, read when they are used."""
         return self.to_xarray()

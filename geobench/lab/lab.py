@@ -98,6 +98,7 @@ class Lab:
         data: Dataset,
         *,
         label: str,
+        seed: int = 0,
         history: int = 1,
         version: str | None = None,
     ) -> Forecaster:
@@ -110,11 +111,13 @@ class Lab:
 
         Its identity is its source with all that this refers to; of what has none, the error says
         what to pass instead. `version`: a text of your own as identity, which you change whenever
-        the numbers change.
+        the numbers change; the weights of networks count beside it. `seed`: number of the training,
+        if you trained it several times; boards show each, or their mean (`by_model`).
         """
         own, identity = own_models.model_of(step, label, history, version)
         self._register(own, identity, own_models.source(step))
-        return Forecaster(self, self.session.train(data.entry, own(), label=label))
+        made = self.session.train(data.entry, own(), seed=seed, label=label)
+        return Forecaster(self, made)
 
     def register(self, plugin: type[Plugin], version: str | None = None) -> type[Plugin]:
         """Offer a class of a notebook as a plugin, and return it: it may stand as a decorator.

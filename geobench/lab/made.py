@@ -68,9 +68,18 @@ class Made:
             **{f"parent {role}": p.reference for role, p in record.parents.items()},
             **flat(record.environment),
             "data": self.entry.content_digest,
-            "again": f"geobench --catalog {self.lab.catalog.url} reproduce {self.reference}",
+            "again": self._again(),
         }
         return facts(f"How {self.reference} was made", lines)
+
+    def _again(self) -> str:
+        """Return what makes it again: a command, if what made it is not of this session alone."""
+        session = {offer.name for offer in self.lab.registry.session}
+        lineage = [self.entry, *self.lab.catalog.lineage(self.entry)]
+        models = [e.record.recipe["model"] for e in lineage if e.record.kind == "forecaster"]
+        if any(recipe.get("use") in session for recipe in models):
+            return f"lab.reproduce(lab.get('{self.reference}')), in a session that defines it"
+        return f"geobench --catalog {self.lab.catalog.url} reproduce {self.reference}"
 
     def _facts(self) -> Mapping[str, Any]:
         """What is shown of it at first sight."""

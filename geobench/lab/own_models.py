@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from geobench.contracts.model import EnsembleModel, Forecaster, Run, Task, Training
 from geobench.errors import GeobenchError
 from geobench.registry import own_code
+from geobench.registry.offers import NAME
 
 if TYPE_CHECKING:
     import torch
@@ -21,8 +22,8 @@ class OwnForecaster(Forecaster):
 
     trained_elsewhere = True
 
-    def __init__(self, step: Any, history: int) -> None:
-        self._step, self.history = step, history
+    def __init__(self, step: Any, label: str, history: int) -> None:
+        self._step, self._label, self.history = step, label, history
         self._networks = networks_of(step)
 
     @property
@@ -48,7 +49,13 @@ class OwnForecaster(Forecaster):
         import torch
 
         with torch.no_grad():
-            return torch.as_tensor(self._step(history, noise), dtype=history.dtype)
+            state = torch.as_tensor(self._step(history, noise), dtype=history.dtype)
+        if state.shape != history[:, -1].shape:
+            raise GeobenchError(
+                f"{self._label} returned a state of shape {tuple(state.shape)}; expected "
+                f"{tuple(history[:, -1].shape)} (row, channel, *grid), that of history[:, -1]."
+            )
+        return state
 
 
 def model_of(
@@ -61,30 +68,42 @@ def model_of(
     """
     from torch import nn
 
+    if not NAME.fullmatch(label):
+        raise GeobenchError(
+            f"label={label!r} names no model: use lower-case letters, digits and '-', and begin "
+            f"with a letter or digit, such as label='my-model'."
+        )
     _check_arguments(step, label)
     if isinstance(step, nn.Module):
         step = copy.deepcopy(step).eval().requires_grad_(False)
-    identity = version or own_code.digest(step, label)
+    identity = own_code.digest(step, label) if version is None else _versioned(step, version)
 
     class Own(EnsembleModel):
         name: ClassVar[str] = label
 
         def fit(self, training: Training, run: Run) -> Forecaster:
             training.check(history, 1)
-            return OwnForecaster(step, history)
+            return OwnForecaster(step, label, history)
 
         def restore(self, weights: "Mapping[str, Tensor]", task: Task) -> Forecaster:
-            if version is None and own_code.digest(step, label) != identity:
+            now = own_code.digest(step, label) if version is None else _versioned(step, version)
+            if now != identity:
                 raise GeobenchError(
                     f"what {label} refers to has changed since lab.forecaster was called. Call it "
                     f"again with the function as it is now."
                 )
-            forecaster = OwnForecaster(step, history)
+            forecaster = OwnForecaster(step, label, history)
             _check_weights(label, forecaster.weights(), weights)
             return forecaster
 
     Own.__doc__ = _summary(step, label)
     return Own, identity
+
+
+def _versioned(step: Any, version: str) -> str:
+    """Return an identity that a user chose, with the weights of the networks."""
+    weights = {name: dict(net.state_dict()) for name, net in networks_of(step).items()}
+    return f"{version} {own_code.digest(weights, 'weights')}"
 
 
 def source(step: Any) -> str:

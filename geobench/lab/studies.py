@@ -65,8 +65,8 @@ def _forecast(lab: "Lab", model: object, members: int) -> Forecast:
     if isinstance(model, Forecaster):
         return lab.forecast(model, members=members)
     raise GeobenchError(
-        f"{model!r} is no forecaster and no forecast. Make one: lab.train(model, data), or "
-        f"lab.take(array, data, label)."
+        f"a {type(model).__name__} is no forecaster and no forecast. Make one: lab.train(name, "
+        f"data), lab.forecaster(network, data, label='…') or lab.take(array, data, '…')."
     )
 
 
@@ -90,7 +90,7 @@ def _check_labels(forecasts: Sequence[Forecast]) -> None:
     """Raise if two rows could not be told from one another."""
     seen: dict[tuple[str, int], Forecast] = {}
     for forecast in forecasts:
-        key = forecast.label, int(forecast.entry.record.recipe["seed"])
+        key = forecast.label, forecast.seed
         other = seen.setdefault(key, forecast)
         if other != forecast:
             raise GeobenchError(

@@ -77,7 +77,7 @@ class ForecasterNode(Computed):
     def of(cls, entry: Entry, engine: "Engine") -> Self:
         """Return the node that trains again."""
         recipe, dataset = entry.record.recipe, engine.catalog.parent(entry, "dataset")
-        model = engine.registry.model(recipe["model"])
+        model = _model_of(engine, entry)
         label = entry.record.labels.get("model", "")
         return cls(Stored(dataset, engine.catalog), model, recipe["seed"], label)
 
@@ -204,7 +204,7 @@ def forecaster_of(engine: "Engine", entry: Entry) -> tuple[Forecaster, Task]:
             f"{entry.reference} stands for a forecast that was imported; there is nothing of it to "
             f"forecast with. Score its forecast."
         )
-    model = engine.registry.model(model_recipe)
+    model = _model_of(engine, entry)
     task = engine.dataset(engine.catalog.parent(entry, "dataset")).task(model)
     with numerics.settled(engine.threads), blaming(f"the model {entry.record.labels['model']}"):
         forecaster = restored(model, entry.content(WEIGHTS), task)
@@ -212,6 +212,21 @@ def forecaster_of(engine: "Engine", entry: Entry) -> tuple[Forecaster, Task]:
     if forecaster.network is not None:
         forecaster.network.to(engine.device)
     return forecaster, task
+
+
+def _model_of(engine: "Engine", entry: Entry) -> EnsembleModel:
+    """Build the model of a forecaster; one that lives in another session is told to be so."""
+    recipe = entry.record.recipe["model"]
+    try:
+        return engine.registry.model(recipe)
+    except GeobenchError as error:
+        if SOURCE not in entry.manifest:
+            raise
+        raise GeobenchError(
+            f"{entry.reference} was made in a session of Python, in which '{recipe.get('use')}' is "
+            f"defined. Define it there and call lab.forecaster or lab.register; its text is kept: "
+            f"lab.get('{entry.reference}').source."
+        ) from error
 
 
 def training_log(run: Run) -> "xr.Dataset":

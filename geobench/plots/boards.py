@@ -164,6 +164,13 @@ def _column(board: Board, score: str | None) -> int:
         for place, column in enumerate(board.columns)
         if column.better not in IDEALS
     }
+    if score is not None and score not in places:  # as the scorer is called, in any case
+        alike = [
+            name
+            for name in places
+            if score.lower() in (name.lower(), board.columns[places[name]].scorer)
+        ]
+        score = alike[0] if alike else score
     if score is not None and score not in places:
         known = ", ".join(places)
         raise GeobenchError(f"there is no score '{score}' with skill. There are: {known}.")

@@ -50,6 +50,7 @@ class Registry:
         named = list(files)
         self.files = [file.absolute() for file in named]
         self._digests: dict[str, str] = {}
+        self._of_session: dict[tuple[str, str, str], type[Plugin]] = {}
         for owner, load in _installed():
             self._register(owner, load)
         for file in named:
@@ -147,6 +148,8 @@ class Registry:
     def register(self, plugin: "type[Plugin]", identity: str, source: str = "") -> Offer:
         """Offer a class of this session; one that has its name from this session gives way.
 
+        Recipes that name the version of the older one still find it.
+
         `identity` becomes part of its version: whatever decides its numbers beside its fields.
         """
         kinds = [kind for kind, base in bases().items() if issubclass(plugin, base)]
@@ -162,6 +165,7 @@ class Registry:
         plugin.version = f"{_STAMP.sub('', plugin.version)}+{identity}"
         offer = Offer(kinds[0], name, SESSION, plugin, source)
         self.offers[offer.kind, name] = offer
+        self._of_session[offer.kind, name, plugin.version] = plugin
         return offer
 
     @property
@@ -211,6 +215,7 @@ class Registry:
             )
         offered: type[Plugin] = self.offer(kind, fields["use"]).value
         version = str(fields.get("version", offered.version))
+        offered = self._of_session.get((kind, fields["use"], version), offered)
         if version != offered.version:
             raise GeobenchError(
                 f"{kind} {fields['use']} is installed in version {offered.version}, and version "

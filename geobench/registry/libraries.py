@@ -17,7 +17,10 @@ def is_library(module: ModuleType) -> bool:
         return True
     if file is None:
         return module.__name__ != "__main__"
-    return any(Path(file).resolve().is_relative_to(folder) for folder in _installed())
+    path = Path(file).resolve()
+    if {"site-packages", "dist-packages"} & {*path.parts}:  # also of another environment
+        return True
+    return any(path.is_relative_to(folder) for folder in _installed())
 
 
 @functools.cache

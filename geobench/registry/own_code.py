@@ -272,7 +272,8 @@ def _check_current(module: ModuleType, text: bytes) -> None:
             raise GeobenchError(
                 f"{module.__file__} was edited after it was imported, so its text is not what "
                 f"runs. Restart the kernel, or importlib.reload({module.__name__}) and define "
-                f"anew what uses it."
+                f"anew what uses it; or pass version='…', a text that you change whenever the "
+                f"numbers change."
             )
 
 

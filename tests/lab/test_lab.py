@@ -149,6 +149,11 @@ def test_the_weights_of_networks_that_a_function_refers_to_are_stored(
 def test_functions_that_cannot_be_called_so_are_refused(lab: Lab, data: Dataset) -> None:
     with pytest.raises(GeobenchError, match=r"cannot be called with \(history, noise\)"):
         lab.forecaster(lambda history: history, data, label="short")
+    with pytest.raises(GeobenchError, match=r"label='my model' names no model"):
+        lab.forecaster(lambda history, noise: history[:, -1], data, label="my model")
+    wrong = lab.forecaster(lambda history, noise: history, data, label="wrong")
+    with pytest.raises(GeobenchError, match=r"wrong returned a state of shape .*expected"):
+        wrong.forecast(members=2)
     with pytest.raises(GeobenchError, match=r"is a int, and no function"):
         lab.forecaster(3, data, label="number")
     with pytest.raises(GeobenchError, match=r"offered by geobench-twin\. Choose another name"):
@@ -187,6 +192,35 @@ def test_a_version_of_ones_own_takes_the_place_of_the_digest(lab: Lab, data: Dat
     first = lab.forecaster(step, data, label="dated", version="monday")
     assert lab.forecaster(step, data, label="dated", version="monday") == first
     assert lab.forecaster(step, data, label="dated", version="tuesday") != first
+    net = Net()
+    untrained = lab.forecaster(net, data, label="own-version", version="1")
+    with torch.no_grad():
+        net.body.weight.add_(1.0)
+    assert lab.forecaster(net, data, label="own-version", version="1") != untrained
+
+
+def test_trainings_of_ones_own_have_seeds(lab: Lab, data: Dataset) -> None:
+    trained = [lab.forecaster(Net(), data, label="seeded", seed=seed) for seed in (0, 1)]
+    (row,) = (
+        row
+        for row in lab.compare(trained, members=3, scorers=["crps"], by_model=True).numbers.rows
+        if row.label == "seeded"
+    )
+    assert row.seeds == [0, 1]
+
+
+def test_another_session_is_told_where_a_model_lives(lab: Lab, data: Dataset) -> None:
+    mine = lab.forecaster(lambda history, noise: history[:, -1], data, label="elsewhere")
+    other = gb.open(lab.catalog.url, quiet=True).get(mine.reference)
+    assert other == mine
+    with pytest.raises(GeobenchError, match=r"made in a session of Python.*lab\.forecaster"):
+        other.forecast(members=2)
+    words = ["--catalog", lab.catalog.url, "reproduce", mine.reference]
+    told = CliRunner().invoke(main, words)
+    assert told.exit_code == 2
+    assert "its text is kept" in told.stderr
+    assert "lab.reproduce" in repr(mine.provenance)
+    assert lab.reproduce(mine).same_bits
 
 
 def test_a_forecast_in_memory_is_taken_in_under_the_checks_of_a_file(
@@ -220,6 +254,22 @@ def test_a_board_shows_what_the_command_would(board: Board, lab: Lab) -> None:
     assert r"\toprule" in board.to_latex()
 
 
+def test_the_skill_of_a_distance_from_the_law_is_one_less_its_share_of_climatology(
+    board: Board, lab: Lab
+) -> None:
+    columns, rows = lab.catalog.index.query(
+        "kind = score and scorer = law-crps and law-crps@1d < 99 and law-crps.skill@1d < 99"
+    )
+    found = [dict(zip(columns, row, strict=True)) for row in rows]
+    values = {row["model"]: row["law-crps@1d"] for row in found}
+    skills = {row["model"]: row["law-crps.skill@1d"] for row in found}
+    assert {"oracle", "climatology", "fgn", "persistence"} <= set(skills)
+    for model, skill in skills.items():
+        assert skill == pytest.approx(1 - values[model] / values["climatology"])
+    assert skills["climatology"] == 0
+    assert skills["oracle"] == pytest.approx(1, abs=0.05)  # eight standard errors of 12 cases
+
+
 def test_paired_differences_are_those_of_the_cases(board: Board, lab: Lab) -> None:
     paired = board.compare("persistence", "fgn")
     first = paired.iloc[0]
@@ -240,7 +290,7 @@ def test_two_forecasts_of_one_label_and_seed_are_refused(
 ) -> None:
     with pytest.raises(GeobenchError, match=r"the same label and seed: fgn, 0"):
         lab.compare([fgn.forecast(members=3), fgn.forecast(members=4)])
-    with pytest.raises(GeobenchError, match="is no forecaster and no forecast"):
+    with pytest.raises(GeobenchError, match="a str is no forecaster and no forecast"):
         lab.compare(["fgn"], data)  # type: ignore[list-item]
 
 
@@ -251,6 +301,17 @@ def test_seeds_of_a_model_are_rows_or_one_row(lab: Lab, data: Dataset, fgn: Fore
     assert [row.seed for row in rows if row.label == "fgn"] in ([0, 1], [1, 0])
     joined = lab.compare([fgn, other], members=4, scorers=["crps"], by_model=True).numbers.rows
     assert [row.seeds for row in joined if row.label == "fgn"] == [[0, 1]]
+
+
+def test_a_comparison_is_a_study_that_commands_show(board: Board, lab: Lab, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    board.study.to_yaml(file)
+    (shown,) = _command(lab, "leaderboard", "show", str(file))
+    assert {row["label"] for row in shown["rows"]} == {row.label for row in board.numbers.rows}
+    excess = {row["label"]: row["excess"] for row in shown["rows"]}
+    assert excess["fgn"]["value"] == pytest.approx(
+        next(row.excess.value for row in board.numbers.rows if row.label == "fgn")
+    )
 
 
 def test_a_site_of_a_comparison_is_built(board: Board, tmp_path: Path) -> None:
