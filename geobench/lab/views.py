@@ -1,5 +1,6 @@
 """Tables as objects: text in a terminal, a table in a notebook, a frame for pandas."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from geobench.tables.table import Cell, Column, Row, Table
 if TYPE_CHECKING:
     import pandas as pd
 
+_STYLES = re.compile(r"\x1b\[[0-9;]*m")
 _STYLE = (
     "<style>.geobench table{border-collapse:collapse}.geobench td,.geobench th{padding:.2em .7em;"
     "text-align:right;vertical-align:top}.geobench th{border-bottom:1px solid}.geobench caption,"
@@ -33,7 +35,7 @@ class View:
     def __repr__(self) -> str:
         from geobench.tables import terminal
 
-        return terminal.text(*self.tables).rstrip("\n")
+        return _STYLES.sub("", terminal.text(*self.tables)).rstrip("\n")
 
     def _repr_html_(self) -> str:
         from geobench.tables.html import html

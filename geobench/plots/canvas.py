@@ -41,8 +41,9 @@ def canvas(
     import matplotlib as mpl
     from matplotlib import pyplot as plt
 
+    # Not within the settings below: a notebook's backend, loaded now, sets some that must last.
+    figure = plt.figure(figsize=(width, height), layout="constrained", dpi=_DPI)
     with mpl.rc_context(MATPLOTLIB):
-        figure = plt.figure(figsize=(width, height), layout="constrained", dpi=_DPI)
         yield figure.add_subplot()
 
 

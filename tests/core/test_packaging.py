@@ -214,6 +214,8 @@ def test_the_first_notebook_runs_in_an_empty_folder_with_the_wheel_alone(
     client.execute()  # raises if a cell does
     assert first["outputs"][0]["text"].startswith(str(environment / "lib"))
     assert (tmp_path / "site/index.html").exists()
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 6
     done = _run(environment, "--catalog", tmp_path / "catalog", "catalog", "list", "--json")
     listed = {entry["reference"] for entry in json.loads(done.stdout)}
     assert {"forecaster/lorenz95.fgn.s0@1", "forecaster/lorenz95.mine.s0@1"} <= listed

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
@@ -378,3 +379,18 @@ def test_the_page_on_plots_runs_and_lists_every_plot() -> None:
     listed = set(re.findall(r"^\| `(\w+)` \|", page, re.M))
     assert listed == set(plots.__all__) - {"Scored", "draw", "letter", "plottable"}
     assert names["axes"].get_xlabel() == "site, °E"
+
+
+def test_what_a_notebook_sets_when_it_draws_first_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = plt.figure
+
+    def first(**options: Any) -> Figure:
+        mpl.rcParams["interactive"] = True  # as the backend of notebooks does when it is loaded
+        return figure(**options)
+
+    monkeypatch.setattr(plt, "figure", first)
+    monkeypatch.setitem(mpl.rcParams, "interactive", False)
+    values = xr.DataArray(np.zeros((3, 4)), dims=("time", "x"))
+    plots.hovmoller(values)
+    assert mpl.is_interactive()
+    plt.close("all")
