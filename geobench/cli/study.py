@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from geobench.tables.table import Table
 
 
-@click.group()
+@click.group(short_help="List published studies, or write one of your own.")
 def study() -> None:
     """List the published studies, or write a study file of your own."""
 
