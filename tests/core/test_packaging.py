@@ -13,7 +13,6 @@ import nbclient
 import nbformat
 import pytest
 import shown_scorer
-from jupyter_client import AsyncKernelManager
 
 ROOT = Path(__file__).parents[2]
 
@@ -204,18 +203,23 @@ def test_the_first_notebook_runs_in_an_empty_folder_with_the_wheel_alone(
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.setenv("PATH", str(environment / "bin"), prepend=os.pathsep)
     kernel = [environment / "bin/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    manager = AsyncKernelManager(kernel_cmd=list(map(str, kernel)))
+    spec = tmp_path / "jupyter/kernels/wheel/kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text(json.dumps({"argv": list(map(str, kernel)), "display_name": "the wheel"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    folder = tmp_path / "empty"
+    folder.mkdir()
     notebook = nbformat.read(NOTEBOOK, 4)
     first = nbformat.v4.new_code_cell("import geobench; print(geobench.__file__)")
     notebook.cells.insert(0, first)
     client = nbclient.NotebookClient(
-        notebook, km=manager, timeout=900, resources={"metadata": {"path": str(tmp_path)}}
+        notebook, kernel_name="wheel", timeout=900, resources={"metadata": {"path": str(folder)}}
     )
     client.execute()  # raises if a cell does
     assert first["outputs"][0]["text"].startswith(str(environment / "lib"))
-    assert (tmp_path / "site/index.html").exists()
+    assert (folder / "site/index.html").exists()
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 6
-    done = _run(environment, "--catalog", tmp_path / "catalog", "catalog", "list", "--json")
+    done = _run(environment, "--catalog", folder / "catalog", "catalog", "list", "--json")
     listed = {entry["reference"] for entry in json.loads(done.stdout)}
     assert {"forecaster/lorenz95.fgn.s0@1", "forecaster/lorenz95.mine.s0@1"} <= listed
