@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def open(  # geobench.open
     catalog: str | Path | None = None,
     *,
-    plugins: Sequence[str | Path] = (),
+    plugins: str | Path | Sequence[str | Path] = (),
     device: str | None = None,
     memory: int | str | None = None,
     processes: int | None = None,
@@ -31,6 +31,7 @@ def open(  # geobench.open
     import os
 
     from geobench.contracts.model import unwatched
+    from geobench.errors import GeobenchError
     from geobench.lab.lab import Lab
     from geobench.lab.progress import watcher
     from geobench.nodes.engine import Engine
@@ -40,12 +41,16 @@ def open(  # geobench.open
     from geobench_catalog import Catalog
 
     project = read_project()
-    files = [Path(file) for file in plugins]
+    files = [Path(file) for file in ([plugins] if isinstance(plugins, str | Path) else plugins)]
     for file in files:
         check_plugin_file(file, "plugins")
+    if processes is not None and processes < 1:
+        raise GeobenchError(f"processes = {processes}: write a whole number from 1.")
     named = {file.resolve(): file for file in (*project.plugins, *files)}
     address = catalog or os.environ.get("GEOBENCH_CATALOG") or project.catalog
     size = memory if memory is not None else project.memory
+    if isinstance(size, int) and size < 2**20:
+        raise GeobenchError(f"memory = {size}: give 2**20 bytes (1 MiB) or more.")
     engine = Engine(
         Catalog(str(address or "geobench-catalog"), create=True),
         Registry(named.values()),

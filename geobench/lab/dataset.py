@@ -119,6 +119,11 @@ class Dataset(Made):
         windows in all. The same seed gives the same batches. Noise for a loss of several members:
         `geobench.Noise.rows(seed, "training", len(history), lead=number_of_the_batch)`.
         """
+        if min(rows, passes, frames, leads) < 1:
+            raise GeobenchError(
+                f"windows of {rows} rows, {passes} passes, {frames} frames and {leads} leads: each "
+                f"must be 1 or more."
+            )
         self._training.check(frames, leads)
         return Windows(self._training, rows, passes, frames, leads, seed)
 

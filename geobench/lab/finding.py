@@ -42,6 +42,9 @@ def listed(lab: "Lab", kind: str | None) -> View:
 
 def plugins(registry: Registry, kind: str | None = None) -> View:
     """List what plugins offer, and those that are set aside."""
+    kinds = sorted({offer.kind for offer in registry.offers.values()})
+    if kind is not None and kind not in kinds:
+        raise GeobenchError(f"there is no kind of plugin '{kind}'. Kinds: {', '.join(kinds)}.")
     offers = [offer for offer in registry.offers.values() if kind in (None, offer.kind)]
     rows = [[offer.kind, offer.name, offer.summary, offer.plugin] for offer in offers]
     rows += [["set aside", name, why, name] for name, why in registry.set_aside.items()]

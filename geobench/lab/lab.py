@@ -10,6 +10,7 @@ from geobench.contracts.experiment import Experiment
 from geobench.contracts.model import EnsembleModel
 from geobench.contracts.plugin import Plugin
 from geobench.contracts.scorer import Scorer
+from geobench.errors import GeobenchError
 from geobench.lab import finding, own_models, recipes, studies
 from geobench.lab.board import Board, Boards
 from geobench.lab.dataset import Dataset
@@ -20,7 +21,7 @@ from geobench.lab.scores import Scores
 from geobench.nodes.engine import Engine
 from geobench.nodes.session import Session
 from geobench.registry import Registry, own_code
-from geobench_catalog import Catalog
+from geobench_catalog import Catalog, Entry
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,12 +36,8 @@ if TYPE_CHECKING:
 class Lab:
     """A catalog with plugins. What is in the catalog is not made again, by whomever it was made.
 
-    A call makes what it names at once; data are read when they are used.
-
-        lab = geobench.open("my-catalog")
-        data = lab.simulate("lorenz95")
-        fgn = lab.train("fgn", data, passes=20_000)
-        board = lab.compare([fgn], members=16)
+    A call makes what it names at once; data are read when they are used. `help(geobench)` shows how
+    the calls follow one another.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -88,9 +85,10 @@ class Lab:
         `model`: the name of one, `{use: name, …}`, or a model; `fields` are its fields, e.g.
         `passes=20_000` or `conditioning={"noise": "local"}`. A class of this session is registered.
         """
+        entry = self._entry(data, "dataset")
         built = recipes.model(self.registry, model, fields)
         self._offer(built)
-        return Forecaster(self, self.session.train(data.entry, built, seed=seed, label=label))
+        return Forecaster(self, self.session.train(entry, built, seed=seed, label=label))
 
     def forecaster(
         self,
@@ -116,7 +114,7 @@ class Lab:
         """
         own, identity = own_models.model_of(step, label, history, version)
         self._register(own, identity, own_models.source(step))
-        made = self.session.train(data.entry, own(), seed=seed, label=label)
+        made = self.session.train(self._entry(data, "dataset"), own(), seed=seed, label=label)
         return Forecaster(self, made)
 
     def register(self, plugin: type[Plugin], version: str | None = None) -> type[Plugin]:
@@ -130,7 +128,7 @@ class Lab:
         return plugin
 
     def _register(self, plugin: type[Plugin], identity: str, source: str) -> None:
-        self.registry.register(plugin, own_code.short(identity), source)
+        self.registry.register(plugin, identity, source)
         if self.engine.processes > 1 or self.engine.scheduler:
             warnings.warn(
                 f"other processes do not have {plugin.name}, which lives in this session: this "
@@ -155,8 +153,10 @@ class Lab:
         `seed` is that of the noise; default: the one of the training. `cases`: other ones, `split`
         ("test" or "validation"), `inits` (first, stop), `every` and `leads`.
         """
+        if not isinstance(members, int) or members < 1:
+            raise GeobenchError(f"members = {members!r}: write a whole number from 1.")
         made = self.session.forecast(
-            forecaster.entry,
+            self._entry(forecaster, "forecaster"),
             members=members,
             seed=seed,
             label=label,
@@ -197,6 +197,17 @@ class Lab:
         """Register the class of a plugin, if it is one of this session and not registered yet."""
         if not recipes.is_offered(self.registry, plugin):
             self.register(type(plugin))
+
+    def _entry(self, given: Made | str, kind: str) -> Entry:
+        """Return the entry of an object or a reference; raise unless it is of a kind."""
+        if isinstance(given, str):
+            return self.catalog.get(given, kind)
+        if isinstance(given, Made) and given.kind == kind:
+            return given.entry
+        what = given.reference if isinstance(given, Made) else f"a {type(given).__name__}"
+        raise GeobenchError(
+            f"{what} is no {kind}. Give a {kind.capitalize()}, or its reference, {kind}/NAME@1."
+        )
 
     # -- comparing
 
@@ -302,7 +313,7 @@ class Lab:
         return self.catalog.query(expression)
 
     def list(self, kind: str | None = None) -> "View":
-        """List entries, by kind and name."""
+        """List entries."""
         return finding.listed(self, kind)
 
     def plugins(self, kind: str | None = None) -> "View":

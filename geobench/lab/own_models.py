@@ -114,19 +114,8 @@ def source(step: Any) -> str:
 
 
 def networks_of(step: Any) -> "dict[str, nn.Module]":
-    """Return the networks that a function refers to by name; "": it is a network itself."""
-    from torch import nn
-
-    if isinstance(step, nn.Module):
-        return {"": step}
-    function = inspect.unwrap(getattr(step, "__func__", step))
-    if not inspect.isfunction(function):
-        return {}
-    values = inspect.getclosurevars(function)
-    referred = {**values.globals, **values.nonlocals}
-    bound = getattr(step, "__self__", None)
-    referred |= vars(bound) if hasattr(bound, "__dict__") else {}
-    return {name: value for name, value in referred.items() if isinstance(value, nn.Module)}
+    """Return the networks that a function refers to, by path; "": it is a network itself."""
+    return own_code.networks(step, "step")
 
 
 def _summary(step: Any, label: str) -> str:

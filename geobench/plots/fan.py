@@ -96,6 +96,12 @@ def _site(array: "xr.DataArray", init: int, site: tuple[int, ...] | int) -> "xr.
     chosen: dict[Any, int] = dict(zip(grid, places, strict=False))
     if "init_time" in array.dims:
         chosen["init_time"] = init
+    for dim, place in chosen.items():
+        if not -array.sizes[dim] <= place < array.sizes[dim]:
+            raise GeobenchError(
+                f"there is no place {place} along {dim}: it has the places 0 to "
+                f"{array.sizes[dim] - 1}."
+            )
     return array.isel(chosen).transpose("lead_time", ...)
 
 

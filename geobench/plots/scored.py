@@ -147,8 +147,8 @@ def _declared(scorers: Sequence[Scorer], key: str) -> tuple[Scorer, Curve]:
     known = sorted({declared.key for scorer in scorers for declared in scorer.curves()})
     raise GeobenchError(
         f"no scorer of {', '.join(scorer.name for scorer in scorers)} keeps the curve '{key}'. "
-        f"They keep: {', '.join(known) or 'none'}. Score with a scorer that has it; `geobench "
-        f"plugins list` lists them."
+        f"They keep: {', '.join(known) or 'no curves'}. Score, or compare, with a scorer that has "
+        f"it: for ranks, reliability and spectra the forecast's own `.plot` finds one."
     )
 
 

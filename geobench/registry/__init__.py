@@ -20,7 +20,7 @@ import pluggy
 from geobench.contracts import hookspecs
 from geobench.errors import GeobenchError
 from geobench.registry import plugin_files
-from geobench.registry.offers import NAME, SESSION, Offer, bases, checked
+from geobench.registry.offers import NAME, SESSION, Offer, bases, checked, short
 from geobench_catalog.plain_text import plain
 
 if TYPE_CHECKING:
@@ -162,7 +162,12 @@ class Registry:
             raise GeobenchError(
                 f"the {kinds[0]} '{name}' is offered by {other.plugin}. Choose another name."
             )
-        plugin.version = f"{_STAMP.sub('', plugin.version)}+{identity}"
+        if other and other.value.__name__ != plugin.__name__:
+            raise GeobenchError(
+                f"the {kinds[0]} '{name}' is registered in this session as {other.value.__name__}. "
+                f"Choose another name or label."
+            )
+        plugin.version = f"{_STAMP.sub('', plugin.version)}+{short(identity)}"
         offer = Offer(kinds[0], name, SESSION, plugin, source)
         self.offers[offer.kind, name] = offer
         self._of_session[offer.kind, name, plugin.version] = plugin

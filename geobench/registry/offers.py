@@ -1,5 +1,6 @@
 """What a plugin offers, checked."""
 
+import hashlib
 import inspect
 import re
 from dataclasses import dataclass
@@ -66,3 +67,10 @@ def checked(value: object, base: type["Plugin"], kind: str) -> str:
             f"lower-case letters, digits and '-'"
         )
     return value.name
+
+
+def short(identity: str) -> str:
+    """Return 12 hex digits of an identity: itself, or those of a text that a user chose."""
+    if re.fullmatch("[0-9a-f]{12}", identity):
+        return identity
+    return hashlib.sha256(identity.encode()).hexdigest()[:12]

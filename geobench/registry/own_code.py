@@ -13,18 +13,20 @@ import functools
 import hashlib
 import inspect
 import linecache
-import re
 import sys
 import textwrap
 from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geobench.errors import GeobenchError
 from geobench.registry import own_values, plugin_files
 from geobench.registry.libraries import is_library
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def digest(thing: object, name: str) -> str:
@@ -41,15 +43,24 @@ def source(thing: Any) -> str:
     """Return the source of a class or function, as it was written; "" if nobody knows it."""
     try:
         return _source_of_class(thing) if inspect.isclass(thing) else _source_of_function(thing)
-    except (OSError, TypeError, SyntaxError):
+    except (OSError, TypeError, SyntaxError, AttributeError):
         return ""
+
+
+def networks(thing: object, name: str) -> "dict[str, nn.Module]":
+    """Return the networks that a thing is or refers to, by the path to each; "": it is one."""
+    walk = _Walk(name, lenient=True)
+    walk.add(name, thing)
+    return {path.removeprefix(name).lstrip("."): net for path, net in walk.networks.items()}
 
 
 class _Walk:
     """Collects a line for each thing and value that is met, in the order of the source."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, lenient: bool = False) -> None:
         self.name, self.lines = name, list[str]()
+        self.networks: dict[str, nn.Module] = {}
+        self._lenient, self._inside = lenient, False
         self._numbers: dict[int, int] = {}
         self._kept: list[object] = []  # ids are those of living things
 
@@ -65,8 +76,17 @@ class _Walk:
         self._numbers[id(thing)] = len(self._numbers)
         self._kept.append(thing)
         self.lines.append(f"{path}: {type(thing).__name__}")
-        for key, part in self._parts(path, thing):
-            self.add(f"{path}.{key}", part)
+        outermost = own_values.is_network(thing) and not self._inside
+        if outermost:
+            self.networks[path], self._inside = thing, True
+        try:
+            for key, part in self._parts(path, thing):
+                self.add(f"{path}.{key}", part)
+        except GeobenchError:
+            if not self._lenient:
+                raise
+        finally:
+            self._inside = self._inside and not outermost
 
     def _parts(self, path: str, thing: Any) -> Iterator[tuple[str, Any]]:
         if isinstance(thing, ModuleType):
@@ -97,6 +117,7 @@ class _Walk:
         for path, text in sources.items():
             if inner := _loaded(folder / path):
                 _check_current(inner, text)
+                self.lines += [f"{path} {line}" for line in _plain_values(inner)]
             self.lines.append(f"{path} {hashlib.sha256(text).hexdigest()}")
 
     def _function(self, path: str, function: FunctionType) -> Iterator[tuple[str, Any]]:
@@ -108,10 +129,12 @@ class _Walk:
                 yield "wrapped", inner
                 return
         elif home and home.__name__ != "__main__":
-            self.lines.append(function.__qualname__)
+            self.lines += [function.__qualname__, _exactly(function)]
             yield "module", home
+            used = ((n, function.__globals__.get(n)) for n in _globals_of(function.__code__))
+            yield from ((n, value) for n, value in used if own_values.is_network(value))
         else:
-            self.lines.append(self._text(path, function))
+            self.lines += [self._text(path, function), _exactly(function)]
             names = dict.fromkeys(_globals_of(function.__code__))
             yield from ((n, function.__globals__[n]) for n in names if n in function.__globals__)
         yield from _closed_over(function)
@@ -129,7 +152,7 @@ class _Walk:
                 yield from ((f"{name}.{key}", part) for key, part in _closed_over(function))
             return
         text = self._text(path, cls)
-        self.lines.append(text)
+        self.lines += [text, *_plain_values(cls)]
         yield from ((f"base {i}", base) for i, base in enumerate(cls.__bases__))
         known = vars(home) if home else {}
         yield from ((name, known[name]) for name in _names_of_body(text) if name in known)
@@ -210,6 +233,37 @@ def _globals_of(code: CodeType) -> Iterator[str]:
             yield from _globals_of(constant)
 
 
+def _plain_values(owner: ModuleType | type) -> Iterator[str]:
+    """Plain values in a module and its classes as they are now, whatever the text says."""
+    for name, value in sorted(vars(owner).items()):
+        if name.startswith("__"):
+            continue
+        plain = own_values.plain(value)
+        if plain is not None:
+            yield f"{name} = {plain}"
+        elif inspect.isclass(value) and value.__module__ == owner.__name__:
+            yield from (f"{name}.{line}" for line in _plain_values(value))
+
+
+def _exactly(function: FunctionType) -> str:
+    """The text of a lambda alone: several may stand on one line."""
+    places = [
+        ((line, column), (end, end_column))
+        for line, end, column, end_column in function.__code__.co_positions()
+        if line is not None and end is not None and column is not None and end_column is not None
+    ]
+    if function.__name__ != "<lambda>" or not places:
+        return ""
+    first, last = min(start for start, _ in places), max(end for _, end in places)
+    lines = linecache.getlines(function.__code__.co_filename)[first[0] - 1 : last[0]]
+    if not lines:
+        return ""
+    encoded = [line.encode() for line in lines]  # columns count bytes
+    encoded[-1] = encoded[-1][: last[1]]
+    encoded[0] = encoded[0][first[1] :]
+    return b"".join(encoded).decode()
+
+
 def _names_of_body(text: str) -> list[str]:
     """Names that the body of a class reads, its functions left out."""
     (tree,) = ast.parse(text).body
@@ -260,15 +314,20 @@ def _check_current(module: ModuleType, text: bytes) -> None:
     """Raise if the file of a module is not what runs: it was edited after it was imported."""
     if type(module.__loader__) is not SourceFileLoader:
         return  # what it runs is not the text as it stands
-    compiled = {
-        constant.co_name: constant
-        for constant in compile(text, str(module.__file__), "exec", dont_inherit=True).co_consts
-        if isinstance(constant, CodeType)
+    whole = compile(text, str(module.__file__), "exec", dont_inherit=True)
+    compiled = {code.co_qualname: code for code in _codes(whole)}
+    methods = {
+        f"{name}.{method}": function
+        for name, cls in vars(module).items()
+        if inspect.isclass(cls) and cls.__module__ == module.__name__
+        for method, function in _functions(cls)
     }
-    for name, thing in vars(module).items():
+    for name, thing in {**vars(module), **methods}.items():
+        code = getattr(inspect.unwrap(thing) if callable(thing) else thing, "__code__", None)
         written = compiled.get(name)
-        here = isinstance(thing, FunctionType) and thing.__module__ == module.__name__
-        if here and written is not None and written != thing.__code__:
+        if code is None or written is None or code.co_filename != module.__file__:
+            continue
+        if code.co_qualname == name and written != code:
             raise GeobenchError(
                 f"{module.__file__} was edited after it was imported, so its text is not what "
                 f"runs. Restart the kernel, or importlib.reload({module.__name__}) and define "
@@ -277,8 +336,9 @@ def _check_current(module: ModuleType, text: bytes) -> None:
             )
 
 
-def short(identity: str) -> str:
-    """Return 12 hex digits of an identity: itself, or those of a text that a user chose."""
-    if re.fullmatch("[0-9a-f]{12}", identity):
-        return identity
-    return hashlib.sha256(identity.encode()).hexdigest()[:12]
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Every code object within another one, those of functions and of methods."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _codes(constant)

@@ -26,6 +26,12 @@ def plain(value: Any) -> str | None:
     return _of_array(value)
 
 
+def is_network(value: object) -> bool:
+    """Whether a value is a torch module."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
 def _of_array(value: Any) -> str | None:
     import numpy as np
     import torch

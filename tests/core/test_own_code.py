@@ -182,6 +182,56 @@ def test_a_helper_that_was_edited_and_not_reloaded_is_refused(
         notebook.digest("import own_stale\ndef step(h, n):\n    return own_stale.f(h)\n")
 
 
+def test_two_lambdas_on_one_line_are_two(notebook: Notebook) -> None:
+    cell = "both = (lambda h, n: h + 1, lambda h, n: h - 1)\n"
+    first, second = notebook.run(cell)["both"]
+    assert own_code.digest(first, "step") != own_code.digest(second, "step")
+    again, _ = notebook.run(f"\n\n{cell}")["both"]
+    assert own_code.digest(again, "step") == own_code.digest(first, "step")
+    here = (lambda h, n: h + 1, lambda h, n: h - 1)
+    assert len({own_code.digest(one, "step") for one in here}) == 2
+
+
+def test_values_in_a_helper_count_as_they_are_now(notebook: Notebook, folder: Path) -> None:
+    text = "W = 3.0\nclass Settings:\n    k = 1.0\ndef f(x):\n    return W * Settings.k * x\n"
+    (folder / "own_values_helper.py").write_text(text)
+    helper = _import("own_values_helper")
+    cell = "import own_values_helper\ndef step(h, n):\n    return own_values_helper.f(h)\n"
+    digests = [notebook.digest(cell)]
+    helper.W = 4.0
+    digests.append(notebook.digest(cell))
+    helper.Settings.k = 2.0
+    digests.append(notebook.digest(cell))
+    (folder / "own_values_helper.py").write_text(text.replace("3.0", "4.0").replace("1.0", "2.0"))
+    digests.append(notebook.digest(cell))  # the text is another one: it was not loaded anew
+    assert len(set(digests)) == 4
+
+
+def test_a_method_that_was_edited_and_not_reloaded_is_refused(
+    notebook: Notebook, folder: Path
+) -> None:
+    text = "class Net:\n    def f(self, x):\n        return 0.5 * x\n"
+    (folder / "own_method.py").write_text(text)
+    _import("own_method")
+    (folder / "own_method.py").write_text(text.replace("0.5", "0.9"))
+    with pytest.raises(GeobenchError, match="edited after it was imported"):
+        notebook.digest("import own_method\ndef step(h, n):\n    return own_method.Net().f(h)\n")
+
+
+def test_networks_are_found_wherever_they_are_referred_to(notebook: Notebook) -> None:
+    cell = """
+from torch import nn
+nets, table = [nn.Linear(2, 2)], {"a": nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))}
+def helper(x):
+    return nets[0](x)
+def step(history, noise):
+    return helper(table["a"](history))
+"""
+    found = own_code.networks(notebook.run(cell)["step"], "step")
+    assert sorted(type(net).__name__ for net in found.values()) == ["Linear", "Sequential"]
+    assert own_code.networks(nn.Linear(2, 2), "step").keys() == {""}
+
+
 def test_values_that_a_function_closes_over_belong_to_it() -> None:
     def make(factor: object) -> Any:
         return lambda history, noise: history * factor

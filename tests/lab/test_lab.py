@@ -1,6 +1,7 @@
 """A lab: what a notebook makes, shows, and finds again."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,39 @@ def test_functions_that_cannot_be_called_so_are_refused(lab: Lab, data: Dataset)
         lab.forecaster(3, data, label="number")
     with pytest.raises(GeobenchError, match=r"offered by geobench-twin\. Choose another name"):
         lab.forecaster(lambda history, noise: history[:, -1], data, label="fgn")
+
+
+def test_functions_of_every_form_forecast(lab: Lab, data: Dataset) -> None:
+    def scaled(factor: float, history: torch.Tensor, noise: gb.Noise) -> torch.Tensor:
+        return factor * history[:, -1]
+
+    class Steps:
+        def __call__(self, history: torch.Tensor, noise: gb.Noise) -> torch.Tensor:
+            return history[:, -1]
+
+    first = lab.forecaster(partial(scaled, 0.1), data, label="scaled")
+    assert lab.forecaster(partial(scaled, 0.2), data, label="scaled") != first
+    assert first.forecast(members=2).members.sizes["member"] == 2
+    called = lab.forecaster(Steps(), data, label="called", version="1")
+    assert called.forecast(members=2).members.sizes["member"] == 2
+
+
+def test_what_is_given_in_the_wrong_place_is_named(
+    lab: Lab, data: Dataset, fgn: Forecaster
+) -> None:
+    assert lab.train("fgn", data.reference, passes=64, backbone=fgn_backbone()) == fgn
+    with pytest.raises(GeobenchError, match=r"forecaster/lorenz95\.fgn\.s0@1 is no dataset"):
+        lab.train("persistence", fgn)  # type: ignore[arg-type]
+    with pytest.raises(GeobenchError, match="members = 0: write a whole number"):
+        fgn.forecast(members=0)
+    with pytest.raises(GeobenchError, match="windows of 0 rows"):
+        data.windows(0, passes=4)
+    with pytest.raises(GeobenchError, match=r"no place 999 along x: it has the places 0 to 39"):
+        fgn.forecast(members=4).plot("plume", site=999)
+
+
+def fgn_backbone() -> dict[str, Any]:
+    return {"kind": "resnet", "width": 8, "blocks": 1}
 
 
 def test_a_registered_class_is_a_plugin_whose_source_is_its_version(
