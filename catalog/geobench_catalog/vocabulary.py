@@ -10,6 +10,7 @@ catalogs says what these mean, with one `Vocabulary`, and registers it:
 Entries of a kind that no vocabulary names are read, listed, verified and copied like all others.
 """
 
+import difflib
 import logging
 import re
 import sqlite3
@@ -170,8 +171,10 @@ class Vocabulary:
     def check_kind(self, kind: str) -> None:
         """Raise `CatalogError` unless entries of this kind can be made; with no kinds, all can."""
         if self.kinds and kind not in self.names:
+            close = difflib.get_close_matches(kind, self.names, n=1)
+            hint = f"Did you mean '{close[0]}'? " if close else ""
             raise CatalogError(
-                f"there is no kind of entry '{kind}'. Kinds: {', '.join(self.names)}."
+                f"there is no kind of entry '{kind}'. {hint}Kinds: {', '.join(self.names)}."
             )
 
     def check_parents(self, kind: str, parents: Mapping[str, str]) -> None:

@@ -1,5 +1,6 @@
 """The group of all commands: which there are, in which groups the help shows them."""
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -42,8 +43,13 @@ class Root(OneLine):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             message = error.format_message()
+            from geobench.study.published import published
+
+            studies = difflib.get_close_matches(args[0], published(), n=1)
             if args[0].endswith((".yaml", ".yml")):
                 message += f" Did you mean 'geobench run {args[0]}'?"
+            elif studies and "Did you mean" not in message:
+                message += f" Did you mean 'geobench run {studies[0]}'?"
             aside = ctx.ensure_object(Settings).registry.set_aside.items()
             if aside:
                 reasons = "; ".join(f"{owner} ({reason})" for owner, reason in aside)

@@ -86,6 +86,7 @@ TRAIN = ["train", "fgn", "--dataset", "dataset/small@1"]
         (["run", "quick.yaml", "--keep-bits", "4"], "Write 'keep_bits: …' in the file."),
         (["run", "quick.yaml", "--colour", "4"], "No such option '--colour'"),
         (["quick.yaml"], "Did you mean 'geobench run quick.yaml'?"),
+        (["quik"], "Did you mean 'geobench run quick'?"),
         (
             ["leaderboard", "quick", "--json", "--format", "csv"],
             "give --json or --format csv, not both.",
