@@ -86,7 +86,7 @@ class Root(OneLine):
 
 
 def _project(ctx: click.Context) -> Project:
-    if ctx.resilient_parsing:  # a shell completes words: nothing is told
+    if ctx.resilient_parsing:  # a shell completes words: no error is shown
         with suppress(GeobenchError):
             return read_project()
         return Project()

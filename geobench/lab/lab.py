@@ -228,7 +228,7 @@ class Lab:
         return studies.compare(self, models, data, members, scorers, by_model=by_model)
 
     def run(self, study: "Study | str | Path", **options: Any) -> Boards:
-        """Run a study: make what is missing, and compare; failures are told and leave the others.
+        """Run a study: make what is missing, and compare. A failure stops nothing else.
 
         `study`: a `Study`, a YAML file, or the name of a published one. `options`: `nfe`, numbers
         of network evaluations that are compared, too.

@@ -215,7 +215,7 @@ def forecaster_of(engine: "Engine", entry: Entry) -> tuple[Forecaster, Task]:
 
 
 def _model_of(engine: "Engine", entry: Entry) -> EnsembleModel:
-    """Build the model of a forecaster; one that lives in another session is told to be so."""
+    """Build the model of a forecaster; the error names a model of another session as such."""
     recipe = entry.record.recipe["model"]
     try:
         return engine.registry.model(recipe)

@@ -2,7 +2,7 @@
 
 A step is compared with recorded ones of the same simulator, model and scorer, and the cost is
 scaled by the amount of work: states, training passes, members, inits and lead times, cells. Where
-nothing like it was recorded, the cost is unknown. Other machines and devices are not told apart.
+nothing like it was recorded, the cost is unknown. Machines and devices are not distinguished.
 """
 
 import json
